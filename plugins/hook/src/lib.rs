@@ -1,0 +1,107 @@
+//! The one hook contract: the points in a request's and a message's life where policy and
+//! extension attach, what they see there, and how they steer.
+//!
+//! Native code, policies, audit and WASM plugins are peers: each is a [`Hook`], and all of them
+//! stand in one [`HookChain`], which keeps a slice per [`Point`]. A point without a subscriber
+//! costs one check of an empty slice. The chain is an immutable value; [`Hooks`] swaps it whole.
+//!
+//! Data-path methods are synchronous and batched: a hook there computes, it does no I/O. An
+//! observer that must hands off to a bounded queue of its own.
+//!
+//! This crate does no I/O, starts no task and knows no protocol. When each point runs, and what a
+//! refusal does, is drawn in `docs/hooks.md`.
+
+mod chain;
+mod points;
+mod verdict;
+
+pub use chain::{HookChain, Hooks};
+pub use points::{
+    Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,
+    Delivery, Draft, Lifecycle, Outbound, Point, Points, Pull, RouteEntry,
+};
+pub use verdict::{Identity, Rejection, Verdict};
+
+use blockhouse_model::{Access, RequestContext};
+
+/// A piece of policy or extension attached to fixed points of the broker and the name server.
+///
+/// Every method has a default that does nothing; [`Hook::points`] says which ones are called.
+pub trait Hook: Send + Sync {
+    /// The name in logs, metrics and refusals.
+    fn name(&self) -> &str;
+
+    /// The points this hook wants. Others never call it.
+    fn points(&self) -> Points;
+
+    /// A client connected. A refusal closes the connection before a byte is read.
+    fn connection_opened(&self, _connection: &ConnectionInfo) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// A connection ended; each one that was opened is reported once.
+    fn connection_closed(&self, _connection: &ConnectionInfo) {}
+
+    /// Who is this? Runs once per request that carries credentials. The first hook that names a
+    /// principal or refuses decides.
+    fn authenticate(&self, _cx: &RequestContext, _credentials: &Credentials<'_>) -> Identity {
+        Identity::Unknown
+    }
+
+    /// May this principal do all of `accesses`? Runs before anything is done for the request.
+    fn authorize(&self, _cx: &RequestContext, _accesses: &[Access<'_>]) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// Messages of one burst before they are stored. The hook may edit body and properties, and
+    /// sets [`Draft::decision`] to reject, drop or reroute single messages.
+    fn before_send(&self, _cx: &RequestContext, _messages: &mut [Draft<'_>]) {}
+
+    /// The stored messages of one burst, with their places. Runs before the reply.
+    fn after_append(&self, _cx: &RequestContext, _messages: &[Appended<'_>]) {}
+
+    /// A consumer asks for messages. Runs after authorization, before the store is read.
+    fn pull(&self, _cx: &RequestContext, _pull: &Pull<'_>) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// Messages on their way to a consumer: [`Outbound::keep`] and [`Outbound::body`] may be
+    /// changed. A message that is not kept is passed over, as one that the filter does not match.
+    fn before_deliver(
+        &self,
+        _cx: &RequestContext,
+        _delivery: &Delivery<'_>,
+        _messages: &mut [Outbound<'_>],
+    ) {
+    }
+
+    /// A consumer has committed progress.
+    fn ack(&self, _cx: &RequestContext, _ack: &Ack<'_>) {}
+
+    /// An administrative request, after authorization, before it takes effect.
+    fn admin_command(&self, _cx: &RequestContext, _command: &AdminCommand<'_>) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// A broker reports itself to the name server.
+    fn broker_registration(
+        &self,
+        _cx: &RequestContext,
+        _registration: &BrokerRegistration<'_>,
+    ) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// A client asks for a topic's route: entries may be taken out and reordered.
+    fn route_query(
+        &self,
+        _cx: &RequestContext,
+        _topic: &str,
+        _route: &mut Vec<RouteEntry>,
+    ) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// The process changes state.
+    fn lifecycle(&self, _event: Lifecycle) {}
+}

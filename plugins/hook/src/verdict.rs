@@ -1,0 +1,48 @@
+//! The only ways a hook can steer.
+
+use std::borrow::Cow;
+
+use blockhouse_model::Principal;
+
+/// What a hook says to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on to the next hook, and after the last one to the work itself.
+    Continue,
+    /// Refuse; later hooks are not asked.
+    Reject(Rejection),
+}
+
+/// Why a request is refused, in words for the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// A response code of RocketMQ's; `None` lets the protocol choose (`NO_PERMISSION`).
+    pub code: Option<i32>,
+    /// One sentence that says what to do.
+    pub reason: Cow<'static, str>,
+}
+
+impl Rejection {
+    /// A refusal with the protocol's own code.
+    #[must_use]
+    pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: None, reason: reason.into() }
+    }
+
+    /// A refusal with a code.
+    #[must_use]
+    pub fn with_code(code: i32, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: Some(code), reason: reason.into() }
+    }
+}
+
+/// What a hook says of a request's credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Not this hook's kind of credentials: ask the next one.
+    Unknown,
+    /// Proved to be this principal.
+    Known(Principal),
+    /// The credentials are wrong.
+    Refused(Rejection),
+}

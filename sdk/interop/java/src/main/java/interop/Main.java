@@ -1,0 +1,91 @@
+package interop;
+
+import java.io.PrintStream;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.ArrayList;
+
+/**
+ * Runs scenarios against one name server address, several at a time, and prints one JSON line for each.
+ * Arguments: name server address, number of brokers behind it, run id, scenario names separated by commas or "all".
+ * "list" alone prints the names; "continuous" as scenario name runs the program of the kill tests.
+ */
+public final class Main {
+    private static final int PARALLEL = 10;
+
+    private Main() {
+    }
+
+    static Map<String, Scenario> scenarios() {
+        Map<String, Scenario> all = new LinkedHashMap<>();
+        RetryToDlq.register(all);
+        Rebalance.register(all);
+        Trace.register(all);
+        Delay.register(all);
+        PushOrderly.register(all);
+        Push.register(all);
+        NewGroup.register(all);
+        Sending.register(all);
+        SendErrors.register(all);
+        LitePull.register(all);
+        Pull.register(all);
+        TagFilter.register(all);
+        Query.register(all);
+        Offsets.register(all);
+        CreateTopic.register(all);
+        return all;
+    }
+
+    public static void main(String[] args) throws Exception {
+        PrintStream out = System.out;
+        System.setOut(System.err); // the clients print; stdout is for transcripts only
+        Map<String, Scenario> all = scenarios();
+        if (args[0].equals("list")) {
+            all.keySet().forEach(out::println);
+            System.exit(0);
+        }
+        String namesrv = args[0];
+        int brokers = Integer.parseInt(args[1]);
+        String runId = args[2];
+        if (args[3].equals("continuous")) {
+            Continuous.main(new Context(namesrv, brokers, "continuous", runId), out);
+            System.exit(0);
+        }
+        List<String> chosen = args[3].equals("all") ? new ArrayList<>(all.keySet()) : Arrays.asList(args[3].split(","));
+        ExecutorService pool = Executors.newFixedThreadPool(PARALLEL);
+        List<Future<?>> running = new ArrayList<>();
+        for (String name : chosen) {
+            running.add(pool.submit(() -> one(new Context(namesrv, brokers, name, runId), all.get(name), out)));
+        }
+        for (Future<?> each : running) {
+            each.get();
+        }
+        out.flush();
+        System.exit(0); // client threads may be alive
+    }
+
+    private static void one(Context context, Scenario scenario, PrintStream out) {
+        long begun = System.nanoTime();
+        try {
+            if (scenario == null) {
+                throw new IllegalArgumentException("no such scenario");
+            }
+            scenario.run(context);
+        } catch (Throwable e) {
+            StackTraceElement[] at = e.getStackTrace();
+            context.fail(e + (at.length > 0 ? " at " + at[0] : "") + " cause " + e.getCause());
+            e.printStackTrace();
+        }
+        String line = context.transcript();
+        synchronized (out) {
+            out.println(line.substring(0, line.length() - 1) + ",\"ms\":" + (System.nanoTime() - begun) / 1_000_000 + "}");
+            out.flush();
+        }
+        context.close();
+    }
+}

@@ -1,0 +1,36 @@
+//! The nouns of RocketMQ: names, offsets, ids, properties, flags, topic and group configuration,
+//! and what a request carries (peer, principal, what it wants to do).
+//!
+//! Everything here is plain data. This crate does no I/O, starts no task and reads no clock: time
+//! arrives through [`Clock`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`names`] | [`Topic`], [`Group`], their rules, the system topics |
+//! | [`offset`] | [`PhysicalOffset`], [`QueueOffset`], [`QueueId`] |
+//! | [`id`] | offset message ids and unique keys |
+//! | [`properties`] | the `name\x01value\x02` text of a message |
+//! | [`flags`] | system flags of a message, permissions of a topic |
+//! | [`topic`] | [`TopicConfig`], [`SubscriptionGroup`], [`DataVersion`] |
+//! | [`delay`] | the delay-level table |
+//! | [`request`] | [`RequestContext`], [`Principal`], [`Access`] |
+//! | [`time`] | [`Clock`], [`Timestamp`] |
+
+pub mod delay;
+pub mod flags;
+pub mod id;
+pub mod names;
+pub mod offset;
+pub mod properties;
+pub mod request;
+pub mod time;
+pub mod topic;
+
+pub use delay::DelayLevels;
+pub use flags::{Perm, SysFlag};
+pub use id::MessageId;
+pub use names::{Group, NameError, Topic};
+pub use offset::{PhysicalOffset, QueueId, QueueOffset};
+pub use request::{Access, Action, Principal, RequestContext, Resource};
+pub use time::{Clock, ManualClock, Timestamp};
+pub use topic::{DataVersion, SubscriptionGroup, TopicConfig};

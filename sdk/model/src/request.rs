@@ -1,0 +1,66 @@
+//! Who asks, from where, and for what: what hooks and policies decide on.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who a request comes from, once authenticated.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Principal {
+    /// Nobody proved anything.
+    #[default]
+    Anonymous,
+    /// A named user.
+    User(Arc<str>),
+}
+
+/// What travels with a request besides its own fields.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// Who the client is.
+    pub principal: Principal,
+    /// The wire code of the request, for hooks that scope by it (0 where a protocol has none).
+    pub code: i32,
+    /// A number that tells the connection from others of this process.
+    pub connection: u64,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Send messages.
+    Pub,
+    /// Receive messages, commit offsets.
+    Sub,
+    /// Create something.
+    Create,
+    /// Change something.
+    Update,
+    /// Remove something.
+    Delete,
+    /// Look at one thing.
+    Get,
+    /// List things.
+    List,
+}
+
+/// What it is done to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resource<'a> {
+    /// The cluster as a whole: configuration, brokers, routes.
+    Cluster,
+    /// A topic.
+    Topic(&'a str),
+    /// A consumer group.
+    Group(&'a str),
+}
+
+/// One thing that a request wants to do; a request may want several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Access<'a> {
+    /// What is done.
+    pub action: Action,
+    /// To what.
+    pub resource: Resource<'a>,
+}
