@@ -1,1 +1,56 @@
-//! (being written)
+//! The broker's remoting adapter: one table of request codes, and handlers that parse, call the
+//! core and render. Nothing else is decided here.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`table`] | every request code: its handler, and what it must be allowed to do |
+//! | `dispatch` | a burst of frames on its way to the handlers |
+//! | `handlers` | one file per group of requests |
+//! | `status` | refusals of the core as response codes |
+//! | `response` | what handlers return |
+//! | `channel` | a connection as the core sees a client |
+
+mod channel;
+mod dispatch;
+mod handlers;
+mod response;
+mod status;
+pub mod table;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use blockhouse_core::Broker;
+
+pub use table::{Entry, Row, TABLE};
+
+/// What the adapter tells clients that the core does not know: the process around it.
+pub trait Node: Send + Sync + 'static {
+    /// The configuration as RocketMQ's `key=value` text.
+    fn properties(&self) -> String;
+
+    /// Changes configuration; `key=value` text.
+    ///
+    /// # Errors
+    /// What cannot be changed, as a sentence.
+    fn update(&self, properties: &str) -> Result<(), String>;
+
+    /// Facts for `brokerStatus` beyond the core's: version, boot time, paths.
+    fn facts(&self) -> Vec<(&'static str, String)>;
+}
+
+/// The service that a broker's listener runs.
+pub struct Remoting {
+    broker: Arc<Broker>,
+    node: Arc<dyn Node>,
+    rows: HashMap<i32, &'static Row>,
+}
+
+impl Remoting {
+    /// The adapter over `broker`.
+    #[must_use]
+    pub fn new(broker: Arc<Broker>, node: Arc<dyn Node>) -> Arc<Self> {
+        let rows = TABLE.iter().map(|row| (row.code, row)).collect();
+        Arc::new(Self { broker, node, rows })
+    }
+}

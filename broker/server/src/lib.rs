@@ -1,1 +1,21 @@
-//! (being written)
+//! Builds, wires and runs a broker: opens the data directory, starts the listeners and the
+//! periodic work, reports to name servers, and takes all of it down in order.
+//!
+//! It decides nothing about messages; that is `core`'s.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | [`Settings`]: everything a broker is told |
+//! | [`server`] | [`Broker`], [`Running`] |
+//! | `upkeep` | the periodic work |
+//! | `reported` | what name servers are told |
+//! | `node` | what tools ask about the process |
+
+mod node;
+mod reported;
+pub mod server;
+pub mod settings;
+mod upkeep;
+
+pub use server::{Broker, Parts, Running};
+pub use settings::Settings;

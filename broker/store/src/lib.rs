@@ -1,1 +1,56 @@
-//! (being written)
+//! RocketMQ's store: one CommitLog for all topics, a ConsumeQueue per queue, an index by key, in
+//! RocketMQ's own files. `docs/storage-format.md` draws every byte and gives the recovery rules.
+//!
+//! A burst of messages is encoded outside any lock, placed under one, and written with one system
+//! call by whichever thread gets to it first ([`Store::append`]). Readers see what the log has
+//! confirmed, never more; [`Store::read`] gives slices of the log, which are a pull reply's body.
+//!
+//! The store knows topic names and queue ids. It has never heard of groups, clients, permissions or
+//! protocols, does not decide which queue a message goes to, and filters only through [`Accept`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`store`] | opening and closing |
+//! | [`append`] | storing a burst |
+//! | [`read`], `reading` | reading a queue |
+//! | `search` | by time, by place, by key |
+//! | [`log`], `local_log`, `segments` | the CommitLog: two tails, write lock, flush thread, files |
+//! | [`progress`] | positions and tickets |
+//! | `dispatch`, `shape` | from the log to queues and index |
+//! | `queue`, `queues`, `queue_files` | ConsumeQueues |
+//! | `index` | IndexFiles |
+//! | `recovery`, `checkpoint` | restart |
+//! | `upkeep`, `worker` | background work: writing behind, checkpoints, retention |
+
+pub mod append;
+mod checkpoint;
+pub mod config;
+mod dispatch;
+pub mod error;
+mod index;
+mod local_log;
+pub mod log;
+pub mod progress;
+mod queue;
+mod queue_files;
+mod queues;
+pub mod read;
+mod reading;
+mod recovery;
+mod search;
+mod segments;
+mod shape;
+pub mod store;
+mod upkeep;
+mod worker;
+
+pub use append::{Placed, Settled};
+pub use config::{Config, Flush};
+pub use error::{AppendError, Error};
+pub use progress::Ticket;
+pub use read::{
+    Accept, Boundary, ColdRead, NoListener, QueryOutcome, QueueBounds, QueueListener, ReadOutcome,
+    ReadRequest, ReadStatus,
+};
+pub use search::QUERY_MAX;
+pub use store::{Parts, Store, StoreStats};

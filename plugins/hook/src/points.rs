@@ -170,7 +170,7 @@ pub struct Pull<'a> {
     /// From where.
     pub offset: QueueOffset,
     /// At most so many messages.
-    pub messages_max: u32,
+    pub messages_max: usize,
 }
 
 /// To whom messages are delivered.

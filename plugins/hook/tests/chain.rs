@@ -39,7 +39,7 @@ impl Hook for Scripted {
 
 fn context() -> RequestContext {
     RequestContext {
-        peer: "127.0.0.1:1".parse().unwrap(),
+        peer: ([127, 0, 0, 1], 1).into(),
         principal: Principal::Anonymous,
         code: 10,
         connection: 1,
@@ -60,7 +60,7 @@ fn draft() -> Draft<'static> {
 #[test]
 fn only_subscribers_of_a_point_are_called() {
     let hook = Scripted::at(Points::NONE.with(Point::Authorize), Decision::Admit);
-    let chain = HookChain::new(&[hook.clone()]);
+    let chain = HookChain::new(&[hook.clone() as Arc<dyn Hook>]);
     assert!(chain.has(Point::Authorize));
     assert!(!chain.has(Point::BeforeSend));
     chain.before_send(&context(), &mut [draft()]);

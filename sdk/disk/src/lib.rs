@@ -1,1 +1,210 @@
-//! (being written)
+//! The only door to files: real ones, and simulated ones for tests.
+//!
+//! A part that keeps state on disk takes an `Arc<dyn Disk>` and never names `std::fs`, so that a
+//! simulation can stand in its place and drop what was not synced. Writes are positioned and whole
+//! ([`DiskFile::write_at`] is an error if it is short); durability is asked for by name
+//! ([`DiskFile::sync_data`], [`Disk::sync_dir`]), never implied.
+//!
+//! All `unsafe` code of the project lives here: maps, and the system calls that `std` lacks.
+//!
+//! What this crate does not do: caching, formats, retries. A failed sync is reported once; the
+//! caller must stop trusting the file.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`real`] | [`RealDisk`] |
+//! | [`mem`] | [`MemDisk`] for tests |
+//! | [`whole`] | whole small files: read, replace, RocketMQ's `.bak` |
+
+mod map;
+pub mod mem;
+pub mod real;
+mod sys;
+pub mod whole;
+
+use std::fmt::Debug;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use mem::MemDisk;
+pub use real::RealDisk;
+
+/// One thing in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name, without the directory.
+    pub name: String,
+    /// Its length in bytes; 0 for directories.
+    pub len: u64,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+}
+
+/// Room on the filesystem that holds a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes in all.
+    pub total: u64,
+    /// Bytes that this process may still use.
+    pub free: u64,
+}
+
+impl Space {
+    /// How full the filesystem is, in percent from 0 to 100.
+    #[must_use]
+    pub fn used_percent(self) -> u64 {
+        let used = self.total.saturating_sub(self.free);
+        used.saturating_mul(100).checked_div(self.total).unwrap_or(0)
+    }
+}
+
+/// Held for as long as the file lock is.
+pub trait LockGuard: Send + Sync + Debug {}
+
+/// A filesystem, real or simulated.
+pub trait Disk: Send + Sync + Debug {
+    /// Opens an existing file for reading and writing.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens a file for reading and writing, making it (empty) and its directories if missing.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// What is in a directory, sorted by name; nothing if there is no such directory.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
+
+    /// Whether there is a file or directory at `path`.
+    fn exists(&self, path: &Path) -> bool;
+
+    /// Removes a file; a missing one is no error.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory and all in it; a missing one is no error.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Gives a file another name, in place of what has that name.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Gives a file a second name, in place of what has that name.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Makes the names in `dir` durable.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes everything on the filesystem of `path` durable (`syncfs`).
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn sync_all(&self, path: &Path) -> io::Result<()>;
+
+    /// Room on the filesystem of `path`, which must exist.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn space(&self, path: &Path) -> io::Result<Space>;
+
+    /// Takes the lock file at `path`, which Java's `FileChannel.tryLock` of one byte excludes too.
+    ///
+    /// # Errors
+    /// `WouldBlock` if another process holds it; else what the filesystem says.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+}
+
+/// An open file. All positions are bytes from its start.
+pub trait DiskFile: Send + Sync + Debug {
+    /// Reads up to `buf.len()` bytes, waiting for the disk; fewer only at the file's end.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize>;
+
+    /// Reads up to `buf.len()` bytes if they are in memory.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the disk would have to be waited for; else what the filesystem says.
+    fn read_now(&self, buf: &mut [u8], at: u64) -> io::Result<usize>;
+
+    /// Writes all of `buf` with one system call.
+    ///
+    /// # Errors
+    /// `WriteZero` if the write was short; else what the filesystem says.
+    fn write_at(&self, buf: &[u8], at: u64) -> io::Result<()>;
+
+    /// Makes contents and length durable (`fdatasync`).
+    ///
+    /// # Errors
+    /// What the filesystem says. The caller must not take a later success for a repair.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Reserves room for `len` bytes from the start, so that writes there cannot run out of space,
+    /// and makes the file at least that long.
+    ///
+    /// # Errors
+    /// What the filesystem says, `StorageFull` above all.
+    fn allocate(&self, len: u64) -> io::Result<()>;
+
+    /// The file's length.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file is empty.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Cuts or extends the file (extended parts read as zeros).
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// The first `len` bytes, for reading. Later writes show through where the disk is real.
+    ///
+    /// Only bytes that no one writes any more may be looked at, and the file must never get shorter
+    /// while the map or a slice of it lives.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn map(&self, len: u64) -> io::Result<FileMap>;
+}
+
+/// A map of a file's beginning; cheap to clone, and so are its slices.
+#[derive(Clone, Debug)]
+pub struct FileMap(FileMapKind);
+
+#[derive(Clone, Debug)]
+enum FileMapKind {
+    Real(Bytes),
+    Sim(mem::MemFile),
+}

@@ -11,15 +11,21 @@ LIMIT = 6 * 1024  # a golden frame is rich but small
 
 
 class Golden:
-    def __init__(self, directory, source, variant=None):
-        self.directory, self.source, self.lock = directory, source, threading.Lock()
-        self.variant = variant
+    def __init__(self, directory, source, variant=None, mask=None):
+        self.directory, self.source, self.variant = directory, source, variant
+        self.lock = threading.Lock()
+        self.mask = [part.encode() for part in mask.split("=")] if mask else None
+        assert not self.mask or len(self.mask[0]) == len(self.mask[1]), "a mask keeps the length"
         self.index_path = os.path.join(directory, "index.json")
-        self.entries = {}
+        self.entries, self.sources = {}, []
+        os.makedirs(directory, exist_ok=True)
         if os.path.exists(self.index_path):
             with open(self.index_path) as file:
-                self.entries = {row["file"]: row for row in json.load(file)}
-        os.makedirs(directory, exist_ok=True)
+                index = json.load(file)
+            self.sources = index["sources"]
+            self.entries = {row["file"]: row for row in index["frames"]}
+        if source not in self.sources:
+            self.sources.append(source)
 
     def keep(self, data, request_code, path, variant=None):
         """Keeps `data` (a whole frame) unless a richer one of its kind is there already."""
@@ -33,6 +39,8 @@ class Golden:
         if variant or self.variant:
             parts.append(variant or self.variant)
         name = ".".join(parts + [direction, "bin"])
+        if self.mask:
+            data = data.replace(*self.mask)
         with self.lock:
             old = self.entries.get(name)
             if old and not richer(len(data), old["bytes"]):
@@ -42,15 +50,15 @@ class Golden:
             with open(os.path.join(self.directory, name), "wb") as file:
                 file.write(data)
             self.entries[name] = {
-                "file": name, "code": request_code, "name": NAMES.get(request_code, "unknown"),
-                "kind": direction, "path": path, "source": self.source,
-                "encoding": "binary" if frame.encoding == BINARY else "json",
-                "header_code": frame.code, "version": frame.version, "bytes": len(data)}
+                "file": name, "request_code": request_code, "header_code": frame.code, "path": path,
+                "source": self.sources.index(self.source), "bytes": len(data)}
 
     def save(self):
+        """`request_code` is the conversation's, `header_code` what this header carries."""
         with self.lock, open(self.index_path, "w") as file:
-            rows = sorted(self.entries.values(), key=lambda row: (row["code"], row["file"]))
-            file.write("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+            rows = sorted(self.entries.values(), key=lambda row: (row["request_code"], row["file"]))
+            file.write('{"sources":' + json.dumps(self.sources, indent=1) + ',\n"frames":[\n')
+            file.write(",\n".join(json.dumps(row, separators=(",", ":")) for row in rows) + "\n]}\n")
 
 
 def richer(new, old):

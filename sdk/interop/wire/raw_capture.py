@@ -4,7 +4,7 @@ import json
 import struct
 import time
 
-from remoting import BINARY, ONEWAY, V4_9_3, Connection, Frame
+from remoting import V4_9_3, Connection, Frame, decode
 
 TOPIC, GROUP, CLIENT = "golden_raw", "golden_group", "127.0.0.1@golden"
 
@@ -97,23 +97,18 @@ def broker_rows():
 
 def ask(connection, rows, path, golden):
     for code, ext, head, variant in rows:
-        for encoding in (0, BINARY):
-            frame = Frame(code, ext, encoding=encoding, **head)
-            connection.opaque += 1
-            frame.opaque = connection.opaque
-            connection.raw(frame.encode())
-            golden.keep(frame.encode(), code, f"client -> {path}", variant or "raw")
-            while not frame.flag & ONEWAY:
-                data = connection.next_bytes()
-                if struct.unpack(">i", data[:4])[0] and golden_answers(data, frame.opaque):
-                    golden.keep(data, code, f"{path} -> client", variant)
-                    break
+        frame = Frame(code, ext, **head)
+        connection.send(frame)
+        golden.keep(frame.encode(), code, f"client -> {path}", variant or "raw")
+        golden.keep(answer_bytes(connection, frame.opaque), code, f"{path} -> client", variant)
 
 
-def golden_answers(data, opaque):
-    from remoting import decode
-    answer = decode(data[4:])
-    return answer.is_response and answer.opaque == opaque
+def answer_bytes(connection, opaque):
+    while True:
+        data = connection.next_bytes()
+        answer = decode(data[4:])
+        if answer.is_response and answer.opaque == opaque:
+            return data
 
 
 def capture_raw(namesrv, broker, golden):

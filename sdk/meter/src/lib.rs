@@ -1,1 +1,30 @@
-//! (being written)
+//! What every crate counts with: the catalogue of metrics and cheap cells to record into.
+//!
+//! Recording is one relaxed atomic addition on a cache line of the recording thread's own shard. A
+//! cell that belongs to a topic or group is looked up once and then kept by whoever records often.
+//! This crate does no I/O, starts nothing and reads no clock: `sdk/telemetry` makes text of it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`catalogue`] | every metric's name, kind, unit, help and labels |
+//! | [`cell`] | [`Cells`], [`Counter`], [`Gauge`] |
+//! | [`codes`] | [`CodeCounts`]: a count per request code and result |
+//! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
+//! | [`reasons`] | why sends and pulls fail |
+//! | [`meter`] | [`Meter`]: all of it, and how it is read out |
+
+#![forbid(unsafe_code)]
+
+pub mod catalogue;
+pub mod cell;
+pub mod codes;
+pub mod family;
+pub mod meter;
+pub mod reasons;
+
+pub use catalogue::{CATALOGUE, Kind, Metric};
+pub use cell::{Cells, Counter, Gauge};
+pub use codes::CodeCounts;
+pub use family::Family;
+pub use meter::{Meter, OutLabels, Sample};
+pub use reasons::{PullFailure, SendFailure};

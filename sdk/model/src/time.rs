@@ -22,7 +22,7 @@ impl Timestamp {
 }
 
 /// The only source of time. `sdk/service` has the real one; tests use [`ManualClock`].
-pub trait Clock: Send + Sync {
+pub trait Clock: std::fmt::Debug + Send + Sync {
     /// Wall-clock time.
     fn now(&self) -> Timestamp;
 

@@ -79,7 +79,7 @@ final class Context {
     String topic(String suffix, int queues) throws Exception {
         String topic = named(suffix);
         Compat.createTopic(producer(), "TBW102", topic, queues);
-        await("route of " + topic, 10, () -> reader().fetchSubscribeMessageQueues(topic).size() == queues * brokers);
+        await("route of " + topic, 40, () -> reader().fetchSubscribeMessageQueues(topic).size() == queues * brokers);
         return topic;
     }
 
@@ -96,7 +96,7 @@ final class Context {
     }
 
     DefaultMQProducer newProducer(boolean traced) {
-        DefaultMQProducer made = new DefaultMQProducer(named("P" + CLIENTS.incrementAndGet()), traced);
+        DefaultMQProducer made = new DefaultMQProducer(named("P"), traced, null);
         configure(made);
         made.setSendMsgTimeout(10_000);
         closers.push(made::shutdown);
@@ -172,6 +172,8 @@ final class Context {
         client.setNamesrvAddr(namesrv);
         client.setInstanceName(runId + "_" + CLIENTS.incrementAndGet());
         client.setClientCallbackExecutorThreads(2);
+        // 5.x clients change a subscription's version at rebalance, and may leave the heartbeat that tells to the timer (30 s)
+        client.setHeartbeatBrokerInterval(1_000);
     }
 
     /** Waits for a condition; false after the deadline. Exceptions count as "not yet". */

@@ -59,6 +59,11 @@ final class Pull {
         DefaultMQPullConsumer consumer = c.pull(c.named("G"));
         consumer.start();
         c.fact("beforeAnyCommit", consumer.fetchConsumeOffset(queue, true));
+        c.await("group", 10, () -> { // it exists since the first heartbeat; the broker refuses offsets of others
+            consumer.getOffsetStore().updateConsumeOffsetToBroker(queue, 3, false);
+            return true;
+        });
+        c.expect("synchronous", 3, consumer.fetchConsumeOffset(queue, true));
         consumer.updateConsumeOffset(queue, 4);
         c.fact("inMemory", consumer.fetchConsumeOffset(queue, false));
         consumer.getDefaultMQPullConsumerImpl().getOffsetStore().persist(queue);
@@ -92,10 +97,13 @@ final class Pull {
         CompletableFuture<String> filtered = pullBlocking(consumer, queue, "B", 1);
         Thread.sleep(300);
         c.producer().send(Context.message(topic, "A", null, "of another tag"), queue);
-        Thread.sleep(1_000);
-        c.fact("otherTagWakes", filtered.isDone());
+        Thread.sleep(500);
         c.producer().send(Context.message(topic, "B", null, "of this tag"), queue);
-        c.fact("filtered", filtered.get(20, TimeUnit.SECONDS));
+        String found = filtered.get(20, TimeUnit.SECONDS);
+        if (found.startsWith("NO_MATCHED_MSG")) { // the broker's sweep over held pulls may have answered the first message
+            found = pullBlocking(consumer, queue, "B", 2).get(20, TimeUnit.SECONDS);
+        }
+        c.expect("filtered", "FOUND 1 next 3 min 0 max 3", found);
         consumer.setBrokerSuspendMaxTimeMillis(1_000);
         long begun = System.nanoTime();
         c.expect("timeout", "NO_NEW_MSG 0 next 3 min 0 max 3", pullBlocking(consumer, queue, "*", 3).get(25, TimeUnit.SECONDS));

@@ -78,6 +78,7 @@ final class Push {
             Compat.broadcasting(consumer);
             consumer.registerMessageListener(into(seen));
             consumer.start();
+            c.await("all queues", 30, () -> Rebalance.queues(consumer, topic).size() == 4 * c.brokers);
         }
         send(c, topic, "b", 20);
         c.await("20 messages each", 15, () -> one.size() >= 20 && two.size() >= 20);
@@ -92,6 +93,7 @@ final class Push {
         DefaultMQPushConsumer first = start(c, topic, before);
         send(c, topic, "before", 20);
         c.await("20 messages", 15, () -> before.size() >= 20);
+        Thread.sleep(300); // the offset moves after the listener's return
         first.shutdown(); // commits
         send(c, topic, "after", 12);
         Collection<MessageExt> after = new ConcurrentLinkedQueue<>();
@@ -108,7 +110,6 @@ final class Push {
         Collection<MessageExt> seen = new ConcurrentLinkedQueue<>();
         DefaultMQPushConsumer consumer = c.push(c.named("G"), topic, "*");
         c.fact("clientKnowsIt", Compat.heartbeatV2(consumer));
-        consumer.setHeartbeatBrokerInterval(1_000);
         consumer.registerMessageListener(into(seen));
         consumer.start();
         for (int i = 0; i < 3; i++) {

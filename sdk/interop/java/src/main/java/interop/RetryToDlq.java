@@ -29,7 +29,17 @@ final class RetryToDlq {
             context.setDelayLevelWhenNextConsume(level);
             return seen.size() <= failures ? ConsumeConcurrentlyStatus.RECONSUME_LATER : ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
+        consumer.setPollNameServerInterval(500);
         return consumer;
+    }
+
+    /** Clients learn of their retry topic with a route poll at some time after the first heartbeat. */
+    private static void startFully(Context c, DefaultMQPushConsumer consumer) throws Exception {
+        consumer.start();
+        c.await("queue of the retry topic", 30, () -> {
+            consumer.getDefaultMQPushConsumerImpl().doRebalance();
+            return !Rebalance.queues(consumer, "%RETRY%" + c.named("G")).isEmpty();
+        });
     }
 
     private static void toDlq(Context c) throws Exception {
@@ -37,7 +47,7 @@ final class RetryToDlq {
         List<MessageExt> seen = Collections.synchronizedList(new ArrayList<>());
         DefaultMQPushConsumer consumer = failing(c, topic, 1, seen, 99);
         consumer.setMaxReconsumeTimes(2);
-        consumer.start();
+        startFully(c, consumer);
         String id = c.producer().send(Context.message(topic, "TagR", "retry-key", "fails")).getMsgId();
         c.await("three deliveries", 25, () -> seen.size() >= 3);
         String dlq = "%DLQ%" + c.named("G");
@@ -63,7 +73,7 @@ final class RetryToDlq {
     private static void defaultDelay(Context c) throws Exception {
         String topic = c.topic("T", 1);
         List<MessageExt> seen = Collections.synchronizedList(new ArrayList<>());
-        failing(c, topic, 0, seen, 1).start();
+        startFully(c, failing(c, topic, 0, seen, 1));
         c.producer().send(Context.message(topic, "TagR", "k", "fails once"));
         c.await("first delivery", 15, () -> seen.size() == 1);
         long first = System.currentTimeMillis();

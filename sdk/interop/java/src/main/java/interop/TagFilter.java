@@ -21,6 +21,7 @@ final class TagFilter {
         DefaultMQPushConsumer consumer = c.push(c.named(group), topic, tags);
         consumer.registerMessageListener(Push.into(seen));
         consumer.start();
+        c.await("queues of " + group, 30, () -> Rebalance.queues(consumer, topic).size() == 4 * c.brokers);
         return seen;
     }
 

@@ -1,0 +1,84 @@
+//! What the broker does about groups before their members count.
+
+use std::sync::Arc;
+
+use blockhouse_model::{Access, Action, Group, RequestContext, Resource};
+
+use crate::Broker;
+use crate::clients::{Admission, ClientChannel, ConsumerHeartbeat, Heartbeat, HeartbeatOutcome};
+use crate::queue_locks::LockedQueue;
+use crate::refusal::{Refusal, RefusalKind};
+
+impl Broker {
+    /// Takes a heartbeat in: authorizes every group and topic it names, creates the groups' retry
+    /// topics, and registers the client.
+    ///
+    /// # Errors
+    /// A group or topic is not allowed, or the heartbeat is beyond its limits.
+    pub fn heartbeat(
+        &self,
+        cx: &RequestContext,
+        channel: &Arc<dyn ClientChannel>,
+        heartbeat: Heartbeat,
+    ) -> Result<HeartbeatOutcome, Refusal> {
+        let accesses: Vec<Access<'_>> = heartbeat.consumers.iter().flat_map(wanted).collect();
+        self.authorize(cx, &accesses)?;
+        self.clients()
+            .heartbeat(channel, heartbeat, |consumer| self.admit_member(consumer))
+            .map_err(|error| Refusal::new(RefusalKind::SystemError, error.to_string()))
+    }
+
+    fn admit_member(&self, consumer: &ConsumerHeartbeat) -> Option<Admission> {
+        let group = self.groups().find_or_create(&consumer.group)?;
+        let order = consumer
+            .subscriptions
+            .iter()
+            .any(|s| self.topics().find(&s.topic).is_some_and(|topic| topic.order));
+        let sys_flag = if consumer.unit_mode { 2 } else { 0 };
+        self.topics().create_retry(&consumer.group, group.retry_queues, sys_flag, order);
+        let notify = self.config().notify_consumer_ids_changed;
+        Some(Admission { notify: notify && group.notify_consumer_ids_changed_enable })
+    }
+
+    /// Locks queues for a member of an ordered group; returns those it has now.
+    ///
+    /// # Errors
+    /// The group is not allowed.
+    pub fn lock_queues(
+        &self,
+        cx: &RequestContext,
+        group: &Group,
+        client_id: &str,
+        queues: Vec<LockedQueue>,
+    ) -> Result<Vec<LockedQueue>, Refusal> {
+        let resource = Resource::Group(group);
+        self.authorize(cx, &[Access { action: Action::Sub, resource }])?;
+        Ok(self.queue_locks().lock(group, client_id, queues))
+    }
+
+    /// Gives locked queues free.
+    ///
+    /// # Errors
+    /// The group is not allowed.
+    pub fn unlock_queues(
+        &self,
+        cx: &RequestContext,
+        group: &Group,
+        client_id: &str,
+        queues: &[LockedQueue],
+    ) -> Result<(), Refusal> {
+        let resource = Resource::Group(group);
+        self.authorize(cx, &[Access { action: Action::Sub, resource }])?;
+        self.queue_locks().unlock(group, client_id, queues);
+        Ok(())
+    }
+}
+
+fn wanted(consumer: &ConsumerHeartbeat) -> impl Iterator<Item = Access<'_>> {
+    let group = Access { action: Action::Sub, resource: Resource::Group(&consumer.group) };
+    let topics = consumer
+        .subscriptions
+        .iter()
+        .map(|s| Access { action: Action::Sub, resource: Resource::Topic(&s.topic) });
+    std::iter::once(group).chain(topics)
+}

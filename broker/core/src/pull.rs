@@ -1,0 +1,256 @@
+//! Messages out: admit, read, deliver; or wait until there is something to read.
+
+mod admit;
+mod deliver;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockhouse_filter::Subscription;
+use blockhouse_hook::{Ack, Point};
+use blockhouse_model::{QueueId, QueueOffset, RequestContext, SubscriptionGroup, TopicConfig};
+use blockhouse_store::{ColdRead, ReadOutcome, ReadRequest, ReadStatus};
+use bytes::Bytes;
+
+use crate::refusal::{Refusal, RefusalKind};
+use crate::{Broker, stats};
+
+/// The longest time a pull may wait, whatever the client asks for.
+const SUSPEND_MAX: Duration = Duration::from_secs(120);
+
+/// A consumer's request for messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Pull<'a> {
+    /// The consumer group.
+    pub group: &'a str,
+    /// The topic.
+    pub topic: &'a str,
+    /// The queue as the client sent it.
+    pub queue: i32,
+    /// From where.
+    pub offset: i64,
+    /// At most so many messages.
+    pub messages_max: usize,
+    /// At most so many bytes, if the client says.
+    pub bytes_max: Option<usize>,
+    /// Progress that is committed along the way.
+    pub commit: Option<QueueOffset>,
+    /// How long to wait for a message; `None` answers at once.
+    pub suspend: Option<Duration>,
+    /// The filter, if the request carries one; else the group's own is used.
+    pub filter: Option<Filter<'a>>,
+    /// The version of the subscription that the client has.
+    pub sub_version: i64,
+}
+
+/// A filter expression as it travels.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter<'a> {
+    /// The expression.
+    pub expression: &'a str,
+    /// `TAG`, `SQL92`, or nothing for `TAG`.
+    pub kind: Option<&'a str>,
+}
+
+/// How a pull ended; the names are RocketMQ's, which travel as the reply's remark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullStatus {
+    /// As the store says.
+    Read(ReadStatus),
+    /// An operator has set the group's progress anew.
+    OffsetReset,
+}
+
+/// What a consumer gets.
+#[derive(Clone, Debug)]
+pub struct PullOutcome {
+    /// How it ended.
+    pub status: PullStatus,
+    /// Whether the request was for the queue's very beginning.
+    pub from_zero: bool,
+    /// Where to go on.
+    pub next: QueueOffset,
+    /// The queue's first offset.
+    pub min: QueueOffset,
+    /// The queue's end.
+    pub max: QueueOffset,
+    /// The records, as stored, in slices of the log.
+    pub slices: Vec<Bytes>,
+    /// The broker id to ask next time.
+    pub suggested_broker: u64,
+    /// The topic's system flag.
+    pub topic_sys_flag: u32,
+    /// The group's system flag.
+    pub group_sys_flag: i32,
+}
+
+/// A pull's answer, or the promise of one.
+pub enum Pulled {
+    /// Here it is.
+    Now(Result<PullOutcome, Refusal>),
+    /// It waits, for messages or for the disk. Dropping the future gives the pull up.
+    Later(Pin<Box<dyn Future<Output = Result<PullOutcome, Refusal>> + Send>>),
+}
+
+/// An admitted pull.
+#[derive(Clone)]
+struct Plan {
+    cx: RequestContext,
+    topic: Arc<TopicConfig>,
+    group: Arc<SubscriptionGroup>,
+    queue: QueueId,
+    offset: QueueOffset,
+    messages_max: usize,
+    bytes_max: usize,
+    suspend: Option<Duration>,
+    subscription: Arc<Subscription>,
+}
+
+impl Broker {
+    /// Answers a pull, or promises to.
+    #[must_use]
+    pub fn pull(self: &Arc<Self>, cx: &RequestContext, pull: &Pull<'_>) -> Pulled {
+        let plan = match self.admit_pull(cx, pull) {
+            Ok(plan) => plan,
+            Err(refusal) => return Pulled::Now(Err(refusal)),
+        };
+        if let Some(offset) = pull.commit {
+            self.commit_pulled(&plan, offset);
+        }
+        if let Some(outcome) = self.moved_by_operator(&plan) {
+            return Pulled::Now(Ok(outcome));
+        }
+        let read = self.read(&plan, ColdRead::Refuse);
+        if read.status == ReadStatus::WouldBlock {
+            let broker = Arc::clone(self);
+            return Pulled::Later(Box::pin(async move { broker.read_cold(plan).await }));
+        }
+        match plan.suspend {
+            Some(time) if is_empty(&plan, read.status) => self.hold(plan, time),
+            _ => Pulled::Now(Ok(self.deliver(&plan, read))),
+        }
+    }
+
+    fn read(&self, plan: &Plan, cold: ColdRead) -> ReadOutcome {
+        let request = ReadRequest {
+            topic: &plan.topic.name,
+            queue: plan.queue,
+            from: plan.offset,
+            max_messages: plan.messages_max,
+            max_bytes: plan.bytes_max,
+            cold,
+        };
+        self.store().read(&request, &mut |tags_code: i64| plan.subscription.matches_code(tags_code))
+    }
+
+    async fn read_cold(self: Arc<Self>, plan: Plan) -> Result<PullOutcome, Refusal> {
+        let read = tokio::task::spawn_blocking(move || {
+            let read = self.read(&plan, ColdRead::Allow);
+            self.deliver(&plan, read)
+        });
+        read.await.map_err(|_stopping| {
+            Refusal::new(RefusalKind::SystemBusy, "the broker is stopping")
+        })
+    }
+
+    /// Parks a pull until its queue moves or its time is over.
+    fn hold(self: &Arc<Self>, plan: Plan, time: Duration) -> Pulled {
+        let time = if self.config().long_polling {
+            time.min(SUSPEND_MAX)
+        } else {
+            Duration::from_millis(self.config().short_polling_ms)
+        };
+        let (topic, queue) = (plan.topic.name.clone(), plan.queue);
+        let held =
+            self.held().enter(topic, queue, plan.offset, Arc::clone(&plan.subscription));
+        let broker = Arc::clone(self);
+        Pulled::Later(Box::pin(async move {
+            // A message may have come between the read and the entry.
+            if broker.store().max_offset(&plan.topic.name, queue) <= plan.offset {
+                held.wait(time).await;
+            } else {
+                drop(held);
+            }
+            if let Some(outcome) = broker.moved_by_operator(&plan) {
+                return Ok(outcome);
+            }
+            let read = broker.read(&plan, ColdRead::Refuse);
+            if read.status == ReadStatus::WouldBlock {
+                return broker.read_cold(plan).await;
+            }
+            Ok(broker.deliver(&plan, read))
+        }))
+    }
+
+    /// The answer to the first pull after an operator set the group's progress anew.
+    fn moved_by_operator(&self, plan: &Plan) -> Option<PullOutcome> {
+        let next = self.offsets().take_reset(&plan.group.name, &plan.topic.name, plan.queue)?;
+        let read = ReadOutcome {
+            status: ReadStatus::NoMatch,
+            next,
+            min: self.store().min_offset(&plan.topic.name, plan.queue),
+            max: self.store().max_offset(&plan.topic.name, plan.queue),
+            slices: Vec::new(),
+            count: 0,
+            bytes: 0,
+            behind: 0,
+        };
+        Some(PullOutcome { status: PullStatus::OffsetReset, ..outcome_of(plan, read) })
+    }
+
+    fn commit_pulled(&self, plan: &Plan, offset: QueueOffset) {
+        self.offsets().commit(&plan.group.name, &plan.topic.name, plan.queue, offset);
+        let hooks = self.hooks().load();
+        if hooks.has(Point::Ack) {
+            let ack = Ack {
+                group: &plan.group.name,
+                topic: &plan.topic.name,
+                queue: plan.queue,
+                offset,
+            };
+            hooks.ack(&plan.cx, &ack);
+        }
+    }
+
+    fn deliver(&self, plan: &Plan, read: ReadOutcome) -> PullOutcome {
+        self.offsets().pulled(&plan.group.name, &plan.topic.name, plan.queue, read.next);
+        let hooks = self.hooks().load();
+        let read = if hooks.has(Point::BeforeDeliver) && read.status == ReadStatus::Found {
+            deliver::through_hooks(plan, &hooks, &read)
+        } else {
+            read
+        };
+        if read.count > 0 {
+            let volume = stats::Volume { messages: read.count as u64, bytes: read.bytes as u64 };
+            self.stats().group_get(&plan.topic.name, &plan.group.name, volume);
+        }
+        outcome_of(plan, read)
+    }
+}
+
+/// Whether there is nothing yet, so that waiting may help.
+fn is_empty(plan: &Plan, status: ReadStatus) -> bool {
+    match status {
+        ReadStatus::OffsetOverflowOne | ReadStatus::OffsetFoundNull => true,
+        ReadStatus::NoSuchQueue | ReadStatus::NoMessages => {
+            plan.offset == QueueOffset::ZERO
+        }
+        _ => false,
+    }
+}
+
+fn outcome_of(plan: &Plan, read: ReadOutcome) -> PullOutcome {
+    PullOutcome {
+        status: PullStatus::Read(read.status),
+        from_zero: plan.offset == QueueOffset::ZERO,
+        next: read.next,
+        min: read.min,
+        max: read.max,
+        slices: read.slices,
+        suggested_broker: plan.group.broker_id,
+        topic_sys_flag: plan.topic.sys_flag,
+        group_sys_flag: plan.group.sys_flag,
+    }
+}

@@ -1,0 +1,71 @@
+//! Records on their way out, seen by the hooks that subscribed; without any, this does not run.
+
+use blockhouse_hook::{Delivery, HookChain, Outbound};
+use blockhouse_record::{Draft, Stamp, View, records};
+use blockhouse_store::{ReadOutcome, ReadStatus};
+use bytes::Bytes;
+
+use super::Plan;
+
+/// Takes out what the hooks take out and puts in the bodies that they change.
+pub(super) fn through_hooks(plan: &Plan, hooks: &HookChain, read: &ReadOutcome) -> ReadOutcome {
+    let views: Vec<(Bytes, View<'_>)> = read
+        .slices
+        .iter()
+        .flat_map(|slice| records(slice).map_while(Result::ok).map(|v| (slice.slice_ref(v.bytes), v)))
+        .collect();
+    let mut messages: Vec<Outbound<'_>> = views
+        .iter()
+        .map(|(_, view)| Outbound {
+            queue_offset: view.queue_offset,
+            properties: view.properties,
+            stored_body: view.body,
+            body: None,
+            keep: true,
+        })
+        .collect();
+    let delivery =
+        Delivery { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue };
+    hooks.before_deliver(&plan.cx, &delivery, &mut messages);
+
+    let mut slices = Vec::with_capacity(messages.len());
+    for (message, (stored, view)) in messages.iter().zip(&views) {
+        match &message.body {
+            _ if !message.keep => {}
+            None => slices.push(stored.clone()),
+            // A body that no longer fits a record cannot travel: the message is left out.
+            Some(body) => slices.extend(with_body(view, body)),
+        }
+    }
+    let status = if slices.is_empty() { ReadStatus::NoMatch } else { read.status };
+    let (count, bytes) = (slices.len(), slices.iter().map(Bytes::len).sum());
+    let &ReadOutcome { next, min, max, behind, .. } = read;
+    ReadOutcome { status, next, min, max, slices, count, bytes, behind }
+}
+
+/// The same record with another body: what a consumer sees is complete and its checksum is right.
+fn with_body(view: &View<'_>, body: &[u8]) -> Option<Bytes> {
+    let draft = Draft {
+        topic: view.topic,
+        queue: view.queue,
+        flag: view.flag,
+        sys_flag: view.sys_flag,
+        born_timestamp: view.born_timestamp,
+        born_host: view.born_host,
+        store_host: view.store_host,
+        reconsume_times: view.reconsume_times,
+        prepared_offset: view.prepared_offset,
+        body,
+        properties: view.properties,
+        wait: true,
+    };
+    let mut record = Vec::new();
+    blockhouse_record::encode(&draft, &mut record).ok()?;
+    let stamp = Stamp {
+        queue_offset: view.queue_offset,
+        physical_offset: view.physical_offset,
+        store_timestamp: view.store_timestamp,
+    };
+    blockhouse_record::stamp(&mut record, stamp);
+    Some(Bytes::from(record))
+}

@@ -1,0 +1,190 @@
+//! Messages in: admit, shape, append; the ticket that comes back settles.
+//!
+//! Works on bursts: everything here runs once for all messages that one read of a connection
+//! brought, so hooks see batches and the append lock is taken once.
+
+mod admit;
+mod marks;
+mod properties;
+mod shape;
+
+use std::borrow::Cow;
+
+use blockhouse_hook::{Appended, HookChain, Point};
+use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
+use blockhouse_record::Draft;
+use blockhouse_store::{AppendError, Placed, Ticket};
+
+pub(crate) use marks::Marks;
+pub(crate) use properties::Stamp;
+
+use crate::refusal::{Refusal, RefusalKind};
+use crate::{Broker, stats};
+use shape::Planned;
+
+/// One request to store messages.
+#[derive(Clone, Debug)]
+pub struct Send<'a> {
+    /// The producer's group.
+    pub producer_group: &'a str,
+    /// The topic.
+    pub topic: &'a str,
+    /// The topic whose settings a new topic takes (usually `TBW102`).
+    pub default_topic: &'a str,
+    /// How many queues the client wants a new topic to have.
+    pub default_topic_queues: u32,
+    /// The queue; `None` lets the broker pick.
+    pub queue: Option<QueueId>,
+    /// System flags as the client set them.
+    pub sys_flag: SysFlag,
+    /// The user's flag.
+    pub flag: i32,
+    /// The client's time of sending.
+    pub born_timestamp: i64,
+    /// The property text.
+    pub properties: &'a str,
+    /// How often the message was delivered before (clients that send back by themselves).
+    pub reconsume_times: i32,
+    /// How often it may be, if the client has its own idea.
+    pub max_reconsume_times: Option<i32>,
+    /// RocketMQ's unit mode.
+    pub unit_mode: bool,
+    /// The message, or several of one queue.
+    pub content: Content<'a>,
+}
+
+/// What is to be stored.
+#[derive(Clone, Debug)]
+pub enum Content<'a> {
+    /// One message's body.
+    One(&'a [u8]),
+    /// Several messages, stored as one run of one queue.
+    Batch(Vec<BatchItem<'a>>),
+}
+
+/// One message of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchItem<'a> {
+    /// The user's flag.
+    pub flag: i32,
+    /// The body.
+    pub body: &'a [u8],
+    /// The property text.
+    pub properties: &'a str,
+}
+
+/// A request that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted<'a> {
+    /// The queue the client is told.
+    pub queue: QueueId,
+    /// Where the messages are in [`Sent::placed`]; empty if a hook dropped them.
+    pub placed: std::ops::Range<usize>,
+    /// The (first) message's unique key.
+    pub unique_key: Cow<'a, str>,
+}
+
+/// What became of a burst of requests.
+pub struct Sent<'a> {
+    /// One outcome per request, in order.
+    pub outcomes: Vec<Result<Accepted<'a>, Refusal>>,
+    /// The places of all stored messages.
+    pub placed: Vec<Placed>,
+    /// Settles when the messages are as durable as asked for; `None` if nothing was stored.
+    pub ticket: Option<Ticket>,
+}
+
+impl Broker {
+    /// Stores the messages of a burst.
+    #[must_use]
+    pub fn send<'a>(&self, cx: &RequestContext, sends: &[Send<'a>]) -> Sent<'a> {
+        let hooks = self.hooks().load();
+        let topics = sends.iter().map(|send| self.admit(cx, &hooks, send)).collect();
+        let mut plan = self.shape(cx, &hooks, sends, topics);
+
+        let mut placed = Vec::with_capacity(plan.messages.len());
+        let ticket = match self.append(cx, &plan.messages, &plan.texts, &mut placed) {
+            Ok(ticket) => ticket,
+            Err(refusal) => {
+                plan.refuse_admitted(&refusal);
+                None
+            }
+        };
+        if hooks.has(Point::AfterAppend) && !placed.is_empty() {
+            self.tell_appended(cx, &hooks, &plan.messages, &plan.texts, &placed);
+        }
+        self.count_sent(&plan.messages, &placed);
+        Sent { outcomes: plan.outcomes, placed, ticket }
+    }
+
+    fn append(
+        &self,
+        cx: &RequestContext,
+        messages: &[Planned<'_>],
+        texts: &str,
+        placed: &mut Vec<Placed>,
+    ) -> Result<Option<Ticket>, Refusal> {
+        if messages.is_empty() {
+            return Ok(None);
+        }
+        let drafts: Vec<Draft<'_>> =
+            messages.iter().map(|m| m.draft(texts, cx.peer, self.identity().store_host)).collect();
+        self.store().append(&drafts, placed).map(Some).map_err(|error| refused_append(&error))
+    }
+
+    fn tell_appended(
+        &self,
+        cx: &RequestContext,
+        hooks: &HookChain,
+        messages: &[Planned<'_>],
+        texts: &str,
+        placed: &[Placed],
+    ) {
+        let appended: Vec<Appended<'_>> = messages
+            .iter()
+            .zip(placed)
+            .map(|(message, placed)| Appended {
+                topic: message.topic(),
+                queue: message.queue,
+                queue_offset: placed.queue_offset,
+                id: MessageId { host: self.identity().store_host, offset: placed.physical_offset },
+                body_len: message.body.len(),
+                properties: message.properties(texts),
+            })
+            .collect();
+        hooks.after_append(cx, &appended);
+    }
+
+    fn count_sent(&self, messages: &[Planned<'_>], placed: &[Placed]) {
+        let mut run: Option<(&str, stats::Volume)> = None;
+        for (message, placed) in messages.iter().zip(placed) {
+            let bytes = u64::from(placed.size);
+            match &mut run {
+                Some((topic, volume)) if *topic == message.topic() => volume.add(1, bytes),
+                _ => {
+                    if let Some((topic, volume)) = run.take() {
+                        self.stats().topic_put(topic, volume);
+                    }
+                    run = Some((message.topic(), stats::Volume { messages: 1, bytes }));
+                }
+            }
+        }
+        if let Some((topic, volume)) = run {
+            self.stats().topic_put(topic, volume);
+        }
+    }
+}
+
+/// What a producer is told when the store takes nothing. The kinds decide whether clients try
+/// another broker: they do for `ServiceNotAvailable`, `SystemBusy` and `SystemError`.
+pub(crate) fn refused_append(error: &AppendError) -> Refusal {
+    let kind = match error {
+        AppendError::Busy => RefusalKind::SystemBusy,
+        AppendError::DiskFull | AppendError::Closed | AppendError::Poisoned => {
+            RefusalKind::ServiceNotAvailable
+        }
+        AppendError::Illegal { .. } | AppendError::TooLarge { .. } => RefusalKind::MessageIllegal,
+        _ => RefusalKind::SystemError,
+    };
+    Refusal::new(kind, error.to_string())
+}

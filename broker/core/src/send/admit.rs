@@ -1,0 +1,101 @@
+//! May this message come in, and which topic does it go to?
+
+use std::sync::Arc;
+
+use blockhouse_hook::{HookChain, Point, Verdict};
+use blockhouse_model::names::{self, check_topic};
+use blockhouse_model::{Access, Action, RequestContext, Resource, TopicConfig};
+
+use super::Send;
+use crate::Broker;
+use crate::refusal::{Forbidden, Refusal};
+
+impl Broker {
+    /// Authorizes one request and finds its topic, creating it where that is allowed.
+    pub(super) fn admit(
+        &self,
+        cx: &RequestContext,
+        hooks: &HookChain,
+        send: &Send<'_>,
+    ) -> Result<Arc<TopicConfig>, Refusal> {
+        Self::authorize_send(cx, hooks, send.topic)?;
+        let config = self.topic_for_send(send.topic, send)?;
+        // As in RocketMQ: a broker that lost its write permission is left out of new routes, but
+        // goes on taking from clients that hold old ones. Only ordered topics must not wait.
+        if config.order && !self.permission().writeable() {
+            let reason =
+                format!("the broker[{}] sending message is forbidden", self.identity().name);
+            return Err(Refusal::forbidden(Forbidden::Broker, reason));
+        }
+        Ok(config)
+    }
+
+    /// Asks the hooks whether messages may go to `topic`; asked again when a hook reroutes.
+    pub(super) fn authorize_send(
+        cx: &RequestContext,
+        hooks: &HookChain,
+        topic: &str,
+    ) -> Result<(), Refusal> {
+        if !hooks.has(Point::Authorize) {
+            return Ok(());
+        }
+        let resource = topic
+            .strip_prefix(names::RETRY_PREFIX)
+            .map_or(Resource::Topic(topic), Resource::Group);
+        let action = if matches!(resource, Resource::Group(_)) { Action::Sub } else { Action::Pub };
+        match hooks.authorize(cx, &[Access { action, resource }]) {
+            Verdict::Continue => Ok(()),
+            Verdict::Reject(rejection) => Err(rejection.into()),
+        }
+    }
+
+    /// Finds `topic`, or creates it after the client's template.
+    pub(super) fn topic_for_send(
+        &self,
+        topic: &str,
+        send: &Send<'_>,
+    ) -> Result<Arc<TopicConfig>, Refusal> {
+        let config = match self.topics().find(topic) {
+            Some(config) => config,
+            None => self.create_topic_for_send(topic, send)?,
+        };
+        if names::is_no_send_topic(topic) {
+            let reason = format!("Sending message to topic[{topic}] is forbidden.");
+            return Err(Refusal::forbidden(Forbidden::Topic, reason));
+        }
+        let queues = config.write_queues.max(config.read_queues);
+        match send.queue {
+            Some(queue) if queue.0 >= queues => Err(Refusal::invalid(format!(
+                "request queueId[{queue}] is illegal, topic[{topic}] has {queues} queues"
+            ))),
+            _ => Ok(config),
+        }
+    }
+
+    fn create_topic_for_send(
+        &self,
+        topic: &str,
+        send: &Send<'_>,
+    ) -> Result<Arc<TopicConfig>, Refusal> {
+        check_topic(topic)?;
+        let retry = names::is_retry(topic);
+        let sys_flag = match (send.unit_mode, retry) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => 2,
+        };
+        let from_template = self.topics().create_on_send(
+            topic,
+            send.default_topic,
+            send.default_topic_queues,
+            sys_flag,
+        );
+        if let Some(config) = from_template {
+            return Ok(config);
+        }
+        if retry {
+            return Ok(self.topics().create_for_send_back(topic, 1, sys_flag));
+        }
+        Err(Refusal::no_topic(topic))
+    }
+}

@@ -1,0 +1,64 @@
+//! What the send path must know of a message's properties, found in one pass over the text.
+
+use blockhouse_model::properties as name;
+
+/// The properties that change what becomes of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent marks of one message")]
+pub(crate) struct Marks {
+    /// The delay level asked for; 0 is none.
+    pub(crate) delay_level: i32,
+    /// Whether the producer waits for the disk.
+    pub(crate) wait: bool,
+    /// Whether the message asks for a delivery time of its own.
+    pub(crate) timer: bool,
+    /// Whether this is a half message.
+    pub(crate) half: bool,
+    /// Whether there is a pair that the broker sets itself, so the text must be rewritten.
+    pub(crate) rewrite: bool,
+}
+
+impl Marks {
+    /// The marks, and the producer's own id for the message.
+    pub(crate) fn of(text: &str) -> (Self, Option<&str>) {
+        let mut marks = Self { wait: true, ..Self::default() };
+        let mut unique_key = None;
+        for (key, value) in name::pairs(text) {
+            match key {
+                name::UNIQUE_KEY => unique_key = Some(value),
+                name::DELAY => marks.delay_level = value.parse().unwrap_or(0),
+                name::WAIT => marks.wait = !value.eq_ignore_ascii_case("false"),
+                name::TIMER_DELIVER_MS | name::TIMER_DELAY_MS | name::TIMER_DELAY_SEC => {
+                    marks.timer = true;
+                }
+                name::TRANSACTION_PREPARED => marks.half = value.eq_ignore_ascii_case("true"),
+                name::CLUSTER
+                | name::MSG_REGION
+                | name::TRACE_ON
+                | name::POP_CHECK_POINT
+                | name::REAL_TOPIC
+                | name::REAL_QUEUE_ID => marks.rewrite = true,
+                _ => {}
+            }
+        }
+        (marks, unique_key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pass_finds_every_mark() {
+        let text = "UNIQ_KEY\u{1}K\u{2}DELAY\u{1}3\u{2}WAIT\u{1}false\u{2}CLUSTER\u{1}c\u{2}";
+        let (marks, unique_key) = Marks::of(text);
+        assert_eq!(unique_key, Some("K"));
+        assert_eq!(marks.delay_level, 3);
+        assert!(!marks.wait && marks.rewrite && !marks.timer && !marks.half);
+        assert!(Marks::of("").0.wait);
+        assert!(Marks::of("TIMER_DELAY_MS\u{1}5\u{2}").0.timer);
+        assert!(Marks::of("TRAN_MSG\u{1}true\u{2}").0.half);
+        assert_eq!(Marks::of("DELAY\u{1}x\u{2}").0.delay_level, 0);
+    }
+}

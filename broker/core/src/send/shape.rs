@@ -1,0 +1,333 @@
+//! What exactly is stored: hooks have their say, limits are checked, retries that went on too long
+//! and delayed messages are turned aside.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use blockhouse_hook::{Decision, Draft as HookDraft, HookChain, Point};
+use blockhouse_model::names::{self, SCHEDULE_TOPIC};
+use blockhouse_model::{
+    QueueId, RequestContext, SysFlag, Timestamp, TopicConfig, properties as name,
+};
+use blockhouse_record::Draft;
+
+use super::properties::push_pair;
+use super::{Accepted, Content, Marks, Send};
+use crate::Broker;
+use crate::refusal::{Refusal, RefusalKind};
+
+/// One message, ready to be stored but for its offsets.
+pub(super) struct Planned<'a> {
+    topic: Arc<TopicConfig>,
+    pub(super) queue: QueueId,
+    pub(super) body: Cow<'a, [u8]>,
+    text: Range<usize>,
+    flag: i32,
+    sys_flag: SysFlag,
+    born_timestamp: i64,
+    reconsume_times: i32,
+    wait: bool,
+}
+
+impl Planned<'_> {
+    pub(super) fn topic(&self) -> &str {
+        &self.topic.name
+    }
+
+    pub(super) fn properties<'t>(&self, texts: &'t str) -> &'t str {
+        texts.get(self.text.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn draft<'t>(
+        &'t self,
+        texts: &'t str,
+        born_host: SocketAddr,
+        store_host: SocketAddr,
+    ) -> Draft<'t> {
+        Draft {
+            topic: self.topic(),
+            queue: self.queue,
+            flag: self.flag,
+            sys_flag: self.sys_flag,
+            born_timestamp: Timestamp(self.born_timestamp),
+            born_host,
+            store_host,
+            reconsume_times: self.reconsume_times,
+            prepared_offset: 0,
+            body: &self.body,
+            properties: self.properties(texts),
+            wait: self.wait,
+        }
+    }
+}
+
+/// The messages of a burst that are to be stored, and what is known of each request so far.
+pub(super) struct Plan<'a> {
+    pub(super) messages: Vec<Planned<'a>>,
+    /// The property texts of all messages, one after another.
+    pub(super) texts: String,
+    pub(super) outcomes: Vec<Result<Accepted<'a>, Refusal>>,
+}
+
+impl Plan<'_> {
+    /// Nothing was stored after all.
+    pub(super) fn refuse_admitted(&mut self, refusal: &Refusal) {
+        for outcome in self.outcomes.iter_mut().filter(|o| o.is_ok()) {
+            *outcome = Err(refusal.clone());
+        }
+        self.messages.clear();
+    }
+}
+
+/// A message as hooks leave it.
+struct Edited<'a> {
+    topic: Arc<TopicConfig>,
+    flag: i32,
+    body: Cow<'a, [u8]>,
+    properties: Cow<'a, str>,
+}
+
+impl Broker {
+    pub(super) fn shape<'a>(
+        &self,
+        cx: &RequestContext,
+        hooks: &HookChain,
+        sends: &[Send<'a>],
+        topics: Vec<Result<Arc<TopicConfig>, Refusal>>,
+    ) -> Plan<'a> {
+        let mut plan = Plan {
+            messages: Vec::with_capacity(sends.len()),
+            texts: String::with_capacity(sends.iter().map(|s| s.properties.len() + 128).sum()),
+            outcomes: Vec::with_capacity(sends.len()),
+        };
+        let hooked = hooks.has(Point::BeforeSend);
+        for (send, topic) in sends.iter().zip(topics) {
+            let outcome = topic.and_then(|topic| {
+                let edited = if hooked {
+                    self.ask_hooks(cx, hooks, send, &topic)?
+                } else {
+                    unedited(send, &topic)
+                };
+                self.plan_one(send, &topic, edited, &mut plan)
+            });
+            plan.outcomes.push(outcome);
+        }
+        plan
+    }
+
+    /// Shows one request's messages to the hooks and carries out what they decide. A request with
+    /// one refused message is refused whole: RocketMQ's batch answer has room for one code.
+    fn ask_hooks<'a>(
+        &self,
+        cx: &RequestContext,
+        hooks: &HookChain,
+        send: &Send<'a>,
+        topic: &Arc<TopicConfig>,
+    ) -> Result<Vec<Edited<'a>>, Refusal> {
+        let plain = unedited(send, topic);
+        let mut drafts: Vec<HookDraft<'_>> = plain
+            .into_iter()
+            .map(|m| HookDraft {
+                topic: send.topic,
+                producer_group: send.producer_group,
+                queue: send.queue,
+                body: m.body,
+                properties: m.properties,
+                decision: Decision::Admit,
+            })
+            .collect();
+        hooks.before_send(cx, &mut drafts);
+        let flags = flags(send);
+        let mut edited = Vec::with_capacity(drafts.len());
+        for (draft, flag) in drafts.into_iter().zip(flags) {
+            let topic = match draft.decision {
+                Decision::Admit => Arc::clone(topic),
+                Decision::Drop => continue,
+                Decision::Reject(rejection) => return Err(rejection.into()),
+                Decision::Reroute(to) => {
+                    Self::authorize_send(cx, hooks, &to)?;
+                    self.topic_for_send(&to, &Send { queue: None, ..send.clone() })?
+                }
+            };
+            edited.push(Edited { topic, flag, body: draft.body, properties: draft.properties });
+        }
+        Ok(edited)
+    }
+
+    fn plan_one<'a>(
+        &self,
+        send: &Send<'a>,
+        topic: &Arc<TopicConfig>,
+        edited: Vec<Edited<'a>>,
+        plan: &mut Plan<'a>,
+    ) -> Result<Accepted<'a>, Refusal> {
+        let batch = matches!(send.content, Content::Batch(_));
+        if batch && names::is_retry(send.topic) {
+            let reason = format!("batch request does not support retry group {}", send.topic);
+            return Err(Refusal::new(RefusalKind::MessageIllegal, reason));
+        }
+        let queue = send.queue.unwrap_or_else(|| self.pick_queue(topic.write_queues));
+        let (messages, texts) = (plan.messages.len(), plan.texts.len());
+        let mut unique_key = None;
+        for edited in edited {
+            match self.plan_message(send, queue, edited, batch, &mut plan.texts) {
+                Ok((message, key)) => {
+                    plan.messages.push(message);
+                    unique_key.get_or_insert(key);
+                }
+                Err(refusal) => {
+                    plan.messages.truncate(messages);
+                    plan.texts.truncate(texts);
+                    return Err(refusal);
+                }
+            }
+        }
+        let placed = messages..plan.messages.len();
+        Ok(Accepted { queue, placed, unique_key: unique_key.unwrap_or_default() })
+    }
+
+    fn plan_message<'a>(
+        &self,
+        send: &Send<'a>,
+        queue: QueueId,
+        edited: Edited<'a>,
+        batch: bool,
+        texts: &mut String,
+    ) -> Result<(Planned<'a>, Cow<'a, str>), Refusal> {
+        self.check_body(&edited.body)?;
+        let (marks, key) = read_properties(&edited.properties);
+        check_offered(marks, batch)?;
+        let start = texts.len();
+        self.stamp().apply(texts, &edited.properties, marks.rewrite);
+        let unique_key = key.unwrap_or_else(|| {
+            let key = self.make_unique_key();
+            push_pair(texts, name::UNIQUE_KEY, &key);
+            Cow::Owned(key)
+        });
+        let mut message = Planned {
+            topic: edited.topic,
+            queue,
+            body: edited.body,
+            text: 0..0,
+            flag: edited.flag,
+            sys_flag: send.sys_flag,
+            born_timestamp: send.born_timestamp,
+            reconsume_times: send.reconsume_times,
+            wait: marks.wait && wait_of_batch(send, batch),
+        };
+        let dead = !batch && self.redirect_dead_letter(send, &mut message)?;
+        if marks.delay_level > 0 && !dead {
+            self.delay(&mut message, marks.delay_level, texts);
+        }
+        if texts.len() - start > name::LEN_MAX {
+            return Err(Refusal::new(
+                RefusalKind::MessageIllegal,
+                format!("the message is illegal: properties are longer than {} bytes", name::LEN_MAX),
+            ));
+        }
+        message.text = start..texts.len();
+        Ok((message, unique_key))
+    }
+
+    fn check_body(&self, body: &[u8]) -> Result<(), Refusal> {
+        let limit = self.config().max_message_size;
+        let problem = if body.is_empty() {
+            "the message is illegal: body is empty".to_owned()
+        } else if body.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
+            format!("the message is illegal: body is longer than maxMessageSize, {limit} bytes")
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(RefusalKind::MessageIllegal, problem))
+    }
+
+    /// A consumer that cannot send back by offset sends its failed message to the retry topic as a
+    /// new one; past its limit, or while the group holds queue locks, that goes to the dead-letter
+    /// topic instead. Returns whether it does.
+    fn redirect_dead_letter(
+        &self,
+        send: &Send<'_>,
+        message: &mut Planned<'_>,
+    ) -> Result<bool, Refusal> {
+        let Some(group) = send.topic.strip_prefix(names::RETRY_PREFIX) else { return Ok(false) };
+        let config = self.groups().find(group).ok_or_else(|| Refusal::no_group(group))?;
+        let times_max = send.max_reconsume_times.unwrap_or(config.retry_max_times);
+        let locked = self.queue_locks().any_live(group);
+        if send.reconsume_times <= times_max && !locked {
+            return Ok(false);
+        }
+        message.topic = self.topics().create_for_send_back(&names::dlq_topic(group), 1, 0);
+        message.queue = QueueId(0);
+        self.stats().sent_to_dlq(group, 1);
+        Ok(true)
+    }
+
+    /// Sets a message aside until its level's time is over.
+    fn delay(&self, message: &mut Planned<'_>, level: i32, texts: &mut String) {
+        let level = self.delay_levels().clamp(level);
+        push_pair(texts, name::REAL_TOPIC, message.topic());
+        push_pair(texts, name::REAL_QUEUE_ID, &message.queue.to_string());
+        message.topic = Arc::clone(self.schedule_topic());
+        debug_assert_eq!(message.topic(), SCHEDULE_TOPIC);
+        message.queue = QueueId(level - 1);
+    }
+}
+
+fn unedited<'a>(send: &Send<'a>, topic: &Arc<TopicConfig>) -> Vec<Edited<'a>> {
+    let edited = |flag, body: &'a [u8], properties: Cow<'a, str>| Edited {
+        topic: Arc::clone(topic),
+        flag,
+        body: Cow::Borrowed(body),
+        properties,
+    };
+    match &send.content {
+        Content::One(body) => vec![edited(send.flag, body, Cow::Borrowed(send.properties))],
+        Content::Batch(items) => items
+            .iter()
+            .map(|item| edited(item.flag, item.body, Cow::Borrowed(item.properties)))
+            .collect(),
+    }
+}
+
+fn flags(send: &Send<'_>) -> Vec<i32> {
+    match &send.content {
+        Content::One(_) => vec![send.flag],
+        Content::Batch(items) => items.iter().map(|item| item.flag).collect(),
+    }
+}
+
+/// A batch waits for the disk unless its envelope says otherwise.
+fn wait_of_batch(send: &Send<'_>, batch: bool) -> bool {
+    !batch || name::find(send.properties, name::WAIT).is_none_or(|v| v != "false")
+}
+
+fn read_properties<'a>(properties: &Cow<'a, str>) -> (Marks, Option<Cow<'a, str>>) {
+    match properties {
+        Cow::Borrowed(text) => {
+            let (marks, key) = Marks::of(text);
+            (marks, key.map(Cow::Borrowed))
+        }
+        Cow::Owned(text) => {
+            let (marks, key) = Marks::of(text);
+            (marks, key.map(|key| Cow::Owned(key.to_owned())))
+        }
+    }
+}
+
+fn check_offered(marks: Marks, batch: bool) -> Result<(), Refusal> {
+    let problem = if marks.half {
+        "transaction messages are not supported by this broker yet"
+    } else if marks.timer && marks.delay_level == 0 {
+        "messages with their own delivery time are not supported by this broker yet: use a delay level"
+    } else if batch && marks.delay_level > 0 {
+        return Err(Refusal::new(
+            RefusalKind::MessageIllegal,
+            "the message is illegal: a batch cannot hold delayed messages",
+        ));
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(RefusalKind::NotSupported, problem))
+}

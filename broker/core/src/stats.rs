@@ -1,0 +1,272 @@
+//! Counts of messages and bytes, by topic and by group, with what the last minute, hour and day
+//! brought: what `mqadmin statsAll`, `brokerStatus` and dashboards ask for.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use blockhouse_model::Timestamp;
+use parking_lot::{Mutex, RwLock};
+
+/// Most keys counted one by one; past it, everything new is counted under [`OTHER`].
+const KEYS_MAX: usize = 100_000;
+/// Where the overflow is counted.
+const OTHER: &str = "other";
+/// Samples kept: one per ten minutes for a day, and one per ten seconds for ten minutes.
+const FINE_MAX: usize = 60;
+const COARSE_MAX: usize = 144;
+const COARSE_EVERY: Duration = Duration::from_secs(600);
+
+/// Some messages and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Volume {
+    /// Counts more.
+    pub fn add(&mut self, messages: u64, bytes: u64) {
+        self.messages += messages;
+        self.bytes += bytes;
+    }
+
+    const fn since(self, earlier: Self) -> Self {
+        Self {
+            messages: self.messages.saturating_sub(earlier.messages),
+            bytes: self.bytes.saturating_sub(earlier.bytes),
+        }
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Messages stored, by topic.
+    TopicPut,
+    /// Messages delivered, by `topic@group`.
+    GroupGet,
+    /// Messages sent back by consumers, by `topic@group`.
+    SendBack,
+    /// Messages given up, by group.
+    DeadLetter,
+}
+
+const KINDS: usize = 4;
+
+#[derive(Default)]
+struct Counter {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+    samples: Mutex<Samples>,
+}
+
+#[derive(Default)]
+struct Samples {
+    fine: VecDeque<(Timestamp, Volume)>,
+    coarse: VecDeque<(Timestamp, Volume)>,
+}
+
+impl Counter {
+    fn total(&self) -> Volume {
+        Volume {
+            messages: self.messages.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    fn add(&self, volume: Volume) {
+        self.messages.fetch_add(volume.messages, Ordering::Relaxed);
+        self.bytes.fetch_add(volume.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Samples {
+    fn take(&mut self, now: Timestamp, total: Volume) {
+        push(&mut self.fine, FINE_MAX, (now, total));
+        let due = self.coarse.back().is_none_or(|(at, _)| now.since(*at) >= COARSE_EVERY);
+        if due {
+            push(&mut self.coarse, COARSE_MAX, (now, total));
+        }
+    }
+
+    /// What was counted `span` ago, and when exactly that was. A key that is younger than the span
+    /// had nothing then.
+    fn before(&self, now: Timestamp, span: Duration) -> Option<(Timestamp, Volume)> {
+        let old = |samples: &VecDeque<(Timestamp, Volume)>| {
+            samples.iter().rev().find(|(at, _)| now.since(*at) >= span).copied()
+        };
+        let first = self.coarse.front().copied();
+        let unknown = if self.coarse.len() == COARSE_MAX {
+            first
+        } else {
+            first.map(|(at, _)| (at, Volume::default()))
+        };
+        old(&self.fine).or_else(|| old(&self.coarse)).or(unknown)
+    }
+}
+
+fn push(samples: &mut VecDeque<(Timestamp, Volume)>, max: usize, sample: (Timestamp, Volume)) {
+    if samples.len() == max {
+        samples.pop_front();
+    }
+    samples.push_back(sample);
+}
+
+/// What a span of time brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rate {
+    /// In the span.
+    pub volume: Volume,
+    /// How long it really was, in seconds.
+    pub seconds: f64,
+}
+
+impl Rate {
+    /// Messages per second.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    pub fn messages_per_second(&self) -> f64 {
+        if self.seconds > 0.0 { self.volume.messages as f64 / self.seconds } else { 0.0 }
+    }
+
+    /// Bytes per second.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    pub fn bytes_per_second(&self) -> f64 {
+        if self.seconds > 0.0 { self.volume.bytes as f64 / self.seconds } else { 0.0 }
+    }
+}
+
+type Table = RwLock<HashMap<Box<str>, Arc<Counter>>>;
+
+/// All counts of the broker.
+#[derive(Default)]
+pub struct Stats {
+    tables: [Table; KINDS],
+    totals: [Counter; KINDS],
+}
+
+impl Stats {
+    /// Counts stored messages.
+    pub fn topic_put(&self, topic: &str, volume: Volume) {
+        self.add(Kind::TopicPut, topic, volume);
+    }
+
+    /// Counts delivered messages.
+    pub fn group_get(&self, topic: &str, group: &str, volume: Volume) {
+        self.add(Kind::GroupGet, &format!("{topic}@{group}"), volume);
+    }
+
+    /// Counts a message that a consumer sent back.
+    pub fn sent_back(&self, topic: &str, group: &str) {
+        self.add(Kind::SendBack, &format!("{topic}@{group}"), Volume { messages: 1, bytes: 0 });
+    }
+
+    /// Counts messages given up.
+    pub fn sent_to_dlq(&self, group: &str, messages: u64) {
+        self.add(Kind::DeadLetter, group, Volume { messages, bytes: 0 });
+    }
+
+    fn add(&self, kind: Kind, key: &str, volume: Volume) {
+        self.totals[kind as usize].add(volume);
+        let table = &self.tables[kind as usize];
+        if let Some(counter) = table.read().get(key) {
+            return counter.add(volume);
+        }
+        let mut table = table.write();
+        let key = if table.len() < KEYS_MAX { key } else { OTHER };
+        table.entry(Box::from(key)).or_default().add(volume);
+    }
+
+    /// Everything counted since the start.
+    #[must_use]
+    pub fn total(&self, kind: Kind) -> Volume {
+        self.totals[kind as usize].total()
+    }
+
+    /// All keys of a kind with their counts since the start.
+    #[must_use]
+    pub fn by_key(&self, kind: Kind) -> Vec<(Box<str>, Volume)> {
+        let table = self.tables[kind as usize].read();
+        table.iter().map(|(key, counter)| (key.clone(), counter.total())).collect()
+    }
+
+    /// What the last `span` brought for one key, `None` if the key was never counted.
+    #[must_use]
+    pub fn rate(&self, kind: Kind, key: &str, now: Timestamp, span: Duration) -> Option<Rate> {
+        let counter = Arc::clone(self.tables[kind as usize].read().get(key)?);
+        Some(rate_of(&counter, now, span))
+    }
+
+    /// What the last `span` brought altogether.
+    #[must_use]
+    pub fn total_rate(&self, kind: Kind, now: Timestamp, span: Duration) -> Rate {
+        rate_of(&self.totals[kind as usize], now, span)
+    }
+
+    /// Takes a sample of everything; call it every ten seconds.
+    pub fn sample(&self, now: Timestamp) {
+        for table in &self.tables {
+            for counter in table.read().values() {
+                counter.samples.lock().take(now, counter.total());
+            }
+        }
+        for counter in &self.totals {
+            counter.samples.lock().take(now, counter.total());
+        }
+    }
+
+    /// Forgets the counts of a deleted topic or group.
+    pub fn forget(&self, name: &str) {
+        for table in &self.tables {
+            table.write().retain(|key, _| key.split('@').all(|part| part != name));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn rate_of(counter: &Counter, now: Timestamp, span: Duration) -> Rate {
+    let total = counter.total();
+    counter.samples.lock().before(now, span).map_or_else(Rate::default, |(at, earlier)| Rate {
+        volume: total.since(earlier),
+        seconds: now.since(at).as_millis() as f64 / 1_000.0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_minute_is_told_apart_from_the_hour() {
+        let stats = Stats::default();
+        let mut now = Timestamp(0);
+        for _ in 0..120 {
+            stats.sample(now);
+            stats.topic_put("t", Volume { messages: 10, bytes: 100 });
+            now = now.plus(Duration::from_secs(10));
+        }
+        let minute = stats.rate(Kind::TopicPut, "t", now, Duration::from_secs(60)).unwrap();
+        assert_eq!(minute.volume, Volume { messages: 60, bytes: 600 });
+        assert!((minute.messages_per_second() - 1.0).abs() < 1e-9);
+        let hour = stats.rate(Kind::TopicPut, "t", now, Duration::from_secs(3_600)).unwrap();
+        assert_eq!(hour.volume.messages, 1_200);
+        assert_eq!(stats.rate(Kind::GroupGet, "t", now, Duration::from_secs(60)), None);
+        assert_eq!(stats.total(Kind::TopicPut).messages, 1_200);
+    }
+
+    #[test]
+    fn a_deleted_name_is_forgotten_wherever_it_stands() {
+        let stats = Stats::default();
+        stats.topic_put("t", Volume { messages: 1, bytes: 1 });
+        stats.group_get("t", "g", Volume { messages: 1, bytes: 1 });
+        stats.group_get("tt", "g", Volume { messages: 1, bytes: 1 });
+        stats.forget("t");
+        assert!(stats.by_key(Kind::TopicPut).is_empty());
+        assert_eq!(stats.by_key(Kind::GroupGet).len(), 1);
+    }
+}

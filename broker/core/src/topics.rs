@@ -1,0 +1,117 @@
+//! Administration of topics and of the files behind them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blockhouse_model::names::{RETRY_PREFIX, is_dlq, is_retry};
+use blockhouse_model::{TopicConfig, names};
+
+use crate::refusal::{Refusal, RefusalKind};
+use crate::{Broker, blocking};
+
+impl Broker {
+    /// Creates or changes a topic. `attributes` are changes in RocketMQ's form: `+name` sets,
+    /// `-name` removes.
+    ///
+    /// # Errors
+    /// What is wrong with the request.
+    pub async fn update_topic(
+        &self,
+        config: TopicConfig,
+        attributes: &BTreeMap<String, String>,
+    ) -> Result<Arc<TopicConfig>, Refusal> {
+        let config = self.topics().update(config, attributes).map_err(|e| refused_change(&e))?;
+        self.save_topics().await?;
+        Ok(config)
+    }
+
+    /// Waits until the topics are on disk: an operator's change is answered for.
+    async fn save_topics(&self) -> Result<(), Refusal> {
+        let topics = self.shared_topics();
+        let saved = blocking(move || topics.persist()).await?;
+        saved.map(drop).map_err(|e| Refusal::new(RefusalKind::SystemError, e.to_string()))
+    }
+
+    /// Removes a topic, its queues, and every group's progress in it. Unknown topics are removed
+    /// already.
+    ///
+    /// # Errors
+    /// The topic is the broker's own, or the filesystem refused.
+    pub async fn delete_topic(&self, topic: &str) -> Result<(), Refusal> {
+        names::check_topic(topic)?;
+        if self.topics().is_system(topic) {
+            let reason = format!("the topic[{topic}] is a system topic and cannot be deleted");
+            return Err(Refusal::new(RefusalKind::SystemError, reason));
+        }
+        self.topics().remove(topic);
+        self.offsets().remove_topic(topic);
+        self.stats().forget(topic);
+        self.save_topics().await?;
+        self.delete_queues(topic).await
+    }
+
+    async fn delete_queues(&self, topic: &str) -> Result<(), Refusal> {
+        let (store, topic) = (self.shared_store(), topic.to_owned());
+        let deleted = blocking(move || store.delete_topic(&topic)).await?;
+        deleted.map_err(|error| Refusal::new(RefusalKind::SystemError, error.to_string()))
+    }
+
+    /// Removes the queues of topics that are not there any more; returns how many topics.
+    ///
+    /// # Errors
+    /// The filesystem refused.
+    pub async fn clean_unused_topics(&self) -> Result<usize, Refusal> {
+        let mut unused: Vec<_> = self.store().queues(None).into_iter().map(|q| q.topic).collect();
+        unused.sort_unstable();
+        unused.dedup();
+        unused.retain(|topic| !self.topics().contains(topic) && !self.topics().is_system(topic));
+        for topic in &unused {
+            self.delete_queues(topic).await?;
+        }
+        Ok(unused.len())
+    }
+
+    /// Removes ConsumeQueue files that point before the log's beginning; returns how many.
+    ///
+    /// # Errors
+    /// The filesystem refused.
+    pub async fn clean_expired_queues(&self) -> Result<usize, Refusal> {
+        let store = self.shared_store();
+        let cleaned = blocking(move || store.clean_expired_queues()).await?;
+        cleaned.map_err(|error| Refusal::new(RefusalKind::SystemError, error.to_string()))
+    }
+
+    /// Removes CommitLog files past their time, whatever the hour; returns how many.
+    ///
+    /// # Errors
+    /// The filesystem refused.
+    pub async fn delete_expired_log(&self) -> Result<usize, Refusal> {
+        let store = self.shared_store();
+        let deleted = blocking(move || store.delete_expired()).await?;
+        deleted.map_err(|error| Refusal::new(RefusalKind::SystemError, error.to_string()))
+    }
+
+    /// The group that a retry topic belongs to.
+    #[must_use]
+    pub fn group_of_retry(topic: &str) -> Option<&str> {
+        topic.strip_prefix(RETRY_PREFIX)
+    }
+
+    /// Whether a topic belongs to a group rather than to producers.
+    #[must_use]
+    pub fn is_of_group(topic: &str) -> bool {
+        is_retry(topic) || is_dlq(topic)
+    }
+}
+
+/// RocketMQ's codes for the ways in which a change can be wrong.
+pub(crate) fn refused_change(error: &blockhouse_meta::Error) -> Refusal {
+    use blockhouse_meta::Error;
+    let kind = match error {
+        Error::Name(_) | Error::SystemTopic(_) | Error::MixedType | Error::Queues { .. } => {
+            RefusalKind::InvalidParameter
+        }
+        _ => RefusalKind::SystemError,
+    };
+    Refusal::new(kind, error.to_string())
+}

@@ -1,0 +1,209 @@
+//! A burst of frames on its way to the handlers.
+
+use std::sync::Arc;
+
+use blockhouse_hook::{ConnectionInfo, Credentials, Point, Verdict};
+use blockhouse_model::{Access, Principal, RequestContext, Resource};
+use blockhouse_protocol::RemotingCommand;
+use blockhouse_transport::{Connection, Replies, Service, Sessions};
+
+use crate::handlers::{pull_message, send_message};
+use crate::response::{Failure, Response};
+use crate::table::{Entry, Handler, Row};
+use crate::{Node, Remoting};
+use blockhouse_core::Broker;
+
+/// A request and what belongs to it.
+pub(crate) struct Call<'a> {
+    pub(crate) broker: &'a Arc<Broker>,
+    pub(crate) node: &'a Arc<dyn Node>,
+    pub(crate) connection: &'a Arc<Connection>,
+    pub(crate) cx: &'a RequestContext,
+    pub(crate) command: &'a RemotingCommand,
+}
+
+/// The same for a handler that waits.
+pub(crate) struct OwnedCall {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) cx: RequestContext,
+    pub(crate) command: RemotingCommand,
+}
+
+impl Service for Remoting {
+    fn burst(
+        &self,
+        connection: &Arc<Connection>,
+        burst: &mut Vec<RemotingCommand>,
+        replies: &mut Replies,
+    ) {
+        let mut commands = std::mem::take(burst);
+        let mut rest = commands.drain(..).peekable();
+        while let Some(command) = rest.next() {
+            let Some(row) = self.rows.get(&command.code).copied() else {
+                refuse(&command, Failure::unsupported(command.code), replies);
+                continue;
+            };
+            let cx = match self.context(connection, &command) {
+                Ok(cx) => cx,
+                Err(failure) => {
+                    refuse(&command, failure, replies);
+                    continue;
+                }
+            };
+            if matches!(row.handler, Handler::Send) {
+                // Credentials are per request: a run is only of requests that carry none.
+                let plain = command.ext.get(ACCESS_KEY).is_none();
+                let mut run = vec![command];
+                while let Some(next) = rest.next_if(|next| plain && self.joins(next, &cx)) {
+                    run.push(next);
+                }
+                send_message::handle(&self.broker, &cx, run, replies);
+            } else {
+                self.one(connection, row, &cx, command, replies);
+            }
+        }
+        drop(rest);
+        *burst = commands;
+        self.broker.keep_commits();
+    }
+}
+
+impl Remoting {
+    fn joins(&self, next: &RemotingCommand, cx: &RequestContext) -> bool {
+        let send = self.rows.get(&next.code).is_some_and(|r| matches!(r.handler, Handler::Send));
+        send && next.code == cx.code && next.ext.get(ACCESS_KEY).is_none()
+    }
+
+    fn one(
+        &self,
+        connection: &Arc<Connection>,
+        row: &Row,
+        cx: &RequestContext,
+        command: RemotingCommand,
+        replies: &mut Replies,
+    ) {
+        if let Err(failure) = self.allow(row, cx, &command) {
+            return refuse(&command, failure, replies);
+        }
+        let (opaque, mark, one_way) = (command.opaque, replies.mark(), command.is_one_way());
+        match row.handler {
+            Handler::Send => {}
+            Handler::Pull => pull_message::handle(&self.broker, cx, &command, replies),
+            Handler::Now(handle) => {
+                let call = Call {
+                    broker: &self.broker,
+                    node: &self.node,
+                    connection,
+                    cx,
+                    command: &command,
+                };
+                handle(&call).unwrap_or_else(Response::from).write(opaque, replies);
+            }
+            Handler::Later(handle) => {
+                let broker = Arc::clone(&self.broker);
+                let answer = handle(OwnedCall { broker, cx: cx.clone(), command });
+                replies.defer(async move {
+                    let mut replies = Replies::new();
+                    answer.await.unwrap_or_else(Response::from).write(opaque, &mut replies);
+                    replies
+                });
+            }
+        }
+        if one_way {
+            replies.silence(mark);
+        }
+    }
+
+    /// Who asks: the connection, and the principal that the request's credentials prove.
+    fn context(
+        &self,
+        connection: &Connection,
+        command: &RemotingCommand,
+    ) -> Result<RequestContext, Failure> {
+        let mut cx = RequestContext {
+            peer: connection.peer(),
+            principal: Principal::Anonymous,
+            code: command.code,
+            connection: connection.id(),
+        };
+        let hooks = self.broker.hooks().load();
+        if hooks.has(Point::Authenticate) {
+            let signed = signed_fields(command);
+            let credentials = Credentials {
+                access_key: command.ext.get(ACCESS_KEY).unwrap_or_default(),
+                signature: command.ext.get(SIGNATURE).unwrap_or_default(),
+                signed_fields: &signed,
+                body: &command.body,
+            };
+            cx.principal = hooks
+                .authenticate(&cx, &credentials)
+                .map_err(|rejection| Failure::from(blockhouse_core::Refusal::from(rejection)))?;
+        }
+        Ok(cx)
+    }
+
+    /// Asks for what the row demands, and tells the admin hook.
+    fn allow(
+        &self,
+        row: &Row,
+        cx: &RequestContext,
+        command: &RemotingCommand,
+    ) -> Result<(), Failure> {
+        let named = |field: &str| command.ext.get(field).unwrap_or_default();
+        let (access, target) = match row.entry {
+            Entry::Core => (None, ""),
+            Entry::Cluster(action) => (Some((action, Resource::Cluster)), ""),
+            Entry::Topic(action, field) => {
+                (Some((action, Resource::Topic(named(field)))), named(field))
+            }
+            Entry::Group(action, field) => {
+                (Some((action, Resource::Group(named(field)))), named(field))
+            }
+            Entry::Member(field) => {
+                let group = Resource::Group(named(field));
+                (Some((blockhouse_model::Action::Sub, group)), named(field))
+            }
+        };
+        if let Some((action, resource)) = access {
+            self.broker.authorize(cx, &[Access { action, resource }])?;
+        }
+        if row.admin {
+            let name = blockhouse_protocol::codes::request_code::name(row.code);
+            self.broker.announce_admin(cx, name, target)?;
+        }
+        Ok(())
+    }
+}
+
+const ACCESS_KEY: &str = "AccessKey";
+const SIGNATURE: &str = "Signature";
+
+/// What RocketMQ's ACL signs besides the body: the values of all fields but the signature, in the
+/// order of their names.
+fn signed_fields(command: &RemotingCommand) -> Vec<u8> {
+    let mut fields: Vec<_> = command.ext.iter().filter(|(name, _)| *name != SIGNATURE).collect();
+    fields.sort_unstable();
+    fields.iter().flat_map(|(_, value)| value.bytes()).collect()
+}
+
+fn refuse(command: &RemotingCommand, failure: Failure, replies: &mut Replies) {
+    if !command.is_one_way() {
+        Response::from(failure).write(command.opaque, replies);
+    }
+}
+
+impl Sessions for Remoting {
+    fn opened(&self, connection: &Arc<Connection>) -> bool {
+        let hooks = self.broker.hooks().load();
+        hooks.connection_opened(&info(connection)) == Verdict::Continue
+    }
+
+    fn closed(&self, connection: &Arc<Connection>) {
+        self.broker.clients().closed(connection.id());
+        self.broker.hooks().load().connection_closed(&info(connection));
+    }
+}
+
+fn info(connection: &Connection) -> ConnectionInfo {
+    ConnectionInfo { id: connection.id(), peer: connection.peer(), local: connection.local() }
+}

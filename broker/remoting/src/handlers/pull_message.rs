@@ -1,0 +1,80 @@
+//! `PULL_MESSAGE` and `LITE_PULL_MESSAGE`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockhouse_core::pull::{Filter, Pull, PullOutcome, Pulled};
+use blockhouse_core::{Broker, Refusal};
+use blockhouse_model::{QueueOffset, RequestContext};
+use blockhouse_protocol::header::pull::{PullMessage, PullMessageResponse, sys_flag};
+use blockhouse_protocol::{RemotingCommand, ResponseHead, encode};
+use blockhouse_transport::Replies;
+
+use crate::response::{Failure, Response};
+use crate::status;
+
+pub(crate) fn handle(
+    broker: &Arc<Broker>,
+    cx: &RequestContext,
+    command: &RemotingCommand,
+    replies: &mut Replies,
+) {
+    let opaque = command.opaque;
+    let pulled = match PullMessage::parse(&command.ext) {
+        Ok(header) => broker.pull(cx, &request(&header)),
+        Err(error) => return Response::from(Failure::from(error)).write(opaque, replies),
+    };
+    match pulled {
+        Pulled::Now(outcome) => write(opaque, outcome, replies),
+        Pulled::Later(outcome) => replies.defer(async move {
+            let mut replies = Replies::new();
+            write(opaque, outcome.await, &mut replies);
+            replies
+        }),
+    }
+}
+
+fn request<'a>(header: &PullMessage<'a>) -> Pull<'a> {
+    let has = |bit| header.sys_flag & bit != 0;
+    let suspend = u64::try_from(header.suspend_timeout_millis).ok().map(Duration::from_millis);
+    Pull {
+        group: header.consumer_group,
+        topic: header.topic,
+        queue: header.queue_id,
+        offset: header.queue_offset,
+        messages_max: usize::try_from(header.max_msg_nums).unwrap_or(0),
+        bytes_max: header.max_msg_bytes.and_then(|n| usize::try_from(n).ok()),
+        commit: QueueOffset::from_i64(header.commit_offset)
+            .filter(|_| has(sys_flag::COMMIT_OFFSET)),
+        suspend: suspend.filter(|_| has(sys_flag::SUSPEND)),
+        filter: has(sys_flag::SUBSCRIPTION).then(|| Filter {
+            expression: header.subscription.unwrap_or("*"),
+            kind: header.expression_type,
+        }),
+        sub_version: header.sub_version,
+    }
+}
+
+fn write(opaque: i32, outcome: Result<PullOutcome, Refusal>, replies: &mut Replies) {
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(refusal) => return Response::from(Failure::from(refusal)).write(opaque, replies),
+    };
+    let (code, remark) = status::of_pull(&outcome);
+    let head = ResponseHead::new(opaque, code, Some(remark));
+    let header = PullMessageResponse {
+        suggest_which_broker_id: i64::try_from(outcome.suggested_broker).unwrap_or(0),
+        next_begin_offset: outcome.next.to_i64(),
+        min_offset: outcome.min.to_i64(),
+        max_offset: outcome.max.to_i64(),
+        offset_delta: None,
+        topic_sys_flag: i32::try_from(outcome.topic_sys_flag).ok(),
+        group_sys_flag: Some(outcome.group_sys_flag),
+        forbidden_type: None,
+    };
+    let body_len = outcome.slices.iter().map(bytes::Bytes::len).sum();
+    encode::response(replies.frames(), &head, |out| header.write(out), body_len);
+    for slice in outcome.slices {
+        replies.slice(slice);
+    }
+}

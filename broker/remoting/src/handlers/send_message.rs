@@ -1,0 +1,197 @@
+//! `SEND_MESSAGE`, `SEND_MESSAGE_V2`, `SEND_BATCH_MESSAGE`: a run of them at once.
+
+use std::sync::Arc;
+
+use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent};
+use blockhouse_core::{Broker, Refusal};
+use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
+use blockhouse_protocol::codes::{request_code, response_code};
+use blockhouse_protocol::header::send::SendMessage;
+use blockhouse_protocol::{ExtWriter, RemotingCommand, ResponseHead, batch, encode};
+use blockhouse_store::Settled;
+use blockhouse_transport::Replies;
+
+use crate::response::Failure;
+use crate::status;
+
+/// What the client is told of one request.
+enum Outcome<'a> {
+    Stored(Accepted<'a>),
+    Failed(Failure),
+}
+
+/// Stores a run of sends and answers them together.
+pub(crate) fn handle(
+    broker: &Arc<Broker>,
+    cx: &RequestContext,
+    run: Vec<RemotingCommand>,
+    replies: &mut Replies,
+) {
+    let mut sends = Vec::with_capacity(run.len());
+    let parsed: Vec<Result<(), Failure>> =
+        run.iter().map(|command| parse(command).map(|send| sends.push(send))).collect();
+    let Sent { outcomes, placed, ticket } = broker.send(cx, &sends);
+    drop(sends);
+    let settled = match &ticket {
+        None => Some(Settled::PutOk),
+        Some(ticket) => ticket.try_settled(),
+    };
+    let outcomes = merge(parsed, outcomes);
+    match (settled, ticket) {
+        (None, Some(ticket)) => {
+            let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
+            let broker = Arc::clone(broker);
+            replies.defer(async move {
+                let settled = ticket.settled().await;
+                let mut replies = Replies::new();
+                let answer = Answer { broker: &broker, settled, placed: &placed };
+                answer.write_all(&run, outcomes.into_iter(), &mut replies);
+                replies
+            });
+        }
+        (settled, _) => {
+            let settled = settled.unwrap_or(Settled::PutOk);
+            Answer { broker, settled, placed: &placed }.write_all(&run, outcomes, replies);
+        }
+    }
+}
+
+fn parse(command: &RemotingCommand) -> Result<Send<'_>, Failure> {
+    let header = SendMessage::parse(&command.ext)?;
+    let content = if command.code == request_code::SEND_BATCH_MESSAGE || header.batch {
+        Content::Batch(parse_batch(&command.body)?)
+    } else {
+        Content::One(&command.body)
+    };
+    Ok(Send {
+        producer_group: header.producer_group,
+        topic: header.topic,
+        default_topic: header.default_topic,
+        default_topic_queues: u32::try_from(header.default_topic_queue_nums).unwrap_or(0),
+        queue: QueueId::from_i32(header.queue_id),
+        sys_flag: SysFlag(header.sys_flag),
+        flag: header.flag,
+        born_timestamp: header.born_timestamp,
+        properties: header.properties,
+        reconsume_times: header.reconsume_times,
+        max_reconsume_times: header.max_reconsume_times,
+        unit_mode: header.unit_mode,
+        content,
+    })
+}
+
+fn parse_batch(body: &[u8]) -> Result<Vec<BatchItem<'_>>, Failure> {
+    let items: Result<Vec<_>, _> = batch::messages(body)
+        .map(|message| {
+            message.map(|m| BatchItem { flag: m.flag, body: m.body, properties: m.properties })
+        })
+        .collect();
+    let items = items.map_err(|e| Failure::new(response_code::MESSAGE_ILLEGAL, e.to_string()))?;
+    if items.is_empty() {
+        return Err(Failure::new(response_code::MESSAGE_ILLEGAL, "the batch has no messages"));
+    }
+    Ok(items)
+}
+
+/// Puts the core's outcomes in the places of the requests that could be parsed.
+fn merge<'a>(
+    parsed: Vec<Result<(), Failure>>,
+    outcomes: Vec<Result<Accepted<'a>, Refusal>>,
+) -> impl Iterator<Item = Outcome<'a>> {
+    let mut outcomes = outcomes.into_iter();
+    parsed.into_iter().map(move |parsed| match parsed {
+        Err(failure) => Outcome::Failed(failure),
+        Ok(()) => match outcomes.next() {
+            Some(Ok(accepted)) => Outcome::Stored(accepted),
+            Some(Err(refusal)) => Outcome::Failed(refusal.into()),
+            None => Outcome::Failed(Failure::new(response_code::SYSTEM_ERROR, "no outcome")),
+        },
+    })
+}
+
+impl Outcome<'_> {
+    fn into_owned(self) -> Outcome<'static> {
+        match self {
+            Self::Failed(failure) => Outcome::Failed(failure),
+            Self::Stored(accepted) => Outcome::Stored(Accepted {
+                queue: accepted.queue,
+                placed: accepted.placed,
+                unique_key: accepted.unique_key.into_owned().into(),
+            }),
+        }
+    }
+}
+
+/// What all answers of a run share.
+struct Answer<'a> {
+    broker: &'a Broker,
+    settled: Settled,
+    placed: &'a [blockhouse_store::Placed],
+}
+
+impl Answer<'_> {
+    fn write_all<'a>(
+        &self,
+        run: &[RemotingCommand],
+        outcomes: impl Iterator<Item = Outcome<'a>>,
+        replies: &mut Replies,
+    ) {
+        let mut ids = String::with_capacity(MessageId::TEXT_LEN_MAX);
+        for (command, outcome) in run.iter().zip(outcomes) {
+            if command.is_one_way() {
+                continue;
+            }
+            match outcome {
+                Outcome::Stored(accepted) if self.settled != Settled::Failed => {
+                    self.stored(command.opaque, &accepted, &mut ids, replies);
+                }
+                Outcome::Stored(_) => self.failed(
+                    command.opaque,
+                    &Failure::new(status::of_settled(self.settled), "the store failed to write"),
+                    replies,
+                ),
+                Outcome::Failed(failure) => self.failed(command.opaque, &failure, replies),
+            }
+        }
+    }
+
+    fn stored(
+        &self,
+        opaque: i32,
+        accepted: &Accepted<'_>,
+        ids: &mut String,
+        replies: &mut Replies,
+    ) {
+        let placed = self.placed.get(accepted.placed.clone()).unwrap_or_default();
+        ids.clear();
+        for place in placed {
+            if !ids.is_empty() {
+                ids.push(',');
+            }
+            let host = self.broker.identity().store_host;
+            MessageId { host, offset: place.physical_offset }.write_to(ids);
+        }
+        // A message that a hook dropped is answered as if it were stored, at offset -1.
+        let queue_offset = placed.first().map_or(-1, |place| place.queue_offset.to_i64());
+        let head = ResponseHead::new(opaque, status::of_settled(self.settled), None);
+        let fields = |out: &mut ExtWriter<'_>| {
+            out.text("msgId", ids);
+            out.number("queueId", accepted.queue.to_i32().into());
+            out.number("queueOffset", queue_offset);
+            out.text("transactionId", &accepted.unique_key);
+            self.region(out);
+        };
+        encode::response(replies.frames(), &head, fields, 0);
+    }
+
+    fn failed(&self, opaque: i32, failure: &Failure, replies: &mut Replies) {
+        let head = ResponseHead::new(opaque, failure.code, Some(&failure.remark));
+        encode::response(replies.frames(), &head, |out| self.region(out), 0);
+    }
+
+    /// Clients that trace read these from every answer to a send, also from a refusal.
+    fn region(&self, out: &mut ExtWriter<'_>) {
+        out.text("MSG_REGION", &self.broker.config().region_id);
+        out.boolean("TRACE_ON", self.broker.config().trace_on);
+    }
+}

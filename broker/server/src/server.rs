@@ -1,0 +1,291 @@
+//! Building, running and stopping a broker.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use blockhouse_core::{HeldPulls, Identity};
+use blockhouse_disk::Disk;
+use blockhouse_hook::Hooks;
+use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
+use blockhouse_model::Clock;
+use blockhouse_registrar::{Changes, Registrar};
+use blockhouse_remoting::Remoting;
+use blockhouse_service::Tasks;
+use blockhouse_store::Store;
+use blockhouse_transport::{Budget, Endpoint, Server};
+use tracing::{error, info, warn};
+
+use crate::node::Facts;
+use crate::reported::Topics;
+use crate::settings::Settings;
+use crate::upkeep;
+
+/// How long tasks have to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a broker gets from its process.
+#[derive(Clone)]
+pub struct Parts {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The hooks, shared with other servers of the process.
+    pub hooks: Arc<Hooks>,
+    /// The files.
+    pub disk: Arc<dyn Disk>,
+    /// The group that groups for this broker are made below.
+    pub tasks: Tasks,
+    /// Bytes in flight, shared with other listeners of the process; `None` for its own.
+    pub budget: Option<Arc<Budget>>,
+}
+
+/// Starts brokers.
+#[derive(Clone, Copy, Debug)]
+pub struct Broker;
+
+/// A broker that runs.
+pub struct Running {
+    core: Arc<blockhouse_core::Broker>,
+    store: Arc<Store>,
+    meta: Meta,
+    server: Server,
+    vip: Option<Server>,
+    registrar: Tasks,
+    registered: Arc<blockhouse_registrar::State>,
+    tasks: Tasks,
+}
+
+impl Broker {
+    /// Opens the data directory, recovering it if need be, and serves from then on.
+    ///
+    /// # Errors
+    /// The directory cannot be used, an option is impossible, or an address cannot be listened on.
+    pub async fn start(settings: Settings, parts: Parts) -> anyhow::Result<Running> {
+        let tasks = parts.tasks.child("broker");
+        let registrar_tasks = parts.tasks.child("registrar");
+        let home = Home {
+            disk: Arc::clone(&parts.disk),
+            dir: settings.data.clone(),
+            clock: Arc::clone(&parts.clock),
+        };
+        let meta = open_meta(&home, &settings)?;
+        let held = Arc::new(HeldPulls::default());
+        let store = Arc::new(open_store(&settings, &parts, &held)?);
+
+        // The port must be known before the first message: it is part of every message's id.
+        let listener = Server::reserve(&settings.listen.to_string())
+            .await
+            .context("the broker's listener")?;
+        let advertised = settings.advertised(listener.local_addr());
+        let core = Arc::new(build_core(&settings, &parts, &meta, &store, held, advertised)?);
+
+        let facts = Facts::new(settings.properties.clone(), parts.clock.now());
+        let remoting = Remoting::new(Arc::clone(&core), Arc::new(facts));
+        let mut endpoint = Endpoint::new(
+            Arc::clone(&remoting) as _,
+            remoting as _,
+            settings.limits.clone(),
+        );
+        endpoint.budget = parts.budget.clone().unwrap_or(endpoint.budget);
+        let vip = vip_listener(&settings, listener.local_addr(), &endpoint).await?;
+        let server = listener.serve(endpoint);
+        info!(addr = %server.local_addr(), advertised = %advertised, "broker listens");
+
+        upkeep::start(&tasks, &core, &meta);
+        let registered = start_registrar(&settings, &core, &meta, advertised, &registrar_tasks);
+        Ok(Running {
+            core,
+            store,
+            meta,
+            server,
+            vip,
+            registrar: registrar_tasks,
+            registered,
+            tasks,
+        })
+    }
+}
+
+fn open_meta(home: &Home, settings: &Settings) -> anyhow::Result<Meta> {
+    let core = &settings.core;
+    let topics = TopicSettings {
+        cluster: settings.cluster.clone(),
+        broker: settings.name.clone(),
+        auto_create: core.auto_create_topic,
+        template_queues: core.default_topic_queues,
+        trace_topic: core.trace_topic,
+        ..TopicSettings::default()
+    };
+    let groups = GroupSettings {
+        auto_create: core.auto_create_subscription_group,
+        ..GroupSettings::default()
+    };
+    Meta::open(home, topics, groups).context("the broker's topics, groups and offsets")
+}
+
+fn open_store(
+    settings: &Settings,
+    parts: &Parts,
+    held: &Arc<HeldPulls>,
+) -> anyhow::Result<Store> {
+    let mut config = settings.store.clone();
+    config.dir.clone_from(&settings.data);
+    config.delay_levels.clone_from(&settings.core.message_delay_level);
+    config.max_message_size =
+        usize::try_from(settings.core.max_message_size).unwrap_or(usize::MAX);
+    let parts = blockhouse_store::Parts {
+        disk: Arc::clone(&parts.disk),
+        clock: Arc::clone(&parts.clock),
+        listener: Arc::clone(held) as _,
+    };
+    Store::open(config, parts).context("the store")
+}
+
+fn build_core(
+    settings: &Settings,
+    parts: &Parts,
+    meta: &Meta,
+    store: &Arc<Store>,
+    held: Arc<HeldPulls>,
+    advertised: SocketAddr,
+) -> anyhow::Result<blockhouse_core::Broker> {
+    let core = blockhouse_core::Parts {
+        identity: Identity {
+            cluster: settings.cluster.clone(),
+            name: settings.name.clone(),
+            id: settings.broker_id,
+            store_host: advertised,
+        },
+        store: Arc::clone(store),
+        topics: Arc::clone(&meta.topics),
+        groups: Arc::clone(&meta.groups),
+        offsets: Arc::clone(&meta.offsets),
+        delay_offsets: Arc::clone(&meta.delay_offsets),
+        held,
+        hooks: Arc::clone(&parts.hooks),
+        clock: Arc::clone(&parts.clock),
+    };
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let process = u16::from_be_bytes([high, low]);
+    Ok(blockhouse_core::Broker::new(settings.core.clone(), core, process)?)
+}
+
+/// Old clients and tools send to the port two below the broker's.
+async fn vip_listener(
+    settings: &Settings,
+    main: SocketAddr,
+    endpoint: &Endpoint,
+) -> anyhow::Result<Option<Server>> {
+    let Some(port) = main.port().checked_sub(2).filter(|port| settings.vip_port && *port > 0)
+    else {
+        return Ok(None);
+    };
+    let addr = SocketAddr::new(main.ip(), port).to_string();
+    // A port that was picked by the system may have a neighbour in use; nobody was told of it.
+    match Server::bind(&addr, endpoint.clone()).await {
+        Ok(server) => Ok(Some(server)),
+        Err(error) if settings.listen.port() == 0 => {
+            warn!(%error, "no VIP port");
+            Ok(None)
+        }
+        Err(error) => Err(error)
+            .context("the broker's VIP port (node.vip_port = false does without it)"),
+    }
+}
+
+fn start_registrar(
+    settings: &Settings,
+    core: &Arc<blockhouse_core::Broker>,
+    meta: &Meta,
+    advertised: SocketAddr,
+    tasks: &Tasks,
+) -> Arc<blockhouse_registrar::State> {
+    let changes = Changes::new();
+    let told = changes.clone();
+    meta.topics.on_change(move |_| told.tell());
+    let identity = blockhouse_registrar::Identity {
+        cluster: settings.cluster.clone(),
+        broker: settings.name.clone(),
+        id: settings.broker_id,
+        addr: advertised.to_string(),
+        ha_addr: SocketAddr::new(advertised.ip(), advertised.port().saturating_add(1)).to_string(),
+    };
+    let reported = Arc::new(Topics::new(Arc::clone(&meta.topics), core.permission()));
+    let registrar = Registrar::new(
+        settings.registrar.clone(),
+        &settings.name_servers,
+        identity,
+        reported,
+        &changes,
+    );
+    let state = registrar.state();
+    let mut shutdown = tasks.shutdown();
+    tasks.spawn("registrar", registrar.run(async move { shutdown.requested().await }));
+    state
+}
+
+impl Running {
+    /// Where clients connect, with the port that was picked.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// Where old clients connect, if that port is served.
+    #[must_use]
+    pub fn vip_addr(&self) -> Option<SocketAddr> {
+        self.vip.as_ref().map(Server::local_addr)
+    }
+
+    /// The broker itself, for counts and checks.
+    #[must_use]
+    pub fn core(&self) -> &Arc<blockhouse_core::Broker> {
+        &self.core
+    }
+
+    /// Which name servers know of this broker.
+    #[must_use]
+    pub fn registered(&self) -> &Arc<blockhouse_registrar::State> {
+        &self.registered
+    }
+
+    /// Open client connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.server.connections() + self.vip.as_ref().map_or(0, Server::connections)
+    }
+
+    /// Leaves the name servers, ends connections and tasks, and closes the data directory cleanly.
+    pub async fn stop(self) {
+        let mut late = self.registrar.stop(PATIENCE).await;
+        self.core.held().wake_all();
+        if let Some(vip) = self.vip {
+            vip.shutdown().await;
+        }
+        self.server.shutdown().await;
+        late.extend(self.tasks.stop(PATIENCE).await);
+        if !late.is_empty() {
+            warn!(tasks = ?late, "tasks of the broker had to be aborted");
+        }
+        let (store, meta) = (self.store, self.meta);
+        let closed = tokio::task::spawn_blocking(move || {
+            if let Err(error) = meta.persist() {
+                error!(%error, "topics, groups and offsets were not saved");
+            }
+            if let Err(error) = store.close() {
+                error!(%error, "the store was not closed cleanly; it is recovered at the next start");
+            }
+        });
+        if closed.await.is_err() {
+            error!("closing the data directory failed");
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("addr", &self.local_addr()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+//! The periodic work of a broker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockhouse_core::Broker;
+use blockhouse_meta::Meta;
+use blockhouse_service::{Shutdown, Tasks};
+use tokio::sync::Notify;
+use tracing::error;
+
+/// How often metadata is saved (RocketMQ: `flushConsumerOffsetInterval`).
+const SAVE_EVERY: Duration = Duration::from_secs(5);
+/// How often rates are sampled and silent clients are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+pub(crate) fn start(tasks: &Tasks, core: &Arc<Broker>, meta: &Meta) {
+    tasks.spawn_vital("save", save(meta.clone(), tasks.clone(), tasks.shutdown()));
+    tasks.spawn_vital("look", look(Arc::clone(core), tasks.shutdown()));
+    tasks.spawn_vital("delay", deliver_delayed(Arc::clone(core), tasks.shutdown()));
+}
+
+/// Saves periodically, and soon after a topic or group came or changed: a message must not outlive
+/// its topic when the process is killed.
+async fn save(meta: Meta, tasks: Tasks, mut shutdown: Shutdown) {
+    let changed = Arc::new(Notify::new());
+    let (topics, groups) = (Arc::clone(&changed), Arc::clone(&changed));
+    meta.topics.on_change(move |_| topics.notify_one());
+    meta.groups.on_change(move |_| groups.notify_one());
+    loop {
+        tokio::select! {
+            goes_on = shutdown.wait(SAVE_EVERY) => if !goes_on { return },
+            () = changed.notified() => {}
+        }
+        let meta = meta.clone();
+        let saved = tasks.spawn_blocking("save", move || meta.persist());
+        if let Ok(Err(error)) = saved.await {
+            error!(%error, "topics, groups or offsets were not saved; trying again");
+        }
+    }
+}
+
+async fn look(core: Arc<Broker>, mut shutdown: Shutdown) {
+    while shutdown.wait(LOOK_EVERY).await {
+        core.stats().sample(core.clock().now());
+        core.clients().expire();
+        core.queue_locks().expire();
+    }
+}
+
+async fn deliver_delayed(core: Arc<Broker>, mut shutdown: Shutdown) {
+    loop {
+        let rest = core.deliver_delayed().await;
+        if !shutdown.wait(rest).await {
+            return;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The store's options. The doc comments are the text of `docs/config.md`.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// When an append counts as stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Flush {
+    /// Written to the page cache: survives the process, not a power cut.
+    #[default]
+    Async,
+    /// Synced to the disk.
+    Sync,
+}
+
+/// Section `[store]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The data directory (RocketMQ: `storePathRootDir`). `commitlog/`, `consumequeue/`, `index/`,
+    /// `checkpoint`, `abort` and `lock` are in it.
+    pub dir: PathBuf,
+    /// Where the CommitLog files are (RocketMQ: `storePathCommitLog`). Empty: `commitlog` in `dir`.
+    pub commit_log_dir: PathBuf,
+    /// When a send is answered (RocketMQ: `flushDiskType`). `async`: once the message is in the
+    /// page cache, and it is synced within `flush_interval_ms`. `sync`: once it is synced to disk;
+    /// sends that arrive during one sync share the next.
+    pub flush: Flush,
+    /// How long a send waits for the disk under `flush = "sync"`, in milliseconds, until it is
+    /// answered with `FLUSH_DISK_TIMEOUT` (RocketMQ: `syncFlushTimeout`).
+    pub sync_flush_timeout_ms: u64,
+    /// How often written messages are synced under `flush = "async"`, and ConsumeQueue and index
+    /// are written behind, in milliseconds (RocketMQ: `flushIntervalCommitLog`).
+    pub flush_interval_ms: u64,
+    /// How often `checkpoint` is brought up to date, in milliseconds. What came after it is read
+    /// again after an unclean stop.
+    pub checkpoint_interval_ms: u64,
+    /// Size of a CommitLog file in bytes (RocketMQ: `mappedFileSizeCommitLog`). Existing files must
+    /// have this size.
+    pub segment_size: u64,
+    /// Entries per ConsumeQueue file, 20 bytes each (RocketMQ: `mappedFileSizeConsumeQueue`, in
+    /// bytes). Existing files must have this size.
+    pub queue_file_entries: u64,
+    /// Hash slots per IndexFile (RocketMQ: `maxHashSlotNum`). Existing files must have this many.
+    pub index_slots: u32,
+    /// Entries per IndexFile (RocketMQ: `maxIndexNum`). Existing files must have this many.
+    pub index_entries: u32,
+    /// Whether messages are indexed by key and unique key (RocketMQ: `messageIndexEnable`).
+    pub index: bool,
+    /// Whether messages are indexed by tag as well, as RocketMQ 5.4 does. Tools then find them by
+    /// tag, for one more index entry per message.
+    pub index_tags: bool,
+    /// Largest message body in bytes (RocketMQ: `maxMessageSize`).
+    pub max_message_size: usize,
+    /// Size of each of the two write buffers in bytes. Both full: sends are refused as busy. At
+    /// least `max_message_size` and 128 KiB.
+    pub write_buffer_size: usize,
+    /// How long CommitLog files are kept, in hours after their last message (RocketMQ:
+    /// `fileReservedTime`).
+    pub file_reserved_hours: u64,
+    /// The hours of the day, in UTC, at which expired files are removed, separated by `;`
+    /// (RocketMQ: `deleteWhen`, in local time).
+    pub delete_when: String,
+    /// Above this use of the filesystem, in percent, expired files are removed at any hour
+    /// (RocketMQ: `diskMaxUsedSpaceRatio`).
+    pub disk_clean_percent: u64,
+    /// Above this use of the filesystem, in percent, the oldest files are removed though they are
+    /// not expired (RocketMQ: `diskSpaceCleanForciblyRatio`). The last file always stays.
+    pub disk_force_clean_percent: u64,
+    /// Above this use of the filesystem, in percent, sends are refused (RocketMQ:
+    /// `diskSpaceWarningLevelRatio`).
+    pub disk_max_used_percent: u64,
+    /// How many ConsumeQueue files are open at a time.
+    pub open_queue_files: usize,
+    /// How many of the newest CommitLog bytes are read through memory maps. Older ones are read
+    /// with system calls that do not wait for the disk.
+    pub hot_bytes: u64,
+    /// How many entries of a queue one read looks at in search of matching messages (RocketMQ:
+    /// `maxFilterMessageSize`, in bytes).
+    pub filter_scan_entries: u64,
+    /// The waiting times of the delay levels, counted from 1 (RocketMQ: `messageDelayLevel`). The
+    /// broker's delay queues use the same list.
+    pub delay_levels: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("blockhouse-data"),
+            commit_log_dir: PathBuf::new(),
+            flush: Flush::Async,
+            sync_flush_timeout_ms: 5_000,
+            flush_interval_ms: 500,
+            checkpoint_interval_ms: 10_000,
+            segment_size: 1 << 30,
+            queue_file_entries: 300_000,
+            index_slots: 5_000_000,
+            index_entries: 20_000_000,
+            index: true,
+            index_tags: false,
+            max_message_size: 4 << 20,
+            write_buffer_size: 8 << 20,
+            file_reserved_hours: 72,
+            delete_when: String::from("04"),
+            disk_clean_percent: 75,
+            disk_force_clean_percent: 85,
+            disk_max_used_percent: 90,
+            open_queue_files: 512,
+            hot_bytes: 1 << 30,
+            filter_scan_entries: 800,
+            delay_levels: String::from(blockhouse_model::delay::DEFAULT_LEVELS),
+        }
+    }
+}
+
+impl Config {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The option that is out of its range.
+    pub fn validate(&self) -> Result<(), Error> {
+        let bad = |option, problem: &str| Err(Error::Config { option, problem: problem.into() });
+        if self.write_buffer_size < self.max_message_size.saturating_add(128 << 10) {
+            return bad("store.write_buffer_size", "must be max_message_size + 128 KiB or more");
+        }
+        if self.segment_size < 1024 || self.segment_size > 1 << 32 {
+            return bad("store.segment_size", "must be from 1 KiB to 4 GiB");
+        }
+        if self.queue_file_entries == 0 || self.queue_file_entries > 1 << 26 {
+            return bad("store.queue_file_entries", "must be from 1 to 67,108,864");
+        }
+        if self.index_slots == 0 || self.index_slots > 1 << 28 || self.index_entries < 2 {
+            return bad("store.index_slots", "must be from 1 to 268,435,456, entries 2 or more");
+        }
+        if self.hours().is_none() {
+            return bad("store.delete_when", "must be hours from 00 to 23, separated by `;`");
+        }
+        if blockhouse_model::DelayLevels::parse(&self.delay_levels).is_none() {
+            return bad("store.delay_levels", "must be a list like `1s 5s 10m 2h`");
+        }
+        Ok(())
+    }
+
+    /// The hours of `delete_when`.
+    pub(crate) fn hours(&self) -> Option<Vec<i64>> {
+        let hour = |word: &str| word.trim().parse::<i64>().ok().filter(|h| (0..24).contains(h));
+        self.delete_when.split(';').map(hour).collect()
+    }
+
+    pub(crate) fn log_dir(&self) -> PathBuf {
+        if self.commit_log_dir.as_os_str().is_empty() {
+            self.dir.join("commitlog")
+        } else {
+            self.commit_log_dir.clone()
+        }
+    }
+}

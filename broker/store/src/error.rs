@@ -1,0 +1,86 @@
+//! What can go wrong in the store.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a store cannot be opened or worked on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The filesystem refused.
+    #[error("{what} {path}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the filesystem said.
+        source: io::Error,
+    },
+    /// Another process works on the directory.
+    #[error("the data directory {0} is in use by another process")]
+    InUse(PathBuf),
+    /// A file does not look like RocketMQ's.
+    #[error("{path}: {problem}")]
+    Format {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A setting is out of its range.
+    #[error("{option}: {problem}")]
+    Config {
+        /// Which option.
+        option: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A write or sync failed before; the store takes no more messages.
+    #[error("the store stopped after a failed write or sync")]
+    Poisoned,
+    /// The bytes asked for are not in memory, and waiting was not allowed.
+    #[error("the bytes asked for are not in memory")]
+    WouldBlock,
+}
+
+impl Error {
+    pub(crate) fn io(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+/// Why a burst was not stored. Nothing of it is in the log then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The buffers are full: the disk does not keep up (RocketMQ: `SYSTEM_BUSY`).
+    #[error("the store is busy: its write buffers are full")]
+    Busy,
+    /// The disk is full, or fuller than `disk_max_used_percent`.
+    #[error("the disk is full")]
+    DiskFull,
+    /// A write or sync failed before; the store takes no more messages.
+    #[error("the store stopped after a failed write or sync")]
+    Poisoned,
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+    /// A draft of the burst cannot be stored; `index` says which.
+    #[error("message {index} of the burst: {problem}")]
+    Illegal {
+        /// The place in the burst.
+        index: usize,
+        /// What is wrong with it.
+        problem: blockhouse_record::Error,
+    },
+    /// A draft of the burst is larger than a record may be.
+    #[error("message {index} of the burst is larger than {max} bytes")]
+    TooLarge {
+        /// The place in the burst.
+        index: usize,
+        /// The limit for a whole record.
+        max: usize,
+    },
+}

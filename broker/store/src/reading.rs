@@ -1,0 +1,278 @@
+//! Reading queues: entries first, then the records they point to.
+
+use blockhouse_model::{PhysicalOffset, QueueOffset};
+use bytes::Bytes;
+
+use crate::queue::{Queue, Unit};
+use crate::queue_files::Got;
+use crate::read::{Accept, ColdRead, ReadOutcome, ReadRequest, ReadStatus};
+use crate::store::{Shared, Store};
+use crate::{Error, log::Log};
+
+/// Entries that are fetched at once.
+const FETCH: usize = 64;
+/// Entries that say more than this is one record are damaged.
+const RECORD_MAX: u32 = 64 << 20;
+
+impl Store {
+    /// Reads a queue.
+    pub fn read(&self, request: &ReadRequest<'_>, accept: &mut dyn Accept) -> ReadOutcome {
+        let shared = &*self.shared;
+        let Some(queue) = shared.queues.find(request.topic, request.queue) else {
+            return outcome(ReadStatus::NoSuchQueue, 0, 0, 0);
+        };
+        let (min, max, from) = (queue.min(), queue.max(), request.from.0);
+        if max == 0 {
+            outcome(ReadStatus::NoMessages, 0, min, max)
+        } else if from < min {
+            outcome(ReadStatus::OffsetTooSmall, min, min, max)
+        } else if from == max {
+            outcome(ReadStatus::OffsetOverflowOne, from, min, max)
+        } else if from > max {
+            outcome(ReadStatus::OffsetOverflowBadly, max, min, max)
+        } else {
+            let outcome = outcome(ReadStatus::NoMatch, from, min, max);
+            Scan::new(shared, &queue, request, outcome).run(accept)
+        }
+    }
+}
+
+const fn outcome(status: ReadStatus, next: u64, min: u64, max: u64) -> ReadOutcome {
+    ReadOutcome {
+        status,
+        next: QueueOffset(next),
+        min: QueueOffset(min),
+        max: QueueOffset(max),
+        slices: Vec::new(),
+        count: 0,
+        bytes: 0,
+        behind: 0,
+    }
+}
+
+impl Shared {
+    /// Fetches entries of one queue, from memory or from one file.
+    pub(crate) fn units(
+        &self,
+        queue: &Queue,
+        from: u64,
+        count: usize,
+        cold: ColdRead,
+        out: &mut Vec<Unit>,
+    ) -> Got {
+        let in_memory = queue.copy_tail(from, count, out);
+        if from >= in_memory {
+            return Got::Units;
+        }
+        let count = usize::try_from(in_memory - from).unwrap_or(count).min(count);
+        self.queues.files.read(queue, from, count, cold, out).unwrap_or_else(|e| {
+            tracing::warn!("cannot read entries of {} {}: {e}", queue.topic, queue.id);
+            Got::Missing
+        })
+    }
+}
+
+/// Records that lie together in the log and are to be read at once.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    start: u64,
+    len: usize,
+    count: usize,
+    /// The offset of the first.
+    first: u64,
+}
+
+/// Why a scan ends.
+enum End {
+    Full,
+    WouldBlock,
+}
+
+struct Scan<'a> {
+    log: &'a dyn Log,
+    shared: &'a Shared,
+    queue: &'a Queue,
+    request: &'a ReadRequest<'a>,
+    /// `count` and `bytes` include the open run.
+    out: ReadOutcome,
+    run: Option<Run>,
+    /// Entries before this place in the log are passed over: their file is gone.
+    skip_to: u64,
+    last_physical: u64,
+}
+
+impl<'a> Scan<'a> {
+    fn new(
+        shared: &'a Shared,
+        queue: &'a Queue,
+        request: &'a ReadRequest<'a>,
+        out: ReadOutcome,
+    ) -> Self {
+        let log = &*shared.log;
+        Self { log, shared, queue, request, out, run: None, skip_to: 0, last_physical: 0 }
+    }
+
+    fn run(mut self, accept: &mut dyn Accept) -> ReadOutcome {
+        let wanted = self.request.max_messages as u64;
+        let scan = self.shared.config.filter_scan_entries.max(wanted).max(1);
+        let scan_end = self.request.from.plus(scan).0.min(self.out.max.0);
+        let mut units = Vec::new();
+        let mut end = None;
+        while end.is_none() && self.out.next.0 < scan_end {
+            units.clear();
+            let at = self.out.next.0;
+            let left = usize::try_from(scan_end - at).unwrap_or(FETCH);
+            match self.shared.units(self.queue, at, left.min(FETCH), self.request.cold, &mut units)
+            {
+                Got::WouldBlock => end = Some(End::WouldBlock),
+                Got::Units if !units.is_empty() => end = self.take(&units, accept),
+                Got::Units | Got::Missing => {
+                    if self.out.count == 0 {
+                        self.out.status = ReadStatus::OffsetFoundNull;
+                        let next = self.shared.queues.files.next_file(at);
+                        self.out.next = QueueOffset(next.min(self.out.max.0));
+                    }
+                    end = Some(End::Full);
+                }
+            }
+        }
+        if matches!(self.close_run(), Some(End::WouldBlock)) {
+            end = Some(End::WouldBlock);
+        }
+        if matches!(end, Some(End::WouldBlock)) && self.out.count == 0 {
+            self.out.status = ReadStatus::WouldBlock;
+            self.out.next = self.request.from;
+        }
+        self.out.behind = PhysicalOffset(self.last_physical).until(self.log.confirmed());
+        self.out
+    }
+
+    fn take(&mut self, units: &[Unit], accept: &mut dyn Accept) -> Option<End> {
+        for unit in units {
+            let size = usize::try_from(unit.size).unwrap_or(usize::MAX);
+            let is_full = self.out.count >= self.request.max_messages
+                || self.out.bytes.saturating_add(size) > self.request.max_bytes;
+            // One message is always given, whatever its size.
+            if self.out.count > 0 && is_full {
+                return Some(End::Full);
+            }
+            let offset = self.out.next;
+            self.out.next = offset.plus(1);
+            self.last_physical = unit.physical;
+            if unit.physical < self.skip_to || !accept.entry(unit.tags_code) {
+                continue;
+            }
+            let end = if !unit.is_entry() || unit.size > RECORD_MAX {
+                self.gone(unit.physical);
+                None
+            } else if accept.looks_inside() {
+                self.take_looked_at(*unit, offset.0, accept)
+            } else {
+                self.add(*unit, offset.0)
+            };
+            if end.is_some() {
+                return end;
+            }
+        }
+        None
+    }
+
+    /// Adds a record to the open run, or closes that and opens another.
+    fn add(&mut self, unit: Unit, offset: u64) -> Option<End> {
+        let size = usize::try_from(unit.size).unwrap_or(usize::MAX);
+        self.out.count += 1;
+        self.out.bytes += size;
+        if let Some(run) = &mut self.run
+            && run.start + run.len as u64 == unit.physical
+        {
+            run.len += size;
+            run.count += 1;
+            return None;
+        }
+        let before =
+            self.run.replace(Run { start: unit.physical, len: size, count: 1, first: offset });
+        let end = before.and_then(|before| self.close(before));
+        if end.is_some() {
+            // The new run comes after what could not be read.
+            if let Some(run) = self.run.take() {
+                self.out.count -= run.count;
+                self.out.bytes -= run.len;
+            }
+        }
+        end
+    }
+
+    fn close_run(&mut self) -> Option<End> {
+        let run = self.run.take()?;
+        self.close(run)
+    }
+
+    /// Reads a run whose messages are counted already.
+    fn close(&mut self, run: Run) -> Option<End> {
+        match self.log.read(PhysicalOffset(run.start), run.len, self.request.cold) {
+            Ok(Some(bytes)) => {
+                self.out.status = ReadStatus::Found;
+                self.out.slices.push(bytes);
+                return None;
+            }
+            Ok(None) => self.gone(run.start),
+            Err(Error::WouldBlock) => {
+                self.out.count -= run.count;
+                self.out.bytes -= run.len;
+                self.out.next = QueueOffset(run.first);
+                return Some(End::WouldBlock);
+            }
+            Err(e) => {
+                tracing::error!("cannot read the log at {}: {e}", run.start);
+                self.gone(run.start);
+            }
+        }
+        self.out.count -= run.count;
+        self.out.bytes -= run.len;
+        None
+    }
+
+    /// The log has no such record (any more): nor others of that file.
+    fn gone(&mut self, physical: u64) {
+        if self.out.slices.is_empty() {
+            self.out.status = ReadStatus::MessageWasRemoving;
+        }
+        if physical < self.log.min().0 {
+            self.skip_to = self.log.next_file(PhysicalOffset(physical)).0;
+        }
+    }
+
+    fn take_looked_at(&mut self, unit: Unit, offset: u64, accept: &mut dyn Accept) -> Option<End> {
+        let size = usize::try_from(unit.size).unwrap_or(usize::MAX);
+        match self.log.read(PhysicalOffset(unit.physical), size, self.request.cold) {
+            Ok(Some(bytes)) => {
+                if accept.record(&bytes) {
+                    self.found(bytes);
+                } else if self.out.slices.is_empty() {
+                    self.out.status = ReadStatus::NoMatch;
+                }
+                None
+            }
+            Ok(None) => {
+                self.gone(unit.physical);
+                None
+            }
+            Err(Error::WouldBlock) => {
+                self.out.next = QueueOffset(offset);
+                Some(End::WouldBlock)
+            }
+            Err(e) => {
+                tracing::error!("cannot read the log at {}: {e}", unit.physical);
+                self.gone(unit.physical);
+                None
+            }
+        }
+    }
+
+    fn found(&mut self, bytes: Bytes) {
+        self.out.status = ReadStatus::Found;
+        self.out.count += 1;
+        self.out.bytes += bytes.len();
+        self.out.slices.push(bytes);
+    }
+}

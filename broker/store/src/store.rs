@@ -1,0 +1,275 @@
+//! The store: opening, closing, and what holds its parts together.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use blockhouse_disk::Disk;
+use blockhouse_model::{Clock, DelayLevels, PhysicalOffset};
+use parking_lot::Mutex;
+
+use crate::checkpoint::Marks;
+use crate::dispatch::Dispatcher;
+use crate::index::{Index, Shape};
+use crate::local_log::{LocalLog, LogParts};
+use crate::log::{Follower, Log};
+use crate::queue_files::QueueFiles;
+use crate::queues::Queues;
+use crate::read::QueueListener;
+use crate::recovery::{Found, LastStop, Recovery, load_queues, replay};
+use crate::segments::Segments;
+use crate::shape::Shaper;
+use crate::upkeep::Done;
+use crate::worker::{Signal, Worker};
+use crate::{Config, Error};
+
+/// What a record has besides its body at most: topic, properties, fixed fields.
+const RECORD_EXTRA: usize = 128 << 10;
+
+/// What a store is given.
+pub struct Parts {
+    /// The filesystem.
+    pub disk: Arc<dyn Disk>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Told of new messages.
+    pub listener: Arc<dyn QueueListener>,
+}
+
+/// Sizes and positions, for statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Where the log begins.
+    pub log_min: PhysicalOffset,
+    /// Where the log ends.
+    pub log_end: PhysicalOffset,
+    /// Up to where it is in the page cache.
+    pub written: PhysicalOffset,
+    /// Up to where it is on disk.
+    pub flushed: PhysicalOffset,
+    /// Up to where readers see it.
+    pub confirmed: PhysicalOffset,
+    /// How many queues there are.
+    pub queues: usize,
+    /// How many CommitLog files there are.
+    pub segments: usize,
+    /// Use of the log's filesystem in percent.
+    pub disk_used_percent: u64,
+    /// Whether sends are refused since the disk is too full.
+    pub disk_full: bool,
+    /// Whether a write or sync failed.
+    pub poisoned: bool,
+    /// Keys that wait for the index.
+    pub index_backlog: usize,
+    /// How many records were dispatched again when the store was opened.
+    pub replayed: u64,
+}
+
+/// RocketMQ's store on one directory.
+///
+/// Dropping it without [`Store::close`] is an unclean stop: nothing is flushed, `abort` stays.
+pub struct Store {
+    pub(crate) shared: Arc<Shared>,
+    behind: Worker,
+}
+
+/// What the store's threads share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) marks: Marks,
+    pub(crate) queues: Arc<Queues>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) log: Box<dyn Log>,
+    pub(crate) shaper: Shaper,
+    pub(crate) max_record: usize,
+    pub(crate) disk_full: AtomicBool,
+    pub(crate) disk_used: AtomicU64,
+    pub(crate) done: Mutex<Done>,
+    replayed: u64,
+}
+
+impl Shared {
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.disk_full.load(Ordering::Acquire)
+    }
+}
+
+/// Parts that exist before the log does.
+struct Opening {
+    config: Config,
+    parts: Parts,
+    marks: Marks,
+    queues: Arc<Queues>,
+    index: Arc<Index>,
+    dispatcher: Arc<Dispatcher>,
+    shaper: Shaper,
+    signal: Arc<Signal>,
+}
+
+impl Opening {
+    fn new(config: Config, parts: Parts) -> Result<Self, Error> {
+        config.validate()?;
+        let disk = &parts.disk;
+        let marks = Marks::open(Arc::clone(disk), &config.dir)?;
+        let files = QueueFiles::new(
+            Arc::clone(disk),
+            config.dir.join("consumequeue"),
+            config.queue_file_entries,
+            config.open_queue_files,
+        );
+        let queues = Arc::new(Queues::new(files));
+        let signal = Arc::new(Signal::default());
+        let index = Arc::new(Index::open(
+            Arc::clone(disk),
+            config.dir.join("index"),
+            Shape { slots: config.index_slots, entries: config.index_entries },
+            Arc::clone(&parts.clock),
+            (config.index, Arc::clone(&signal)),
+        )?);
+        let dispatcher = Arc::new(Dispatcher::new(
+            Arc::clone(&queues),
+            Arc::clone(&index),
+            Arc::clone(&parts.listener),
+        ));
+        let levels = DelayLevels::parse(&config.delay_levels).unwrap_or_default();
+        let shaper = Shaper { levels, index: index.is_enabled(), index_tags: config.index_tags };
+        Ok(Self { config, parts, marks, queues, index, dispatcher, shaper, signal })
+    }
+
+    /// Finds the log's end and brings queues and index up to it.
+    fn recover(&self, segments: &Segments) -> Result<Found, Error> {
+        let last_stop = LastStop {
+            aborted: self.marks.is_aborted(),
+            java: self.marks.java()?,
+            own: self.marks.own()?,
+        };
+        let recovery = Recovery { segments, last_stop };
+        let Some(start) = recovery.start()? else {
+            // No log: what points into it is void (RocketMQ does the same).
+            self.queues.files.remove_all()?;
+            self.index.remove_all()?;
+            return Ok(Found::default());
+        };
+        load_queues(&self.queues, start.at, start.clean)?;
+        if !start.clean {
+            self.index.cut(start.at)?;
+        }
+        let found = recovery.scan(start, &mut |record| {
+            replay(record, &self.queues, &self.dispatcher, &self.shaper);
+        })?;
+        if !start.clean {
+            segments.cut(found.end)?;
+        }
+        for queue in self.queues.list(None) {
+            queue.reset_next();
+        }
+        if let Some(min) = segments.first().filter(|min| *min > 0) {
+            self.queues.expire(min)?;
+        }
+        if found.replayed > 0 || last_stop.aborted {
+            tracing::info!("read {} records again, the log ends at {}", found.replayed, found.end);
+        }
+        Ok(found)
+    }
+
+    fn finish(self, segments: Segments, found: Found) -> Result<Store, Error> {
+        let Self { config, parts, marks, queues, index, dispatcher, shaper, signal } = self;
+        dispatcher.start_at(found.end, found.last_timestamp);
+        marks.set_abort()?;
+        let follower: Arc<dyn Follower> = Arc::<Dispatcher>::clone(&dispatcher);
+        let tick = Duration::from_millis(config.flush_interval_ms.max(1));
+        let segment_room = usize::try_from(config.segment_size).unwrap_or(usize::MAX);
+        let log = LocalLog::open(LogParts {
+            segments,
+            clock: Arc::clone(&parts.clock),
+            follower,
+            flush: config.flush,
+            flush_interval: tick,
+            sync_flush_timeout: Duration::from_millis(config.sync_flush_timeout_ms),
+            tail_size: config.write_buffer_size,
+            hot_bytes: config.hot_bytes,
+            end: found.end,
+            last_timestamp: found.last_timestamp,
+        })?;
+        let shared = Arc::new(Shared {
+            max_record: config
+                .max_message_size
+                .saturating_add(RECORD_EXTRA)
+                .min(segment_room - blockhouse_record::layout::FILLER_LEN),
+            config,
+            disk: parts.disk,
+            clock: parts.clock,
+            marks,
+            queues,
+            index,
+            dispatcher,
+            log: Box::new(log),
+            shaper,
+            disk_full: AtomicBool::new(false),
+            disk_used: AtomicU64::new(0),
+            done: Mutex::default(),
+            replayed: found.replayed,
+        });
+        shared.look_at_disk()?;
+        let worked = Arc::clone(&shared);
+        let behind = Worker::start("store-behind", signal, tick, move |_| worked.tick())?;
+        Ok(Store { shared, behind })
+    }
+}
+
+impl Store {
+    /// Opens a data directory, recovering it if the last stop was not clean.
+    ///
+    /// # Errors
+    /// What is wrong with the directory or the options.
+    pub fn open(config: Config, parts: Parts) -> Result<Self, Error> {
+        let opening = Opening::new(config, parts)?;
+        let log_dir = opening.config.log_dir();
+        let disk = Arc::clone(&opening.parts.disk);
+        let segments = Segments::open(disk, &log_dir, opening.config.segment_size)?;
+        let found = opening.recover(&segments)?;
+        opening.finish(segments, found)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.shared.config.dir
+    }
+
+    /// Sizes and positions.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let shared = &self.shared;
+        let log = shared.log.stats();
+        StoreStats {
+            log_min: log.min,
+            log_end: log.end,
+            written: log.written,
+            flushed: log.flushed,
+            confirmed: shared.log.confirmed(),
+            queues: shared.queues.count(),
+            segments: log.segments,
+            disk_used_percent: shared.disk_used.load(Ordering::Relaxed),
+            disk_full: shared.is_disk_full(),
+            poisoned: log.poisoned,
+            index_backlog: shared.index.backlog(),
+            replayed: shared.replayed,
+        }
+    }
+
+    /// A clean stop: no more appends, everything synced, `abort` removed. Reads still work.
+    ///
+    /// # Errors
+    /// What the filesystem says; the stop is unclean then.
+    pub fn close(&self) -> Result<(), Error> {
+        self.behind.stop();
+        self.shared.log.close()?;
+        self.shared.checkpoint(true)?;
+        self.shared.marks.clear_abort()
+    }
+}

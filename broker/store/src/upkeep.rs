@@ -1,0 +1,186 @@
+//! What happens in the background: writing behind, checkpoints, retention.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use blockhouse_model::PhysicalOffset;
+
+use crate::Error;
+use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
+use crate::store::{Shared, Store};
+
+/// How often retention looks (RocketMQ: `cleanResourceInterval`).
+const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
+/// Files that one round of retention removes at most (RocketMQ: `deleteFileBatchMax`).
+const REMOVED_MAX: usize = 10;
+const MS_PER_HOUR: i64 = 3_600_000;
+
+/// When things were done last, by the monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    checkpoint: Duration,
+    retention: Duration,
+    /// Up to where the last checkpoint went.
+    applied: Option<u64>,
+    /// A sync failed: what it left unwritten is unknown, so checkpoints stay where they are.
+    sync_failed: bool,
+}
+
+/// How hard retention tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// By the hour and by how full the disk is.
+    Scheduled,
+    /// Whatever is expired.
+    Expired,
+}
+
+impl Store {
+    /// What the background thread does: writes entries behind, absorbs index keys, prepares files,
+    /// and when it is time makes a checkpoint and removes old files. For tests and for hurrying.
+    pub fn tick(&self) {
+        self.shared.tick();
+    }
+
+    /// Writes and syncs everything, and makes `checkpoint` current.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.shared.checkpoint(false)
+    }
+
+    /// Removes the topic's queues. Its messages leave the log with time.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    pub fn delete_topic(&self, topic: &str) -> Result<(), Error> {
+        if self.shared.queues.remove_topic(topic)? {
+            // Or a restart would dispatch the topic's messages again.
+            self.shared.checkpoint(false)?;
+        }
+        Ok(())
+    }
+
+    /// Removes expired CommitLog files now, whatever the hour, and what points into them; returns
+    /// how many files.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    pub fn delete_expired(&self) -> Result<usize, Error> {
+        self.shared.retain(Effort::Expired)
+    }
+
+    /// Removes ConsumeQueue files that point before the log's beginning; returns how many.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    pub fn clean_expired_queues(&self) -> Result<usize, Error> {
+        self.shared.queues.expire(self.shared.log.min().0)
+    }
+}
+
+impl Shared {
+    pub(crate) fn tick(&self) {
+        let now = self.clock.monotonic();
+        let report = |what: &str, result: Result<(), Error>| {
+            if let Err(e) = result {
+                tracing::warn!("{what}: {e}");
+            }
+        };
+        report("preparing CommitLog files", self.log.upkeep());
+        let flushed = self.log.stats().flushed;
+        report("writing ConsumeQueues", self.queues.write_behind(flushed.0));
+        report("indexing", self.index.absorb());
+        let (checkpoint, retention) = {
+            let done = self.done.lock();
+            (done.checkpoint, done.retention)
+        };
+        let interval = Duration::from_millis(self.config.checkpoint_interval_ms);
+        if now.saturating_sub(checkpoint) >= interval {
+            report("checkpoint", self.checkpoint(false));
+        }
+        if now.saturating_sub(retention) >= RETENTION_INTERVAL {
+            self.done.lock().retention = now;
+            report("retention", self.retain(Effort::Scheduled).map(|_| ()));
+        }
+    }
+
+    /// Makes queues and index durable and says so.
+    pub(crate) fn checkpoint(&self, clean: bool) -> Result<(), Error> {
+        let mut done = self.done.lock();
+        done.checkpoint = self.clock.monotonic();
+        let (applied, timestamp) = self.dispatcher.applied();
+        self.log.flush()?;
+        let log = self.log.stats();
+        self.queues.write_behind(log.flushed.0)?;
+        self.index.write_out()?;
+        if done.sync_failed {
+            return Err(Error::Poisoned);
+        }
+        if done.applied == Some(applied) && !clean && !self.queues.take_changed() {
+            return Ok(());
+        }
+        if let Err(e) = self.disk.sync_all(&self.config.dir) {
+            done.sync_failed = true;
+            return Err(Error::io("sync", &self.config.dir)(e));
+        }
+        let java =
+            JavaCheckpoint { physical: log.flushed_timestamp, queues: timestamp, index: timestamp };
+        let clean = clean && applied == log.end.0;
+        self.marks.write(java, OwnCheckpoint { applied, clean, timestamp })?;
+        done.applied = Some(applied);
+        Ok(())
+    }
+
+    /// Looks at the disk's room and removes old files.
+    fn retain(&self, effort: Effort) -> Result<usize, Error> {
+        let used = self.look_at_disk()?;
+        let hour = self.clock.now().0.div_euclid(MS_PER_HOUR).rem_euclid(24);
+        let is_time = self.config.hours().is_some_and(|hours| hours.contains(&hour));
+        let forced = used >= self.config.disk_force_clean_percent;
+        let expired = is_time || used >= self.config.disk_clean_percent;
+        let mut removed = 0;
+        while removed < REMOVED_MAX {
+            let wanted = match effort {
+                Effort::Expired => self.is_first_expired(),
+                Effort::Scheduled => forced || (expired && self.is_first_expired()),
+            };
+            if !wanted || !self.log.remove_first()? {
+                break;
+            }
+            removed += 1;
+        }
+        if removed > 0 {
+            let min = self.log.min().0;
+            self.queues.expire(min)?;
+            self.index.expire(min)?;
+            self.look_at_disk()?;
+        }
+        Ok(removed)
+    }
+
+    /// How full the disk is, in percent; decides whether sends are taken.
+    pub(crate) fn look_at_disk(&self) -> Result<u64, Error> {
+        let dir = self.config.log_dir();
+        let used = self.disk.space(&dir).map_err(Error::io("look at", &dir))?.used_percent();
+        self.disk_used.store(used, Ordering::Relaxed);
+        let full = used >= self.config.disk_max_used_percent;
+        if self.disk_full.swap(full, Ordering::AcqRel) != full {
+            tracing::warn!(
+                "the disk is {used} % full; sends are {}",
+                if full { "refused" } else { "taken again" }
+            );
+        }
+        Ok(used)
+    }
+
+    /// Whether the newest message of the first file is older than files are kept: the message that
+    /// begins the next file is not older than it.
+    fn is_first_expired(&self) -> bool {
+        let next: PhysicalOffset = self.log.next_file(self.log.min());
+        let Some(stored) = self.time_at(next) else { return false };
+        let kept = Duration::from_secs(self.config.file_reserved_hours.saturating_mul(3_600));
+        self.clock.now().since(stored) >= kept
+    }
+}

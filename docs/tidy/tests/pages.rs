@@ -1,0 +1,171 @@
+//! Generated pages are what would be generated now, and links lead somewhere.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Component, Path, PathBuf};
+
+use blockhouse_meter::{CATALOGUE, Kind};
+use blockhouse_namesrv_remoting::table::{Needs, ROWS};
+use blockhouse_protocol::codes::request_code;
+use blockhouse_remoting::Entry;
+use blockhouse_tidy::{files, read, root, updating, write};
+
+fn check(path: &str, fresh: &str) {
+    if updating() {
+        let written = write(path, fresh);
+        assert!(written.is_ok(), "{written:?}");
+        return;
+    }
+    let kept = read(path).unwrap_or_default();
+    let first = kept.lines().zip(fresh.lines()).position(|(a, b)| a != b);
+    assert!(
+        kept == fresh,
+        "{path} is out of date from line {}: run `UPDATE=1 cargo test -p blockhouse-tidy`",
+        first.unwrap_or_else(|| kept.lines().count().min(fresh.lines().count())) + 1
+    );
+}
+
+#[test]
+fn the_configuration_page_is_fresh() {
+    check("docs/config.md", &blockhouse_cli::reference().unwrap());
+}
+
+#[test]
+fn the_metrics_page_is_fresh() {
+    let mut page = String::from(
+        "# Metrics\n\nServed at `/metrics` of the ops listener in Prometheus' text format. Names that \
+         start with `rocketmq_` are\nthose of RocketMQ 5's own exporter. Every metric also has the \
+         labels `cluster`, `node_type` and `node_id`.\n\nThis page is written by a test in \
+         `docs/tidy` from the catalogue in `sdk/meter`.\n\n\
+         | metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n",
+    );
+    for metric in CATALOGUE {
+        let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
+        let labels = metric.labels.join(", ");
+        writeln!(
+            page,
+            "| `{}` | {kind} | {} | {labels} | {} |",
+            metric.name, metric.unit, metric.help
+        )
+        .unwrap();
+    }
+    check("docs/metrics.md", &page);
+}
+
+fn of_broker(entry: Entry) -> String {
+    match entry {
+        Entry::Core => "depends on the names in it".to_owned(),
+        Entry::Cluster(action) => format!("{action:?} cluster"),
+        Entry::Topic(action, field) => format!("{action:?} topic (`{field}`)"),
+        Entry::Group(action, field) => format!("{action:?} group (`{field}`)"),
+        Entry::Member(field) => format!("Sub group (`{field}`)"),
+    }
+}
+
+fn of_name_server(needs: Needs) -> String {
+    match needs {
+        Needs::Cluster(action) => format!("{action:?} cluster"),
+        Needs::Topic(action, field) => format!("{action:?} topic (`{field}`)"),
+    }
+}
+
+#[test]
+fn the_wire_page_is_fresh() {
+    let mut page = String::from(
+        "# Requests\n\nThe request codes of RocketMQ's remoting protocol that are answered, and what \
+         the caller must be allowed to do.\nAny other code is answered with 3 \
+         (`REQUEST_CODE_NOT_SUPPORTED`) and a sentence. In brackets: the header field\nthat names \
+         the topic or group.\n\nThis page is written by a test in `docs/tidy` from the tables in \
+         `broker/remoting` and `namesrv/remoting`.\n\n\
+         | code | name | broker | name server |\n|---|---|---|---|\n",
+    );
+    let mut codes: BTreeMap<i32, [String; 2]> = BTreeMap::new();
+    for row in blockhouse_remoting::TABLE {
+        codes.entry(row.code).or_default()[0] = of_broker(row.entry);
+    }
+    for row in ROWS {
+        codes.entry(row.code).or_default()[1] = of_name_server(row.access);
+    }
+    for (code, [broker, name_server]) in codes {
+        let name = request_code::name(code);
+        writeln!(page, "| {code} | {name} | {broker} | {name_server} |").unwrap();
+    }
+    check("docs/wire.md", &page);
+}
+
+/// The targets of `[text](target)` outside of code.
+fn links(page: &str) -> Vec<String> {
+    let mut targets = Vec::new();
+    let mut in_code = false;
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        let outside: String = line.split('`').step_by(2).collect();
+        for part in outside.split("](").skip(1) {
+            targets.extend(part.split_once(')').map(|(target, _)| target.to_owned()));
+        }
+    }
+    targets
+}
+
+/// A heading as the part of an address after `#`.
+fn anchor(heading: &str) -> String {
+    let lower = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = lower.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+fn is_broken(page: &Path, target: &str) -> bool {
+    if target.contains("://") || target.starts_with("mailto:") {
+        return false;
+    }
+    let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
+    let path = if file.is_empty() {
+        page.to_owned()
+    } else {
+        page.parent().unwrap_or(Path::new("")).join(file)
+    };
+    let mut inside = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir if !inside.pop() => return true,
+            Component::ParentDir => {}
+            other => inside.push(other),
+        }
+    }
+    if !root().join(&inside).exists() {
+        return true;
+    }
+    let headings = || {
+        let text = read(&inside).unwrap_or_default();
+        text.lines().filter(|l| l.starts_with('#')).map(anchor).collect::<Vec<_>>()
+    };
+    !fragment.is_empty() && !headings().contains(&fragment.to_owned())
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut broken = Vec::new();
+    for page in files("md").unwrap() {
+        for target in links(&read(&page).unwrap()) {
+            if is_broken(&page, &target) {
+                broken.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn links_are_found_outside_of_code() {
+    let page = "[a](b.md) `[no](x)` [c](d.md#e)\n```\n[no](y)\n```\n![i](k.png)\n";
+    assert_eq!(links(page), ["b.md", "d.md#e", "k.png"]);
+    assert_eq!(anchor("## Who may depend on whom?"), "who-may-depend-on-whom");
+    assert!(is_broken(Path::new("README.md"), "../outside.md"));
+    assert!(is_broken(Path::new("ARCHITECTURE.md"), "#no-such-heading"));
+    assert!(!is_broken(Path::new("docs/hooks.md"), "../LICENSE"));
+}

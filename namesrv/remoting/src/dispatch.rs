@@ -1,0 +1,129 @@
+//! From a request to its answer: look up, authenticate, authorize, handle, write.
+
+use std::sync::Arc;
+
+use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Verdict};
+use blockhouse_model::{Principal, RequestContext};
+use blockhouse_protocol::codes::{request_code, version};
+use blockhouse_protocol::{ExtFields, RemotingCommand};
+use blockhouse_transport::{Connection, Replies};
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use crate::reply::{self, Outcome};
+use crate::request::Request;
+use crate::table::{self, Admin, Row};
+use crate::{Error, NameService};
+
+/// Answers one request; a one-way one is carried out without an answer.
+pub(crate) fn answer(
+    service: &NameService,
+    hooks: &HookChain,
+    connection: &Arc<Connection>,
+    command: &RemotingCommand,
+    replies: &mut Replies,
+) {
+    let mark = replies.mark();
+    let outcome = carry_out(service, hooks, connection, command);
+    if let Err(error) = &outcome {
+        debug!(peer = %connection.peer(), code = command.code, %error, "request not carried out");
+    }
+    if outcome.as_ref().is_ok_and(|reply| reply.after_save) {
+        defer_until_saved(service, outcome, command.opaque, replies);
+    } else {
+        reply::write(outcome, command.opaque, replies);
+    }
+    if command.is_one_way() {
+        replies.silence(mark);
+    }
+}
+
+fn carry_out(
+    service: &NameService,
+    hooks: &HookChain,
+    connection: &Arc<Connection>,
+    command: &RemotingCommand,
+) -> Outcome {
+    let row = table::row_of(command.code).ok_or(Error::UnknownCode(command.code))?;
+    let (len, max) = (command.body.len(), row.body_len_max);
+    if len > max {
+        return Err(Error::BodyTooLong { len, max, name: request_code::name(row.code) });
+    }
+    let mut cx = RequestContext {
+        peer: connection.peer(),
+        principal: Principal::Anonymous,
+        code: command.code,
+        connection: connection.id(),
+    };
+    if hooks.has(Point::Authenticate) {
+        cx.principal = authenticate(hooks, &cx, command)?;
+    }
+    if hooks.has(Point::Authorize) {
+        pass(hooks.authorize(&cx, &[row.access.of(&command.ext)?]))?;
+    }
+    if hooks.has(Point::AdminCommand) {
+        admit_admin(hooks, &cx, row, &command.ext)?;
+    }
+    (row.handle)(service, &Request { command, cx: &cx, connection, hooks })
+}
+
+fn admit_admin(
+    hooks: &HookChain,
+    cx: &RequestContext,
+    row: &Row,
+    ext: &ExtFields,
+) -> Result<(), Error> {
+    let target = match row.admin {
+        Admin::No => return Ok(()),
+        Admin::Node => "",
+        Admin::About(field) => ext.get(field).unwrap_or_default(),
+    };
+    pass(hooks.admin_command(cx, &AdminCommand { name: request_code::name(row.code), target }))
+}
+
+pub(crate) fn pass(verdict: Verdict) -> Result<(), Error> {
+    match verdict {
+        Verdict::Continue => Ok(()),
+        Verdict::Reject(rejection) => Err(Error::Refused(rejection)),
+    }
+}
+
+/// Asks the hooks who this is. Clients sign the values of all fields in the order of their names,
+/// then the body; clients up to 4.9.3 leave one field out.
+fn authenticate(
+    hooks: &HookChain,
+    cx: &RequestContext,
+    command: &RemotingCommand,
+) -> Result<Principal, Error> {
+    let Some(access_key) = command.ext.get("AccessKey") else { return Ok(Principal::Anonymous) };
+    let unsigned = |name: &str| {
+        name == "Signature" || name == "_UNIQUE_KEY_QUERY" && command.version <= version::V4_9_3
+    };
+    let mut fields: Vec<_> = command.ext.iter().filter(|(name, _)| !unsigned(name)).collect();
+    fields.sort_by_key(|(name, _)| *name);
+    let signed: Vec<u8> = fields.iter().flat_map(|(_, value)| value.bytes()).collect();
+    let credentials = Credentials {
+        access_key,
+        signature: command.ext.get("Signature").unwrap_or_default(),
+        signed_fields: &signed,
+        body: &command.body,
+    };
+    hooks.authenticate(cx, &credentials).map_err(Error::Refused)
+}
+
+/// Sends the answer when the KV configuration is on disk.
+fn defer_until_saved(service: &NameService, outcome: Outcome, opaque: i32, replies: &mut Replies) {
+    let (tell, told) = oneshot::channel();
+    let kv = Arc::clone(&service.kv);
+    service.background.run(Box::new(move || {
+        // Nobody may be there to hear it: the client has left.
+        let _unheard = tell.send(kv.save());
+    }));
+    replies.defer(async move {
+        let saved = told.await.unwrap_or_else(|_| Err(std::io::Error::other("the server stops")));
+        let outcome = outcome.and_then(|reply| saved.map(|()| reply).map_err(Error::NotSaved));
+        let mut replies = Replies::new();
+        reply::write(outcome, opaque, &mut replies);
+        replies
+    });
+}

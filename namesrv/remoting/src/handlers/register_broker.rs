@@ -1,0 +1,116 @@
+//! Brokers that come and go (103, 104).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockhouse_hook::{BrokerRegistration, Point};
+use blockhouse_protocol::body::Body as _;
+use blockhouse_protocol::body::registration::{RegisterBrokerBody, body_crc32};
+use blockhouse_protocol::header::namesrv::{RegisterBroker, UnregisterBroker};
+use blockhouse_route::{ConnectionId, ORDER_TOPIC_CONFIG, Registered, Registration};
+use tracing::{debug, info, warn};
+
+use crate::dispatch::pass;
+use crate::reply::{Outcome, Reply};
+use crate::request::Request;
+use crate::{Error, NameService, view};
+
+/// Longest name or address of a broker.
+const NAME_LEN_MAX: usize = 255;
+
+pub(crate) fn register(service: &NameService, request: &Request<'_>) -> Outcome {
+    let command = request.command;
+    let header = RegisterBroker::parse(&command.ext)?;
+    // A checksum of 0 means that there is none.
+    if header.body_crc32 != 0 && header.body_crc32 != body_crc32(&command.body) {
+        return Err(Error::Checksum);
+    }
+    let body = RegisterBrokerBody::decode_any(&command.body, command.version)?;
+    let filter_servers = body.filter_server_list.iter().map(|s| Arc::from(s.as_str())).collect();
+    let timeout_ms = header.heartbeat_timeout_millis.and_then(|ms| u64::try_from(ms).ok());
+    let report = Registration {
+        cluster: name("clusterName", header.cluster_name)?,
+        broker: name("brokerName", header.broker_name)?,
+        id: broker_id(header.broker_id)?,
+        addr: name("brokerAddr", header.broker_addr)?,
+        ha_addr: Some(header.ha_server_addr).filter(|addr| addr.len() <= NAME_LEN_MAX),
+        zone: command.ext.get("__ZONE_NAME").filter(|zone| zone.len() <= NAME_LEN_MAX),
+        timeout: timeout_ms.map(Duration::from_millis),
+        acting_master: header.enable_acting_master,
+        topics: view::reported(body),
+        filter_servers: Some(filter_servers),
+        connection: ConnectionId(request.connection.id()),
+    };
+    if request.hooks.has(Point::BrokerRegistration) {
+        pass(request.hooks.broker_registration(request.cx, &seen_by_hooks(&report)))?;
+    }
+    // Before the table, so that the connection's end always finds it.
+    service.remember(request.connection);
+    let registered = service.routes.write().register(&report, service.now());
+    answer(service, &report, registered)
+}
+
+fn answer(service: &NameService, report: &Registration<'_>, registered: Registered) -> Outcome {
+    let (broker, id, addr) = (report.broker, report.id, report.addr);
+    let master = match registered {
+        Registered::Accepted { master, first, topics_changed } => {
+            if first {
+                info!(
+                    broker,
+                    id,
+                    addr,
+                    cluster = report.cluster,
+                    topics = topics_changed,
+                    "broker registered"
+                );
+            } else {
+                debug!(broker, id, addr, topics_changed, "broker reported");
+            }
+            master
+        }
+        Registered::Outdated => {
+            warn!(
+                broker,
+                id, addr, "registration ignored: another address has this id with a newer state"
+            );
+            None
+        }
+        Registered::FullReportFirst => return Err(Error::FullReportFirst),
+    };
+    let order = service.settings.read().return_order_topic_config_to_broker.then(|| {
+        service.kv.read(|kv| kv.namespace(ORDER_TOPIC_CONFIG).map(|v| view::kv_table(v).encode()))
+    });
+    let (master_addr, ha_addr) = master.unzip();
+    Ok(Reply::body(order.flatten().unwrap_or_default())
+        .optional("haServerAddr", ha_addr.flatten().as_ref())
+        .optional("masterAddr", master_addr.as_ref()))
+}
+
+pub(crate) fn unregister(service: &NameService, request: &Request<'_>) -> Outcome {
+    let header = UnregisterBroker::parse(&request.command.ext)?;
+    let (broker, addr) = (header.broker_name, header.broker_addr);
+    let gone = service.routes.write().unregister(broker, addr);
+    info!(broker, addr, found = gone.is_some(), "broker unregistered");
+    Ok(Reply::empty())
+}
+
+fn seen_by_hooks<'a>(report: &Registration<'a>) -> BrokerRegistration<'a> {
+    BrokerRegistration {
+        cluster: report.cluster,
+        broker: report.broker,
+        broker_id: report.id,
+        address: report.addr,
+        topics: report.topics.queues.len(),
+    }
+}
+
+fn name<'a>(field: &'static str, name: &'a str) -> Result<&'a str, Error> {
+    if name.is_empty() || name.len() > NAME_LEN_MAX {
+        return Err(Error::Name { field, max: NAME_LEN_MAX });
+    }
+    Ok(name)
+}
+
+fn broker_id(id: i64) -> Result<u64, Error> {
+    u64::try_from(id).map_err(|_| Error::BrokerId(id))
+}

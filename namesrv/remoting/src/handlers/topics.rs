@@ -1,0 +1,33 @@
+//! Single topics: reported by a broker, deleted by an operator (217, 216).
+
+use blockhouse_protocol::body::Body;
+use blockhouse_protocol::body::route::TopicRouteData;
+use blockhouse_protocol::header::namesrv::{DeleteTopicFromNamesrv, RegisterTopic};
+use tracing::{debug, info};
+
+use crate::reply::{Outcome, Reply};
+use crate::request::Request;
+use crate::{NameService, view};
+
+/// A topic that names a broker unknown here changes nothing, and is answered with success as by
+/// RocketMQ: the broker reports in full soon.
+pub(crate) fn register(service: &NameService, request: &Request<'_>) -> Outcome {
+    let topic = RegisterTopic::parse(&request.command.ext)?.topic;
+    let body = &request.command.body;
+    let queues = if body.is_empty() { TopicRouteData::default() } else { Body::decode(body)? };
+    let queues = view::queues_of(queues);
+    if view::is_topic_name(topic) {
+        let taken = service.routes.write().register_topic(topic, &queues);
+        debug!(topic, taken, peer = %request.cx.peer, "topic reported");
+    }
+    Ok(Reply::empty())
+}
+
+pub(crate) fn delete(service: &NameService, request: &Request<'_>) -> Outcome {
+    let header = DeleteTopicFromNamesrv::parse(&request.command.ext)?;
+    let topic = header.topic;
+    let cluster = header.cluster_name.filter(|cluster| !cluster.is_empty());
+    let found = service.routes.write().delete_topic(topic, cluster);
+    info!(topic, cluster, found, peer = %request.cx.peer, "topic deleted from routes");
+    Ok(Reply::empty())
+}

@@ -1,0 +1,163 @@
+//! The name server behind its listener.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use blockhouse_hook::{ConnectionInfo, Hooks, Verdict};
+use blockhouse_model::Clock;
+use blockhouse_protocol::RemotingCommand;
+use blockhouse_route::{ConnectionId, Routes, Withdrawn};
+use blockhouse_transport::{Connection, Replies, Service, Sessions};
+use parking_lot::{Mutex, RwLock};
+use tracing::{info, warn};
+
+use crate::{KvStore, Settings, dispatch};
+
+/// Runs work that blocks.
+pub trait Background: Send + Sync + 'static {
+    /// Starts `work` on a thread that may block.
+    fn run(&self, work: Box<dyn FnOnce() + Send>);
+}
+
+/// What a [`NameService`] is made of.
+pub struct Parts {
+    /// The options it starts with.
+    pub settings: Settings,
+    /// Options that only the start can set, by RocketMQ's names, to be shown.
+    pub fixed_options: BTreeMap<String, String>,
+    /// The KV configuration.
+    pub kv: KvStore,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The hooks.
+    pub hooks: Arc<Hooks>,
+    /// For saving.
+    pub background: Arc<dyn Background>,
+}
+
+/// The name server: answers requests and watches its brokers' connections.
+pub struct NameService {
+    pub(crate) routes: RwLock<Routes>,
+    pub(crate) settings: RwLock<Settings>,
+    pub(crate) fixed_options: BTreeMap<String, String>,
+    pub(crate) kv: Arc<KvStore>,
+    pub(crate) background: Arc<dyn Background>,
+    clock: Arc<dyn Clock>,
+    started: Duration,
+    hooks: Arc<Hooks>,
+    /// Connections that a broker registered over, to be closed when it expires.
+    brokers: Mutex<HashMap<ConnectionId, Weak<Connection>>>,
+}
+
+impl NameService {
+    /// A name server that knows no broker yet.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            routes: RwLock::new(Routes::new(parts.settings.policy())),
+            settings: RwLock::new(parts.settings),
+            fixed_options: parts.fixed_options,
+            kv: Arc::new(parts.kv),
+            background: parts.background,
+            started: parts.clock.monotonic(),
+            clock: parts.clock,
+            hooks: parts.hooks,
+            brokers: Mutex::default(),
+        }
+    }
+
+    /// Takes brokers out that have been silent for too long, and closes their connections.
+    /// Returns how many. To be called every [`scan_interval`](Settings::scan_interval).
+    pub fn expire(&self) -> usize {
+        let gone = self.routes.write().expire(self.now());
+        for broker in &gone {
+            warn!(broker = %broker.broker, id = broker.id, addr = %broker.addr, "silent broker taken out");
+            let connection = self.brokers.lock().remove(&broker.connection);
+            if let Some(connection) = connection.and_then(|c| c.upgrade()) {
+                connection.close();
+            }
+        }
+        gone.len()
+    }
+
+    /// The options in force.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings.read().clone()
+    }
+
+    /// How many broker processes are registered, and how many topics they serve.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let routes = self.routes.read();
+        (routes.brokers().values().map(|b| b.members.len()).sum(), routes.topics().len())
+    }
+
+    /// Where the KV configuration is kept.
+    #[must_use]
+    pub fn kv_path(&self) -> &std::path::Path {
+        self.kv.path()
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// Time since the start.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.now().saturating_sub(self.started)
+    }
+
+    /// Remembers that a broker registered over this connection.
+    pub(crate) fn remember(&self, connection: &Arc<Connection>) {
+        let id = ConnectionId(connection.id());
+        self.brokers.lock().insert(id, Arc::downgrade(connection));
+    }
+}
+
+impl Service for NameService {
+    fn burst(
+        &self,
+        connection: &Arc<Connection>,
+        burst: &mut Vec<RemotingCommand>,
+        replies: &mut Replies,
+    ) {
+        let hooks = self.hooks.load();
+        for command in burst.drain(..) {
+            dispatch::answer(self, &hooks, connection, &command, replies);
+        }
+    }
+}
+
+impl Sessions for NameService {
+    fn opened(&self, connection: &Arc<Connection>) -> bool {
+        let verdict = self.hooks.load().connection_opened(&info_of(connection));
+        matches!(verdict, Verdict::Continue)
+    }
+
+    fn closed(&self, connection: &Arc<Connection>) {
+        let id = ConnectionId(connection.id());
+        if self.brokers.lock().remove(&id).is_some() {
+            report_gone(&self.routes.write().connection_closed(id));
+        }
+        self.hooks.load().connection_closed(&info_of(connection));
+    }
+}
+
+fn report_gone(gone: &[Withdrawn]) {
+    for broker in gone {
+        info!(broker = %broker.broker, id = broker.id, addr = %broker.addr, "broker's connection ended, taken out");
+    }
+}
+
+fn info_of(connection: &Connection) -> ConnectionInfo {
+    ConnectionInfo { id: connection.id(), peer: connection.peer(), local: connection.local() }
+}
+
+impl fmt::Debug for NameService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NameService").field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! What a handler gives.
+
+use blockhouse_protocol::codes::response_code;
+use blockhouse_protocol::{ResponseHead, encode};
+use blockhouse_transport::Replies;
+use bytes::Bytes;
+
+use crate::{Error, status};
+
+/// What became of a request.
+pub(crate) type Outcome = Result<Reply, Error>;
+
+/// A successful answer.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    pub(crate) remark: Option<&'static str>,
+    pub(crate) fields: Vec<(&'static str, String)>,
+    pub(crate) body: Bytes,
+    /// The KV configuration must be on disk before this is sent.
+    pub(crate) after_save: bool,
+}
+
+impl Reply {
+    pub(crate) fn empty() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn body(body: impl Into<Bytes>) -> Self {
+        Self { body: body.into(), ..Self::default() }
+    }
+
+    pub(crate) fn field(mut self, name: &'static str, value: &impl ToString) -> Self {
+        self.fields.push((name, value.to_string()));
+        self
+    }
+
+    pub(crate) fn optional(self, name: &'static str, value: Option<&impl ToString>) -> Self {
+        match value {
+            Some(value) => self.field(name, value),
+            None => self,
+        }
+    }
+}
+
+/// Writes the answer to the request `opaque`.
+pub(crate) fn write(outcome: Outcome, opaque: i32, replies: &mut Replies) {
+    match outcome {
+        Ok(reply) => {
+            let head = ResponseHead::new(opaque, response_code::SUCCESS, reply.remark);
+            let fields = |out: &mut encode::ExtWriter<'_>| {
+                for (name, value) in &reply.fields {
+                    out.text(name, value);
+                }
+            };
+            encode::response(replies.frames(), &head, fields, reply.body.len());
+            replies.slice(reply.body);
+        }
+        Err(error) => {
+            let remark = error.to_string();
+            let head = ResponseHead::new(opaque, status::response_code(&error), Some(&remark));
+            encode::response(replies.frames(), &head, |_| {}, 0);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The request codes of the name server.
+
+use blockhouse_model::{Access, Action, Resource};
+use blockhouse_protocol::codes::request_code as code;
+use blockhouse_protocol::header::Field;
+use blockhouse_protocol::{ExtFields, FieldError};
+
+use crate::NameService;
+use crate::handlers::{
+    cluster, get_route, kv_config, liveness, namesrv_config, register_broker, topic_lists, topics,
+    write_perm,
+};
+use crate::reply::Outcome;
+use crate::request::Request;
+
+/// Everything about one request code.
+pub struct Row {
+    /// The code.
+    pub code: i32,
+    /// What a caller must be allowed to do.
+    pub access: Needs,
+    /// Longest body, in bytes.
+    pub body_len_max: usize,
+    /// Whether the administrative hook is asked.
+    pub admin: Admin,
+    pub(crate) handle: fn(&NameService, &Request<'_>) -> Outcome,
+}
+
+/// What a caller must be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// To do this to the cluster.
+    Cluster(Action),
+    /// To do this to the topic that a header field names.
+    Topic(Action, &'static str),
+}
+
+/// Whether a request is an administrative command, and what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admin {
+    /// It is not.
+    No,
+    /// About the name server itself.
+    Node,
+    /// About what a header field names.
+    About(&'static str),
+}
+
+impl Needs {
+    /// The access that a request with these fields needs.
+    ///
+    /// # Errors
+    /// The field that names the resource is missing.
+    pub fn of<'a>(&self, ext: &'a ExtFields) -> Result<Access<'a>, FieldError> {
+        Ok(match *self {
+            Self::Cluster(action) => Access { action, resource: Resource::Cluster },
+            Self::Topic(action, field) => {
+                Access { action, resource: Resource::Topic(<&str>::read(ext, field)?) }
+            }
+        })
+    }
+}
+
+/// Requests whose body is not looked at may carry this much nonetheless.
+const NO_BODY: usize = 1 << 10;
+/// Small JSON or properties.
+const SMALL: usize = 1 << 20;
+/// Whatever a frame holds.
+const LARGE: usize = 16 << 20;
+
+const GET: Needs = Needs::Cluster(Action::Get);
+const LIST: Needs = Needs::Cluster(Action::List);
+const UPDATE: Needs = Needs::Cluster(Action::Update);
+
+type Handler = fn(&NameService, &Request<'_>) -> Outcome;
+
+const fn row(code: i32, access: Needs, body_len_max: usize, admin: Admin, handle: Handler) -> Row {
+    Row { code, access, body_len_max, admin, handle }
+}
+
+/// All request codes that are answered.
+#[rustfmt::skip]
+pub const ROWS: &[Row] = &[
+    // what clients ask
+    row(code::GET_ROUTEINFO_BY_TOPIC, Needs::Topic(Action::Get, "topic"), NO_BODY, Admin::No, get_route::get_route),
+    // what brokers say
+    row(code::REGISTER_BROKER, UPDATE, LARGE, Admin::No, register_broker::register),
+    row(code::UNREGISTER_BROKER, UPDATE, NO_BODY, Admin::No, register_broker::unregister),
+    row(code::BROKER_HEARTBEAT, UPDATE, NO_BODY, Admin::No, liveness::heartbeat),
+    row(code::QUERY_DATA_VERSION, UPDATE, SMALL, Admin::No, liveness::query_data_version),
+    row(code::REGISTER_TOPIC_IN_NAMESRV, UPDATE, SMALL, Admin::No, topics::register),
+    row(code::GET_BROKER_MEMBER_GROUP, GET, NO_BODY, Admin::No, cluster::member_group),
+    // what operators see
+    row(code::GET_BROKER_CLUSTER_INFO, GET, NO_BODY, Admin::No, cluster::cluster_info),
+    row(code::GET_ALL_TOPIC_LIST_FROM_NAMESERVER, LIST, NO_BODY, Admin::No, topic_lists::all),
+    row(code::GET_TOPICS_BY_CLUSTER, LIST, NO_BODY, Admin::No, topic_lists::of_cluster),
+    row(code::GET_SYSTEM_TOPIC_LIST_FROM_NS, LIST, NO_BODY, Admin::No, topic_lists::system),
+    row(code::GET_UNIT_TOPIC_LIST, LIST, NO_BODY, Admin::No, topic_lists::unit),
+    row(code::GET_HAS_UNIT_SUB_TOPIC_LIST, LIST, NO_BODY, Admin::No, topic_lists::unit_sub),
+    row(code::GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST, LIST, NO_BODY, Admin::No, topic_lists::unit_sub_only),
+    row(code::GET_KV_CONFIG, GET, NO_BODY, Admin::No, kv_config::get),
+    row(code::GET_KVLIST_BY_NAMESPACE, GET, NO_BODY, Admin::No, kv_config::list),
+    row(code::GET_NAMESRV_CONFIG, GET, NO_BODY, Admin::No, namesrv_config::get),
+    // what operators change
+    row(code::DELETE_TOPIC_IN_NAMESRV, Needs::Topic(Action::Delete, "topic"), NO_BODY, Admin::About("topic"), topics::delete),
+    row(code::WIPE_WRITE_PERM_OF_BROKER, UPDATE, NO_BODY, Admin::About("brokerName"), write_perm::wipe),
+    row(code::ADD_WRITE_PERM_OF_BROKER, UPDATE, NO_BODY, Admin::About("brokerName"), write_perm::add),
+    row(code::PUT_KV_CONFIG, UPDATE, NO_BODY, Admin::About("key"), kv_config::put),
+    row(code::DELETE_KV_CONFIG, UPDATE, NO_BODY, Admin::About("key"), kv_config::delete),
+    row(code::UPDATE_NAMESRV_CONFIG, UPDATE, SMALL, Admin::Node, namesrv_config::update),
+];
+
+/// The row of a code.
+#[must_use]
+pub fn row_of(code: i32) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.code == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_one_row() {
+        for row in ROWS {
+            assert_eq!(
+                ROWS.iter().filter(|other| other.code == row.code).count(),
+                1,
+                "{}",
+                row.code
+            );
+            assert_ne!(code::name(row.code), "UNKNOWN");
+        }
+        assert!(row_of(10).is_none());
+    }
+}

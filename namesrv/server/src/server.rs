@@ -1,0 +1,134 @@
+//! Building, running and stopping a name server.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use blockhouse_disk::Disk;
+use blockhouse_hook::Hooks;
+use blockhouse_model::Clock;
+use blockhouse_namesrv_remoting::{Background, KvStore, NameService, name_service};
+use blockhouse_service::{Shutdown, Tasks};
+use blockhouse_transport::{Budget, Endpoint, Server};
+use tracing::info;
+
+use crate::Config;
+
+/// How long tasks have to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a name server gets from its process.
+#[derive(Clone)]
+pub struct Parts {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The hooks, shared with other servers of the process.
+    pub hooks: Arc<Hooks>,
+    /// The files.
+    pub disk: Arc<dyn Disk>,
+    /// The KV configuration is kept in `namesrv/kvConfig.json` below it.
+    pub data_dir: PathBuf,
+    /// The group that a group for this name server is made below.
+    pub tasks: Tasks,
+    /// Bytes in flight, shared with other listeners of the process; `None` for its own.
+    pub budget: Option<Arc<Budget>>,
+}
+
+/// Starts name servers.
+#[derive(Clone, Copy, Debug)]
+pub struct NameServer;
+
+/// A name server that runs.
+pub struct Running {
+    service: Arc<NameService>,
+    server: Server,
+    tasks: Tasks,
+}
+
+impl NameServer {
+    /// Reads the KV configuration, listens, and looks for silent brokers from now on.
+    ///
+    /// # Errors
+    /// The KV configuration cannot be read, or the address cannot be listened on.
+    pub async fn start(config: Config, parts: Parts) -> anyhow::Result<Running> {
+        let tasks = parts.tasks.child("namesrv");
+        let kv = KvStore::open(parts.disk, &parts.data_dir)
+            .context("the name server's KV configuration")?;
+        let service = Arc::new(NameService::new(name_service::Parts {
+            fixed_options: fixed_options(&config.listen, &kv),
+            settings: config.service,
+            kv,
+            clock: parts.clock,
+            hooks: parts.hooks,
+            background: Arc::new(Blocking(tasks.clone())),
+        }));
+        let budget = parts.budget;
+        let mut endpoint =
+            Endpoint::new(Arc::clone(&service) as _, Arc::clone(&service) as _, config.limits);
+        endpoint.budget = budget.unwrap_or(endpoint.budget);
+        let server =
+            Server::bind(&config.listen, endpoint).await.context("the name server's listener")?;
+        tasks.spawn_vital("scan", scan(Arc::clone(&service), tasks.shutdown()));
+        info!(addr = %server.local_addr(), "name server listens");
+        Ok(Running { service, server, tasks })
+    }
+}
+
+impl Running {
+    /// Where it listens, with the port that was picked.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// The name server itself, for counts and settings.
+    #[must_use]
+    pub fn service(&self) -> &Arc<NameService> {
+        &self.service
+    }
+
+    /// Stops accepting, lets connections have their answers, and ends all tasks.
+    pub async fn stop(self) {
+        self.server.shutdown().await;
+        let late = self.tasks.stop(PATIENCE).await;
+        if !late.is_empty() {
+            tracing::warn!(tasks = ?late, "the name server's tasks had to be aborted");
+        }
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("addr", &self.local_addr()).finish_non_exhaustive()
+    }
+}
+
+/// What `getNamesrvConfig` shows besides the settings, and `updateNamesrvConfig` refuses.
+fn fixed_options(listen: &str, kv: &KvStore) -> BTreeMap<String, String> {
+    let (host, port) = listen.rsplit_once(':').unwrap_or((listen, ""));
+    let options = [
+        ("bindAddress", host.to_owned()),
+        ("listenPort", port.to_owned()),
+        ("kvConfigPath", kv.path().display().to_string()),
+    ];
+    options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+async fn scan(service: Arc<NameService>, mut shutdown: Shutdown) {
+    while shutdown.wait(service.settings().scan_interval()).await {
+        service.expire();
+    }
+}
+
+/// Runs blocking work as one of the group's tasks.
+struct Blocking(Tasks);
+
+impl Background for Blocking {
+    fn run(&self, work: Box<dyn FnOnce() + Send>) {
+        drop(self.0.spawn_blocking("save", work));
+    }
+}

@@ -1,0 +1,10 @@
+//! Looking at and changing a running cluster.
+
+/// What the command line can say.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Does it.
+pub(crate) fn run(_args: Args) -> anyhow::Result<()> {
+    anyhow::bail!("`admin` is not built yet")
+}

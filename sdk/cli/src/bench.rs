@@ -1,0 +1,10 @@
+//! The load generator.
+
+/// What the command line can say.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+/// Does it.
+pub(crate) fn run(_args: Args) -> anyhow::Result<()> {
+    anyhow::bail!("`bench` is not built yet")
+}

@@ -1,0 +1,193 @@
+//! RocketMQ's `broker.conf`, translated key by key through the one table in `table`.
+
+mod properties;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::{Context as _, bail};
+use blockhouse_service::config::{Layer, Loaded, Source};
+use blockhouse_store::Flush;
+use serde_json::Value;
+
+use crate::options::Config;
+use properties::Entry;
+use table::Meaning;
+
+/// A `broker.conf` as a layer of our own options.
+#[derive(Debug)]
+pub(crate) struct Translated {
+    pub(crate) layer: Layer,
+    pub(crate) unhonoured: Vec<Unhonoured>,
+}
+
+/// A key that has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unhonoured {
+    place: String,
+    key: String,
+    because: &'static str,
+}
+
+impl fmt::Display for Unhonoured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} is not honoured: {}", self.place, self.key, self.because)
+    }
+}
+
+/// Translates the text of the file `name`.
+pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
+    let mut layer = Layer::default();
+    let mut unhonoured = Vec::new();
+    let entries = properties::parse(text);
+    for entry in &entries {
+        let Entry { line, key, value } = entry;
+        let source = Source::File { name: name.to_owned(), line: *line };
+        match table::meaning(key) {
+            Meaning::Is(path) => layer.set(path, value, source),
+            Meaning::Through(path, convert) => {
+                let ours = convert(value);
+                let ours = ours.with_context(|| format!("{key} cannot be `{value}` ({source})"))?;
+                layer.set(path, ours, source);
+            }
+            Meaning::Refused(works, because) => {
+                if !works.iter().any(|w| w.eq_ignore_ascii_case(value)) {
+                    bail!("{key}={value} cannot be honoured ({source}): {because}");
+                }
+            }
+            Meaning::Address(path, ..) => {
+                let address = address(&entries, path)
+                    .with_context(|| format!("{key} cannot be `{value}` ({source})"))?;
+                layer.set(path, address, source);
+            }
+            Meaning::None(because) => {
+                let place = source.to_string();
+                unhonoured.push(Unhonoured { place, key: key.clone(), because });
+            }
+        }
+    }
+    Ok(Translated { layer, unhonoured })
+}
+
+/// Puts an address together that RocketMQ has in two keys.
+fn address(entries: &[Entry], wanted: &str) -> Option<String> {
+    let mut host = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let mut port = None;
+    for Entry { key, value, .. } in entries {
+        match table::meaning(key) {
+            Meaning::Address(path, table::Half::Host) if path == wanted => {
+                host = value.parse().ok()?;
+            }
+            Meaning::Address(path, table::Half::Port(otherwise)) if path == wanted => {
+                port = Some(value.parse::<u16>().ok().filter(|p| *p > 0).unwrap_or(otherwise));
+            }
+            _ => {}
+        }
+    }
+    let otherwise = if wanted == "ops.listen" { 5_557 } else { 10_911 };
+    Some(SocketAddr::new(host, port.unwrap_or(otherwise)).to_string())
+}
+
+/// The configuration as a `broker.conf`, for tools that ask a broker for it.
+pub(crate) fn properties(options: &Loaded<Config>) -> String {
+    let values: BTreeMap<_, _> = options.entries().map(|(path, value, _)| (path, value)).collect();
+    let mut out = String::new();
+    for (key, path) in table::same() {
+        let text = match values.get(path) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(items)) => {
+                items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(";")
+            }
+            Some(other) => other.to_string(),
+        };
+        let _infallible = writeln!(out, "{key}={text}");
+    }
+    let config = &options.config;
+    let role = if config.node.broker_id == 0 { "ASYNC_MASTER" } else { "SLAVE" };
+    let flush = match config.store.flush {
+        Flush::Async => "ASYNC_FLUSH",
+        Flush::Sync => "SYNC_FLUSH",
+    };
+    let _infallible = writeln!(
+        out,
+        "brokerId={}\nbrokerRole={role}\nflushDiskType={flush}\nlistenPort={}",
+        config.node.broker_id,
+        config.node.broker_listen.port()
+    );
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use blockhouse_service::config::Shape;
+
+    use super::*;
+
+    fn load(text: &str) -> anyhow::Result<(Loaded<Config>, Vec<String>)> {
+        let translated = translate("broker.conf", text)?;
+        let unhonoured = translated.unhonoured.iter().map(ToString::to_string).collect();
+        Ok((Loaded::from_layers(&[translated.layer])?, unhonoured))
+    }
+
+    #[test]
+    fn rocketmqs_own_example_file_is_understood() {
+        let text = "# a comment\nbrokerClusterName = DefaultCluster\nbrokerName=broker-b\n\
+                    brokerId = 0\ndeleteWhen = 04\nfileReservedTime = 48\n\
+                    brokerRole = ASYNC_MASTER\nflushDiskType = SYNC_FLUSH\n";
+        let (loaded, unhonoured) = load(text).unwrap();
+        assert_eq!(unhonoured, Vec::<String>::new());
+        assert_eq!(loaded.config.node.name, "broker-b");
+        assert_eq!(loaded.source("node.name").to_string(), "broker.conf:3");
+        let store =
+            |path: &str| loaded.entries().find(|(p, ..)| *p == path).map(|(_, v, _)| v.to_string());
+        assert_eq!(store("store.flush").as_deref(), Some("\"sync\""));
+        assert_eq!(store("store.file_reserved_hours").as_deref(), Some("48"));
+    }
+
+    #[test]
+    fn addresses_are_put_together() {
+        let text = "listenPort=20911\nbrokerIP1=10.0.0.5\nnamesrvAddr=10.0.0.3:9876;10.0.0.4:9876";
+        let node = load(text).unwrap().0.config.node;
+        assert_eq!(node.broker_listen.to_string(), "127.0.0.1:20911");
+        assert_eq!(node.advertise.unwrap().to_string(), "10.0.0.5");
+        assert_eq!(node.namesrv, ["10.0.0.3:9876", "10.0.0.4:9876"]);
+        let node = load("bindAddress=0.0.0.0\n").unwrap().0.config.node;
+        assert_eq!(node.broker_listen.to_string(), "0.0.0.0:10911");
+    }
+
+    #[test]
+    fn keys_without_effect_are_named_and_dangerous_ones_refused() {
+        let (_, unhonoured) = load("sendMessageThreadPoolNums=4\nfooBar=1\n").unwrap();
+        assert_eq!(unhonoured.len(), 2);
+        assert!(unhonoured[0].starts_with(
+            "broker.conf:1: sendMessageThreadPoolNums is not honoured: there are no thread pools"
+        ));
+        let refused = load("\n\naclEnable=true\n").unwrap_err().to_string();
+        assert!(refused.starts_with("aclEnable=true cannot be honoured (broker.conf:3): "));
+        assert!(load("aclEnable=false\n").is_ok());
+        let refused = load("flushDiskType=SOMETIMES\n").unwrap_err().to_string();
+        assert_eq!(refused, "flushDiskType cannot be `SOMETIMES` (broker.conf:1)");
+    }
+
+    #[test]
+    fn tools_are_told_the_configuration_in_rocketmqs_words() {
+        let (loaded, _) = load("brokerName=b\nnamesrvAddr=a:1;b:2\nmaxMessageSize=65536").unwrap();
+        let told = properties(&loaded);
+        for line in ["brokerName=b", "namesrvAddr=a:1;b:2", "maxMessageSize=65536", "brokerId=0"] {
+            assert!(told.lines().any(|l| l == line), "{line} is not in\n{told}");
+        }
+        let again = load(&told).unwrap().0;
+        assert_eq!(properties(&again), told);
+    }
+
+    #[test]
+    fn every_path_of_the_table_is_an_option() {
+        let shape = Shape::of::<Config>().unwrap();
+        for path in table::paths() {
+            assert!(shape.options.contains_key(path), "{path} is not an option");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What each key of RocketMQ's `broker.conf` is here.
+
+/// What becomes of a key.
+#[derive(Clone, Copy)]
+pub(crate) enum Meaning {
+    /// Our option has the same values.
+    Is(&'static str),
+    /// Our option has other values.
+    Through(&'static str, fn(&str) -> Option<String>),
+    /// Half of the address that is our option.
+    Address(&'static str, Half),
+    /// Other values than these would be dangerous to pass over.
+    Refused(&'static [&'static str], &'static str),
+    /// No effect, because.
+    None(&'static str),
+}
+
+/// Which half of an address.
+#[derive(Clone, Copy)]
+pub(crate) enum Half {
+    Host,
+    /// The port, and which one an unusable value stands for.
+    Port(u16),
+}
+
+use Meaning::{Address, Is, None as Not, Refused, Through};
+
+const THREADS: &str = "there are no thread pools: requests run where their connection is read";
+const POOLS: &str = "memory is bounded by transport.in_flight_bytes and store.write_buffer_size";
+const MAPS: &str = "files are written with pwrite, not through maps, so there is nothing to tune";
+const FLUSH: &str = "store.flush_interval_ms alone decides when files are synced";
+const LATER: &str = "what it belongs to is not built yet";
+const REPLICATION: &str = "replication is not built yet";
+const METRICS: &str = "metrics are always served in Prometheus' format at /metrics of ops.listen";
+const UNKNOWN: &str = "the key is unknown here";
+const NO_AUTH: &str = "there is no authentication yet, and starting without what the file asks \
+                       for would leave the broker open; remove the key, and protect the network";
+const NO_REPLICATION: &str = "replication is not built yet; run the node as a master of its own, \
+                              with its own brokerName";
+
+const EXACT: &[(&str, Meaning)] = &[
+    ("brokerName", Is("node.name")),
+    ("brokerClusterName", Is("node.cluster")),
+    ("brokerId", Refused(&["0"], NO_REPLICATION)),
+    ("namesrvAddr", Is("node.namesrv")),
+    ("brokerIP1", Is("node.advertise")),
+    ("listenPort", Address("node.broker_listen", Half::Port(10_911))),
+    ("bindAddress", Address("node.broker_listen", Half::Host)),
+    ("metricsPromExporterPort", Address("ops.listen", Half::Port(5_557))),
+    ("metricsPromExporterHost", Address("ops.listen", Half::Host)),
+    ("storePathRootDir", Is("node.data")),
+    ("storePathCommitLog", Is("store.commit_log_dir")),
+    ("flushDiskType", Through("store.flush", flush)),
+    ("syncFlushTimeout", Is("store.sync_flush_timeout_ms")),
+    ("flushIntervalCommitLog", Is("store.flush_interval_ms")),
+    ("mappedFileSizeCommitLog", Is("store.segment_size")),
+    ("mappedFileSizeConsumeQueue", Through("store.queue_file_entries", entries)),
+    ("maxHashSlotNum", Is("store.index_slots")),
+    ("maxIndexNum", Is("store.index_entries")),
+    ("messageIndexEnable", Is("store.index")),
+    ("fileReservedTime", Is("store.file_reserved_hours")),
+    ("deleteWhen", Is("store.delete_when")),
+    ("diskMaxUsedSpaceRatio", Is("store.disk_clean_percent")),
+    ("diskSpaceCleanForciblyRatio", Is("store.disk_force_clean_percent")),
+    ("diskSpaceWarningLevelRatio", Is("store.disk_max_used_percent")),
+    ("maxFilterMessageSize", Through("store.filter_scan_entries", entries)),
+    ("maxMessageSize", Is("broker.max_message_size")),
+    ("messageDelayLevel", Is("broker.message_delay_level")),
+    ("autoCreateTopicEnable", Is("broker.auto_create_topic")),
+    ("autoCreateSubscriptionGroup", Is("broker.auto_create_subscription_group")),
+    ("defaultTopicQueueNums", Is("broker.default_topic_queues")),
+    ("longPollingEnable", Is("broker.long_polling")),
+    ("shortPollingTimeMills", Is("broker.short_polling_ms")),
+    ("regionId", Is("broker.region_id")),
+    ("traceOn", Is("broker.trace_on")),
+    ("traceTopicEnable", Is("broker.trace_topic")),
+    ("brokerPermission", Is("broker.permission")),
+    ("notifyConsumerIdsChangedEnable", Is("broker.notify_consumer_ids_changed")),
+    ("maxTransferCountOnMessageInMemory", Is("broker.pull_messages_max")),
+    ("maxTransferBytesOnMessageInMemory", Is("broker.pull_bytes_max")),
+    ("serverChannelMaxIdleTimeSeconds", Through("transport.idle_ms", seconds)),
+    ("waitTimeMillsInSendQueue", Is("transport.busy_wait_ms")),
+    ("registerNameServerPeriod", Is("registrar.report_ms")),
+    ("forceRegister", Is("registrar.report_in_full")),
+    ("registerBrokerTimeoutMills", Is("registrar.answer_timeout_ms")),
+    ("brokerRole", Refused(&["ASYNC_MASTER"], NO_REPLICATION)),
+    ("enableDLegerCommitLog", Refused(&["false"], NO_REPLICATION)),
+    ("enableControllerMode", Refused(&["false"], NO_REPLICATION)),
+    ("aclEnable", Refused(&["false"], NO_AUTH)),
+    ("authenticationEnabled", Refused(&["false"], NO_AUTH)),
+    ("authorizationEnabled", Refused(&["false"], NO_AUTH)),
+    ("storeType", Refused(&["default"], "queues are in files, not in RocksDB")),
+    ("transientStorePoolEnable", Refused(&["false"], "messages are never only in process memory")),
+    ("brokerIP2", Not(REPLICATION)),
+    ("slaveReadEnable", Not(REPLICATION)),
+    ("totalReplicas", Not(REPLICATION)),
+    ("inSyncReplicas", Not(REPLICATION)),
+    ("minInSyncReplicas", Not(REPLICATION)),
+    ("compressedRegister", Not("registrations are sent plain, which every name server reads")),
+    ("rocketmqHome", Not("there is nothing to look for there")),
+    ("transferMsgByHeap", Not("messages are always sent from where they are stored")),
+    ("warmMapedFileEnable", Not(MAPS)),
+    ("useReentrantLockWhenPutMessage", Not("the store has its own way of appending")),
+    ("flushCommitLogTimed", Not(FLUSH)),
+    ("osPageCacheBusyTimeOutMills", Not("transport.busy_wait_ms and the store's buffers decide")),
+    ("checkCRCOnRecover", Not("records are always checked on recovery")),
+    ("flushConsumerOffsetInterval", Not("committed offsets are written at once and in batches")),
+    ("clientCloseSocketIfTimeout", Not("the broker is hardly ever a client")),
+    ("maxMsgsNumBatch", Not("a query returns what the client asks for, at most 64")),
+    ("defaultQueryMaxNum", Not("a query returns what the client asks for, at most 64")),
+    ("metricsExporterType", Not(METRICS)),
+];
+
+const PREFIXES: &[(&str, Meaning)] = &[
+    ("ha", Not(REPLICATION)),
+    ("dLeger", Not(REPLICATION)),
+    ("slave", Not(REPLICATION)),
+    ("controller", Not(REPLICATION)),
+    ("syncBroker", Not(REPLICATION)),
+    ("metrics", Not(METRICS)),
+    ("metric", Not(METRICS)),
+    ("timer", Not(LATER)),
+    ("pop", Not(LATER)),
+    ("revive", Not(LATER)),
+    ("enablePop", Not(LATER)),
+    ("transaction", Not(LATER)),
+    ("rejectTransactionMessage", Not(LATER)),
+    ("compaction", Not(LATER)),
+    ("rocksdb", Not("queues are in files, not in RocksDB")),
+    ("coldData", Not(LATER)),
+    ("enableLmq", Not(LATER)),
+    ("enableMultiDispatch", Not(LATER)),
+    ("enablePropertyFilter", Not(LATER)),
+    ("acl", Not(LATER)),
+    ("tls", Not(LATER)),
+    ("transientStorePool", Not(POOLS)),
+    ("serverSocket", Not("the operating system sizes socket buffers")),
+    ("writeBuffer", Not(POOLS)),
+    ("mappedFile", Not(MAPS)),
+    ("flushLeastPages", Not(FLUSH)),
+    ("flushC", Not(FLUSH)),
+    ("commitC", Not(FLUSH)),
+    ("commitI", Not(FLUSH)),
+    ("waitTimeMillsIn", Not("transport.busy_wait_ms is for all requests")),
+    ("fetchNam", Not("name servers are listed in node.namesrv")),
+];
+
+const SUFFIXES: &[(&str, Meaning)] = &[
+    ("ThreadPoolNums", Not(THREADS)),
+    ("ThreadPoolQueueCapacity", Not(THREADS)),
+    ("PoolQueueCapacity", Not(THREADS)),
+    ("Threads", Not(THREADS)),
+    ("SemaphoreValue", Not(THREADS)),
+];
+
+/// What `key` is here.
+pub(crate) fn meaning(key: &str) -> Meaning {
+    let exact = EXACT.iter().find(|(name, _)| *name == key);
+    let prefix = || PREFIXES.iter().find(|(start, _)| key.starts_with(start));
+    let suffix = || SUFFIXES.iter().find(|(end, _)| key.ends_with(end));
+    exact.or_else(suffix).or_else(prefix).map_or(Not(UNKNOWN), |(_, meaning)| *meaning)
+}
+
+/// The keys whose values are ours as they are, and our options.
+pub(crate) fn same() -> impl Iterator<Item = (&'static str, &'static str)> {
+    EXACT.iter().filter_map(|(key, meaning)| match meaning {
+        Is(path) => Some((*key, *path)),
+        _ => None,
+    })
+}
+
+/// All options that the table sets.
+#[cfg(test)]
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    EXACT.iter().filter_map(|(_, meaning)| match meaning {
+        Is(path) | Through(path, _) | Address(path, _) => Some(*path),
+        Refused(..) | Not(_) => None,
+    })
+}
+
+fn flush(value: &str) -> Option<String> {
+    match value {
+        "ASYNC_FLUSH" => Some("async".to_owned()),
+        "SYNC_FLUSH" => Some("sync".to_owned()),
+        _ => None,
+    }
+}
+
+/// From bytes of 20-byte ConsumeQueue entries to entries. RocketMQ rounds up.
+fn entries(value: &str) -> Option<String> {
+    value.parse::<u64>().ok().map(|bytes| bytes.div_ceil(20).to_string())
+}
+
+fn seconds(value: &str) -> Option<String> {
+    value.parse::<u64>().ok()?.checked_mul(1_000).map(|ms| ms.to_string())
+}

@@ -1,0 +1,127 @@
+//! The `blockhouse` command: the only crate that parses arguments, reads configuration files and
+//! prints.
+//!
+//! It is a library so that `docs/tidy` can ask it for the configuration reference.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `args` | what the command line can say |
+//! | [`options`] | [`Config`], all sections, and how flags and files become one |
+//! | `java_conf` | RocketMQ's `broker.conf` |
+//! | `guard` | which addresses may be listened on |
+//! | `process` | running a name server, a broker or both |
+//! | `out` | stdout |
+//! | `admin`, `produce`, `consume`, `bench` | the tools |
+
+#![forbid(unsafe_code)]
+
+mod admin;
+mod args;
+mod bench;
+mod consume;
+mod guard;
+mod java_conf;
+pub mod options;
+mod out;
+mod process;
+mod produce;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use blockhouse_service::config::Shape;
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{Cli, Command, ConfigCommand, NodeArgs, ShowArgs};
+pub use options::Config;
+use process::Role;
+
+const FAILED: u8 = 1;
+const WRONG_USE: u8 = 2;
+
+/// Runs the command with `args`, the first of which is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(text) => {
+            // Help and version are "errors" too, and go to stdout.
+            let code =
+                if text.use_stderr() { ExitCode::from(WRONG_USE) } else { ExitCode::SUCCESS };
+            let _closed = text.print();
+            return code;
+        }
+    };
+    match cli.command {
+        Command::Standalone(node) => serve(&node, Role::Standalone),
+        Command::Namesrv(node) => serve(&node, Role::Namesrv),
+        Command::Broker(node) => serve(&node, Role::Broker),
+        Command::Admin(args) => report(admin::run(args)),
+        Command::Produce(args) => report(produce::run(args)),
+        Command::Consume(args) => report(consume::run(args)),
+        Command::Bench(args) => report(bench::run(args)),
+        Command::Config(ConfigCommand::Show(args)) => show(&args),
+        Command::Config(ConfigCommand::Reference) => report(reference().map(|page| {
+            out::text(&page);
+        })),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "blockhouse", &mut script);
+            out::text(&String::from_utf8_lossy(&script));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The page that lists all options, as Markdown.
+///
+/// # Errors
+/// If the defaults cannot be written down: a mistake in the program.
+pub fn reference() -> anyhow::Result<String> {
+    const HEAD: &str = "\
+# Configuration
+
+Every option can be set in a TOML file (`--config FILE`), by `--set section.key=value`, and some by a
+flag or a key of RocketMQ's `broker.conf` (`--java-conf FILE`). Stronger sources win: flags and
+`--set`, then TOML, then `broker.conf`, then the defaults below. `blockhouse config show` prints what
+is in force and where each value comes from.
+
+Sizes are numbers of bytes or texts with a unit (`\"64MiB\"`). Names end in their unit: `_ms` are
+milliseconds.
+
+This page is written by `blockhouse config reference`.
+";
+    Ok(format!("{HEAD}{}", Shape::of::<Config>()?.to_markdown()))
+}
+
+fn serve(args: &NodeArgs, role: Role) -> ExitCode {
+    match process::Setup::new(args, role) {
+        Ok(setup) => report(setup.run()),
+        Err(error) => fail(&error, WRONG_USE),
+    }
+}
+
+fn show(args: &ShowArgs) -> ExitCode {
+    let options = match options::load(&args.node) {
+        Ok(options) => options,
+        Err(error) => return fail(&error, WRONG_USE),
+    };
+    out::text(&match (args.toml, args.json) {
+        (true, _) => options.loaded.to_toml(),
+        (_, true) => options.loaded.to_json(),
+        _ => options.loaded.to_table(),
+    });
+    options.unhonoured.iter().for_each(|key| out::note(&key.to_string()));
+    ExitCode::SUCCESS
+}
+
+fn report(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, FAILED),
+    }
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    out::note(&format!("blockhouse: {error:#}"));
+    ExitCode::from(code)
+}

@@ -1,0 +1,152 @@
+//! The sections of the configuration, and how flags and files become one.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use blockhouse_service::config::{Layer, Loaded, Source};
+use blockhouse_service::log;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::args::NodeArgs;
+use crate::java_conf::{self, Unhonoured};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Who this node is, where it listens and where it keeps its data.
+    pub node: Node,
+    /// The name server.
+    pub namesrv: blockhouse_namesrv::Config,
+    /// What clients may do and what they are told.
+    pub broker: blockhouse_core::Config,
+    /// How messages are stored.
+    pub store: blockhouse_store::Config,
+    /// What clients may take from the broker.
+    pub transport: blockhouse_transport::Limits,
+    /// How the broker reports to name servers.
+    pub registrar: blockhouse_registrar::Config,
+    /// Health, metrics and control API over HTTP.
+    pub ops: blockhouse_ops::Config,
+    /// What the process says about itself on stderr.
+    pub log: log::Config,
+}
+
+/// Section `[node]`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    /// The broker's name; every broker of a cluster needs its own (RocketMQ: `brokerName`).
+    pub name: String,
+    /// The cluster that the broker belongs to (RocketMQ: `brokerClusterName`).
+    pub cluster: String,
+    /// 0 for a master (RocketMQ: `brokerId`).
+    pub broker_id: u64,
+    /// Where everything is kept (RocketMQ: `storePathRootDir`): `commitlog`, `consumequeue`,
+    /// `index`, `config`, ... in it.
+    pub data: PathBuf,
+    /// The name servers that the broker reports to (RocketMQ: `namesrvAddr`). Empty in
+    /// `standalone`: the one in the same process.
+    pub namesrv: Vec<String>,
+    /// Where the broker listens (RocketMQ: `bindAddress`, `listenPort`).
+    pub broker_listen: SocketAddr,
+    /// Listen on the port two below `broker_listen`'s as well: older clients send there (RocketMQ
+    /// calls it the VIP channel).
+    pub vip_port: bool,
+    /// The IP address that clients are told and that message ids carry (RocketMQ: `brokerIP1`).
+    /// Nothing: the one of `broker_listen`.
+    pub advertise: Option<IpAddr>,
+    /// Allow listeners on other than loopback addresses though nothing is encrypted and nobody is
+    /// asked who he is.
+    pub insecure: bool,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            name: "broker-a".to_owned(),
+            cluster: "DefaultCluster".to_owned(),
+            broker_id: 0,
+            data: PathBuf::from("blockhouse-data"),
+            namesrv: Vec::new(),
+            broker_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_911)),
+            vip_port: true,
+            advertise: None,
+            insecure: false,
+        }
+    }
+}
+
+/// A configuration, and the `broker.conf` keys that had no effect.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) loaded: Loaded<Config>,
+    pub(crate) unhonoured: Vec<Unhonoured>,
+}
+
+/// Puts defaults, `broker.conf`, TOML file and flags together.
+pub(crate) fn load(args: &NodeArgs) -> anyhow::Result<Options> {
+    let mut layers = Vec::new();
+    let mut unhonoured = Vec::new();
+    if let Some(path) = &args.java_conf {
+        let translated = java_conf::translate(&path.display().to_string(), &read(path)?)?;
+        layers.push(translated.layer);
+        unhonoured = translated.unhonoured;
+    }
+    if let Some(path) = &args.config {
+        layers.push(Layer::from_toml(&path.display().to_string(), &read(path)?)?);
+    }
+    layers.push(flags(args)?);
+    Ok(Options { loaded: Loaded::from_layers(&layers)?, unhonoured })
+}
+
+fn read(path: &PathBuf) -> anyhow::Result<String> {
+    #[expect(clippy::disallowed_methods, reason = "read before there is anything to go through")]
+    let text = std::fs::read_to_string(path);
+    text.with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn flags(args: &NodeArgs) -> anyhow::Result<Layer> {
+    let mut layer = Layer::default();
+    let plain = [
+        ("--data", "node.data", &args.data),
+        ("--name", "node.name", &args.name),
+        ("--cluster", "node.cluster", &args.cluster),
+        ("--namesrv", "node.namesrv", &args.namesrv),
+        ("--advertise", "node.advertise", &args.advertise),
+        ("--log", "log.level", &args.log),
+    ];
+    for (flag, path, value) in plain {
+        if let Some(value) = value {
+            layer.set(path, value, Source::Flag(flag.to_owned()));
+        }
+    }
+    let listeners = [
+        ("--namesrv-listen", "namesrv.listen", &args.namesrv_listen),
+        ("--broker-listen", "node.broker_listen", &args.broker_listen),
+        ("--ops-listen", "ops.listen", &args.ops_listen),
+    ];
+    for (flag, path, value) in listeners {
+        if let Some(value) = value {
+            layer.set(path, address(value), Source::Flag(flag.to_owned()));
+        }
+    }
+    if args.insecure {
+        layer.set("node.insecure", "true", Source::Flag("--insecure".to_owned()));
+    }
+    for set in &args.sets {
+        layer.assign(set)?;
+    }
+    Ok(layer)
+}
+
+/// A port alone is one on loopback; `off` is no address.
+fn address(text: &str) -> String {
+    match text.trim_start_matches(':').parse::<u16>() {
+        Ok(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string(),
+        Err(_) if text == "off" => String::new(),
+        Err(_) => text.replacen("localhost:", "127.0.0.1:", 1),
+    }
+}

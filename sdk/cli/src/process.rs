@@ -1,0 +1,246 @@
+//! A server process: its parts started in order, watched, and stopped in the opposite order.
+
+mod metrics;
+mod parts;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use blockhouse_hook::{Hooks, Lifecycle};
+use blockhouse_meter::Meter;
+use blockhouse_model::{Access, Action, Clock, Resource};
+use blockhouse_ops::{Check, Ops, Reply, Row};
+use blockhouse_service::config::Loaded;
+use blockhouse_service::{StopSignals, SystemClock, Tasks, log};
+use blockhouse_telemetry::{Exporter, Identity};
+
+use crate::args::NodeArgs;
+use crate::guard::{self, Listener};
+use crate::options::{self, Config};
+use crate::out;
+use parts::Started;
+
+/// How long all parts together may take to stop. Under the five seconds that operators are
+/// promised, since the process has a little to do afterwards.
+const STOP_PATIENCE: Duration = Duration::from_millis(4_500);
+/// How long the ops listener's connections have, at the very end.
+const OPS_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What the process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Name server and broker.
+    Standalone,
+    /// Name server alone.
+    Namesrv,
+    /// Broker alone.
+    Broker,
+}
+
+impl Role {
+    const fn has_namesrv(self) -> bool {
+        matches!(self, Self::Standalone | Self::Namesrv)
+    }
+
+    const fn has_broker(self) -> bool {
+        matches!(self, Self::Standalone | Self::Broker)
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Standalone => "standalone",
+            Self::Namesrv => "namesrv",
+            Self::Broker => "broker",
+        }
+    }
+}
+
+/// A checked configuration, ready to run.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    role: Role,
+    options: Loaded<Config>,
+}
+
+/// What the parts of a process share.
+struct Shared {
+    clock: Arc<dyn Clock>,
+    hooks: Arc<Hooks>,
+    meter: Arc<Meter>,
+    tasks: Tasks,
+}
+
+impl Setup {
+    /// Reads the configuration, starts logging, and refuses what must not run.
+    pub(crate) fn new(args: &NodeArgs, role: Role) -> anyhow::Result<Self> {
+        let options = options::load(args)?;
+        let config = &options.loaded.config;
+        guard::check(&config.node, &listeners(config, role)?)?;
+        log::start(&config.log)?;
+        options.unhonoured.iter().for_each(|key| out::note(&key.to_string()));
+        if role.has_broker()
+            && let Some(doubt) = guard::doubt(&config.node)
+        {
+            tracing::warn!("{doubt}");
+        }
+        Ok(Self { role, options: options.loaded })
+    }
+
+    /// Runs until a signal or the failure of a part that cannot be missed.
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("blockhouse")
+            .build()
+            .context("cannot start threads")?;
+        let result = runtime.block_on(self.serve());
+        // Only blocking work that ignored its end is left; a process that stops does not wait.
+        runtime.shutdown_background();
+        result
+    }
+
+    async fn serve(self) -> anyhow::Result<()> {
+        let mut signals = StopSignals::listen()?;
+        let shared = Shared {
+            clock: Arc::new(SystemClock::new()),
+            hooks: Arc::new(Hooks::none()),
+            meter: Arc::new(Meter::default()),
+            tasks: Tasks::new("process"),
+        };
+        let mut started = Vec::new();
+        let all_up = Arc::new(AtomicBool::new(false));
+        let up = self.start(&shared, &mut started, &all_up).await;
+        let ended = match up {
+            Ok(()) => {
+                all_up.store(true, Ordering::SeqCst);
+                shared.hooks.load().lifecycle(Lifecycle::Started);
+                out::line("ready");
+                self.watch(&shared, &mut signals).await
+            }
+            Err(error) => Err(error),
+        };
+        shared.hooks.load().lifecycle(Lifecycle::Stopping);
+        tokio::select! {
+            stopped = stop(started, &shared.tasks) => ended.and(stopped),
+            signal = signals.next() => {
+                tracing::warn!("{signal} again: stopping at once");
+                bail!("stopped at once by a second {signal}; the next start checks the store")
+            }
+        }
+    }
+
+    /// Starts all parts, those first that others need.
+    async fn start(
+        &self,
+        shared: &Shared,
+        started: &mut Vec<Started>,
+        all_up: &Arc<AtomicBool>,
+    ) -> anyhow::Result<()> {
+        let ops = self.start_ops(shared, all_up).await?;
+        let mut namesrv = self.options.config.node.namesrv.clone();
+        if self.role.has_namesrv() {
+            let part = parts::namesrv(&self.options.config, shared).await?;
+            if namesrv.is_empty() {
+                namesrv.push(part.address.to_string());
+            }
+            part.announce();
+            started.push(part);
+        }
+        if self.role.has_broker() {
+            let part = parts::broker(&self.options, shared, namesrv).await?;
+            part.announce();
+            started.push(part);
+        }
+        if let Some(ops) = ops {
+            out::line(&format!("{:9}listening on {}", "ops", ops.local_addr()));
+        }
+        Ok(())
+    }
+
+    async fn start_ops(
+        &self,
+        shared: &Shared,
+        all_up: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Option<blockhouse_ops::Running>> {
+        let node = &self.options.config.node;
+        let identity = Identity {
+            cluster: node.cluster.clone(),
+            node_type: self.role.name().to_owned(),
+            node_id: node.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let info = serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "role": self.role.name(),
+            "name": node.name,
+            "cluster": node.cluster,
+            "started_ms": shared.clock.now().0,
+        });
+        let exporter =
+            Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
+        let all_up = Arc::clone(all_up);
+        let starting = move || {
+            if all_up.load(Ordering::SeqCst) { Ok(()) } else { Err("starting".to_owned()) }
+        };
+        let parts = blockhouse_ops::Parts {
+            checks: vec![Check { name: self.role.name(), ready: Box::new(starting) }],
+            metrics: Box::new(move || exporter.text().map_err(|e| e.to_string())),
+            rows: vec![Row {
+                path: "/v1/info",
+                method: hyper::http::Method::GET,
+                access: Access { action: Action::Get, resource: Resource::Cluster },
+                handler: Box::new(move || Reply::ok(info.clone())),
+            }],
+            hooks: Arc::clone(&shared.hooks),
+            tasks: shared.tasks.child("ops"),
+        };
+        Ok(Ops::start(&self.options.config.ops, parts).await?)
+    }
+
+    /// Waits for a reason to stop.
+    async fn watch(&self, shared: &Shared, signals: &mut StopSignals) -> anyhow::Result<()> {
+        let mut shutdown = shared.tasks.shutdown();
+        tokio::select! {
+            signal = signals.next() => {
+                tracing::info!("{signal}: stopping");
+                Ok(())
+            }
+            () = shutdown.requested() => {
+                bail!("a part that the process needs has died; the log says why")
+            }
+        }
+    }
+}
+
+/// Stops the parts, the last started first, and then everything else.
+async fn stop(started: Vec<Started>, tasks: &Tasks) -> anyhow::Result<()> {
+    let parts = async {
+        for part in started.into_iter().rev() {
+            let name = part.name;
+            if let Err(error) = part.stop().await {
+                tracing::error!("{name} did not stop cleanly: {error:#}");
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(STOP_PATIENCE, parts).await;
+    let late = tasks.stop(OPS_PATIENCE).await;
+    if !late.is_empty() {
+        tracing::warn!(?late, "these tasks had to be aborted");
+    }
+    in_time.context("the parts did not stop in time; the next start checks the store")
+}
+
+/// Where the process is going to listen.
+fn listeners(config: &Config, role: Role) -> anyhow::Result<Vec<(Listener, std::net::SocketAddr)>> {
+    let mut listeners = Vec::new();
+    if role.has_namesrv() {
+        listeners.push((Listener::Namesrv, parts::namesrv_address(config)?));
+    }
+    if role.has_broker() {
+        listeners.push((Listener::Broker, config.node.broker_listen));
+    }
+    listeners.extend(config.ops.listen.map(|address| (Listener::Ops, address)));
+    Ok(listeners)
+}

@@ -1,0 +1,121 @@
+//! How each part of a process is started and stopped.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use blockhouse_broker::{Broker, Settings};
+use blockhouse_disk::RealDisk;
+use blockhouse_namesrv::NameServer;
+use blockhouse_service::config::Loaded;
+use parking_lot::Mutex;
+
+use super::{Shared, metrics};
+use crate::options::Config;
+use crate::{java_conf, out};
+
+type Stop = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// A part that runs.
+pub(super) struct Started {
+    pub(super) name: &'static str,
+    /// Its main listener.
+    pub(super) address: SocketAddr,
+    /// What to say about further listeners.
+    pub(super) also: Vec<SocketAddr>,
+    stop: Box<dyn FnOnce() -> Stop + Send>,
+}
+
+impl Started {
+    pub(super) fn announce(&self) {
+        for address in std::iter::once(&self.address).chain(&self.also) {
+            out::line(&format!("{:9}listening on {address}", self.name));
+        }
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        (self.stop)().await
+    }
+}
+
+/// Where the name server is going to listen.
+pub(super) fn namesrv_address(config: &Config) -> anyhow::Result<SocketAddr> {
+    let text = &config.namesrv.listen;
+    text.parse().with_context(|| format!("namesrv.listen must be IP:PORT, not `{text}`"))
+}
+
+pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<Started> {
+    let parts = blockhouse_namesrv::Parts {
+        clock: Arc::clone(&shared.clock),
+        hooks: Arc::clone(&shared.hooks),
+        disk: Arc::new(RealDisk),
+        data_dir: config.node.data.clone(),
+        tasks: shared.tasks.clone(),
+        budget: None,
+    };
+    let running = NameServer::start(config.namesrv.clone(), parts).await?;
+    let address = running.local_addr();
+    let stop = || -> Stop {
+        Box::pin(async move {
+            running.stop().await;
+            Ok(())
+        })
+    };
+    Ok(Started { name: "namesrv", address, also: Vec::new(), stop: Box::new(stop) })
+}
+
+/// The broker, where metrics can look at it and the stop can take it.
+type Slot = Arc<Mutex<Option<blockhouse_broker::Running>>>;
+
+pub(super) async fn broker(
+    options: &Loaded<Config>,
+    shared: &Shared,
+    name_servers: Vec<String>,
+) -> anyhow::Result<Started> {
+    let config = &options.config;
+    let node = &config.node;
+    let settings = Settings {
+        cluster: node.cluster.clone(),
+        name: node.name.clone(),
+        broker_id: node.broker_id,
+        data: node.data.clone(),
+        listen: node.broker_listen,
+        vip_port: node.vip_port,
+        advertise: node.advertise,
+        name_servers,
+        core: config.broker.clone(),
+        store: config.store.clone(),
+        limits: config.transport.clone(),
+        registrar: config.registrar.clone(),
+        properties: java_conf::properties(options),
+    };
+    let parts = blockhouse_broker::Parts {
+        clock: Arc::clone(&shared.clock),
+        hooks: Arc::clone(&shared.hooks),
+        disk: Arc::new(RealDisk),
+        tasks: shared.tasks.clone(),
+        budget: None,
+    };
+    let running = Broker::start(settings, parts).await?;
+    let address = running.local_addr();
+    let also = running.vip_addr().into_iter().collect();
+    let slot: Slot = Arc::new(Mutex::new(Some(running)));
+    let seen = Arc::clone(&slot);
+    shared.meter.before_read(Box::new(move |meter| {
+        if let Some(running) = seen.lock().as_ref() {
+            metrics::refresh(meter, running);
+        }
+    }));
+    let stop = move || -> Stop {
+        Box::pin(async move {
+            let running = slot.lock().take();
+            if let Some(running) = running {
+                running.stop().await;
+            }
+            Ok(())
+        })
+    };
+    Ok(Started { name: "broker", address, also, stop: Box::new(stop) })
+}

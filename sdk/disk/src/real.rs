@@ -1,0 +1,247 @@
+//! The operating system's files.
+#![expect(clippy::disallowed_methods, reason = "this is the door that the ban points to")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Disk, DiskFile, Entry, FileMap, LockGuard, Space, sys};
+
+/// The operating system's files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+#[derive(Debug)]
+struct RealFile {
+    file: File,
+    /// The longest map there ever was: the file must not get shorter.
+    mapped: AtomicU64,
+}
+
+#[derive(Debug)]
+struct RealLock(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+
+impl LockGuard for RealLock {}
+
+fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn open_file(path: &Path, create: bool) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)
+}
+
+fn open_or_create(path: &Path) -> io::Result<File> {
+    match open_file(path, true) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            if let Some(dir) = path.parent() {
+                fs::create_dir_all(dir)?;
+            }
+            open_file(path, true)
+        }
+        other => other,
+    }
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = open_file(path, false)?;
+        Ok(Arc::new(RealFile { file, mapped: AtomicU64::new(0) }))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(RealFile { file: open_or_create(path)?, mapped: AtomicU64::new(0) }))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        let found = match fs::read_dir(dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut entries = Vec::new();
+        for entry in found {
+            let entry = entry?;
+            // Names that are not UTF-8 are none of ours.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let meta = entry.metadata()?;
+            let len = if meta.is_dir() { 0 } else { meta.len() };
+            entries.push(Entry { name, len, is_dir: meta.is_dir() });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        missing_is_fine(fs::remove_file(path))
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        missing_is_fine(fs::remove_dir_all(dir))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.remove(to)?;
+        fs::hard_link(from, to)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        sys::sync_filesystem(&File::open(path)?)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        sys::space(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
+        let file = open_or_create(path)?;
+        sys::lock_first_byte(&file)?;
+        // RocketMQ writes this word into its lock file.
+        file.write_all_at(b"lock", 0)?;
+        Ok(Box::new(RealLock(file)))
+    }
+}
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.file.read_at(&mut buf[done..], at + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+
+    fn read_now(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buf.len() {
+            match sys::read_now(&self.file, &mut buf[done..], at + done as u64) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // A filesystem that cannot say is treated as one that would have to wait.
+                Err(e) if e.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, buf: &[u8], at: u64) -> io::Result<()> {
+        let n = loop {
+            match self.file.write_at(buf, at) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if n == buf.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        match sys::allocate(&self.file, len) {
+            // Some network filesystems cannot reserve.
+            Err(e) if e.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                if self.len()? < len {
+                    self.file.set_len(len)
+                } else {
+                    Ok(())
+                }
+            }
+            other => other,
+        }
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        if len < self.mapped.load(Ordering::Acquire) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is mapped"));
+        }
+        self.file.set_len(len)
+    }
+
+    fn map(&self, len: u64) -> io::Result<FileMap> {
+        self.mapped.fetch_max(len, Ordering::AcqRel);
+        if self.len()? < len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        crate::map::map(&self.file, len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_are_read_back_by_every_way_of_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = RealDisk.create(&dir.path().join("a/b/c")).unwrap();
+        file.allocate(8192).unwrap();
+        file.write_at(b"hello", 4094).unwrap();
+        let mut buf = [0; 5];
+        assert_eq!(file.read_at(&mut buf, 4094).unwrap(), 5);
+        assert_eq!(&buf, b"hello");
+        let mut now = [0; 5];
+        match file.read_now(&mut now, 4094) {
+            Ok(n) => assert_eq!((n, &now), (5, b"hello")),
+            Err(e) => assert_eq!(e.kind(), io::ErrorKind::WouldBlock),
+        }
+        let map = file.map(8192).unwrap();
+        assert_eq!(&map.slice(4094..4099).unwrap()[..], b"hello");
+        assert_eq!(map.slice(8192..8193), None);
+        assert_eq!(file.read_at(&mut buf, 8190).unwrap(), 2);
+        assert!(file.set_len(10).is_err(), "a mapped file must not get shorter");
+        assert!(file.map(8193).is_err());
+    }
+
+    #[test]
+    fn a_lock_is_held_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = RealDisk.lock(&path).unwrap();
+        assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn missing_things_are_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let none = dir.path().join("none");
+        assert_eq!(RealDisk.list(&none).unwrap(), []);
+        RealDisk.remove(&none).unwrap();
+        RealDisk.remove_dir(&none).unwrap();
+        assert!(RealDisk.open(&none).is_err());
+        assert!(RealDisk.space(dir.path()).unwrap().total > 0);
+    }
+}

@@ -1,0 +1,73 @@
+//! System calls that `std` lacks, for Linux.
+#![expect(unsafe_code, reason = "the C library's functions are unsafe to call")]
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::Space;
+
+fn checked(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// One `preadv2(RWF_NOWAIT)`.
+pub(crate) fn read_now(file: &File, buf: &mut [u8], at: u64) -> io::Result<usize> {
+    let at = libc::off64_t::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
+    // SAFETY: `iov` describes `buf`, which is writable and outlives the call; one entry is passed.
+    let n = unsafe { libc::preadv2(file.as_raw_fd(), &raw const iov, 1, at, libc::RWF_NOWAIT) };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+/// `fallocate`, which also extends the file.
+pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
+    let len = libc::off64_t::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the descriptor is open; no memory is passed.
+    checked(unsafe { libc::fallocate64(file.as_raw_fd(), 0, 0, len) })
+}
+
+/// `syncfs` of the filesystem that holds `dir`.
+pub(crate) fn sync_filesystem(dir: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open; no memory is passed.
+    checked(unsafe { libc::syncfs(dir.as_raw_fd()) })
+}
+
+/// `statvfs`.
+pub(crate) fn space(path: &Path) -> io::Result<Space> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut stat = std::mem::MaybeUninit::<libc::statvfs64>::uninit();
+    // SAFETY: `path` ends with a zero byte, and `stat` has room for the answer.
+    checked(unsafe { libc::statvfs64(path.as_ptr(), stat.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it filled `stat`.
+    let stat = unsafe { stat.assume_init() };
+    let unit = stat.f_frsize;
+    Ok(Space {
+        total: stat.f_blocks.saturating_sub(stat.f_bfree.saturating_sub(stat.f_bavail)) * unit,
+        free: stat.f_bavail * unit,
+    })
+}
+
+/// Locks the first byte for as long as the file is open, as Java's `FileChannel.tryLock(0, 1, _)`
+/// does. An "open file description" lock: it excludes Java's, and a second one of this process.
+pub(crate) fn lock_first_byte(file: &File) -> io::Result<()> {
+    let lock = libc::flock {
+        l_type: libc::c_short::try_from(libc::F_WRLCK).map_err(|_| io::ErrorKind::InvalidInput)?,
+        l_whence: libc::c_short::try_from(libc::SEEK_SET)
+            .map_err(|_| io::ErrorKind::InvalidInput)?,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    // SAFETY: the descriptor is open, and `lock` outlives the call.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    match checked(result) {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EACCES | libc::EAGAIN)) => {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+        other => other,
+    }
+}

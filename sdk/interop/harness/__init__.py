@@ -1,0 +1,1 @@
+"""Drives unmodified official RocketMQ clients against Blockhouse and against Apache RocketMQ."""

@@ -1,0 +1,121 @@
+"""Builds the scenario programs of each official client and runs them; a run yields one transcript per scenario."""
+
+import hashlib
+import json
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import paths, tools
+
+RUN_SECONDS = 150
+# The class files run with the jars of every version; compiled against the oldest.
+OLDEST_JAVA = "4.9.8"
+
+
+class Client:
+    """One official client in one version."""
+
+    def __init__(self, label):
+        self.label = label
+
+    def command(self, namesrv, brokers, run_id, names, home):
+        raise NotImplementedError
+
+    def names(self):
+        raise NotImplementedError
+
+    def start(self, namesrv, brokers, names, home, **pipes):
+        """Starts the program; the run id makes its topics and groups new and has a fixed length, as sizes are compared."""
+        home.mkdir(parents=True, exist_ok=True)
+        command = self.command(namesrv, brokers, secrets.token_hex(3), ",".join(names), home)
+        with open(home / "stderr.txt", "ab") as errors:
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=home, **pipes)
+
+    def run(self, namesrv, brokers, names, home):
+        """Runs scenarios; returns {scenario: transcript}, with a failed one for whatever printed nothing."""
+        process = self.start(namesrv, brokers, names, home, stdin=subprocess.DEVNULL)
+        try:
+            output, _ = process.communicate(timeout=RUN_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
+        found = {}
+        for line in output.splitlines():
+            transcript = parse(line)
+            if transcript:
+                found[transcript["scenario"]] = transcript
+        for name in names:
+            found.setdefault(name, {"scenario": name, "outcome": "fail", "facts": {}, "ms": 0, "why": [
+                f"no transcript (program ended with {process.returncode}): {_tail(home)}"]})
+        return found
+
+
+def parse(line):
+    try:
+        transcript = json.loads(line)
+    except ValueError:
+        return None
+    return transcript if isinstance(transcript, dict) and "scenario" in transcript else None
+
+
+def _tail(home):
+    return (home / "stderr.txt").read_text(errors="replace")[-300:].replace("\n", " ")
+
+
+class JavaClient(Client):
+    def __init__(self, version):
+        super().__init__(f"java-{version}")
+        self.jars = _jars(version)
+        self.classes = _classes()
+
+    def java(self, home, *arguments):
+        return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Duser.home={home}",
+                f"-Drocketmq.client.logRoot={home}/logs", "-cp", f"{self.classes}:{self.jars}/*", "interop.Main", *arguments]
+
+    def command(self, namesrv, brokers, run_id, names, home):
+        return self.java(home, namesrv, str(len(brokers)), run_id, names)
+
+    def names(self):
+        return subprocess.run(self.java(Path("/nonexistent"), "list"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              text=True, check=True).stdout.split()
+
+
+def _jars(version):
+    tools.need("java", "javac", "mvn")
+    directory = paths.CACHE / f"java-{version}"
+    if not (directory / ".done").is_file():
+        print(f"fetching the Java client {version}", flush=True)
+        tools.check(["mvn", "-q", "-B", "-f", str(paths.INTEROP / "java" / "pom.xml"), "dependency:copy-dependencies",
+                     "-DincludeScope=runtime", f"-DoutputDirectory={directory}", f"-Drocketmq.version={version}"])
+        (directory / ".done").touch()
+    return directory
+
+
+def _classes():
+    sources = sorted((paths.INTEROP / "java" / "src").rglob("*.java"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    directory = paths.CACHE / f"java-classes-{digest}"
+    if not (directory / ".done").is_file():
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        tools.check(["javac", "-nowarn", "-Xlint:-options", "--release", "8", "-cp", f"{_jars(OLDEST_JAVA)}/*", "-d", str(directory),
+                     *map(str, sources)])
+        (directory / ".done").touch()
+    return directory
+
+
+class GoClient(Client):
+    def __init__(self):
+        super().__init__("go")
+        tools.need("go")
+        self.program = paths.CACHE / "interop-go"
+        paths.CACHE.mkdir(parents=True, exist_ok=True)
+        tools.check(["go", "build", "-o", str(self.program), "."], cwd=paths.INTEROP / "go")
+
+    def command(self, namesrv, brokers, run_id, names, home):
+        return [str(self.program), namesrv, ",".join(brokers), run_id, names]
+
+    def names(self):
+        return subprocess.run([str(self.program)], stdout=subprocess.PIPE, text=True, check=True).stdout.split()

@@ -1,0 +1,136 @@
+"""Tests with several server processes: killing them under load, and clusters of both kinds."""
+
+import re
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from . import probe, servers
+from .clients import parse
+
+MIXED_SCENARIOS = {
+    "java": ["send-sync", "send-batch", "push-clustering", "push-broadcasting", "orderly", "lite-pull-subscribe", "tag-filter",
+             "retry-to-dlq", "query", "create-topic", "rebalance", "delay-level", "push-restart"],
+    "go": ["go-send-sync", "go-push-clustering", "go-tag-filter", "go-orderly"],
+}
+
+
+class Continuous:
+    """The Java program that sends and consumes until it is told to stop."""
+
+    def __init__(self, client, cluster):
+        home = cluster.directory / "continuous"
+        self.process = client.start(";".join(cluster.namesrv_addresses()), cluster.brokers, ["continuous"], home, stdin=subprocess.PIPE)
+        self.sent = self.consumed = 0
+        self.steps, self.stepped = [], time.monotonic()
+        self.transcript = None
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            progress = re.match(r"sent (\d+) consumed (\d+)", line)
+            if progress:
+                self.sent, self.consumed = map(int, progress.groups())
+            else:
+                self.transcript = parse(line) or self.transcript
+
+    def goes_on(self, what, count=100, seconds=40):
+        """Waits until so many more messages are acknowledged and consumed."""
+        sent, consumed = self.sent + count, self.consumed + count
+        deadline = time.monotonic() + seconds
+        while self.sent < sent or self.consumed < consumed:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{what}: the client program ended")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{what}: not {count} more messages in {seconds} s (sent {self.sent}, consumed {self.consumed})")
+            time.sleep(0.1)
+        self.step(what)
+
+    def step(self, what):
+        now = time.monotonic()
+        self.steps.append(f"{what} {now - self.stepped:.1f} s")
+        self.stepped = now
+
+    def finish(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.process.wait(90)
+        self.reader.join(5)
+        self.step("drained")
+        if self.transcript is None:
+            raise RuntimeError("the client program printed no transcript")
+        return self.transcript
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+
+
+def kill_and_restart(report, client, kind, software):
+    """Two name servers, two brokers: kill -9 a name server, kill -9 and restart a broker, restart the name server empty."""
+    test = f"{client.label} processes-kill ({kind})"
+    begun = time.monotonic()
+    with servers.grown("kill", [kind] * 2, [kind] * 2, software) as cluster:
+        traffic = None
+        try:
+            cluster.ready()
+            traffic = Continuous(client, cluster)
+            traffic.goes_on("before", seconds=60)
+            cluster.namesrvs[0].kill()
+            traffic.goes_on("one name server killed")
+            cluster.brokers[0].kill()
+            traffic.goes_on("one broker killed")
+            cluster.brokers[0].start()
+            cluster.namesrvs[0].start()
+            probe.wait_for_brokers(cluster.namesrvs[1].address, cluster.broker_addresses(), 60)
+            traffic.goes_on("the broker is back", 300, 60)
+            # A name server that begins empty is full again within one report period (30 s by default).
+            probe.wait_for_brokers(cluster.namesrvs[0].address, cluster.broker_addresses(), 45)
+            traffic.goes_on("the name server is back")
+            transcript = traffic.finish()
+        except (RuntimeError, subprocess.TimeoutExpired) as problem:
+            report.failed(test, [problem])
+            return
+        finally:
+            if traffic:
+                traffic.end()
+    if transcript["outcome"] == "ok":
+        report.passed(test, 1000 * (time.monotonic() - begun), f"{traffic.sent} messages: {', '.join(traffic.steps)}")
+    else:
+        report.failed(test, transcript["why"])
+
+
+def mixed(report, clients, kinds, software, chosen):
+    """One cluster of two brokers under two name servers of different kind; the clients use one name server at a time."""
+    with servers.grown("mixed", kinds, kinds, software) as cluster:
+        try:
+            cluster.ready()
+        except RuntimeError as problem:
+            report.failed("mixed cluster", [problem])
+            return
+        for client in clients:
+            names = [name for name in MIXED_SCENARIOS[client.label.split("-")[0]] if not chosen or name in chosen]
+            with ThreadPoolExecutor(len(kinds)) as pool:
+                runs = [pool.submit(_mixed_client, report, client, names, cluster, number, kind) for number, kind in enumerate(kinds)]
+                for run in runs:
+                    run.result()
+
+
+def _mixed_client(report, client, names, cluster, number, kind):
+    def run(which):
+        return client.run(cluster.namesrvs[number].address, cluster.broker_addresses(), which,
+                          cluster.directory / f"{client.label}-{number}")
+
+    found = run(names) if names else {}
+    for name in names:
+        transcript, note = found[name], ""
+        if transcript["outcome"] != "ok":
+            note = f"at the second attempt, after: {transcript['why'][0][:200]}"
+            transcript = run([name])[name]
+        test = f"{client.label} mixed-{name} (name server {number}: {kind})"
+        if transcript["outcome"] == "ok":
+            report.passed(test, transcript["ms"], note)
+        else:
+            report.failed(test, transcript["why"])

@@ -1,0 +1,233 @@
+"""Starts and ends name servers and brokers of both kinds, each one process with a data directory of its own."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from . import probe, tools
+
+HOST = "127.0.0.1"
+CLUSTER = "DefaultCluster"
+
+
+def port():
+    """A port below the range that the system gives to clients; the Java broker also takes the ones two below and one above."""
+    while True:
+        candidate = random.randrange(20_000, 30_000)
+        if all(_free(candidate + offset) for offset in (-2, -1, 0, 1)):
+            return candidate
+
+
+def _free(number):
+    with socket.socket() as probe_socket:
+        probe_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe_socket.bind((HOST, number))
+        except OSError:
+            return False
+    return True
+
+
+class Server:
+    """A process with its data directory and log file."""
+
+    def __init__(self, label, directory):
+        self.label = label
+        self.directory = directory / label
+        self.directory.mkdir(parents=True)
+        self.address = f"{HOST}:{port()}"
+        self.log = self.directory / "log.txt"
+        self.process = None
+
+    def command(self):
+        """The command line and further environment."""
+        raise NotImplementedError
+
+    def start(self):
+        command, environment = self.command()
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory,
+                                            env=dict(os.environ, **environment), start_new_session=True)
+        return self
+
+    def alive(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.label} ended with {self.process.returncode}: {self.log.read_text(errors='replace')[-1500:]}")
+
+    def kill(self):
+        """kill -9."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """SIGTERM, and SIGKILL after 15 s; how many seconds it took, None if it was not running."""
+        if self.process is None or self.process.poll() is not None:
+            return None
+        begun = time.monotonic()
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        return time.monotonic() - begun
+
+
+class Java:
+    """The released Java servers; the peer directory knows their version and how to fetch them."""
+
+    def __init__(self, peer):
+        tools.need("java", "mvn")
+        shell = '. "$0/common.sh" && fetch_lib && printf "%s\\n%s\\n" "$RMQ_LIB" "$JOPENS"'
+        lines = tools.check(["bash", "-c", shell, str(peer)]).strip().splitlines()
+        self.library, self.opens = lines[-2], lines[-1].split()
+
+    def command(self, server, heap, main, config):
+        home = server.directory / "home"
+        home.mkdir(exist_ok=True)
+        return (["java", f"-Xms{heap}", f"-Xmx{heap}", *self.opens, "-XX:+UseSerialGC", "-XX:MaxDirectMemorySize=512m",
+                 f"-Duser.home={home}", f"-Drocketmq.home.dir={home}", "-cp", f"{self.library}/*", main, "-c", str(config)],
+                {"ROCKETMQ_HOME": str(home)})
+
+
+def _properties(path, values):
+    path.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+    return path
+
+
+class JavaServer(Server):
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.kill()  # its data is thrown away, and it would take 15 s
+
+
+class JavaNamesrv(JavaServer):
+    def __init__(self, java, label, directory):
+        super().__init__(label, directory)
+        self.java = java
+
+    def command(self):
+        config = _properties(self.directory / "namesrv.conf", {
+            "listenPort": self.address.split(":")[1], "kvConfigPath": self.directory / "kvConfig.json",
+            "configStorePath": self.directory / "namesrv.properties"})
+        return self.java.command(self, "96m", "org.apache.rocketmq.namesrv.NamesrvStartup", config)
+
+
+class JavaBroker(JavaServer):
+    def __init__(self, java, label, directory, namesrvs):
+        super().__init__(label, directory)
+        self.java = java
+        self.namesrvs = namesrvs
+
+    def command(self):
+        listen = int(self.address.split(":")[1])
+        store = self.directory / "store"
+        config = _properties(self.directory / "broker.conf", {
+            "brokerClusterName": CLUSTER, "brokerName": self.label, "brokerId": 0, "brokerIP1": HOST,
+            "namesrvAddr": ";".join(self.namesrvs), "listenPort": listen, "haListenPort": listen + 1,
+            "storePathRootDir": store, "storePathCommitLog": store / "commitlog", "brokerRole": "ASYNC_MASTER",
+            "flushDiskType": "ASYNC_FLUSH", "autoCreateTopicEnable": "true", "autoCreateSubscriptionGroup": "true",
+            "registerNameServerPeriod": 10_000, "diskMaxUsedSpaceRatio": 95})
+        return self.java.command(self, "400m", "org.apache.rocketmq.broker.BrokerStartup", config)
+
+
+class OurNamesrv(Server):
+    def __init__(self, binary, label, directory):
+        super().__init__(label, directory)
+        self.binary = binary
+        self.ops = f"{HOST}:{port()}"
+
+    def command(self):
+        return ([str(self.binary), "namesrv", "--namesrv-listen", self.address, "--ops-listen", self.ops,
+                 "--data", str(self.directory / "data")], {})
+
+
+class OurBroker(Server):
+    def __init__(self, binary, label, directory, namesrvs):
+        super().__init__(label, directory)
+        self.binary = binary
+        self.namesrvs = namesrvs
+        self.ops = f"{HOST}:{port()}"
+
+    def command(self):
+        return ([str(self.binary), "broker", "--namesrv", ";".join(self.namesrvs), "--broker-listen", self.address,
+                 "--ops-listen", self.ops, "--name", self.label, "--cluster", CLUSTER, "--data", str(self.directory / "data")], {})
+
+
+class OurStandalone(Server):
+    """Name server and broker in one process: `address` is the name server's."""
+
+    def __init__(self, binary, label, directory):
+        super().__init__(label, directory)
+        self.binary = binary
+        self.broker = f"{HOST}:{port()}"
+        self.ops = f"{HOST}:{port()}"
+
+    def command(self):
+        return ([str(self.binary), "standalone", "--data", str(self.directory / "data"), "--namesrv-listen", self.address,
+                 "--broker-listen", self.broker, "--ops-listen", self.ops, "--name", "broker-a", "--cluster", CLUSTER], {})
+
+
+class Cluster:
+    """Some name servers and brokers, stopped and removed at the end; INTEROP_KEEP=1 keeps data and logs."""
+
+    def __init__(self, what):
+        self.directory = Path(tempfile.mkdtemp(prefix=f"blockhouse-interop-{what}-"))
+        self.namesrvs, self.brokers, self.others = [], [], []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for server in [*self.brokers, *self.others, *self.namesrvs]:
+            server.stop()
+        if os.environ.get("INTEROP_KEEP"):
+            print(f"kept: {self.directory}", flush=True)
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def servers(self):
+        return [*self.namesrvs, *self.brokers, *self.others]
+
+    def ready(self, seconds=90):
+        """Waits until every name server knows every broker."""
+        addresses = self.broker_addresses()
+        for address in self.namesrv_addresses():
+            probe.wait_for_brokers(address, addresses, seconds, lambda: [server.alive() for server in self.servers()])
+        return self
+
+    def namesrv_addresses(self):
+        return [server.address for server in self.namesrvs or self.others]
+
+    def broker_addresses(self):
+        return [server.address for server in self.brokers] or [server.broker for server in self.others]
+
+
+def single(target, software):
+    """One name server and one broker: a standalone process of ours, or two Java processes."""
+    cluster = Cluster(target)
+    if target == "java":
+        namesrv = JavaNamesrv(software, "namesrv", cluster.directory).start()
+        cluster.namesrvs.append(namesrv)
+        cluster.brokers.append(JavaBroker(software, "broker-a", cluster.directory, [namesrv.address]).start())
+    else:
+        cluster.others.append(OurStandalone(software, "standalone", cluster.directory).start())
+    return cluster
+
+
+def grown(what, namesrvs, brokers, software):
+    """Several separate processes: kinds ("java" or "blockhouse") of name servers and of brokers; all know each other."""
+    cluster = Cluster(what)
+    for number, kind in enumerate(namesrvs):
+        made = (JavaNamesrv if kind == "java" else OurNamesrv)(software[kind], f"namesrv-{number}", cluster.directory)
+        cluster.namesrvs.append(made.start())
+    for number, kind in enumerate(brokers):
+        made = (JavaBroker if kind == "java" else OurBroker)(software[kind], f"broker-{'ab'[number]}", cluster.directory,
+                                                             cluster.namesrv_addresses())
+        cluster.brokers.append(made.start())
+    return cluster

@@ -1,0 +1,80 @@
+"""The scenarios of every client against every target, side by side where there are two."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from . import compare, servers
+
+
+class Suite:
+    """`software` maps "blockhouse" and "java" to what starts them; one of them may be absent."""
+
+    def __init__(self, report, software, only):
+        self.report = report
+        self.software = software
+        self.only = only
+        self.listed = compare.allowed()
+
+    def chosen(self, names):
+        return [name for name in names if not self.only or name in self.only]
+
+    def run(self, clients):
+        """Starts one server per target for all clients."""
+        work = [(client, self.chosen(client.names())) for client in clients]
+        if not any(names for _, names in work):
+            return
+        targets = sorted(self.software)
+        clusters = {target: servers.single(target, self.software[target]) for target in targets}
+        try:
+            for cluster in clusters.values():
+                cluster.ready()
+            for client, names in work:
+                if names:
+                    self._client(client, names, clusters)
+        except RuntimeError as problem:
+            self.report.failed("servers", [problem])
+            if "blockhouse" in clusters:
+                self._stop(clusters["blockhouse"].others[0])
+        finally:
+            for cluster in clusters.values():
+                cluster.__exit__()
+
+    def _stop(self, standalone):
+        """Asked for by SIGTERM, the process ends by itself, in under 5 s."""
+        took = standalone.stop()
+        if took is None:
+            self.report.failed("standalone stays up", [f"it had ended with {standalone.process.returncode}"])
+        elif took < 5 and standalone.process.returncode in (0, -15):
+            self.report.passed("standalone stops on SIGTERM", took * 1000)
+        else:
+            self.report.failed("standalone stops on SIGTERM", [f"{took:.1f} s, exit code {standalone.process.returncode}"])
+
+    def _client(self, client, names, clusters):
+        found = self._once(client, names, clusters)
+        for name in names:
+            transcripts = {target: found[target][name] for target in clusters}
+            reasons = self._judge(transcripts)
+            note = ""
+            if reasons:
+                # Clients have races of their own on a busy machine: what fails twice, the second time alone, has failed.
+                again = self._once(client, [name], clusters)
+                transcripts = {target: again[target][name] for target in clusters}
+                first, reasons = reasons, self._judge(transcripts)
+                note = f"at the second attempt, after: {first[0][:200]}"
+            test = f"{client.label} {name}"
+            if reasons:
+                self.report.failed(test, reasons)
+            else:
+                self.report.passed(test, max(transcript["ms"] for transcript in transcripts.values()), note)
+
+    def _once(self, client, names, clusters):
+        with ThreadPoolExecutor(len(clusters)) as pool:
+            runs = {target: pool.submit(client.run, cluster.namesrv_addresses()[0], cluster.broker_addresses(), names,
+                                        cluster.directory / client.label) for target, cluster in clusters.items()}
+            return {target: run.result() for target, run in runs.items()}
+
+    def _judge(self, transcripts):
+        reasons = [f"{target}: {why}" for target, transcript in transcripts.items() if transcript["outcome"] != "ok"
+                   for why in transcript["why"] or ["no reason given"]]
+        if not reasons and len(transcripts) == 2:
+            reasons = compare.differences(transcripts["blockhouse"], transcripts["java"], self.listed)
+        return reasons

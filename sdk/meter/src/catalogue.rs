@@ -1,0 +1,111 @@
+//! Every metric that exists: the one place where names, units and labels are written.
+//!
+//! Names that start with `rocketmq_` are those of RocketMQ 5's own exporter, with its labels, so
+//! that existing dashboards go on working. What RocketMQ does not have starts with `blockhouse_`.
+
+/// What a metric's value means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises while the process lives.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// A metric's description.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The whole name, as Prometheus sees it.
+    pub name: &'static str,
+    /// What the value means.
+    pub kind: Kind,
+    /// What is counted: `messages`, `bytes`, `seconds`, ...
+    pub unit: &'static str,
+    /// One sentence for those who read the metrics page.
+    pub help: &'static str,
+    /// Names of the labels besides those that every metric has.
+    pub labels: &'static [&'static str],
+}
+
+macro_rules! catalogue {
+    ($($constant:ident: $kind:ident $name:literal [$unit:literal] {$($label:literal),*} $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Metric = Metric {
+                name: $name,
+                kind: Kind::$kind,
+                unit: $unit,
+                help: $help,
+                labels: &[$($label),*],
+            };
+        )+
+
+        /// All metrics, in the order of the metrics page.
+        pub const CATALOGUE: &[&Metric] = &[$(&$constant),+];
+    };
+}
+
+catalogue! {
+    MESSAGES_IN: Counter "rocketmq_messages_in_total" ["messages"] {"topic", "message_type", "is_system"}
+        "Messages stored for producers.";
+    THROUGHPUT_IN: Counter "rocketmq_throughput_in_total" ["bytes"] {"topic", "message_type", "is_system"}
+        "Bytes of messages stored for producers.";
+    MESSAGES_OUT: Counter "rocketmq_messages_out_total" ["messages"] {"topic", "consumer_group", "is_system", "is_retry"}
+        "Messages handed to consumers.";
+    THROUGHPUT_OUT: Counter "rocketmq_throughput_out_total" ["bytes"] {"topic", "consumer_group", "is_system", "is_retry"}
+        "Bytes of messages handed to consumers.";
+    SEND_TO_DLQ: Counter "rocketmq_send_to_dlq_messages_total" ["messages"] {"topic", "consumer_group", "is_system"}
+        "Messages that ended in a dead-letter topic.";
+    TOPIC_NUMBER: Gauge "rocketmq_topic_number" ["topics"] {}
+        "Topics that the broker knows.";
+    CONSUMER_GROUP_NUMBER: Gauge "rocketmq_consumer_group_number" ["groups"] {}
+        "Consumer groups that the broker knows.";
+    STORAGE_SIZE: Gauge "rocketmq_storage_size" ["bytes"] {"storage_type", "storage_medium"}
+        "Bytes between the first and the last message of the log.";
+    FLUSH_BEHIND: Gauge "rocketmq_storage_flush_behind_bytes" ["bytes"] {"storage_type", "storage_medium"}
+        "Bytes of the log that are not on disk yet.";
+    DISPATCH_BEHIND: Gauge "rocketmq_storage_dispatch_behind_bytes" ["bytes"] {"storage_type", "storage_medium"}
+        "Bytes of the log that consumers do not see yet.";
+    STORE_OFFSET: Gauge "blockhouse_store_offset_bytes" ["bytes"] {"place"}
+        "Offsets in the log: min, written, flushed, confirmed, dispatched.";
+    CONNECTIONS: Gauge "blockhouse_connections" ["connections"] {}
+        "Open client connections.";
+    CONNECTIONS_OPENED: Counter "blockhouse_connections_opened_total" ["connections"] {}
+        "Client connections that were accepted.";
+    CONNECTIONS_REFUSED: Counter "blockhouse_connections_refused_total" ["connections"] {}
+        "Client connections that were closed at once: over a limit, or not admitted.";
+    NETWORK_IN: Counter "blockhouse_network_in_bytes_total" ["bytes"] {}
+        "Bytes read from client connections.";
+    NETWORK_OUT: Counter "blockhouse_network_out_bytes_total" ["bytes"] {}
+        "Bytes written to client connections.";
+    REQUESTS: Counter "blockhouse_requests_total" ["requests"] {"request_code", "response_code"}
+        "Requests by RocketMQ request code and the code they were answered with.";
+    SEND_FAILURES: Counter "blockhouse_send_failures_total" ["messages"] {"reason"}
+        "Messages whose producer was not told success.";
+    PULL_FAILURES: Counter "blockhouse_pull_failures_total" ["requests"] {"reason"}
+        "Pulls that were refused.";
+    HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}
+        "Pulls that wait for messages to arrive (long polling).";
+    UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}
+        "Seconds since the process was ready to start its parts.";
+    BUILD_INFO: Gauge "blockhouse_build_info" ["1"] {"version"}
+        "Always 1; the labels tell what runs.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules_that_dashboards_rely_on() {
+        let mut names: Vec<_> = CATALOGUE.iter().map(|m| m.name).collect();
+        for metric in CATALOGUE {
+            assert!(metric.name.starts_with("rocketmq_") || metric.name.starts_with("blockhouse_"));
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{metric:?}");
+            assert!(metric.help.ends_with('.'), "{metric:?}");
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CATALOGUE.len());
+    }
+}

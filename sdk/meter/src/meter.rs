@@ -1,0 +1,260 @@
+//! All cells of a process, and how they are read out.
+
+use std::sync::Arc;
+
+use blockhouse_model::names;
+use parking_lot::Mutex;
+
+use crate::catalogue as c;
+use crate::codes::CodeCounts;
+use crate::reasons::{PullFailures, SendFailures};
+use crate::{Cells, Counter, Family, Gauge, Metric};
+
+/// All that one process counts. Parts share it in an `Arc`.
+#[derive(Default)]
+pub struct Meter {
+    /// Messages and bytes stored, by topic.
+    pub stored: Family<String, Cells<2>>,
+    /// Messages and bytes handed out, by topic and consumer group.
+    pub delivered: Family<OutLabels, Cells<2>>,
+    /// Messages that ended in a dead-letter topic, by topic and consumer group.
+    pub dead_lettered: Family<OutLabels, Counter>,
+    /// Messages whose producer was not told success.
+    pub send_failures: SendFailures,
+    /// Pulls that were refused.
+    pub pull_failures: PullFailures,
+    /// Pulls that wait for messages.
+    pub held_pulls: Gauge,
+    /// Requests by code and result.
+    pub requests: CodeCounts,
+    /// What happens to connections.
+    pub connections: Connections,
+    /// Where the log stands.
+    pub store: StoreOffsets,
+    /// Topics of the broker.
+    pub topics: Gauge,
+    /// Consumer groups of the broker.
+    pub consumer_groups: Gauge,
+    before_read: Mutex<Vec<Refresh>>,
+}
+
+/// Called before metrics are read, to set gauges that nobody keeps up to date.
+pub type Refresh = Box<dyn Fn(&Meter) + Send + Sync>;
+
+/// Whose messages were handed out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OutLabels {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The consumer group.
+    pub group: Arc<str>,
+}
+
+/// What happens to connections.
+#[derive(Debug, Default)]
+pub struct Connections {
+    /// Open now.
+    pub open: Gauge,
+    /// Accepted.
+    pub opened: Counter,
+    /// Closed at once.
+    pub refused: Counter,
+    /// Bytes read and bytes written.
+    pub bytes: Cells<2>,
+}
+
+/// Offsets in the log, in bytes.
+#[derive(Debug, Default)]
+pub struct StoreOffsets {
+    /// The first message.
+    pub min: Gauge,
+    /// Handed to the operating system up to here.
+    pub written: Gauge,
+    /// On disk up to here.
+    pub flushed: Gauge,
+    /// Acknowledged up to here.
+    pub confirmed: Gauge,
+    /// Visible to consumers up to here.
+    pub dispatched: Gauge,
+}
+
+/// One value with its labels.
+#[derive(Debug)]
+pub struct Sample<'a> {
+    /// Which metric it is of.
+    pub metric: &'static Metric,
+    /// The labels' values, in the order of the metric's label names.
+    pub labels: &'a [&'a str],
+    /// The value. Counts above 2^53 lose their last digits, as everywhere in Prometheus.
+    pub value: f64,
+}
+
+/// The label value for what is not told apart any more.
+const REST: &str = "_other";
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter").finish_non_exhaustive()
+    }
+}
+
+impl Meter {
+    /// Has `refresh` called before each read.
+    pub fn before_read(&self, refresh: Refresh) {
+        self.before_read.lock().push(refresh);
+    }
+
+    /// Hands every value to `visit`, samples of one metric one after the other.
+    pub fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
+        self.before_read.lock().iter().for_each(|refresh| refresh(self));
+        self.read_messages(visit);
+        self.read_store(visit);
+        self.read_requests(visit);
+        let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
+        one(&c::TOPIC_NUMBER, signed(self.topics.read()));
+        one(&c::CONSUMER_GROUP_NUMBER, signed(self.consumer_groups.read()));
+        one(&c::HELD_PULLS, signed(self.held_pulls.read()));
+        let [bytes_in, bytes_out] = self.connections.bytes.read();
+        one(&c::CONNECTIONS, signed(self.connections.open.read()));
+        one(&c::CONNECTIONS_OPENED, count(self.connections.opened.read()));
+        one(&c::CONNECTIONS_REFUSED, count(self.connections.refused.read()));
+        one(&c::NETWORK_IN, count(bytes_in));
+        one(&c::NETWORK_OUT, count(bytes_out));
+    }
+
+    fn read_messages(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
+        let stored = self.stored.read();
+        for (metric, at) in [(&c::MESSAGES_IN, 0), (&c::THROUGHPUT_IN, 1)] {
+            for (topic, cells) in &stored {
+                let topic = topic.as_deref().unwrap_or(REST);
+                let labels = &[topic, "normal", truth(names::is_system_topic(topic))];
+                visit(&Sample { metric, labels, value: count(cells.read()[at]) });
+            }
+        }
+        let delivered = self.delivered.read();
+        for (metric, at) in [(&c::MESSAGES_OUT, 0), (&c::THROUGHPUT_OUT, 1)] {
+            for (labels, cells) in &delivered {
+                let (topic, group) = texts(labels.as_ref());
+                let retry = truth(names::is_retry(topic));
+                let labels = &[topic, group, truth(names::is_system_topic(topic)), retry];
+                visit(&Sample { metric, labels, value: count(cells.read()[at]) });
+            }
+        }
+        for (labels, counter) in self.dead_lettered.read() {
+            let (topic, group) = texts(labels.as_ref());
+            let labels = &[topic, group, truth(names::is_system_topic(topic))];
+            visit(&Sample { metric: &c::SEND_TO_DLQ, labels, value: count(counter.read()) });
+        }
+    }
+
+    fn read_store(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
+        let at = &self.store;
+        let (min, written, flushed) = (at.min.read(), at.written.read(), at.flushed.read());
+        let (confirmed, dispatched) = (at.confirmed.read(), at.dispatched.read());
+        // The gauges are not set at one moment: a flush may pass what was read before.
+        for (metric, value) in [
+            (&c::STORAGE_SIZE, written - min),
+            (&c::FLUSH_BEHIND, written - flushed),
+            (&c::DISPATCH_BEHIND, written - dispatched),
+        ] {
+            visit(&Sample { metric, labels: &["local", "disk"], value: signed(value.max(0)) });
+        }
+        for (place, value) in [
+            ("min", min),
+            ("written", written),
+            ("flushed", flushed),
+            ("confirmed", confirmed),
+            ("dispatched", dispatched),
+        ] {
+            visit(&Sample { metric: &c::STORE_OFFSET, labels: &[place], value: signed(value) });
+        }
+    }
+
+    fn read_requests(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
+        for (pair, requests) in self.requests.read() {
+            let text = |v: i32| v.to_string();
+            let rest = || (REST.to_owned(), REST.to_owned());
+            let (code, result) = pair.map_or_else(rest, |(c, r)| (text(c), text(r)));
+            let labels: &[&str] = &[&code, &result];
+            visit(&Sample { metric: &c::REQUESTS, labels, value: count(requests) });
+        }
+        for (reason, failures) in self.send_failures.read() {
+            let labels = &[reason];
+            visit(&Sample { metric: &c::SEND_FAILURES, labels, value: count(failures) });
+        }
+        for (reason, failures) in self.pull_failures.read() {
+            let labels = &[reason];
+            visit(&Sample { metric: &c::PULL_FAILURES, labels, value: count(failures) });
+        }
+    }
+}
+
+fn texts(labels: Option<&OutLabels>) -> (&str, &str) {
+    labels.map_or((REST, REST), |l| (&l.topic, &l.group))
+}
+
+const fn truth(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
+}
+
+const fn count(value: u64) -> f64 {
+    value as f64
+}
+
+const fn signed(value: i64) -> f64 {
+    value as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(meter: &Meter) -> Vec<String> {
+        let mut lines = Vec::new();
+        meter.read(&mut |s| {
+            assert_eq!(s.labels.len(), s.metric.labels.len(), "{s:?}");
+            lines.push(format!("{} {} {}", s.metric.name, s.labels.join(","), s.value));
+        });
+        lines
+    }
+
+    #[test]
+    fn what_was_recorded_is_read_with_its_labels() {
+        let meter = Meter::default();
+        meter.stored.of("orders").add([3, 300]);
+        let labels = OutLabels { topic: "%RETRY%g".into(), group: "g".into() };
+        meter.delivered.of(&labels).add([2, 200]);
+        meter.requests.add(310, 0, 7);
+        meter.send_failures.add(crate::SendFailure::Busy, 4);
+        meter.connections.bytes.add([10, 20]);
+        meter.before_read(Box::new(|m| m.store.written.set(4_096)));
+        let lines = lines(&meter);
+        for expected in [
+            "rocketmq_messages_in_total orders,normal,false 3",
+            "rocketmq_throughput_in_total orders,normal,false 300",
+            "rocketmq_messages_out_total %RETRY%g,g,false,true 2",
+            "blockhouse_requests_total 310,0 7",
+            "blockhouse_send_failures_total busy 4",
+            "blockhouse_network_out_bytes_total  20",
+            "rocketmq_storage_flush_behind_bytes local,disk 4096",
+        ] {
+            assert!(lines.iter().any(|l| l == expected), "{expected} is not in {lines:#?}");
+        }
+    }
+
+    #[test]
+    fn samples_of_a_metric_are_together_and_all_are_in_the_catalogue() {
+        let meter = Meter::default();
+        meter.stored.of("a").add([1, 1]);
+        meter.stored.of("b").add([1, 1]);
+        let mut seen: Vec<&str> = Vec::new();
+        meter.read(&mut |s| {
+            assert!(crate::CATALOGUE.contains(&s.metric));
+            if seen.last() != Some(&s.metric.name) {
+                assert!(!seen.contains(&s.metric.name), "{} comes twice", s.metric.name);
+                seen.push(s.metric.name);
+            }
+        });
+        assert!(seen.len() > 10);
+    }
+}

@@ -1,0 +1,141 @@
+//! From a request line to an answer, without sockets.
+
+use std::sync::Arc;
+
+use blockhouse_hook::{Hooks, Verdict};
+use blockhouse_model::RequestContext;
+use blockhouse_service::Tasks;
+use hyper::http::{HeaderValue, Method, Response, StatusCode, header};
+
+use crate::Row;
+
+/// What the listener shows.
+pub struct Parts {
+    /// Who has to be ready.
+    pub checks: Vec<Check>,
+    /// Makes the text of `/metrics`.
+    pub metrics: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
+    /// The control API.
+    pub rows: Vec<Row>,
+    /// Decide who may use the control API.
+    pub hooks: Arc<Hooks>,
+    /// Own the listener's tasks, and know whether a vital one has died.
+    pub tasks: Tasks,
+}
+
+/// Whether a part can serve.
+pub struct Check {
+    /// The part.
+    pub name: &'static str,
+    /// What it waits for, if it is not ready.
+    pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+impl Parts {
+    pub(crate) fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        context: &RequestContext,
+    ) -> Response<String> {
+        let look = method == Method::GET || method == Method::HEAD;
+        match path {
+            "/healthz" | "/readyz" | "/metrics" if !look => not_allowed("GET, HEAD"),
+            "/healthz" => self.health(),
+            "/readyz" => self.readiness(),
+            "/metrics" => match (self.metrics)() {
+                Ok(text) => plain(StatusCode::OK, text),
+                Err(problem) => plain(StatusCode::INTERNAL_SERVER_ERROR, problem + "\n"),
+            },
+            _ => self.row(method, path, context),
+        }
+    }
+
+    fn health(&self) -> Response<String> {
+        if self.tasks.failed() {
+            let text = "a part that the process needs has died; see the log\n";
+            return plain(StatusCode::SERVICE_UNAVAILABLE, text.to_owned());
+        }
+        plain(StatusCode::OK, "ok\n".to_owned())
+    }
+
+    fn readiness(&self) -> Response<String> {
+        let stopping = self.tasks.shutdown().is_requested().then(|| "process: stopping".to_owned());
+        let waiting = self.checks.iter().filter_map(|check| {
+            (check.ready)().err().map(|reason| format!("{}: {reason}", check.name))
+        });
+        let reasons: Vec<String> = stopping.into_iter().chain(waiting).collect();
+        if reasons.is_empty() {
+            return plain(StatusCode::OK, "ready\n".to_owned());
+        }
+        plain(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+    }
+
+    fn row(&self, method: &Method, path: &str, context: &RequestContext) -> Response<String> {
+        let at_path: Vec<&Row> = self.rows.iter().filter(|row| row.path == path).collect();
+        if at_path.is_empty() {
+            let text = "nothing here; try /healthz, /readyz, /metrics or /v1/info\n";
+            return plain(StatusCode::NOT_FOUND, text.to_owned());
+        }
+        let Some(row) = at_path.iter().find(|row| row.method == method) else {
+            let methods: Vec<&str> = at_path.iter().map(|row| row.method.as_str()).collect();
+            return not_allowed(&methods.join(", "));
+        };
+        let verdict = self.hooks.load().authorize(context, &[row.access]);
+        if let Verdict::Reject(rejection) = verdict {
+            return plain(StatusCode::FORBIDDEN, format!("{}\n", rejection.reason));
+        }
+        let reply = (row.handler)();
+        with_type(reply.status, "application/json", format!("{:#}\n", reply.body))
+    }
+}
+
+fn not_allowed(methods: &str) -> Response<String> {
+    let text = format!("use {methods} here\n");
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, text);
+    if let Ok(methods) = HeaderValue::from_str(methods) {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+    response
+}
+
+fn plain(status: StatusCode, text: String) -> Response<String> {
+    with_type(status, "text/plain; version=0.0.4; charset=utf-8", text)
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, text: String) -> Response<String> {
+    let mut response = Response::new(text);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use blockhouse_model::Principal;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_vital_task_that_died_makes_the_process_unhealthy_and_unready() {
+        let tasks = Tasks::new("process");
+        let parts = Parts {
+            checks: Vec::new(),
+            metrics: Box::new(|| Err("no metrics".to_owned())),
+            rows: Vec::new(),
+            hooks: Arc::new(Hooks::none()),
+            tasks: tasks.child("ops"),
+        };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let principal = Principal::Anonymous;
+        let context = RequestContext { peer, principal, code: 0, connection: 1 };
+        let status = |path| parts.answer(&Method::GET, path, &context).status();
+        assert_eq!([status("/healthz"), status("/readyz")], [StatusCode::OK; 2]);
+        assert_eq!(status("/metrics"), StatusCode::INTERNAL_SERVER_ERROR);
+        let vital = tasks.spawn_vital("vital", async { panic!("expected by the test") });
+        assert!(vital.await.is_err());
+        assert_eq!([status("/healthz"), status("/readyz")], [StatusCode::SERVICE_UNAVAILABLE; 2]);
+    }
+}

@@ -1,0 +1,123 @@
+//! The listener as HTTP clients see it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use blockhouse_hook::{Hook, HookChain, Hooks, Points, Rejection, Verdict};
+use blockhouse_model::{Access, Action, RequestContext, Resource};
+use blockhouse_ops::{Check, Config, Ops, Parts, Reply, Row};
+use blockhouse_service::Tasks;
+use hyper::http::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+struct DenyAll;
+
+impl Hook for DenyAll {
+    fn name(&self) -> &'static str {
+        "deny all"
+    }
+
+    fn points(&self) -> Points {
+        Points::all()
+    }
+
+    fn authorize(&self, _: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
+        assert_eq!(accesses.len(), 1);
+        Verdict::Reject(Rejection::new("no"))
+    }
+}
+
+struct Fixture {
+    address: SocketAddr,
+    tasks: Tasks,
+    ready: Arc<AtomicBool>,
+    hooks: Arc<Hooks>,
+}
+
+async fn start() -> Result<Fixture, blockhouse_ops::Error> {
+    let tasks = Tasks::new("ops");
+    let ready = Arc::new(AtomicBool::new(false));
+    let hooks = Arc::new(Hooks::none());
+    let store = Arc::clone(&ready);
+    let check = move || {
+        if store.load(Ordering::SeqCst) { Ok(()) } else { Err("still recovering".to_owned()) }
+    };
+    let parts = Parts {
+        checks: vec![Check { name: "store", ready: Box::new(check) }],
+        metrics: Box::new(|| Ok("a_total 1\n".to_owned())),
+        rows: vec![Row {
+            path: "/v1/info",
+            method: Method::GET,
+            access: Access { action: Action::Get, resource: Resource::Cluster },
+            handler: Box::new(|| Reply::ok(serde_json::json!({ "version": "1" }))),
+        }],
+        hooks: Arc::clone(&hooks),
+        tasks: tasks.clone(),
+    };
+    let config = Config { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), connections_max: 2 };
+    let running = Ops::start(&config, parts).await?;
+    let address = running.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |r| r.local_addr());
+    Ok(Fixture { address, tasks, ready, hooks })
+}
+
+async fn ask(fixture: &Fixture, line: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(fixture.address).await?;
+    let request = format!("{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+#[tokio::test]
+async fn health_readiness_and_metrics() {
+    let fixture = start().await.unwrap();
+    let answer = ask(&fixture, "GET /healthz").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nok\n"), "{answer}");
+    let answer = ask(&fixture, "GET /readyz").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nstore: still recovering\n"), "{answer}");
+    fixture.ready.store(true, Ordering::SeqCst);
+    assert!(ask(&fixture, "GET /readyz").await.unwrap().ends_with("\r\n\r\nready\n"));
+    let answer = ask(&fixture, "GET /metrics").await.unwrap();
+    assert!(answer.ends_with("\r\n\r\na_total 1\n"), "{answer}");
+    assert!(ask(&fixture, "HEAD /metrics").await.unwrap().ends_with("\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn rows_are_found_by_path_and_method_and_need_permission() {
+    let fixture = start().await.unwrap();
+    let answer = ask(&fixture, "GET /v1/info?x=1").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("content-type: application/json"), "{answer}");
+    assert!(ask(&fixture, "GET /v1/nothing").await.unwrap().starts_with("HTTP/1.1 404 "));
+    let answer = ask(&fixture, "POST /v1/info").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET"), "{answer}");
+    let deny: Arc<dyn Hook> = Arc::new(DenyAll);
+    fixture.hooks.swap(HookChain::new(&[deny]));
+    let answer = ask(&fixture, "GET /v1/info").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with("no\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn connections_are_limited_and_idle_ones_do_not_hold_up_a_stop() {
+    let fixture = start().await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        // An answered request on a kept connection: it is known to have its slot.
+        let mut stream = TcpStream::connect(fixture.address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut start = [0_u8; 12];
+        stream.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200");
+        idle.push(stream);
+    }
+    let mut third = TcpStream::connect(fixture.address).await.unwrap();
+    let mut rest = Vec::new();
+    let closed = third.read_to_end(&mut rest).await;
+    assert!(closed.is_err() || rest.is_empty());
+    assert_eq!(fixture.tasks.stop(Duration::from_secs(5)).await, Vec::<String>::new());
+}

@@ -1,0 +1,83 @@
+//! One configuration out of layers: what is built in, what files say, what the command line says.
+//!
+//! An option is declared once, as a field with a doc comment in its crate's `Config` and a value in
+//! that type's `Default`. Everything here - which keys exist, what they take, what they mean - comes
+//! from the type's JSON schema.
+
+mod layer;
+mod merge;
+mod nearest;
+mod page;
+mod shape;
+mod show;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use layer::Layer;
+pub use shape::{Kind, OptionShape, Shape};
+
+/// What a configuration is made of: plain data with defaults and a schema.
+pub trait Options: Serialize + DeserializeOwned + JsonSchema + Default {}
+
+impl<T: Serialize + DeserializeOwned + JsonSchema + Default> Options for T {}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// Built in.
+    #[default]
+    Default,
+    /// A line of a file.
+    File {
+        /// The file's name as it was given.
+        name: String,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// A flag of the command, for example `--data`.
+    Flag(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { name, line } => write!(f, "{name}:{line}"),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// A configuration, and where each of its values comes from.
+#[derive(Clone, Debug)]
+pub struct Loaded<T> {
+    /// The configuration.
+    pub config: T,
+    values: BTreeMap<String, Value>,
+    origins: BTreeMap<String, Source>,
+}
+
+impl<T> Loaded<T> {
+    /// Where the value of `path` comes from.
+    #[must_use]
+    pub fn source(&self, path: &str) -> Source {
+        self.origins.get(path).cloned().unwrap_or_default()
+    }
+
+    /// Whether somebody set `path`, be it to its default.
+    #[must_use]
+    pub fn is_set(&self, path: &str) -> bool {
+        self.origins.contains_key(path)
+    }
+
+    /// All options, sorted by path: path, value, source.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Value, Source)> {
+        self.values.iter().map(|(path, value)| (path.as_str(), value, self.source(path)))
+    }
+}

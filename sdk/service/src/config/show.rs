@@ -1,0 +1,76 @@
+//! A configuration as people and tools read it.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::Loaded;
+
+impl<T> Loaded<T> {
+    /// Lines of path, value and source, in columns.
+    #[must_use]
+    pub fn to_table(&self) -> String {
+        let rows: Vec<[String; 3]> = self
+            .entries()
+            .map(|(path, value, source)| [path.to_owned(), plain(value), source.to_string()])
+            .collect();
+        let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+        let (paths, values) = (width(0), width(1).min(48));
+        let mut out = String::new();
+        for [path, value, source] in &rows {
+            let _infallible = writeln!(out, "{path:paths$}  {value:values$}  {source}");
+        }
+        out
+    }
+
+    /// An object of path to value and source.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let all: Map<String, Value> = self
+            .entries()
+            .map(|(path, value, source)| {
+                (path.to_owned(), json!({ "value": value, "source": source.to_string() }))
+            })
+            .collect();
+        format!("{:#}\n", Value::Object(all))
+    }
+
+    /// A file for `--config` that sets every option to what it is now; options without a value are
+    /// comments.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        let mut open = "";
+        for (path, value, source) in self.entries() {
+            let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+            if section != open {
+                let gap = if out.is_empty() { "" } else { "\n" };
+                let _infallible = writeln!(out, "{gap}[{section}]");
+                open = section;
+            }
+            let _infallible = match toml_value(value) {
+                Some(text) => writeln!(out, "{name} = {text}  # {source}"),
+                None => writeln!(out, "# {name} =  # {source}"),
+            };
+        }
+        out
+    }
+}
+
+/// Text without quotes, nothing as a dash.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "\"\"".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `None` for what TOML cannot say.
+pub(super) fn toml_value(value: &Value) -> Option<String> {
+    if value.is_null() {
+        return None;
+    }
+    toml::Value::try_from(value).ok().map(|value| value.to_string())
+}

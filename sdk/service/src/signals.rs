@@ -1,0 +1,34 @@
+//! SIGTERM and SIGINT: the first asks for a clean stop, the second ends it.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::Error;
+
+/// Signals that ask the process to stop.
+#[derive(Debug)]
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Starts to listen: from here on these signals no longer end the process by themselves.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn listen() -> Result<Self, Error> {
+        let on = |kind| signal(kind).map_err(Error::Signals);
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one and names it.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Layers of options into one configuration.
+
+use blockhouse_service::config::{Layer, Loaded, Shape, Source};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Everything.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Config {
+    node: Node,
+    /// What is kept.
+    store: Store,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Node {
+    /// What the node is called.
+    name: String,
+    /// The address | that others see.
+    advertise: Option<std::net::IpAddr>,
+    namesrv: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Store {
+    segment_bytes: u64,
+    flush_interval_ms: u32,
+    flush: Flush,
+    warm: bool,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Flush {
+    #[default]
+    Async,
+    /// Wait for the disk.
+    Sync,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { segment_bytes: 1 << 30, flush_interval_ms: 500, flush: Flush::Async, warm: false }
+    }
+}
+
+fn load(toml: &str, sets: &[&str]) -> Result<Loaded<Config>, String> {
+    let file = Layer::from_toml("b.toml", toml).map_err(|e| e.to_string())?;
+    let mut flags = Layer::default();
+    for set in sets {
+        flags.assign(set).map_err(|e| e.to_string())?;
+    }
+    Loaded::from_layers(&[file, flags]).map_err(|e| e.to_string())
+}
+
+fn refused(toml: &str, sets: &[&str]) -> String {
+    match load(toml, sets) {
+        Ok(loaded) => format!("accepted: {:?}", loaded.config),
+        Err(text) => text,
+    }
+}
+
+#[test]
+fn later_layers_win_and_each_value_knows_its_source() {
+    let toml = "[node]\nname = \"a\"\n\n[store]\nflush = \"sync\"\nsegment_bytes = \"64MiB\"\n";
+    let loaded = load(toml, &["node.name=b", "node.namesrv=x:1;y:2"]).unwrap();
+    assert_eq!(loaded.config.node.name, "b");
+    assert_eq!(loaded.config.node.namesrv, ["x:1", "y:2"]);
+    assert_eq!(loaded.config.store.segment_bytes, 64 << 20);
+    assert_eq!(loaded.config.store.flush, Flush::Sync);
+    assert_eq!(loaded.config.store.flush_interval_ms, 500);
+    assert_eq!(loaded.source("store.flush"), Source::File { name: "b.toml".into(), line: 5 });
+    assert_eq!(loaded.source("node.name").to_string(), "--set node.name");
+    assert_eq!(loaded.source("store.warm"), Source::Default);
+    assert!(loaded.is_set("store.segment_bytes") && !loaded.is_set("store.warm"));
+}
+
+#[test]
+fn unknown_keys_name_path_place_and_the_nearest_name() {
+    assert_eq!(
+        refused("[store]\nflush_interval = 5\n", &[]),
+        "there is no option `store.flush_interval` (b.toml:2); \
+         did you mean `store.flush_interval_ms`?"
+    );
+    assert_eq!(
+        refused("", &["storage.warm=true"]),
+        "there is no option `storage.warm` (--set storage.warm); did you mean `store.warm`?"
+    );
+    assert_eq!(refused("", &["store=1"]), "there is no option `store` (--set store)");
+    assert_eq!(refused("", &["store"]), "`--set store` should be `--set section.key=value`");
+}
+
+#[test]
+fn wrong_values_name_path_expectation_and_place() {
+    assert_eq!(
+        refused("[store]\nwarm = 1\n", &[]),
+        "`store.warm` must be true or false, not 1 (b.toml:2)"
+    );
+    assert_eq!(
+        refused("", &["store.flush_interval_ms=-1"]),
+        "`store.flush_interval_ms` must be a whole number from 0 to 4294967295, not `-1` \
+         (--set store.flush_interval_ms)"
+    );
+    assert_eq!(
+        refused("[store]\nflush = \"never\"\n", &[]),
+        "`store.flush` must be one of async, sync, not \"never\" (b.toml:2)"
+    );
+    let text = refused("[node]\nname = \"n\"\nadvertise = \"somewhere\"\n", &[]);
+    assert!(text.starts_with("`node.advertise` cannot be \"somewhere\" (b.toml:3): "), "{text}");
+    assert!(refused("[node\n", &[]).starts_with("b.toml is not valid TOML: "));
+}
+
+#[test]
+fn what_is_shown_as_toml_is_the_same_configuration() {
+    let loaded = load("[node]\nnamesrv = [\"a:1\"]\n", &["store.segment_bytes=1048576"]).unwrap();
+    let shown = loaded.to_toml();
+    let again = load(&shown, &[]).unwrap();
+    assert_eq!(format!("{:?}", again.config), format!("{:?}", loaded.config));
+    let table = loaded.to_table();
+    assert!(table.lines().any(|l| l.starts_with("store.segment_bytes") && l.contains("--set")));
+    assert!(loaded.to_json().contains("\"source\": \"b.toml:2\""));
+}
+
+#[test]
+fn the_reference_page_has_a_row_per_option() {
+    let page = Shape::of::<Config>().unwrap().to_markdown();
+    assert!(page.contains("## [store]\n\nWhat is kept.\n"), "{page}");
+    assert!(
+        page.contains("| `advertise` | text, or nothing | - | The address \\| that others see. |"),
+        "{page}"
+    );
+    assert!(page.contains("| `flush` | one of async, sync | `\"async\"` |"), "{page}");
+}

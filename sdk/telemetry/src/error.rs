@@ -1,0 +1,13 @@
+//! Why metrics cannot be shown.
+
+/// Why metrics cannot be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name or label that Prometheus does not allow.
+    #[error("the metrics cannot be registered: {0}")]
+    Register(#[source] prometheus::Error),
+    /// The text could not be made.
+    #[error("the metrics cannot be written: {0}")]
+    Encode(#[source] prometheus::Error),
+}

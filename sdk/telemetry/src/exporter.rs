@@ -1,0 +1,189 @@
+//! The meter as a collector of a Prometheus registry.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockhouse_meter::{CATALOGUE, Kind, Meter, Metric, Sample, catalogue};
+use blockhouse_model::Clock;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
+use prometheus::{Registry, TextEncoder};
+
+use crate::Error;
+
+/// Who the metrics are of. These become labels of every metric, as RocketMQ's own exporter has
+/// them.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The cluster's name.
+    pub cluster: String,
+    /// `broker`, `namesrv`, ...
+    pub node_type: String,
+    /// The node's name.
+    pub node_id: String,
+    /// The version that runs.
+    pub version: String,
+}
+
+/// Makes text of a [`Meter`].
+pub struct Exporter {
+    registry: Registry,
+}
+
+impl Exporter {
+    /// An exporter of `meter`; the uptime counts from now.
+    ///
+    /// # Errors
+    /// If a metric breaks a rule of Prometheus.
+    pub fn new(
+        identity: Identity,
+        meter: Arc<Meter>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let labels = HashMap::from([
+            ("cluster".to_owned(), identity.cluster),
+            ("node_type".to_owned(), identity.node_type),
+            ("node_id".to_owned(), identity.node_id),
+        ]);
+        let registry = Registry::new_custom(None, Some(labels)).map_err(Error::Register)?;
+        let start = clock.monotonic();
+        let descriptions: Result<Vec<_>, _> = CATALOGUE.iter().map(|m| describe(m)).collect();
+        let collector = MeterCollector {
+            meter,
+            clock,
+            start,
+            version: identity.version,
+            descriptions: descriptions.map_err(Error::Register)?,
+        };
+        registry.register(Box::new(collector)).map_err(Error::Register)?;
+        Ok(Self { registry })
+    }
+
+    /// All metrics in Prometheus' text format, version 0.0.4.
+    ///
+    /// # Errors
+    /// If two samples of a metric have the same labels.
+    pub fn text(&self) -> Result<String, Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(Error::Encode)
+    }
+}
+
+impl std::fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exporter").finish_non_exhaustive()
+    }
+}
+
+struct MeterCollector {
+    meter: Arc<Meter>,
+    clock: Arc<dyn Clock>,
+    start: Duration,
+    version: String,
+    descriptions: Vec<Desc>,
+}
+
+impl Collector for MeterCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut families: Vec<(&'static str, MetricFamily)> = Vec::new();
+        let mut visit = |sample: &Sample<'_>| {
+            let name = sample.metric.name;
+            // Samples of a metric come one after the other.
+            if families.last().is_none_or(|(last, _)| *last != name) {
+                families.push((name, family(sample.metric)));
+            }
+            if let Some((_, family)) = families.last_mut() {
+                family.mut_metric().push(metric(sample));
+            }
+        };
+        self.meter.read(&mut visit);
+        let up = self.clock.monotonic().saturating_sub(self.start).as_secs_f64();
+        visit(&Sample { metric: &catalogue::UPTIME, labels: &[], value: up });
+        let version: &[&str] = &[&self.version];
+        visit(&Sample { metric: &catalogue::BUILD_INFO, labels: version, value: 1.0 });
+        families.into_iter().map(|(_, family)| family).collect()
+    }
+}
+
+fn describe(metric: &Metric) -> Result<Desc, prometheus::Error> {
+    let labels = metric.labels.iter().map(|&l| l.to_owned()).collect();
+    Desc::new(metric.name.to_owned(), metric.help.to_owned(), labels, HashMap::new())
+}
+
+fn family(metric: &Metric) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(metric.name.to_owned());
+    family.set_help(metric.help.to_owned());
+    family.set_field_type(match metric.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+    });
+    family
+}
+
+fn metric(sample: &Sample<'_>) -> proto::Metric {
+    let mut metric = proto::Metric::default();
+    let labels = sample.metric.labels.iter().zip(sample.labels).map(|(name, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    });
+    metric.set_label(labels.collect());
+    match sample.metric.kind {
+        Kind::Counter => {
+            let mut counter = proto::Counter::default();
+            counter.set_value(sample.value);
+            metric.set_counter(counter);
+        }
+        Kind::Gauge => {
+            let mut gauge = proto::Gauge::default();
+            gauge.set_value(sample.value);
+            metric.set_gauge(gauge);
+        }
+    }
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use blockhouse_model::{ManualClock, Timestamp};
+
+    #[test]
+    fn the_text_has_types_labels_and_values() {
+        let meter = Arc::new(Meter::default());
+        let clock = Arc::new(ManualClock::at(Timestamp(5)));
+        let identity = Identity {
+            cluster: "c".into(),
+            node_type: "broker".into(),
+            node_id: "b-0".into(),
+            version: "1.2.3".into(),
+        };
+        let exporter = Exporter::new(identity, Arc::clone(&meter), clock.clone()).unwrap();
+        meter.stored.of("orders").add([3, 300]);
+        clock.advance(Duration::from_millis(2_500));
+        let text = exporter.text().unwrap();
+        for line in [
+            "# TYPE rocketmq_messages_in_total counter",
+            "rocketmq_messages_in_total{topic=\"orders\",message_type=\"normal\",\
+             is_system=\"false\",cluster=\"c\",node_id=\"b-0\",node_type=\"broker\"} 3",
+            "# TYPE blockhouse_connections gauge",
+            "blockhouse_uptime_seconds{cluster=\"c\",node_id=\"b-0\",node_type=\"broker\"} 2.5",
+            "blockhouse_build_info{version=\"1.2.3\",cluster=\"c\",node_id=\"b-0\",\
+             node_type=\"broker\"} 1",
+        ] {
+            let sorted = |line: &str| {
+                let mut chars: Vec<char> = line.chars().collect();
+                chars.sort_unstable();
+                chars
+            };
+            // The order of the process-wide labels is that of a hash map.
+            assert!(text.lines().any(|l| sorted(l) == sorted(line)), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The handle of a connection, for every task but its own.
+
+mod calls;
+mod mailbox;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use blockhouse_protocol::RemotingCommand;
+use blockhouse_protocol::encode::{self, ExtWriter};
+use bytes::{Bytes, BytesMut};
+use futures_util::task::AtomicWaker;
+use tokio::sync::Semaphore;
+
+use crate::{Error, Limits};
+use calls::Calls;
+use mailbox::Mailbox;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+const OPEN: u8 = 0;
+const DRAINING: u8 = 1;
+const ENDED: u8 = 2;
+
+/// A connection as other tasks see it: something to push frames to, to call, and to close.
+///
+/// Its own task does the reading and writing; the handle only leaves word for it.
+pub struct Connection {
+    id: u64,
+    peer: SocketAddr,
+    local: SocketAddr,
+    language: AtomicU8,
+    version: AtomicI32,
+    phase: AtomicU8,
+    mailbox: Mailbox,
+    calls: Calls,
+    waker: AtomicWaker,
+    /// Closed when the connection has ended; never has permits.
+    end: Semaphore,
+}
+
+impl Connection {
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            peer,
+            local,
+            language: AtomicU8::new(0),
+            version: AtomicI32::new(0),
+            phase: AtomicU8::new(OPEN),
+            mailbox: Mailbox::new(limits.outbox_bytes),
+            calls: Calls::new(limits.calls_max),
+            waker: AtomicWaker::new(),
+            end: Semaphore::new(0),
+        })
+    }
+
+    /// A connection without a socket, for tests of services: what is pushed stays until
+    /// [`take_pushed`](Self::take_pushed), calls are never answered.
+    #[must_use]
+    pub fn detached(peer: SocketAddr, local: SocketAddr) -> Arc<Self> {
+        Self::new(peer, local, &Limits::default())
+    }
+
+    /// Takes the frames that were pushed and not yet picked up by the connection's task.
+    #[must_use]
+    pub fn take_pushed(&self) -> Bytes {
+        let mut pushed = BytesMut::new();
+        self.mailbox.take(&mut pushed);
+        pushed.freeze()
+    }
+
+    /// A number that tells this connection from all others of the process.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The other side's address.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// This side's address.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The language code of the last frame received.
+    #[must_use]
+    pub fn language(&self) -> u8 {
+        self.language.load(Ordering::Relaxed)
+    }
+
+    /// The version of the last frame received (ordinal of RocketMQ's `MQVersion`).
+    #[must_use]
+    pub fn version(&self) -> i32 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    /// Sends complete frames, after whatever is on its way. `false` if they were not taken
+    /// because the connection has ended or does not keep up.
+    pub fn push(&self, frames: &[u8]) -> bool {
+        let taken = !self.is_closed() && self.mailbox.put(|out| out.extend_from_slice(frames));
+        if taken {
+            self.waker.wake();
+        }
+        taken
+    }
+
+    /// Sends a request that is not answered. `false` as for [`push`](Self::push).
+    pub fn push_request(
+        &self,
+        code: i32,
+        ext: impl FnOnce(&mut ExtWriter<'_>),
+        body: &[u8],
+    ) -> bool {
+        let opaque = self.calls.opaque();
+        let write = |out: &mut BytesMut| {
+            encode::request(out, &encode::RequestHead::one_way(code, opaque), ext, body);
+        };
+        let taken = !self.is_closed() && self.mailbox.put(write);
+        if taken {
+            self.waker.wake();
+        }
+        taken
+    }
+
+    /// Sends a request and waits for its answer, whatever its code.
+    ///
+    /// # Errors
+    /// The connection ended, does not keep up, or `timeout` passed.
+    pub async fn call(
+        &self,
+        code: i32,
+        ext: impl FnOnce(&mut ExtWriter<'_>),
+        body: &[u8],
+        timeout: Duration,
+    ) -> Result<RemotingCommand, Error> {
+        let Some(call) = self.calls.begin() else { return Err(Error::Full(self.peer)) };
+        if self.is_closed() {
+            return Err(Error::Closed(self.peer));
+        }
+        let opaque = call.opaque();
+        let write = |out: &mut BytesMut| {
+            encode::request(out, &encode::RequestHead::new(code, opaque), ext, body);
+        };
+        if !self.mailbox.put(write) {
+            return Err(Error::Full(self.peer));
+        }
+        self.waker.wake();
+        match tokio::time::timeout(timeout, call.answer()).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(Error::Closed(self.peer)),
+            Err(_) => Err(Error::Timeout { peer: self.peer, code, after: timeout }),
+        }
+    }
+
+    /// Ends the connection: nothing more is read, answers still owed are written (within the
+    /// drain time), then it is closed.
+    pub fn close(&self) {
+        let moved =
+            self.phase.compare_exchange(OPEN, DRAINING, Ordering::AcqRel, Ordering::Acquire);
+        if moved.is_ok() {
+            self.waker.wake();
+        }
+    }
+
+    /// Whether the connection has ended or is about to.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.phase.load(Ordering::Acquire) != OPEN
+    }
+
+    /// Waits until the connection has ended.
+    pub async fn ended(&self) {
+        let _always_closed = self.end.acquire().await;
+    }
+
+    // -- for the connection's own task --
+
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.mailbox
+    }
+
+    /// Takes note of who speaks, from a received frame.
+    pub(crate) fn heard(&self, command: &RemotingCommand) {
+        self.language.store(command.language.0, Ordering::Relaxed);
+        self.version.store(command.version, Ordering::Relaxed);
+    }
+
+    /// Gives a response to the call that waits for it, if one does.
+    pub(crate) fn answered(&self, response: RemotingCommand) {
+        self.calls.complete(response);
+    }
+
+    /// The task is gone: calls fail, [`ended`](Self::ended) returns.
+    pub(crate) fn mark_ended(&self) {
+        self.phase.store(ENDED, Ordering::Release);
+        self.calls.fail_all();
+        self.end.close();
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
+    }
+}

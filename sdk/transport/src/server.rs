@@ -1,0 +1,226 @@
+//! Accepting connections.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{self, JoinSet};
+use tokio::time::Instant;
+use tracing::{debug, error, warn};
+
+use crate::driver::Driver;
+use crate::{Connection, Endpoint, Error};
+
+/// After a failed accept (no more file descriptors, say), how long until the next.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A listener and its connections. Dropping it ends them at once; see
+/// [`shutdown`](Self::shutdown).
+#[derive(Debug)]
+pub struct Server {
+    local_addr: SocketAddr,
+    open: Arc<AtomicUsize>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// An address that is listened on, and nothing accepted yet: for a server that must know its port
+/// before it can be built.
+#[derive(Debug)]
+pub struct Reserved {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+}
+
+impl Reserved {
+    /// The address listened on, with the port that was picked.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Starts accepting.
+    #[must_use]
+    pub fn serve(self, endpoint: Endpoint) -> Server {
+        let Self { listener, local_addr } = self;
+        let (stop, stopped) = watch::channel(false);
+        let open = Arc::new(AtomicUsize::new(0));
+        let acceptor = Acceptor {
+            listener,
+            endpoint: Arc::new(endpoint),
+            open: Arc::clone(&open),
+            tasks: JoinSet::new(),
+            connections: HashMap::new(),
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(acceptor.run(stopped));
+        Server { local_addr, open, stop, tasks }
+    }
+}
+
+impl Server {
+    /// Listens on `addr` (`host:port`; port 0 picks one) and starts accepting.
+    ///
+    /// # Errors
+    /// The address cannot be resolved or is in use.
+    pub async fn bind(addr: &str, endpoint: Endpoint) -> Result<Self, Error> {
+        Ok(Self::reserve(addr).await?.serve(endpoint))
+    }
+
+    /// Listens on `addr` without accepting yet.
+    ///
+    /// # Errors
+    /// The address cannot be resolved or is in use.
+    pub async fn reserve(addr: &str) -> Result<Reserved, Error> {
+        let failed = |source| Error::Listen { addr: addr.to_owned(), source };
+        let listener = TcpListener::bind(addr).await.map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        Ok(Reserved { listener, local_addr })
+    }
+
+    /// The address listened on, with the port that was picked.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Connections open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Stops accepting, lets connections write the answers they owe (within
+    /// [`drain_ms`](crate::Limits::drain_ms)), and waits for all tasks.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+struct Acceptor {
+    listener: TcpListener,
+    endpoint: Arc<Endpoint>,
+    open: Arc<AtomicUsize>,
+    tasks: JoinSet<()>,
+    /// By their task, to close them at the end.
+    connections: HashMap<task::Id, Weak<Connection>>,
+}
+
+impl Acceptor {
+    async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut pausing = pin!(tokio::time::sleep(Duration::ZERO));
+        loop {
+            let accept = async {
+                pausing.as_mut().await;
+                self.listener.accept().await
+            };
+            tokio::select! {
+                accepted = accept => match accepted {
+                    Ok((stream, peer)) => self.admit(stream, peer),
+                    // A client that gave up before it was accepted is no reason to pause.
+                    Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => {
+                        warn!(%error, "cannot accept connections, trying again");
+                        pausing.as_mut().reset(Instant::now() + ACCEPT_PAUSE);
+                    }
+                },
+                Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
+                _ = stopped.changed() => break,
+            }
+        }
+        self.end().await;
+    }
+
+    /// Stops listening, and ends the connections once they have written what they owe.
+    async fn end(self) {
+        let Self { listener, mut tasks, connections, .. } = self;
+        drop(listener);
+        for connection in connections.values().filter_map(Weak::upgrade) {
+            connection.close();
+        }
+        while let Some(ended) = tasks.join_next().await {
+            report(ended);
+        }
+    }
+
+    fn forget(&mut self, ended: Result<(task::Id, ()), task::JoinError>) {
+        let id = ended.as_ref().map_or_else(task::JoinError::id, |(id, ())| *id);
+        self.connections.remove(&id);
+        report(ended.map(|_| ()));
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
+        if self.open.load(Ordering::Relaxed) >= self.endpoint.limits.connections_max {
+            debug!(%peer, "refused: too many connections (connections_max)");
+            return;
+        }
+        let Ok(local) = prepare(&stream) else { return };
+        let open = Open::new(&self.open);
+        let (connection, task) = start(stream, (peer, local), &self.endpoint);
+        let spawned = self.tasks.spawn(async move {
+            let _counted_until_the_end = open;
+            task.await;
+        });
+        self.connections.insert(spawned.id(), Arc::downgrade(&connection));
+    }
+}
+
+/// Counts an open connection.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sets the options every socket has; returns its own address.
+pub(crate) fn prepare(stream: &TcpStream) -> io::Result<SocketAddr> {
+    stream.set_nodelay(true)?;
+    stream.local_addr()
+}
+
+/// A connection over `stream` between the addresses (peer, local), and the task that runs it.
+pub(crate) fn start<S>(
+    stream: S,
+    (peer, local): (SocketAddr, SocketAddr),
+    endpoint: &Arc<Endpoint>,
+) -> (Arc<Connection>, impl Future<Output = ()> + Send + use<S>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
+{
+    let connection = Connection::new(peer, local, &endpoint.limits);
+    let (theirs, endpoint) = (Arc::clone(&connection), Arc::clone(endpoint));
+    let task = async move {
+        if endpoint.sessions.opened(&theirs) {
+            Driver::new(stream, theirs, endpoint).run().await;
+        } else {
+            debug!(peer = %theirs.peer(), "refused by the session hooks");
+            theirs.mark_ended();
+        }
+    };
+    (connection, task)
+}
+
+fn report(ended: Result<(), task::JoinError>) {
+    match ended {
+        Err(error) if error.is_panic() => {
+            error!(%error, "a connection's task panicked; only that connection is lost");
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,77 @@
+//! What the layers above give to a connection.
+
+use std::sync::Arc;
+
+use blockhouse_protocol::RemotingCommand;
+
+use crate::{Budget, Connection, Limits, Replies};
+
+/// Answers requests.
+pub trait Service: Send + Sync + 'static {
+    /// Called with the complete requests of one read, in their order; responses of the other side
+    /// have been taken out. What is left in `burst` afterwards is dropped; the vector is used
+    /// again.
+    ///
+    /// Replies go into `replies`: frames, slices of bodies, and futures for what is not finished
+    /// yet. A one-way request gets no reply: see [`Replies::silence`].
+    ///
+    /// This runs on the connection's task: it must not block.
+    fn burst(
+        &self,
+        connection: &Arc<Connection>,
+        burst: &mut Vec<RemotingCommand>,
+        replies: &mut Replies,
+    );
+}
+
+/// Learns of connections as such.
+pub trait Sessions: Send + Sync + 'static {
+    /// A connection was made; nothing is read from it before this returns. `false` closes it (and
+    /// [`closed`](Self::closed) is not called).
+    fn opened(&self, connection: &Arc<Connection>) -> bool;
+
+    /// An admitted connection ended, for whatever reason.
+    fn closed(&self, connection: &Arc<Connection>);
+}
+
+/// Admits everyone and remembers nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSessions;
+
+impl Sessions for NoSessions {
+    fn opened(&self, _: &Arc<Connection>) -> bool {
+        true
+    }
+
+    fn closed(&self, _: &Arc<Connection>) {}
+}
+
+/// Answers nothing: for outgoing connections whose server sends no requests that matter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoService;
+
+impl Service for NoService {
+    fn burst(&self, _: &Arc<Connection>, _: &mut Vec<RemotingCommand>, _: &mut Replies) {}
+}
+
+/// What all connections of a listener or dialer share.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Answers the requests of the other side.
+    pub service: Arc<dyn Service>,
+    /// Learns of connections.
+    pub sessions: Arc<dyn Sessions>,
+    /// The bounds.
+    pub limits: Limits,
+    /// Bytes in flight; give several endpoints of one process the same budget.
+    pub budget: Arc<Budget>,
+}
+
+impl Endpoint {
+    /// An endpoint with a budget of its own.
+    #[must_use]
+    pub fn new(service: Arc<dyn Service>, sessions: Arc<dyn Sessions>, limits: Limits) -> Self {
+        let budget = Arc::new(Budget::new(limits.in_flight_bytes));
+        Self { service, sessions, limits, budget }
+    }
+}
