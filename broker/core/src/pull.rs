@@ -150,9 +150,8 @@ impl Broker {
             let read = self.read(&plan, ColdRead::Allow);
             self.deliver(&plan, read)
         });
-        read.await.map_err(|_stopping| {
-            Refusal::new(RefusalKind::SystemBusy, "the broker is stopping")
-        })
+        read.await
+            .map_err(|_stopping| Refusal::new(RefusalKind::SystemBusy, "the broker is stopping"))
     }
 
     /// Parks a pull until its queue moves or its time is over.
@@ -163,8 +162,7 @@ impl Broker {
             Duration::from_millis(self.config().short_polling_ms)
         };
         let (topic, queue) = (plan.topic.name.clone(), plan.queue);
-        let held =
-            self.held().enter(topic, queue, plan.offset, Arc::clone(&plan.subscription));
+        let held = self.held().enter(topic, queue, plan.offset, Arc::clone(&plan.subscription));
         let broker = Arc::clone(self);
         Pulled::Later(Box::pin(async move {
             // A message may have come between the read and the entry.
@@ -204,12 +202,8 @@ impl Broker {
         self.offsets().commit(&plan.group.name, &plan.topic.name, plan.queue, offset);
         let hooks = self.hooks().load();
         if hooks.has(Point::Ack) {
-            let ack = Ack {
-                group: &plan.group.name,
-                topic: &plan.topic.name,
-                queue: plan.queue,
-                offset,
-            };
+            let ack =
+                Ack { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue, offset };
             hooks.ack(&plan.cx, &ack);
         }
     }
@@ -234,9 +228,7 @@ impl Broker {
 fn is_empty(plan: &Plan, status: ReadStatus) -> bool {
     match status {
         ReadStatus::OffsetOverflowOne | ReadStatus::OffsetFoundNull => true,
-        ReadStatus::NoSuchQueue | ReadStatus::NoMessages => {
-            plan.offset == QueueOffset::ZERO
-        }
+        ReadStatus::NoSuchQueue | ReadStatus::NoMessages => plan.offset == QueueOffset::ZERO,
         _ => false,
     }
 }

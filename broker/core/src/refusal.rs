@@ -96,7 +96,10 @@ impl Refusal {
     /// No such group.
     #[must_use]
     pub fn no_group(group: &str) -> Self {
-        Self::new(RefusalKind::GroupNotExist, format!("subscription group [{group}] does not exist"))
+        Self::new(
+            RefusalKind::GroupNotExist,
+            format!("subscription group [{group}] does not exist"),
+        )
     }
 
     /// A field has an impossible value.
@@ -108,9 +111,8 @@ impl Refusal {
 
 impl From<Rejection> for Refusal {
     fn from(rejection: Rejection) -> Self {
-        let kind = rejection
-            .code
-            .map_or(RefusalKind::NoPermission(Forbidden::Other), RefusalKind::Chosen);
+        let kind =
+            rejection.code.map_or(RefusalKind::NoPermission(Forbidden::Other), RefusalKind::Chosen);
         Self { kind, reason: rejection.reason }
     }
 }

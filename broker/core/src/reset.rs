@@ -57,12 +57,7 @@ impl Broker {
     ///
     /// # Errors
     /// The target group's name is not one.
-    pub fn clone_offsets(
-        &self,
-        from: &str,
-        to: &str,
-        topic: Option<&str>,
-    ) -> Result<(), Refusal> {
+    pub fn clone_offsets(&self, from: &str, to: &str, topic: Option<&str>) -> Result<(), Refusal> {
         blockhouse_model::names::check_group(to)?;
         let topics = topic.map_or_else(|| self.committed_topics(from), |t| vec![t.to_owned()]);
         for topic in topics.iter().filter(|topic| self.topics().contains(topic)) {
@@ -123,8 +118,7 @@ fn offset_of(
         Target::End => Ok(max),
         Target::Time(time) => Ok(store.offset_by_time(topic, queue, time, Boundary::Lower)),
         Target::Offset(offset) if offset < min || offset > max.plus(1) => {
-            let reason =
-                format!("Target offset {offset} not in consume queue range [{min}-{max}]");
+            let reason = format!("Target offset {offset} not in consume queue range [{min}-{max}]");
             Err(Refusal::new(RefusalKind::SystemError, reason))
         }
         Target::Offset(offset) => Ok(offset),

@@ -44,11 +44,7 @@ impl Broker {
     ///
     /// # Errors
     /// Why it is not taken back; the client then sends it again as a new message.
-    pub async fn send_back(
-        &self,
-        cx: &RequestContext,
-        back: SendBack<'_>,
-    ) -> Result<(), Refusal> {
+    pub async fn send_back(&self, cx: &RequestContext, back: SendBack<'_>) -> Result<(), Refusal> {
         let resource = Resource::Group(back.group);
         self.authorize(cx, &[Access { action: Action::Sub, resource }])?;
         let group = self.group_for_use(back.group)?;
@@ -62,7 +58,10 @@ impl Broker {
         }
         let stored = self.stored_message(back.offset).await?;
         let view = View::parse(&stored).map_err(|error| {
-            Refusal::new(RefusalKind::SystemError, format!("look message by offset failed: {error}"))
+            Refusal::new(
+                RefusalKind::SystemError,
+                format!("look message by offset failed: {error}"),
+            )
         })?;
         let times_max = back.max_reconsume_times.unwrap_or(group.retry_max_times);
         let to = self.destination(&back, view.reconsume_times, times_max, group.retry_queues)?;

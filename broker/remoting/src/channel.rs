@@ -61,7 +61,9 @@ impl ClientChannel for Channel {
                         out.text("topic", &topic);
                         out.text("group", &group);
                     };
-                    connection.call(code::GET_CONSUMER_STATUS_FROM_CLIENT, write, &[], timeout).await
+                    connection
+                        .call(code::GET_CONSUMER_STATUS_FROM_CLIENT, write, &[], timeout)
+                        .await
                 }
                 _ => return Err(CallError::Unsupported),
             };

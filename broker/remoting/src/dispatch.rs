@@ -40,13 +40,13 @@ impl Service for Remoting {
         let mut rest = commands.drain(..).peekable();
         while let Some(command) = rest.next() {
             let Some(row) = self.rows.get(&command.code).copied() else {
-                refuse(&command, Failure::unsupported(command.code), replies);
+                self.refuse(&command, Failure::unsupported(command.code), replies);
                 continue;
             };
             let cx = match self.context(connection, &command) {
                 Ok(cx) => cx,
                 Err(failure) => {
-                    refuse(&command, failure, replies);
+                    self.refuse(&command, failure, replies);
                     continue;
                 }
             };
@@ -57,7 +57,7 @@ impl Service for Remoting {
                 while let Some(next) = rest.next_if(|next| plain && self.joins(next, &cx)) {
                     run.push(next);
                 }
-                send_message::handle(&self.broker, &cx, run, replies);
+                send_message::handle(&self.broker, &self.meter, &cx, run, replies);
             } else {
                 self.one(connection, row, &cx, command, replies);
             }
@@ -83,12 +83,14 @@ impl Remoting {
         replies: &mut Replies,
     ) {
         if let Err(failure) = self.allow(row, cx, &command) {
-            return refuse(&command, failure, replies);
+            return self.refuse(&command, failure, replies);
         }
         let (opaque, mark, one_way) = (command.opaque, replies.mark(), command.is_one_way());
         match row.handler {
             Handler::Send => {}
-            Handler::Pull => pull_message::handle(&self.broker, cx, &command, replies),
+            Handler::Pull => {
+                pull_message::handle(&self.broker, &self.meter, cx, &command, replies);
+            }
             Handler::Now(handle) => {
                 let call = Call {
                     broker: &self.broker,
@@ -97,20 +99,32 @@ impl Remoting {
                     cx,
                     command: &command,
                 };
-                handle(&call).unwrap_or_else(Response::from).write(opaque, replies);
+                let response = handle(&call).unwrap_or_else(Response::from);
+                self.meter.requests.add(cx.code, response.code, 1);
+                response.write(opaque, replies);
             }
             Handler::Later(handle) => {
-                let broker = Arc::clone(&self.broker);
+                let (broker, meter) = (Arc::clone(&self.broker), Arc::clone(&self.meter));
+                let code = cx.code;
                 let answer = handle(OwnedCall { broker, cx: cx.clone(), command });
                 replies.defer(async move {
                     let mut replies = Replies::new();
-                    answer.await.unwrap_or_else(Response::from).write(opaque, &mut replies);
+                    let response = answer.await.unwrap_or_else(Response::from);
+                    meter.requests.add(code, response.code, 1);
+                    response.write(opaque, &mut replies);
                     replies
                 });
             }
         }
         if one_way {
             replies.silence(mark);
+        }
+    }
+
+    fn refuse(&self, command: &RemotingCommand, failure: Failure, replies: &mut Replies) {
+        self.meter.requests.add(command.code, failure.code, 1);
+        if !command.is_one_way() {
+            Response::from(failure).write(command.opaque, replies);
         }
     }
 
@@ -184,12 +198,6 @@ fn signed_fields(command: &RemotingCommand) -> Vec<u8> {
     let mut fields: Vec<_> = command.ext.iter().filter(|(name, _)| *name != SIGNATURE).collect();
     fields.sort_unstable();
     fields.iter().flat_map(|(_, value)| value.bytes()).collect()
-}
-
-fn refuse(command: &RemotingCommand, failure: Failure, replies: &mut Replies) {
-    if !command.is_one_way() {
-        Response::from(failure).write(command.opaque, replies);
-    }
 }
 
 impl Sessions for Remoting {

@@ -21,6 +21,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use blockhouse_core::Broker;
+use blockhouse_meter::Meter;
 
 pub use table::{Entry, Row, TABLE};
 
@@ -43,14 +44,15 @@ pub trait Node: Send + Sync + 'static {
 pub struct Remoting {
     broker: Arc<Broker>,
     node: Arc<dyn Node>,
+    meter: Arc<Meter>,
     rows: HashMap<i32, &'static Row>,
 }
 
 impl Remoting {
-    /// The adapter over `broker`.
+    /// The adapter over `broker`; requests are counted in `meter`.
     #[must_use]
-    pub fn new(broker: Arc<Broker>, node: Arc<dyn Node>) -> Arc<Self> {
+    pub fn new(broker: Arc<Broker>, node: Arc<dyn Node>, meter: Arc<Meter>) -> Arc<Self> {
         let rows = TABLE.iter().map(|row| (row.code, row)).collect();
-        Arc::new(Self { broker, node, rows })
+        Arc::new(Self { broker, node, meter, rows })
     }
 }

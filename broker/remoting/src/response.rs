@@ -108,11 +108,6 @@ impl From<Failure> for Response {
             let write: WriteFields = Box::new(move |out| out.number("forbiddenType", kind));
             write
         });
-        Self {
-            code: failure.code,
-            remark: Some(failure.remark),
-            fields,
-            body: Bytes::new(),
-        }
+        Self { code: failure.code, remark: Some(failure.remark), fields, body: Bytes::new() }
     }
 }

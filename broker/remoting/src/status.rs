@@ -46,8 +46,7 @@ pub(crate) const fn of_pull(outcome: &PullOutcome) -> (i32, &'static str) {
     let PullStatus::Read(status) = outcome.status else {
         return (code::PULL_OFFSET_MOVED, "OFFSET_RESET");
     };
-    let empty =
-        if outcome.from_zero { code::PULL_NOT_FOUND } else { code::PULL_OFFSET_MOVED };
+    let empty = if outcome.from_zero { code::PULL_NOT_FOUND } else { code::PULL_OFFSET_MOVED };
     match status {
         ReadStatus::Found => (code::SUCCESS, "FOUND"),
         ReadStatus::NoMatch => (code::PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE"),

@@ -6,7 +6,7 @@ use blockhouse_protocol::codes::request_code as code;
 
 use crate::dispatch::{Call, OwnedCall};
 use crate::handlers::{
-    admin_queue, admin_topic, broker_info, client_relay, consumer_group, connections, heartbeat,
+    admin_queue, admin_topic, broker_info, client_relay, connections, consumer_group, heartbeat,
     lock_queues, offset, offset_admin, progress, query_message, send_back, stats,
 };
 use crate::response::{Answer, Failure, Response};
@@ -133,7 +133,11 @@ pub const TABLE: &[Row] = &[
     ),
     admin(code::GET_ALL_SUBSCRIPTIONGROUP_CONFIG, Cluster(List), Now(consumer_group::all)),
     admin(code::GET_SUBSCRIPTIONGROUP_CONFIG, Group(Get, "group"), Now(consumer_group::one)),
-    admin(code::UPDATE_AND_GET_GROUP_FORBIDDEN, Group(Update, "group"), Later(consumer_group::forbid)),
+    admin(
+        code::UPDATE_AND_GET_GROUP_FORBIDDEN,
+        Group(Update, "group"),
+        Later(consumer_group::forbid),
+    ),
     // progress
     admin(code::GET_TOPIC_STATS_INFO, Topic(Get, "topic"), Later(progress::topic_stats)),
     admin(code::GET_CONSUME_STATS, Group(Get, "consumerGroup"), Later(progress::consume_stats)),
@@ -146,11 +150,7 @@ pub const TABLE: &[Row] = &[
         Now(progress::subscription_of_group),
     ),
     admin(code::QUERY_CONSUME_TIME_SPAN, Topic(Get, "topic"), Later(progress::time_span)),
-    admin(
-        code::INVOKE_BROKER_TO_RESET_OFFSET,
-        Group(Update, "group"),
-        Later(offset_admin::reset),
-    ),
+    admin(code::INVOKE_BROKER_TO_RESET_OFFSET, Group(Update, "group"), Later(offset_admin::reset)),
     admin(
         code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS,
         Group(Get, "group"),

@@ -10,6 +10,7 @@ use blockhouse_core::{HeldPulls, Identity};
 use blockhouse_disk::Disk;
 use blockhouse_hook::Hooks;
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
+use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_registrar::{Changes, Registrar};
 use blockhouse_remoting::Remoting;
@@ -35,6 +36,8 @@ pub struct Parts {
     pub hooks: Arc<Hooks>,
     /// The files.
     pub disk: Arc<dyn Disk>,
+    /// Where requests and connections are counted.
+    pub meter: Arc<Meter>,
     /// The group that groups for this broker are made below.
     pub tasks: Tasks,
     /// Bytes in flight, shared with other listeners of the process; `None` for its own.
@@ -75,20 +78,17 @@ impl Broker {
         let store = Arc::new(open_store(&settings, &parts, &held)?);
 
         // The port must be known before the first message: it is part of every message's id.
-        let listener = Server::reserve(&settings.listen.to_string())
-            .await
-            .context("the broker's listener")?;
+        let listener =
+            Server::reserve(&settings.listen.to_string()).await.context("the broker's listener")?;
         let advertised = settings.advertised(listener.local_addr());
         let core = Arc::new(build_core(&settings, &parts, &meta, &store, held, advertised)?);
 
         let facts = Facts::new(settings.properties.clone(), parts.clock.now());
-        let remoting = Remoting::new(Arc::clone(&core), Arc::new(facts));
-        let mut endpoint = Endpoint::new(
-            Arc::clone(&remoting) as _,
-            remoting as _,
-            settings.limits.clone(),
-        );
+        let remoting = Remoting::new(Arc::clone(&core), Arc::new(facts), Arc::clone(&parts.meter));
+        let mut endpoint =
+            Endpoint::new(Arc::clone(&remoting) as _, remoting as _, settings.limits.clone());
         endpoint.budget = parts.budget.clone().unwrap_or(endpoint.budget);
+        endpoint.counts = Arc::clone(&parts.meter.connections);
         let vip = vip_listener(&settings, listener.local_addr(), &endpoint).await?;
         let server = listener.serve(endpoint);
         info!(addr = %server.local_addr(), advertised = %advertised, "broker listens");
@@ -125,16 +125,11 @@ fn open_meta(home: &Home, settings: &Settings) -> anyhow::Result<Meta> {
     Meta::open(home, topics, groups).context("the broker's topics, groups and offsets")
 }
 
-fn open_store(
-    settings: &Settings,
-    parts: &Parts,
-    held: &Arc<HeldPulls>,
-) -> anyhow::Result<Store> {
+fn open_store(settings: &Settings, parts: &Parts, held: &Arc<HeldPulls>) -> anyhow::Result<Store> {
     let mut config = settings.store.clone();
     config.dir.clone_from(&settings.data);
     config.delay_levels.clone_from(&settings.core.message_delay_level);
-    config.max_message_size =
-        usize::try_from(settings.core.max_message_size).unwrap_or(usize::MAX);
+    config.max_message_size = usize::try_from(settings.core.max_message_size).unwrap_or(usize::MAX);
     let parts = blockhouse_store::Parts {
         disk: Arc::clone(&parts.disk),
         clock: Arc::clone(&parts.clock),
@@ -190,8 +185,9 @@ async fn vip_listener(
             warn!(%error, "no VIP port");
             Ok(None)
         }
-        Err(error) => Err(error)
-            .context("the broker's VIP port (node.vip_port = false does without it)"),
+        Err(error) => {
+            Err(error).context("the broker's VIP port (node.vip_port = false does without it)")
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Timestamp};
+use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Timestamp, names};
 use blockhouse_record::{Draft, encode, encoded_len};
 use parking_lot::MutexGuard;
 
@@ -106,7 +106,7 @@ impl Shared {
         self.admit(drafts)?;
         // Taken out, not borrowed: a listener that appends after all must not find it in use.
         let mut scratch = SCRATCH.take();
-        let mut end = PhysicalOffset(self.log.stats().written.0);
+        let mut end = None;
         let mut rest = drafts;
         let mut result = Ok(());
         while !rest.is_empty() {
@@ -119,7 +119,7 @@ impl Shared {
                 }
             };
             match self.place(&mut scratch, placed) {
-                Ok(to) => end = to,
+                Ok(to) => end = Some(to),
                 Err(e) => {
                     result = Err(e);
                     break;
@@ -128,7 +128,7 @@ impl Shared {
             rest = rest.get(taken..).unwrap_or(&[]);
             if !rest.is_empty() {
                 // Makes room for the next part.
-                drop(self.log.settle(end, false));
+                drop(end.map(|end| self.log.settle(end, false)));
             }
         }
         scratch.clear();
@@ -136,6 +136,8 @@ impl Shared {
         if placed.is_empty() {
             result?;
         }
+        // Nothing asked for is settled at once.
+        let end = end.unwrap_or_else(|| self.log.stats().flushed);
         Ok(self.log.settle(end, drafts.iter().any(|draft| draft.wait)))
     }
 
@@ -150,7 +152,10 @@ impl Shared {
         for (index, draft) in drafts.iter().enumerate() {
             let len = encoded_len(draft);
             let len = len.map_err(|problem| AppendError::Illegal { index, problem })?;
-            if len > self.max_record || draft.body.len() > self.config.max_message_size {
+            if draft.body.len() > self.config.max_message_size {
+                return Err(AppendError::TooLarge { index, max: self.config.max_message_size });
+            }
+            if len > self.max_record {
                 return Err(AppendError::TooLarge { index, max: self.max_record });
             }
         }
@@ -181,6 +186,12 @@ impl Shared {
                 }
                 _ => {
                     let queue = self.queues.find_or_make(draft.topic, draft.queue);
+                    let queue = queue.ok_or(AppendError::Illegal {
+                        index: first + i,
+                        problem: blockhouse_record::Error::Topic {
+                            max: names::STORED_TOPIC_LEN_MAX,
+                        },
+                    })?;
                     last = Some((draft.topic, draft.queue, Arc::clone(&queue)));
                     queue
                 }

@@ -24,6 +24,7 @@ pub enum Flush {
 pub struct Config {
     /// The data directory (RocketMQ: `storePathRootDir`). `commitlog/`, `consumequeue/`, `index/`,
     /// `checkpoint`, `abort` and `lock` are in it.
+    #[serde(skip)]
     pub dir: PathBuf,
     /// Where the CommitLog files are (RocketMQ: `storePathCommitLog`). Empty: `commitlog` in `dir`.
     pub commit_log_dir: PathBuf,
@@ -56,6 +57,7 @@ pub struct Config {
     /// tag, for one more index entry per message.
     pub index_tags: bool,
     /// Largest message body in bytes (RocketMQ: `maxMessageSize`).
+    #[serde(skip)]
     pub max_message_size: usize,
     /// Size of each of the two write buffers in bytes. Both full: sends are refused as busy. At
     /// least `max_message_size` and 128 KiB.
@@ -85,6 +87,7 @@ pub struct Config {
     pub filter_scan_entries: u64,
     /// The waiting times of the delay levels, counted from 1 (RocketMQ: `messageDelayLevel`). The
     /// broker's delay queues use the same list.
+    #[serde(skip)]
     pub delay_levels: String,
 }
 

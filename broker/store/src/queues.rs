@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use blockhouse_model::{QueueId, Topic};
+use blockhouse_model::{QueueId, Topic, names};
 use parking_lot::{Mutex, RwLock};
 
 use crate::Error;
@@ -16,6 +16,14 @@ const WRITE_BATCH: usize = 4_096;
 
 /// The queues of one topic, by id.
 type OfTopic = Vec<Arc<Queue>>;
+
+/// Whether `topic` names a directory of its own and nothing else. Senders are checked more
+/// strictly, but a log may come from anywhere.
+fn is_directory_name(topic: &str) -> bool {
+    !matches!(topic, "" | "." | "..")
+        && topic.len() <= names::STORED_TOPIC_LEN_MAX
+        && !topic.contains(['/', '\0'])
+}
 
 /// Every ConsumeQueue.
 #[derive(Debug)]
@@ -48,8 +56,10 @@ impl Queues {
         queues.binary_search_by_key(&id, |queue| queue.id).ok().map(|i| Arc::clone(&queues[i]))
     }
 
-    pub(crate) fn find_or_make(&self, topic: &str, id: QueueId) -> Arc<Queue> {
-        self.find(topic, id).unwrap_or_else(|| self.add(topic, id, (0, 0)))
+    /// `None` for a topic that cannot be a directory.
+    pub(crate) fn find_or_make(&self, topic: &str, id: QueueId) -> Option<Arc<Queue>> {
+        self.find(topic, id)
+            .or_else(|| is_directory_name(topic).then(|| self.add(topic, id, (0, 0))))
     }
 
     /// Adds a queue with known bounds, unless it is there.

@@ -232,7 +232,10 @@ pub(crate) fn load_queues(queues: &Queues, limit: u64, clean: bool) -> Result<()
 
 /// Gives a record that was read again to queues and index.
 pub(crate) fn replay(record: &View<'_>, queues: &Queues, dispatcher: &Dispatcher, shaper: &Shaper) {
-    let queue = queues.find_or_make(record.topic, record.queue);
+    let Some(queue) = queues.find_or_make(record.topic, record.queue) else {
+        tracing::warn!("the record at {} has an impossible topic", record.physical_offset);
+        return;
+    };
     let mut keys = Vec::new();
     let shape = shaper.shape(&queue, record.sys_flag, record.properties, &mut keys);
     let entry = Entry {

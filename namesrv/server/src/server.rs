@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use blockhouse_disk::Disk;
 use blockhouse_hook::Hooks;
+use blockhouse_meter::Connections;
 use blockhouse_model::Clock;
 use blockhouse_namesrv_remoting::{Background, KvStore, NameService, name_service};
 use blockhouse_service::{Shutdown, Tasks};
@@ -36,6 +37,8 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Bytes in flight, shared with other listeners of the process; `None` for its own.
     pub budget: Option<Arc<Budget>>,
+    /// Where connections are counted; `None` for nowhere.
+    pub counts: Option<Arc<Connections>>,
 }
 
 /// Starts name servers.
@@ -70,6 +73,7 @@ impl NameServer {
         let mut endpoint =
             Endpoint::new(Arc::clone(&service) as _, Arc::clone(&service) as _, config.limits);
         endpoint.budget = budget.unwrap_or(endpoint.budget);
+        endpoint.counts = parts.counts.unwrap_or_default();
         let server =
             Server::bind(&config.listen, endpoint).await.context("the name server's listener")?;
         tasks.spawn_vital("scan", scan(Arc::clone(&service), tasks.shutdown()));

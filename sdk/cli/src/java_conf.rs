@@ -90,13 +90,18 @@ fn address(entries: &[Entry], wanted: &str) -> Option<String> {
     Some(SocketAddr::new(host, port.unwrap_or(otherwise)).to_string())
 }
 
+/// Options of which tools are told what came of them.
+const COMPUTED: [&str; 2] = ["node.advertise", "node.namesrv"];
+
 /// The configuration as a `broker.conf`, for tools that ask a broker for it.
-pub(crate) fn properties(options: &Loaded<Config>) -> String {
+pub(crate) fn properties(options: &Loaded<Config>, name_servers: &[String]) -> String {
     let values: BTreeMap<_, _> = options.entries().map(|(path, value, _)| (path, value)).collect();
     let mut out = String::new();
     for (key, path) in table::same() {
         let text = match values.get(path) {
             None | Some(Value::Null) => continue,
+            _ if COMPUTED.contains(&path) => continue,
+            Some(Value::String(text)) if text.is_empty() => continue,
             Some(Value::String(text)) => text.clone(),
             Some(Value::Array(items)) => {
                 items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(";")
@@ -106,6 +111,7 @@ pub(crate) fn properties(options: &Loaded<Config>) -> String {
         let _infallible = writeln!(out, "{key}={text}");
     }
     let config = &options.config;
+    let told = config.node.advertise.unwrap_or(config.node.broker_listen.ip());
     let role = if config.node.broker_id == 0 { "ASYNC_MASTER" } else { "SLAVE" };
     let flush = match config.store.flush {
         Flush::Async => "ASYNC_FLUSH",
@@ -113,9 +119,11 @@ pub(crate) fn properties(options: &Loaded<Config>) -> String {
     };
     let _infallible = writeln!(
         out,
-        "brokerId={}\nbrokerRole={role}\nflushDiskType={flush}\nlistenPort={}",
+        "brokerId={}\nbrokerRole={role}\nflushDiskType={flush}\nlistenPort={}\nbrokerIP1={told}\n\
+         namesrvAddr={}",
         config.node.broker_id,
-        config.node.broker_listen.port()
+        config.node.broker_listen.port(),
+        name_servers.join(";")
     );
     out
 }
@@ -175,12 +183,14 @@ mod tests {
     #[test]
     fn tools_are_told_the_configuration_in_rocketmqs_words() {
         let (loaded, _) = load("brokerName=b\nnamesrvAddr=a:1;b:2\nmaxMessageSize=65536").unwrap();
-        let told = properties(&loaded);
-        for line in ["brokerName=b", "namesrvAddr=a:1;b:2", "maxMessageSize=65536", "brokerId=0"] {
+        let told = properties(&loaded, &loaded.config.node.namesrv);
+        for line in
+            ["brokerName=b", "namesrvAddr=a:1;b:2", "maxMessageSize=65536", "brokerIP1=127.0.0.1"]
+        {
             assert!(told.lines().any(|l| l == line), "{line} is not in\n{told}");
         }
         let again = load(&told).unwrap().0;
-        assert_eq!(properties(&again), told);
+        assert_eq!(properties(&again, &again.config.node.namesrv), told);
     }
 
     #[test]

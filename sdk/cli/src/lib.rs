@@ -11,6 +11,7 @@
 //! | `guard` | which addresses may be listened on |
 //! | `process` | running a name server, a broker or both |
 //! | `out` | stdout |
+//! | `cluster` | what the tools share: reaching a cluster, advice on errors, tables |
 //! | `admin`, `produce`, `consume`, `bench` | the tools |
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@
 mod admin;
 mod args;
 mod bench;
+mod cluster;
 mod consume;
 mod guard;
 mod java_conf;

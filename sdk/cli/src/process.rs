@@ -2,16 +2,17 @@
 
 mod metrics;
 mod parts;
+mod readiness;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use blockhouse_hook::{Hooks, Lifecycle};
 use blockhouse_meter::Meter;
 use blockhouse_model::{Access, Action, Clock, Resource};
-use blockhouse_ops::{Check, Ops, Reply, Row};
+use blockhouse_ops::{Ops, Reply, Row};
+use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::config::Loaded;
 use blockhouse_service::{StopSignals, SystemClock, Tasks, log};
 use blockhouse_telemetry::{Exporter, Identity};
@@ -21,6 +22,7 @@ use crate::guard::{self, Listener};
 use crate::options::{self, Config};
 use crate::out;
 use parts::Started;
+use readiness::Readiness;
 
 /// How long all parts together may take to stop. Under the five seconds that operators are
 /// promised, since the process has a little to do afterwards.
@@ -69,6 +71,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     hooks: Arc<Hooks>,
     meter: Arc<Meter>,
+    readiness: Arc<Readiness>,
     tasks: Tasks,
 }
 
@@ -107,14 +110,15 @@ impl Setup {
             clock: Arc::new(SystemClock::new()),
             hooks: Arc::new(Hooks::none()),
             meter: Arc::new(Meter::default()),
+            readiness: Arc::default(),
             tasks: Tasks::new("process"),
         };
+        shared.meter.name_codes([request_code::name, response_code::name]);
         let mut started = Vec::new();
-        let all_up = Arc::new(AtomicBool::new(false));
-        let up = self.start(&shared, &mut started, &all_up).await;
+        let up = self.start(&shared, &mut started).await;
         let ended = match up {
             Ok(()) => {
-                all_up.store(true, Ordering::SeqCst);
+                shared.readiness.all_up();
                 shared.hooks.load().lifecycle(Lifecycle::Started);
                 out::line("ready");
                 self.watch(&shared, &mut signals).await
@@ -132,13 +136,8 @@ impl Setup {
     }
 
     /// Starts all parts, those first that others need.
-    async fn start(
-        &self,
-        shared: &Shared,
-        started: &mut Vec<Started>,
-        all_up: &Arc<AtomicBool>,
-    ) -> anyhow::Result<()> {
-        let ops = self.start_ops(shared, all_up).await?;
+    async fn start(&self, shared: &Shared, started: &mut Vec<Started>) -> anyhow::Result<()> {
+        let ops = self.start_ops(shared).await?;
         let mut namesrv = self.options.config.node.namesrv.clone();
         if self.role.has_namesrv() {
             let part = parts::namesrv(&self.options.config, shared).await?;
@@ -159,11 +158,7 @@ impl Setup {
         Ok(())
     }
 
-    async fn start_ops(
-        &self,
-        shared: &Shared,
-        all_up: &Arc<AtomicBool>,
-    ) -> anyhow::Result<Option<blockhouse_ops::Running>> {
+    async fn start_ops(&self, shared: &Shared) -> anyhow::Result<Option<blockhouse_ops::Running>> {
         let node = &self.options.config.node;
         let identity = Identity {
             cluster: node.cluster.clone(),
@@ -180,12 +175,8 @@ impl Setup {
         });
         let exporter =
             Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
-        let all_up = Arc::clone(all_up);
-        let starting = move || {
-            if all_up.load(Ordering::SeqCst) { Ok(()) } else { Err("starting".to_owned()) }
-        };
         let parts = blockhouse_ops::Parts {
-            checks: vec![Check { name: self.role.name(), ready: Box::new(starting) }],
+            checks: shared.readiness.checks(),
             metrics: Box::new(move || exporter.text().map_err(|e| e.to_string())),
             rows: vec![Row {
                 path: "/v1/info",

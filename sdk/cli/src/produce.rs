@@ -1,10 +1,134 @@
-//! Sending messages.
+//! Sending messages from a terminal or a script.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use anyhow::Context as _;
+use blockhouse_client::{Outgoing, Producer, Sent};
+use serde_json::json;
+
+use crate::cluster::{ClusterArgs, block_on};
+use crate::out;
+
+const EXAMPLES: &str = "\
+Examples:
+  blockhouse produce TopicTest 'hello, world'
+  blockhouse produce TopicTest --tag TagA --key order-17 --property colour=red 'one' 'two'
+  seq 1 1000 | blockhouse produce TopicTest";
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Where to; brokers that allow it create an unknown topic
+    topic: String,
+    /// The messages; without any, each line of stdin is one
+    messages: Vec<String>,
+    /// The tag that consumers can filter by
+    #[arg(long)]
+    tag: Option<String>,
+    /// A key that messages can be found by; may be given several times
+    #[arg(long = "key", value_name = "KEY")]
+    keys: Vec<String>,
+    /// A property; may be given several times
+    #[arg(long = "property", short = 'p', value_name = "NAME=VALUE")]
+    properties: Vec<String>,
+    /// The producer group
+    #[arg(long, default_value = "blockhouse-produce")]
+    group: String,
+    /// Do not wait for the broker's answer
+    #[arg(long)]
+    one_way: bool,
+    /// Print one JSON object per message
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
 
 /// Does it.
-pub(crate) fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("`produce` is not built yet")
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    block_on(async move { send_all(&args).await })
+}
+
+async fn send_all(args: &Args) -> anyhow::Result<()> {
+    let template = template(args)?;
+    let client = args.cluster.client()?;
+    let producer = Producer::new(&client, &args.group);
+    if args.messages.is_empty() {
+        let stdin = std::io::stdin();
+        if stdin.is_terminal() {
+            out::note("Each line is a message; ctrl-D ends.");
+        }
+        for line in stdin.lock().lines() {
+            let line = line.context("cannot read stdin")?;
+            // RocketMQ stores no empty bodies.
+            if !line.is_empty() {
+                send(args, &producer, &template, line).await?;
+            }
+        }
+    } else {
+        for message in &args.messages {
+            send(args, &producer, &template, message.clone()).await?;
+        }
+    }
+    client.close().await;
+    Ok(())
+}
+
+fn template(args: &Args) -> anyhow::Result<Outgoing> {
+    let mut message = Outgoing::new(&args.topic, "");
+    if let Some(tag) = &args.tag {
+        message = message.tag(tag);
+    }
+    if !args.keys.is_empty() {
+        message = message.keys(&args.keys.join(" "));
+    }
+    for property in &args.properties {
+        let (name, value) = property
+            .split_once('=')
+            .with_context(|| format!("--property {property} is not of the form NAME=VALUE"))?;
+        message = message.property(name, value);
+    }
+    Ok(message)
+}
+
+async fn send(
+    args: &Args,
+    producer: &Producer<'_>,
+    template: &Outgoing,
+    body: String,
+) -> anyhow::Result<()> {
+    let message = Outgoing { body: body.into(), ..template.clone() };
+    let failed = || format!("cannot send to topic {}", args.topic);
+    if args.one_way {
+        let queue = producer.send_one_way(&message).await.with_context(failed)?;
+        out::line(&format!("SENT {} {}", queue.broker_name, queue.queue_id));
+        return Ok(());
+    }
+    let sent = producer.send(&message).await.with_context(failed)?;
+    out::line(&if args.json { as_json(&sent) } else { as_text(&sent) });
+    Ok(())
+}
+
+fn as_text(sent: &Sent) -> String {
+    let Sent { status, queue, queue_offset, message_id, .. } = sent;
+    format!(
+        "{} {}/{} {queue_offset} {message_id}",
+        status.name(),
+        queue.broker_name,
+        queue.queue_id
+    )
+}
+
+fn as_json(sent: &Sent) -> String {
+    json!({
+        "status": sent.status.name(),
+        "topic": sent.queue.topic,
+        "broker": sent.queue.broker_name,
+        "queue": sent.queue.queue_id,
+        "offset": sent.queue_offset,
+        "msgId": sent.message_id,
+        "offsetMsgId": sent.offset_id,
+    })
+    .to_string()
 }

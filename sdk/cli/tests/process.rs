@@ -123,6 +123,68 @@ fn a_name_server_says_where_it_listens_is_ready_and_stops_cleanly() {
     assert_eq!(server.end(STOP_MAX).unwrap().code(), Some(0));
 }
 
+/// Sends one remoting request and returns the whole answer as text.
+fn ask(address: &str, code: i32, fields: &str, body: &str) -> anyhow::Result<String> {
+    let header = format!(
+        "{{\"code\":{code},\"language\":\"JAVA\",\"version\":475,\"opaque\":1,\"flag\":0,\
+         \"serializeTypeCurrentRPC\":\"JSON\",\"extFields\":{{{fields}}}}}"
+    );
+    let length = |len: usize| u32::try_from(len).map(u32::to_be_bytes);
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(&length(4 + header.len() + body.len())?)?;
+    stream.write_all(&length(header.len())?)?;
+    stream.write_all(header.as_bytes())?;
+    stream.write_all(body.as_bytes())?;
+    let mut prefix = [0_u8; 4];
+    stream.read_exact(&mut prefix)?;
+    let mut answer = vec![0_u8; usize::try_from(u32::from_be_bytes(prefix))?];
+    stream.read_exact(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn standalone(data: &str) -> anyhow::Result<Server> {
+    let listen = ["--namesrv-listen", "0", "--broker-listen", "0", "--ops-listen", "0"];
+    let server = Server::start(&[&["standalone", "--data", data], &listen[..]].concat())?;
+    let ops = server.address("ops")?;
+    // Ready comes with the name server's answer to the first report, soon after the line.
+    for _ in 0..10_000 {
+        if get(&ops, "/readyz")?.ends_with("ready\n") {
+            return Ok(server);
+        }
+    }
+    bail!("not ready: {}", get(&ops, "/readyz")?)
+}
+
+#[test]
+fn a_message_outlives_a_clean_restart_and_the_data_has_one_owner() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let mut server = standalone(data).unwrap();
+    let broker = server.address("broker").unwrap();
+    let send = "\"a\":\"g\",\"b\":\"T\",\"c\":\"TBW102\",\"d\":\"4\",\"e\":\"0\",\"f\":\"0\",\
+                \"g\":\"1\",\"h\":\"0\",\"i\":\"\",\"j\":\"0\",\"k\":\"false\",\"m\":\"false\"";
+    let answer = ask(&broker, 310, send, "hello").unwrap();
+    assert!(answer.contains("\"code\":0") && answer.contains("\"queueOffset\":\"0\""), "{answer}");
+    assert!(ask(&broker, 26, "", "").unwrap().contains("brokerName=broker-a"));
+    let metrics = get(&server.address("ops").unwrap(), "/metrics").unwrap();
+    let counted = "blockhouse_requests_total{request_code=\"send_message_v2\",\
+                   response_code=\"success\"";
+    assert!(metrics.contains(counted), "{metrics}");
+
+    let second = ["broker", "--data", data, "--broker-listen", "0", "--ops-listen", "off"];
+    let (code, _, stderr) = run(&second).unwrap();
+    assert_eq!(code, 1, "{stderr}");
+
+    server.signal("TERM").unwrap();
+    assert_eq!(server.end(STOP_MAX).unwrap().code(), Some(0));
+    let mut server = standalone(data).unwrap();
+    let broker = server.address("broker").unwrap();
+    let max = ask(&broker, 30, "\"topic\":\"T\",\"queueId\":\"0\"", "").unwrap();
+    assert!(max.contains("\"offset\":\"1\""), "{max}");
+    server.signal("INT").unwrap();
+    assert_eq!(server.end(STOP_MAX).unwrap().code(), Some(0));
+}
+
 #[test]
 fn a_port_that_is_taken_is_a_sentence_and_code_1() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -54,4 +54,4 @@ def wait_for_brokers(namesrv, expected, seconds, alive=lambda: None):
             return
         alive()
         time.sleep(0.1)
-    raise RuntimeError(f"name server {namesrv} knows {sorted(brokers(namesrv))}, not {sorted(expected)}")
+    raise RuntimeError(f"after {seconds} s name server {namesrv} knows {sorted(brokers(namesrv))}, not {sorted(expected)}")

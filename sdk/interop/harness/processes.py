@@ -84,10 +84,10 @@ def kill_and_restart(report, client, kind, software):
             traffic.goes_on("one broker killed")
             cluster.brokers[0].start()
             cluster.namesrvs[0].start()
-            probe.wait_for_brokers(cluster.namesrvs[1].address, cluster.broker_addresses(), 60)
+            known_again(cluster, 1, 90)
             traffic.goes_on("the broker is back", 300, 60)
             # A name server that begins empty is full again within one report period (30 s by default).
-            probe.wait_for_brokers(cluster.namesrvs[0].address, cluster.broker_addresses(), 45)
+            known_again(cluster, 0, 45)
             traffic.goes_on("the name server is back")
             transcript = traffic.finish()
         except (RuntimeError, subprocess.TimeoutExpired) as problem:
@@ -100,6 +100,12 @@ def kill_and_restart(report, client, kind, software):
         report.passed(test, 1000 * (time.monotonic() - begun), f"{traffic.sent} messages: {', '.join(traffic.steps)}")
     else:
         report.failed(test, transcript["why"])
+
+
+def known_again(cluster, number, seconds):
+    """Waits until a name server knows all brokers; fails at once if a process has ended."""
+    probe.wait_for_brokers(cluster.namesrvs[number].address, cluster.broker_addresses(), seconds,
+                           lambda: [server.alive() for server in cluster.servers()])
 
 
 def mixed(report, clients, kinds, software, chosen):

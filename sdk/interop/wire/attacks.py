@@ -148,7 +148,6 @@ TOPICS = b'{"filterServerList":[],"topicConfigSerializeWrapper":{"dataVersion":{
 REGISTRATIONS = {
     f"register_no_{name}": (103, {k: v for k, v in REGISTRATION.items() if k != name}, TOPICS)
     for name in ("brokerName", "brokerAddr", "clusterName")} | {
-    "register_name_path": (103, REGISTRATION | {"brokerName": "../x"}, TOPICS),
     "register_bomb": (103, REGISTRATION | {"compressed": "true"}, zlib.compress(b"\x7f\xff\xff\xff" + b"\x00" * (64 * MIB))),
     "register_noise": (103, REGISTRATION, NOISE),
     "register_nested": (103, REGISTRATION, b"[" * 200_000),
@@ -156,7 +155,11 @@ REGISTRATIONS = {
                             b'"readQueueNums":1,"writeQueueNums":1,"perm":6}}')),
     "register_counts_wild": (103, REGISTRATION | {"compressed": "true"},
                              zlib.compress(b"\x00\x00\x00\x02{}" + b"\x7f\xff\xff\xff" * 2)),
-    "kv_1_mib": (100, dict(namespace="n" * MIB, key="k" * MIB, value="v" * MIB), b""),
+}
+NAMESRV_TOLERATED = {
+    "register_name_path": (103, REGISTRATION | {"brokerName": "../x"}, TOPICS),
+    "kv_1_mib": (100, dict(namespace="hostile", key="k" * MIB, value="v" * MIB), b""),
+    "kv_remove_1_mib": (102, dict(namespace="hostile", key="k" * MIB), b""),
 }
 
 # May be accepted, but must not break anything: what is stored afterwards must be readable.

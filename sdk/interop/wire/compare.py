@@ -84,6 +84,7 @@ def flatten(path, value, names, out):
     elif isinstance(value, list):
         hidden = [names.hide(json.dumps(inner, sort_keys=True, ensure_ascii=False)) for inner in value]
         if value and isinstance(value[0], dict) and "queueOffset" in value[0]:
+            out[f"{path}.records"] = len(value)
             for at, inner in enumerate(value):
                 flatten(f"{path}[{at}]", inner, names, out)
         else:
@@ -93,10 +94,16 @@ def flatten(path, value, names, out):
 
 
 def differences(left, right):
-    """[(field, left, right)] where the two observations disagree."""
-    found = []
+    """[(field, left, right)] where the two observations disagree. Another code, another kind of body, or
+    another number of records explains the rest, so only that is named."""
+    found = {}
     for name in sorted(left.keys() | right.keys()):
         a, b = left.get(name, "absent"), right.get(name, "absent")
         if a != b:
-            found.append((name, a, b))
-    return found
+            found[name] = (a, b)
+    for name in ("outcome", "code", "body", "body.records"):
+        if name in found:
+            kept = [name] if name in ("outcome", "code") else [
+                key for key in found if key == name or not key.startswith("body")]
+            found = {key: found[key] for key in kept}
+    return [(name, a, b) for name, (a, b) in found.items()]

@@ -79,11 +79,7 @@ catalogue! {
     NETWORK_OUT: Counter "blockhouse_network_out_bytes_total" ["bytes"] {}
         "Bytes written to client connections.";
     REQUESTS: Counter "blockhouse_requests_total" ["requests"] {"request_code", "response_code"}
-        "Requests by RocketMQ request code and the code they were answered with.";
-    SEND_FAILURES: Counter "blockhouse_send_failures_total" ["messages"] {"reason"}
-        "Messages whose producer was not told success.";
-    PULL_FAILURES: Counter "blockhouse_pull_failures_total" ["requests"] {"reason"}
-        "Pulls that were refused.";
+        "Requests by name of their code and of the code they were answered with: also why sends and pulls fail.";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}
         "Pulls that wait for messages to arrive (long polling).";
     UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}

@@ -37,6 +37,9 @@ impl Default for CodeCounts {
 impl CodeCounts {
     /// Counts `amount` requests of `code` that ended in `result`.
     pub fn add(&self, code: i32, result: i32, amount: u64) {
+        if amount == 0 {
+            return;
+        }
         let Some(table) = self.shards.get(own_shard()) else { return };
         let pair = pack((code, result));
         let start = start_of(pair);

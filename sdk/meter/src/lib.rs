@@ -10,7 +10,6 @@
 //! | [`cell`] | [`Cells`], [`Counter`], [`Gauge`] |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
-//! | [`reasons`] | why sends and pulls fail |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
 #![forbid(unsafe_code)]
@@ -20,11 +19,9 @@ pub mod cell;
 pub mod codes;
 pub mod family;
 pub mod meter;
-pub mod reasons;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
 pub use codes::CodeCounts;
 pub use family::Family;
-pub use meter::{Meter, OutLabels, Sample};
-pub use reasons::{PullFailure, SendFailure};
+pub use meter::{Connections, Meter, OutLabels, Sample};

@@ -1,13 +1,13 @@
 //! All cells of a process, and how they are read out.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use blockhouse_model::names;
 use parking_lot::Mutex;
 
 use crate::catalogue as c;
 use crate::codes::CodeCounts;
-use crate::reasons::{PullFailures, SendFailures};
 use crate::{Cells, Counter, Family, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -19,16 +19,12 @@ pub struct Meter {
     pub delivered: Family<OutLabels, Cells<2>>,
     /// Messages that ended in a dead-letter topic, by topic and consumer group.
     pub dead_lettered: Family<OutLabels, Counter>,
-    /// Messages whose producer was not told success.
-    pub send_failures: SendFailures,
-    /// Pulls that were refused.
-    pub pull_failures: PullFailures,
     /// Pulls that wait for messages.
     pub held_pulls: Gauge,
     /// Requests by code and result.
     pub requests: CodeCounts,
     /// What happens to connections.
-    pub connections: Connections,
+    pub connections: Arc<Connections>,
     /// Where the log stands.
     pub store: StoreOffsets,
     /// Topics of the broker.
@@ -36,7 +32,11 @@ pub struct Meter {
     /// Consumer groups of the broker.
     pub consumer_groups: Gauge,
     before_read: Mutex<Vec<Refresh>>,
+    names: OnceLock<CodeNames>,
 }
+
+/// Names of request codes and of response codes, `UNKNOWN` for those without.
+pub type CodeNames = [fn(i32) -> &'static str; 2];
 
 /// Called before metrics are read, to set gauges that nobody keeps up to date.
 pub type Refresh = Box<dyn Fn(&Meter) + Send + Sync>;
@@ -102,6 +102,11 @@ impl Meter {
     /// Has `refresh` called before each read.
     pub fn before_read(&self, refresh: Refresh) {
         self.before_read.lock().push(refresh);
+    }
+
+    /// Says what request and response codes are called, once; until then they are numbers.
+    pub fn name_codes(&self, names: CodeNames) {
+        self.names.get_or_init(|| names);
     }
 
     /// Hands every value to `visit`, samples of one metric one after the other.
@@ -172,19 +177,19 @@ impl Meter {
 
     fn read_requests(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
         for (pair, requests) in self.requests.read() {
-            let text = |v: i32| v.to_string();
-            let rest = || (REST.to_owned(), REST.to_owned());
-            let (code, result) = pair.map_or_else(rest, |(c, r)| (text(c), text(r)));
+            let [code, result] = pair.map_or([Cow::Borrowed(REST), Cow::Borrowed(REST)], |pair| {
+                [self.name(0, pair.0), self.name(1, pair.1)]
+            });
             let labels: &[&str] = &[&code, &result];
             visit(&Sample { metric: &c::REQUESTS, labels, value: count(requests) });
         }
-        for (reason, failures) in self.send_failures.read() {
-            let labels = &[reason];
-            visit(&Sample { metric: &c::SEND_FAILURES, labels, value: count(failures) });
-        }
-        for (reason, failures) in self.pull_failures.read() {
-            let labels = &[reason];
-            visit(&Sample { metric: &c::PULL_FAILURES, labels, value: count(failures) });
+    }
+
+    /// RocketMQ's exporter has the names of codes in lower case.
+    fn name(&self, which: usize, code: i32) -> Cow<'static, str> {
+        match self.names.get().map(|names| names[which](code)) {
+            Some("UNKNOWN") | None => code.to_string().into(),
+            Some(name) => name.to_ascii_lowercase().into(),
         }
     }
 }
@@ -225,7 +230,8 @@ mod tests {
         let labels = OutLabels { topic: "%RETRY%g".into(), group: "g".into() };
         meter.delivered.of(&labels).add([2, 200]);
         meter.requests.add(310, 0, 7);
-        meter.send_failures.add(crate::SendFailure::Busy, 4);
+        meter.requests.add(9_999, 0, 1);
+        meter.name_codes([|c| if c == 310 { "SEND_V2" } else { "UNKNOWN" }, |_| "SUCCESS"]);
         meter.connections.bytes.add([10, 20]);
         meter.before_read(Box::new(|m| m.store.written.set(4_096)));
         let lines = lines(&meter);
@@ -233,8 +239,8 @@ mod tests {
             "rocketmq_messages_in_total orders,normal,false 3",
             "rocketmq_throughput_in_total orders,normal,false 300",
             "rocketmq_messages_out_total %RETRY%g,g,false,true 2",
-            "blockhouse_requests_total 310,0 7",
-            "blockhouse_send_failures_total busy 4",
+            "blockhouse_requests_total send_v2,success 7",
+            "blockhouse_requests_total 9999,success 1",
             "blockhouse_network_out_bytes_total  20",
             "rocketmq_storage_flush_behind_bytes local,disk 4096",
         ] {

@@ -63,7 +63,7 @@ pub(crate) fn parse(header: &[u8]) -> Result<RemotingCommand, FrameError> {
         opaque,
         flag,
         serialize: SerializeType::RocketMq,
-        remark: (remark.len > 0).then_some(remark),
+        remark: (!remark.is_empty()).then_some(remark),
         ext: ExtFields::new(cursor.texts, pairs),
         body: Bytes::new(),
     })
@@ -83,7 +83,7 @@ fn parse_fields(cursor: &mut Cursor<'_>) -> Result<Vec<Pair>, FrameError> {
         let value_len = i32::from_be_bytes(cursor.take()?);
         let value = cursor.text(value_len.into(), end)?;
         // RocketMQ reads a text of no bytes as null, and null as absent.
-        if name.len == 0 || value.len == 0 {
+        if name.is_empty() || value.is_empty() {
             continue;
         }
         if pairs.len() == FIELDS_MAX {

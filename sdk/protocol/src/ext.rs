@@ -6,23 +6,24 @@ pub const FIELDS_MAX: usize = 1_024;
 /// A range of the header's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Span {
-    pub(crate) start: u32,
-    pub(crate) len: u32,
+    start: u32,
+    end: u32,
 }
 
 impl Span {
     /// The range from `start` to `end`. Headers are at most 2^24 bytes long.
+    #[inline]
     pub(crate) fn between(start: usize, end: usize) -> Self {
-        let len = end.saturating_sub(start);
-        Self {
-            start: u32::try_from(start).unwrap_or(u32::MAX),
-            len: u32::try_from(len).unwrap_or(0),
-        }
+        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: place(start), end: place(end) }
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.start >= self.end
     }
 
     const fn range(self) -> std::ops::Range<usize> {
-        let start = self.start as usize;
-        start..start + self.len as usize
+        self.start as usize..self.end as usize
     }
 
     /// The text; nothing if the range is not inside.
@@ -79,10 +80,9 @@ impl ExtFields {
     /// The value of `name`. Of several the last, as in Java's map.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let found = self.pairs.iter().rev().find(|p| {
-            p.name.len as usize == name.len()
-                && p.name.of_bytes(self.text.as_bytes()) == name.as_bytes()
-        })?;
+        let wanted = name.as_bytes();
+        let found =
+            self.pairs.iter().rev().find(|p| p.name.of_bytes(self.text.as_bytes()) == wanted)?;
         Some(found.value.of(&self.text))
     }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::command::{LanguageCode, RemotingCommand, SerializeType};
 use crate::error::FrameError;
 use crate::ext::{ExtFields, FIELDS_MAX, Pair, Span};
-use crate::text_scan::{parse_i64, unescape};
+use crate::text_scan::{parse_i64, plain_end, unescape};
 
 /// How deep values that are passed over may nest.
 const DEPTH_MAX: u32 = 32;
@@ -50,6 +50,32 @@ struct Found {
     pairs: Vec<Pair>,
 }
 
+/// The header's members.
+#[derive(Clone, Copy)]
+enum Name {
+    Code,
+    ExtFields,
+    Flag,
+    Language,
+    Opaque,
+    Remark,
+    Version,
+    Other,
+}
+
+impl Name {
+    const ALL: [(&[u8], Self); 8] = [
+        (b"\"code\":", Self::Code),
+        (b"\"extFields\":", Self::ExtFields),
+        (b"\"flag\":", Self::Flag),
+        (b"\"language\":", Self::Language),
+        (b"\"opaque\":", Self::Opaque),
+        (b"\"remark\":", Self::Remark),
+        (b"\"version\":", Self::Version),
+        (b"\"serializeTypeCurrentRPC\":", Self::Other),
+    ];
+}
+
 /// What a value was.
 enum Value {
     Text(Span),
@@ -70,7 +96,16 @@ impl Scanner<'_> {
     }
 
     /// The next byte that is not white space, not yet taken.
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
+        match self.bytes.get(self.at).copied() {
+            Some(..=b' ') => self.peek_past_space(),
+            other => other,
+        }
+    }
+
+    #[cold]
+    fn peek_past_space(&mut self) -> Option<u8> {
         loop {
             match self.bytes.get(self.at).copied() {
                 Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
@@ -79,6 +114,7 @@ impl Scanner<'_> {
         }
     }
 
+    #[inline]
     fn take_if(&mut self, wanted: u8) -> bool {
         let is = self.peek() == Some(wanted);
         self.at += usize::from(is);
@@ -94,7 +130,7 @@ impl Scanner<'_> {
         self.expect(b'{', "an object was expected")?;
         if !self.take_if(b'}') {
             loop {
-                let name = self.name()?;
+                let name = self.member_name()?;
                 self.member(name, &mut found)?;
                 if !self.take_if(b',') {
                     break;
@@ -108,16 +144,35 @@ impl Scanner<'_> {
         Ok(found)
     }
 
-    fn member(&mut self, name: Span, found: &mut Found) -> Result<(), FrameError> {
-        match name.of_bytes(self.bytes) {
-            b"code" => found.code = self.number()?,
-            b"version" => found.version = self.number()?,
-            b"opaque" => found.opaque = self.number()?,
-            b"flag" => found.flag = self.number()?,
-            b"extFields" => self.fields(&mut found.pairs)?,
-            b"language" => found.language = self.language()?,
-            b"remark" => found.remark = self.remark()?,
-            _ => self.skip()?,
+    /// A name of the header and the colon after it.
+    fn member_name(&mut self) -> Result<Name, FrameError> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        // As nearly all writers write it: without white space.
+        let known = Name::ALL.iter().find(|(quoted, _)| {
+            rest.get(1) == quoted.get(1) && rest.get(..quoted.len()) == Some(quoted)
+        });
+        if let Some((quoted, name)) = known {
+            self.at += quoted.len();
+            return Ok(*name);
+        }
+        let name = self.name()?;
+        let name = name.of_bytes(self.bytes);
+        let found = Name::ALL.iter().find(|(quoted, _)| {
+            quoted.strip_prefix(b"\"").and_then(|q| q.strip_suffix(b"\":")) == Some(name)
+        });
+        Ok(found.map_or(Name::Other, |(_, name)| *name))
+    }
+
+    fn member(&mut self, name: Name, found: &mut Found) -> Result<(), FrameError> {
+        match name {
+            Name::Code => found.code = self.number()?,
+            Name::Version => found.version = self.number()?,
+            Name::Opaque => found.opaque = self.number()?,
+            Name::Flag => found.flag = self.number()?,
+            Name::ExtFields => self.fields(&mut found.pairs)?,
+            Name::Language => found.language = self.language()?,
+            Name::Remark => found.remark = self.remark()?,
+            Name::Other => self.skip()?,
         }
         Ok(())
     }
@@ -133,6 +188,10 @@ impl Scanner<'_> {
     /// The rest of a text whose opening quote was taken.
     fn text(&mut self) -> Result<Span, FrameError> {
         let start = self.at;
+        if let Some(end) = plain_end(self.bytes, start) {
+            self.at = end + 1;
+            return Ok(Span::between(start, end));
+        }
         match unescape(self.bytes, start) {
             Ok(done) => {
                 self.at = done.next;
@@ -163,6 +222,9 @@ impl Scanner<'_> {
     }
 
     fn number(&mut self) -> Result<Option<i32>, FrameError> {
+        if let Some(number) = self.plain_number() {
+            return Ok(Some(number));
+        }
         match self.scalar()? {
             Value::Null => Ok(None),
             Value::Text(span) | Value::Bare(span) => {
@@ -171,6 +233,25 @@ impl Scanner<'_> {
                 number.map(Some).ok_or_else(|| self.bad("a 32-bit number was expected"))
             }
         }
+    }
+
+    /// A number as nearly all are: digits up to a comma or the object's end. `None` if it is
+    /// anything else.
+    fn plain_number(&mut self) -> Option<i32> {
+        let mut number = 0_i32;
+        for (count, byte) in self.bytes.get(self.at..)?.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => {
+                    number = number.checked_mul(10)?.checked_add(i32::from(byte - b'0'))?;
+                }
+                b',' | b'}' if count > 0 => {
+                    self.at += count;
+                    return Some(number);
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 
     fn language(&mut self) -> Result<LanguageCode, FrameError> {
@@ -204,17 +285,46 @@ impl Scanner<'_> {
         }
         pairs.reserve(16);
         loop {
-            let name = self.name()?;
-            if let Value::Text(value) | Value::Bare(value) = self.scalar()? {
-                if pairs.len() == FIELDS_MAX {
-                    return Err(self.bad("too many fields"));
-                }
-                pairs.push(Pair { name, value });
+            if pairs.len() == FIELDS_MAX {
+                return Err(self.bad("too many fields"));
+            }
+            if let Some(pair) = self.plain_field() {
+                pairs.push(pair);
+            } else {
+                pairs.extend(self.field()?);
             }
             if !self.take_if(b',') {
                 return self.expect(b'}', "a comma or the object's end was expected");
             }
         }
+    }
+
+    /// A field as nearly all are: two texts without escapes, and no white space. `None` if it is
+    /// anything else, also if it is malformed.
+    #[inline]
+    fn plain_field(&mut self) -> Option<Pair> {
+        if self.bytes.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let start = self.at + 1;
+        let end = plain_end(self.bytes, start)?;
+        if self.bytes.get(end..end + 3) != Some(b"\":\"") {
+            return None;
+        }
+        let name = Span::between(start, end);
+        let start = end + 3;
+        let end = plain_end(self.bytes, start)?;
+        self.at = end + 1;
+        Some(Pair { name, value: Span::between(start, end) })
+    }
+
+    /// Any field; `None` if its value is null.
+    fn field(&mut self) -> Result<Option<Pair>, FrameError> {
+        let name = self.name()?;
+        Ok(match self.scalar()? {
+            Value::Text(value) | Value::Bare(value) => Some(Pair { name, value }),
+            Value::Null => None,
+        })
     }
 
     /// Passes over any value.

@@ -23,8 +23,22 @@ const fn plain(word: u64) -> usize {
     ((equal(word, b'"') | equal(word, b'\\')).trailing_zeros() / 8) as usize
 }
 
+#[inline]
 fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?))
+}
+
+/// Where the text that starts at `at`, after its opening quote, ends: at its closing quote. `None`
+/// if it has escapes, does not end, or ends with the bytes, which is for [`unescape`].
+#[inline]
+pub(crate) fn plain_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let len = plain(word_at(bytes, at)?);
+        at += len;
+        if len < 8 {
+            return (bytes.get(at) == Some(&b'"')).then_some(at);
+        }
+    }
 }
 
 /// Undoes the escapes of the text that starts at `start`, after its opening quote. Bytes that are
@@ -76,6 +90,15 @@ fn compact(bytes: &mut [u8], at: usize) -> Result<Unescaped, &'static str> {
                 return Ok(Unescaped { end: write, next: read + 1 });
             }
             Some(b'\\') => {
+                // By far the most frequent: the separators in a message's properties.
+                if let Some([b'u', b'0', b'0', b'0', digit @ b'1'..=b'2']) =
+                    bytes.get(read + 1..read + 6)
+                {
+                    let separator = digit - b'0';
+                    put(bytes, &mut write, separator);
+                    read += 6;
+                    continue;
+                }
                 let (used, what) = escape(bytes.get(read + 1..).unwrap_or_default())?;
                 read += 1 + used;
                 match u8::try_from(what) {
@@ -108,10 +131,6 @@ fn put_char(bytes: &mut [u8], write: &mut usize, what: char) {
 /// Reads an escape after its backslash: how many bytes it took, and what it stands for.
 fn escape(rest: &[u8]) -> Result<(usize, char), &'static str> {
     let plain = match *rest {
-        // By far the most frequent: the separators in a message's properties.
-        [b'u', b'0', b'0', b'0', digit @ b'1'..=b'2', ..] => {
-            return Ok((5, char::from(digit - b'0')));
-        }
         [b'u', ..] => return unicode(rest),
         [quoted @ (b'"' | b'\\' | b'/'), ..] => char::from(quoted),
         [b'n', ..] => '\n',

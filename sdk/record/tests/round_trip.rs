@@ -1,4 +1,5 @@
 //! Encoded records are read back as they were; nothing else is taken for one, and nothing panics.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is a failed test")]
 
 use std::net::SocketAddr;
 

@@ -180,6 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {
                     self.pace.moved();
+                    self.endpoint.counts.bytes.add([0, u64::try_from(n).unwrap_or(0)]);
                     self.out.advance(n);
                 }
                 Poll::Ready(Err(e)) => return Err(e),
@@ -206,6 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 Ok(0) => return Poll::Ready(Some(End::ByPeer)),
                 Ok(n) => {
                     self.pace.moved();
+                    self.endpoint.counts.bytes.add([u64::try_from(n).unwrap_or(0), 0]);
                     self.input.received(n);
                 }
                 Err(e) => return Poll::Ready(Some(End::Io(e))),

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use blockhouse_meter::Connections;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
@@ -158,11 +159,12 @@ impl Acceptor {
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
         if self.open.load(Ordering::Relaxed) >= self.endpoint.limits.connections_max {
+            self.endpoint.counts.refused.add(1);
             debug!(%peer, "refused: too many connections (connections_max)");
             return;
         }
         let Ok(local) = prepare(&stream) else { return };
-        let open = Open::new(&self.open);
+        let open = Open::new(&self.open, &self.endpoint.counts);
         let (connection, task) = start(stream, (peer, local), &self.endpoint);
         let spawned = self.tasks.spawn(async move {
             let _counted_until_the_end = open;
@@ -173,18 +175,21 @@ impl Acceptor {
 }
 
 /// Counts an open connection.
-struct Open(Arc<AtomicUsize>);
+struct Open(Arc<AtomicUsize>, Arc<Connections>);
 
 impl Open {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
+    fn new(count: &Arc<AtomicUsize>, counts: &Arc<Connections>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(count))
+        counts.opened.add(1);
+        counts.open.add(1);
+        Self(Arc::clone(count), Arc::clone(counts))
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+        self.1.open.add(-1);
     }
 }
 
@@ -209,6 +214,7 @@ where
         if endpoint.sessions.opened(&theirs) {
             Driver::new(stream, theirs, endpoint).run().await;
         } else {
+            endpoint.counts.refused.add(1);
             debug!(peer = %theirs.peer(), "refused by the session hooks");
             theirs.mark_ended();
         }

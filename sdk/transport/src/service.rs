@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use blockhouse_meter::Connections;
 use blockhouse_protocol::RemotingCommand;
 
 use crate::{Budget, Connection, Limits, Replies};
@@ -65,6 +66,8 @@ pub struct Endpoint {
     pub limits: Limits,
     /// Bytes in flight; give several endpoints of one process the same budget.
     pub budget: Arc<Budget>,
+    /// What happens to connections is counted here.
+    pub counts: Arc<Connections>,
 }
 
 impl Endpoint {
@@ -72,6 +75,6 @@ impl Endpoint {
     #[must_use]
     pub fn new(service: Arc<dyn Service>, sessions: Arc<dyn Sessions>, limits: Limits) -> Self {
         let budget = Arc::new(Budget::new(limits.in_flight_bytes));
-        Self { service, sessions, limits, budget }
+        Self { service, sessions, limits, budget, counts: Arc::default() }
     }
 }

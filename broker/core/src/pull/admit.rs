@@ -14,11 +14,7 @@ use crate::clients::{ConsumeType, MessageModel};
 use crate::refusal::{Forbidden, Refusal, RefusalKind};
 
 impl Broker {
-    pub(super) fn admit_pull(
-        &self,
-        cx: &RequestContext,
-        pull: &Pull<'_>,
-    ) -> Result<Plan, Refusal> {
+    pub(super) fn admit_pull(&self, cx: &RequestContext, pull: &Pull<'_>) -> Result<Plan, Refusal> {
         let hooks = self.hooks().load();
         let accesses = [
             Access { action: Action::Sub, resource: Resource::Topic(pull.topic) },

@@ -12,7 +12,9 @@ pub(super) fn through_hooks(plan: &Plan, hooks: &HookChain, read: &ReadOutcome) 
     let views: Vec<(Bytes, View<'_>)> = read
         .slices
         .iter()
-        .flat_map(|slice| records(slice).map_while(Result::ok).map(|v| (slice.slice_ref(v.bytes), v)))
+        .flat_map(|slice| {
+            records(slice).map_while(Result::ok).map(|v| (slice.slice_ref(v.bytes), v))
+        })
         .collect();
     let mut messages: Vec<Outbound<'_>> = views
         .iter()
@@ -24,8 +26,7 @@ pub(super) fn through_hooks(plan: &Plan, hooks: &HookChain, read: &ReadOutcome) 
             keep: true,
         })
         .collect();
-    let delivery =
-        Delivery { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue };
+    let delivery = Delivery { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue };
     hooks.before_deliver(&plan.cx, &delivery, &mut messages);
 
     let mut slices = Vec::with_capacity(messages.len());

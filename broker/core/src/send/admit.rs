@@ -39,9 +39,8 @@ impl Broker {
         if !hooks.has(Point::Authorize) {
             return Ok(());
         }
-        let resource = topic
-            .strip_prefix(names::RETRY_PREFIX)
-            .map_or(Resource::Topic(topic), Resource::Group);
+        let resource =
+            topic.strip_prefix(names::RETRY_PREFIX).map_or(Resource::Topic(topic), Resource::Group);
         let action = if matches!(resource, Resource::Group(_)) { Action::Sub } else { Action::Pub };
         match hooks.authorize(cx, &[Access { action, resource }]) {
             Verdict::Continue => Ok(()),

@@ -224,7 +224,10 @@ impl Broker {
         if texts.len() - start > name::LEN_MAX {
             return Err(Refusal::new(
                 RefusalKind::MessageIllegal,
-                format!("the message is illegal: properties are longer than {} bytes", name::LEN_MAX),
+                format!(
+                    "the message is illegal: properties are longer than {} bytes",
+                    name::LEN_MAX
+                ),
             ));
         }
         message.text = start..texts.len();

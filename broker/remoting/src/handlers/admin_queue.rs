@@ -36,8 +36,7 @@ pub(crate) fn query(call: OwnedCall) -> Answer {
         let queue = QueueId::from_i32(h.queue_id).unwrap_or_default();
         let index = QueueOffset::from_i64(h.index).unwrap_or_default();
         let count = usize::try_from(h.count).unwrap_or(0);
-        let (state, entries) =
-            call.broker.queue_entries(h.topic, queue, index, count).await?;
+        let (state, entries) = call.broker.queue_entries(h.topic, queue, index, count).await?;
         let subscription = h.consumer_group.map(|group| {
             let known = call.broker.clients().subscription(group, h.topic);
             known.map(|s| subscription_data(&s))

@@ -37,8 +37,7 @@ pub(crate) fn consumers(call: &Call<'_>) -> Result<Response, Failure> {
         consume_from_where: body::ConsumeFromWhere::from_name(view.from_where.name())
             .unwrap_or_default(),
         consume_type: body::ConsumeType::from_name(view.consume_type.name()).unwrap_or_default(),
-        message_model: body::MessageModel::from_name(view.message_model.name())
-            .unwrap_or_default(),
+        message_model: body::MessageModel::from_name(view.message_model.name()).unwrap_or_default(),
         subscription_table: view
             .subscriptions
             .iter()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use blockhouse_core::pull::{Filter, Pull, PullOutcome, Pulled};
 use blockhouse_core::{Broker, Refusal};
+use blockhouse_meter::Meter;
 use blockhouse_model::{QueueOffset, RequestContext};
 use blockhouse_protocol::header::pull::{PullMessage, PullMessageResponse, sys_flag};
 use blockhouse_protocol::{RemotingCommand, ResponseHead, encode};
@@ -15,22 +16,32 @@ use crate::status;
 
 pub(crate) fn handle(
     broker: &Arc<Broker>,
+    meter: &Arc<Meter>,
     cx: &RequestContext,
     command: &RemotingCommand,
     replies: &mut Replies,
 ) {
-    let opaque = command.opaque;
+    let (code, opaque) = (command.code, command.opaque);
     let pulled = match PullMessage::parse(&command.ext) {
         Ok(header) => broker.pull(cx, &request(&header)),
-        Err(error) => return Response::from(Failure::from(error)).write(opaque, replies),
+        Err(error) => {
+            let failure = Failure::from(error);
+            meter.requests.add(code, failure.code, 1);
+            return Response::from(failure).write(opaque, replies);
+        }
     };
     match pulled {
-        Pulled::Now(outcome) => write(opaque, outcome, replies),
-        Pulled::Later(outcome) => replies.defer(async move {
-            let mut replies = Replies::new();
-            write(opaque, outcome.await, &mut replies);
-            replies
-        }),
+        Pulled::Now(outcome) => {
+            meter.requests.add(code, write(opaque, outcome, replies), 1);
+        }
+        Pulled::Later(outcome) => {
+            let meter = Arc::clone(meter);
+            replies.defer(async move {
+                let mut replies = Replies::new();
+                meter.requests.add(code, write(opaque, outcome.await, &mut replies), 1);
+                replies
+            });
+        }
     }
 }
 
@@ -55,10 +66,16 @@ fn request<'a>(header: &PullMessage<'a>) -> Pull<'a> {
     }
 }
 
-fn write(opaque: i32, outcome: Result<PullOutcome, Refusal>, replies: &mut Replies) {
+/// Writes the answer; returns its code.
+fn write(opaque: i32, outcome: Result<PullOutcome, Refusal>, replies: &mut Replies) -> i32 {
     let outcome = match outcome {
         Ok(outcome) => outcome,
-        Err(refusal) => return Response::from(Failure::from(refusal)).write(opaque, replies),
+        Err(refusal) => {
+            let failure = Failure::from(refusal);
+            let code = failure.code;
+            Response::from(failure).write(opaque, replies);
+            return code;
+        }
     };
     let (code, remark) = status::of_pull(&outcome);
     let head = ResponseHead::new(opaque, code, Some(remark));
@@ -77,4 +94,5 @@ fn write(opaque: i32, outcome: Result<PullOutcome, Refusal>, replies: &mut Repli
     for slice in outcome.slices {
         replies.slice(slice);
     }
+    code
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent};
 use blockhouse_core::{Broker, Refusal};
+use blockhouse_meter::Meter;
 use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::send::SendMessage;
@@ -23,6 +24,7 @@ enum Outcome<'a> {
 /// Stores a run of sends and answers them together.
 pub(crate) fn handle(
     broker: &Arc<Broker>,
+    meter: &Arc<Meter>,
     cx: &RequestContext,
     run: Vec<RemotingCommand>,
     replies: &mut Replies,
@@ -40,18 +42,19 @@ pub(crate) fn handle(
     match (settled, ticket) {
         (None, Some(ticket)) => {
             let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
-            let broker = Arc::clone(broker);
+            let (broker, meter) = (Arc::clone(broker), Arc::clone(meter));
             replies.defer(async move {
                 let settled = ticket.settled().await;
                 let mut replies = Replies::new();
-                let answer = Answer { broker: &broker, settled, placed: &placed };
+                let answer = Answer { broker: &broker, meter: &meter, settled, placed: &placed };
                 answer.write_all(&run, outcomes.into_iter(), &mut replies);
                 replies
             });
         }
         (settled, _) => {
             let settled = settled.unwrap_or(Settled::PutOk);
-            Answer { broker, settled, placed: &placed }.write_all(&run, outcomes, replies);
+            let answer = Answer { broker, meter, settled, placed: &placed };
+            answer.write_all(&run, outcomes, replies);
         }
     }
 }
@@ -125,6 +128,7 @@ impl Outcome<'_> {
 /// What all answers of a run share.
 struct Answer<'a> {
     broker: &'a Broker,
+    meter: &'a Meter,
     settled: Settled,
     placed: &'a [blockhouse_store::Placed],
 }
@@ -137,7 +141,18 @@ impl Answer<'_> {
         replies: &mut Replies,
     ) {
         let mut ids = String::with_capacity(MessageId::TEXT_LEN_MAX);
+        // Most runs end alike: they are counted together.
+        let mut alike = (0, 0, 0);
         for (command, outcome) in run.iter().zip(outcomes) {
+            let result = match &outcome {
+                Outcome::Stored(_) => status::of_settled(self.settled),
+                Outcome::Failed(failure) => failure.code,
+            };
+            if (command.code, result) != (alike.0, alike.1) {
+                self.meter.requests.add(alike.0, alike.1, alike.2);
+                alike = (command.code, result, 0);
+            }
+            alike.2 += 1;
             if command.is_one_way() {
                 continue;
             }
@@ -153,6 +168,7 @@ impl Answer<'_> {
                 Outcome::Failed(failure) => self.failed(command.opaque, &failure, replies),
             }
         }
+        self.meter.requests.add(alike.0, alike.1, alike.2);
     }
 
     fn stored(

@@ -240,6 +240,11 @@ fn what_cannot_be_stored_is_refused_whole() {
     let long = "p".repeat(40_000);
     let error = refused(&[good, good, draft("t", 0, b"", &long)]);
     assert!(matches!(error, Some(AppendError::Illegal { index: 2, .. })), "{error:?}");
+    let endless = "t".repeat(256);
+    for topic in ["..", "a/b", endless.as_str()] {
+        let error = refused(&[draft(topic, 0, b"x", "")]);
+        assert!(matches!(error, Some(AppendError::Illegal { index: 0, .. })), "{error:?}");
+    }
     assert!(refused(&[]).is_none());
     assert_eq!(store.stats().log_end, PhysicalOffset(0));
     store.close().unwrap();

@@ -1,9 +1,11 @@
 //! The store as its users see it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is a failed test")]
 
 mod append;
 mod golden;
 mod query;
 mod read;
+mod real;
 mod restart;
 mod retention;
 mod rig;

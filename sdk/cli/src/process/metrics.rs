@@ -1,8 +1,9 @@
-//! What the broker counts for itself, copied into the meter before it is read.
+//! What broker and store count for themselves, copied into the meter before it is read.
 
 use blockhouse_broker::Running;
 use blockhouse_core::stats::Kind;
 use blockhouse_meter::{Meter, OutLabels};
+use blockhouse_model::PhysicalOffset;
 
 pub(super) fn refresh(meter: &Meter, broker: &Running) {
     let stats = broker.core().stats();
@@ -19,5 +20,17 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
         let labels = OutLabels { topic: topic.as_str().into(), group: group.as_ref().into() };
         meter.dead_lettered.of(&labels).set(volume.messages);
     }
-    meter.connections.open.set(i64::try_from(broker.connections()).unwrap_or(i64::MAX));
+    let core = broker.core();
+    let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    meter.held_pulls.set(whole(core.held().count()));
+    meter.topics.set(whole(core.topics().count()));
+    meter.consumer_groups.set(whole(core.groups().count()));
+    let store = core.store().stats();
+    let place = |offset: PhysicalOffset| i64::try_from(offset.0).unwrap_or(i64::MAX);
+    meter.store.min.set(place(store.log_min));
+    meter.store.written.set(place(store.written));
+    meter.store.flushed.set(place(store.flushed));
+    meter.store.confirmed.set(place(store.confirmed));
+    // What is confirmed is dispatched in the same step: consumers see it at once.
+    meter.store.dispatched.set(place(store.confirmed));
 }

@@ -54,6 +54,7 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
         data_dir: config.node.data.clone(),
         tasks: shared.tasks.clone(),
         budget: None,
+        counts: Some(Arc::clone(&shared.meter.connections)),
     };
     let running = NameServer::start(config.namesrv.clone(), parts).await?;
     let address = running.local_addr();
@@ -84,21 +85,23 @@ pub(super) async fn broker(
         listen: node.broker_listen,
         vip_port: node.vip_port,
         advertise: node.advertise,
+        properties: java_conf::properties(options, &name_servers),
         name_servers,
         core: config.broker.clone(),
         store: config.store.clone(),
         limits: config.transport.clone(),
         registrar: config.registrar.clone(),
-        properties: java_conf::properties(options),
     };
     let parts = blockhouse_broker::Parts {
         clock: Arc::clone(&shared.clock),
         hooks: Arc::clone(&shared.hooks),
         disk: Arc::new(RealDisk),
+        meter: Arc::clone(&shared.meter),
         tasks: shared.tasks.clone(),
         budget: None,
     };
     let running = Broker::start(settings, parts).await?;
+    shared.readiness.watch(Arc::clone(running.registered()));
     let address = running.local_addr();
     let also = running.vip_addr().into_iter().collect();
     let slot: Slot = Arc::new(Mutex::new(Some(running)));

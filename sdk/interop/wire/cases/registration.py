@@ -44,7 +44,7 @@ def register(body, crc="right", version=V5_4_0, quiet=False, project=None, **fie
     """`crc` right, wrong, or absent."""
     def with_crc(names):
         data = body(names) if callable(body) else body
-        names.values["crc"] = str(zlib.crc32(data) + (crc == "wrong"))
+        names.values["crc"] = str((zlib.crc32(data) & 0x7FFFFFFF) ^ (crc == "wrong"))
         return data
     ext = dict(brokerName="$fake", brokerAddr="127.0.0.1:19", clusterName="$run-cluster",
                haServerAddr="127.0.0.1:20", brokerId=0, compressed="false", enableActingMaster="false")
@@ -93,7 +93,8 @@ CASES = [
          register(lambda names: deflated()(names)[:-20], compressed="true"), route()),
     case("register.garbage", register(b"{not json"), route()),
     case("register.no_body", register(b""), namesrv(106, project=member), unregister()),
-    case("register.one_topic_first", register(plain(topics=["$t"])), route()),
+    # The reference keeps an address-less broker after this refusal, which breaks mqadmin: register it fully, then remove it.
+    case("register.one_topic_first", register(plain(topics=["$t"])), route(), register(plain(), quiet=True), DONE),
     case("register.no_topics", register(plain(topics=[])), namesrv(106, project=member), unregister()),
     # Registrations without a name or address are left to `hostile`: they poison the reference's tables for good.
     case("register.bad_broker_id", register(plain(), brokerId="zero")),

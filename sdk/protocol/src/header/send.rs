@@ -47,114 +47,89 @@ impl<'a> SendMessage<'a> {
     /// # Errors
     /// The first field that is missing or malformed, by its long name.
     pub fn parse(ext: &'a ExtFields) -> Result<Self, FieldError> {
-        let found = Found::of(ext);
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = find(ext);
         Ok(Self {
-            producer_group: required(found.a, "producerGroup")?,
-            topic: required(found.b, "topic")?,
-            default_topic: required(found.c, "defaultTopic")?,
-            default_topic_queue_nums: required(found.d, "defaultTopicQueueNums")?,
-            queue_id: required(found.e, "queueId")?,
-            sys_flag: required(found.f, "sysFlag")?,
-            born_timestamp: required(found.g, "bornTimestamp")?,
-            flag: required(found.h, "flag")?,
-            properties: optional(found.i, "properties")?.unwrap_or_default(),
-            reconsume_times: optional(found.j, "reconsumeTimes")?.unwrap_or(0),
-            unit_mode: optional(found.k, "unitMode")?.unwrap_or(false),
-            max_reconsume_times: optional(found.l, "maxReconsumeTimes")?,
-            batch: optional(found.m, "batch")?.unwrap_or(false),
-            broker_name: optional(found.n, "bname")?,
+            producer_group: required(a, "producerGroup")?,
+            topic: required(b, "topic")?,
+            default_topic: required(c, "defaultTopic")?,
+            default_topic_queue_nums: required(d, "defaultTopicQueueNums")?,
+            queue_id: required(e, "queueId")?,
+            sys_flag: required(f, "sysFlag")?,
+            born_timestamp: required(g, "bornTimestamp")?,
+            flag: required(h, "flag")?,
+            properties: optional(i, "properties")?.unwrap_or_default(),
+            reconsume_times: optional(j, "reconsumeTimes")?.unwrap_or(0),
+            unit_mode: optional(k, "unitMode")?.unwrap_or(false),
+            max_reconsume_times: optional(l, "maxReconsumeTimes")?,
+            batch: optional(m, "batch")?.unwrap_or(false),
+            broker_name: optional(n, "bname")?,
         })
     }
 
     /// Writes the fields by their single letters, for 310 and 320.
     pub fn write(&self, out: &mut ExtWriter<'_>) {
-        out.text("a", self.producer_group);
-        out.text("b", self.topic);
-        out.text("c", self.default_topic);
-        out.number("d", self.default_topic_queue_nums.into());
-        out.number("e", self.queue_id.into());
-        out.number("f", self.sys_flag.into());
-        out.number("g", self.born_timestamp);
-        out.number("h", self.flag.into());
-        out.text("i", self.properties);
-        out.number("j", self.reconsume_times.into());
-        out.boolean("k", self.unit_mode);
-        if let Some(times) = self.max_reconsume_times {
-            out.number("l", times.into());
-        }
-        out.boolean("m", self.batch);
-        if let Some(name) = self.broker_name {
-            out.text("n", name);
-        }
+        self.write_as(&LETTERS, out);
     }
 
     /// Writes the fields by their long names, for 10.
     pub fn write_long(&self, out: &mut ExtWriter<'_>) {
-        out.text("producerGroup", self.producer_group);
-        out.text("topic", self.topic);
-        out.text("defaultTopic", self.default_topic);
-        out.number("defaultTopicQueueNums", self.default_topic_queue_nums.into());
-        out.number("queueId", self.queue_id.into());
-        out.number("sysFlag", self.sys_flag.into());
-        out.number("bornTimestamp", self.born_timestamp);
-        out.number("flag", self.flag.into());
-        out.text("properties", self.properties);
-        out.number("reconsumeTimes", self.reconsume_times.into());
-        out.boolean("unitMode", self.unit_mode);
-        if let Some(times) = self.max_reconsume_times {
-            out.number("maxReconsumeTimes", times.into());
-        }
-        out.boolean("batch", self.batch);
-        if let Some(name) = self.broker_name {
-            out.text("bname", name);
-        }
+        self.write_as(&NAMES, out);
+    }
+
+    fn write_as(&self, names: &[&'static str; 14], out: &mut ExtWriter<'_>) {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = *names;
+        out.text(a, self.producer_group);
+        out.text(b, self.topic);
+        out.text(c, self.default_topic);
+        out.number(d, self.default_topic_queue_nums.into());
+        out.number(e, self.queue_id.into());
+        out.number(f, self.sys_flag.into());
+        out.number(g, self.born_timestamp);
+        out.number(h, self.flag.into());
+        out.text(i, self.properties);
+        out.number(j, self.reconsume_times.into());
+        out.boolean(k, self.unit_mode);
+        self.max_reconsume_times.inspect(|times| out.number(l, i64::from(*times)));
+        out.boolean(m, self.batch);
+        self.broker_name.inspect(|name| out.text(n, name));
     }
 }
 
-/// The texts, by their letters.
-#[derive(Default)]
-struct Found<'a> {
-    a: Option<&'a str>,
-    b: Option<&'a str>,
-    c: Option<&'a str>,
-    d: Option<&'a str>,
-    e: Option<&'a str>,
-    f: Option<&'a str>,
-    g: Option<&'a str>,
-    h: Option<&'a str>,
-    i: Option<&'a str>,
-    j: Option<&'a str>,
-    k: Option<&'a str>,
-    l: Option<&'a str>,
-    m: Option<&'a str>,
-    n: Option<&'a str>,
-}
+/// The texts, by the places of their letters.
+type Found<'a> = [Option<&'a str>; 14];
 
-impl<'a> Found<'a> {
-    fn of(ext: &'a ExtFields) -> Self {
-        let mut found = Self::default();
-        for (name, value) in ext.iter() {
-            let place = match name {
-                "a" | "producerGroup" => &mut found.a,
-                "b" | "topic" => &mut found.b,
-                "c" | "defaultTopic" => &mut found.c,
-                "d" | "defaultTopicQueueNums" => &mut found.d,
-                "e" | "queueId" => &mut found.e,
-                "f" | "sysFlag" => &mut found.f,
-                "g" | "bornTimestamp" => &mut found.g,
-                "h" | "flag" => &mut found.h,
-                "i" | "properties" => &mut found.i,
-                "j" | "reconsumeTimes" => &mut found.j,
-                "k" | "unitMode" => &mut found.k,
-                "l" | "maxReconsumeTimes" => &mut found.l,
-                "m" | "batch" => &mut found.m,
-                "n" | "bname" => &mut found.n,
-                _ => continue,
-            };
+const LETTERS: [&str; 14] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n"];
+
+/// The long names, in the order of the letters.
+const NAMES: [&str; 14] = [
+    "producerGroup",
+    "topic",
+    "defaultTopic",
+    "defaultTopicQueueNums",
+    "queueId",
+    "sysFlag",
+    "bornTimestamp",
+    "flag",
+    "properties",
+    "reconsumeTimes",
+    "unitMode",
+    "maxReconsumeTimes",
+    "batch",
+    "bname",
+];
+
+fn find(ext: &ExtFields) -> Found<'_> {
+    let mut found = Found::default();
+    for (name, value) in ext.iter() {
+        let at = match *name.as_bytes() {
+            [letter] => usize::from(letter.wrapping_sub(b'a')),
+            _ => NAMES.iter().position(|n| *n == name).unwrap_or(usize::MAX),
+        };
+        if let Some(place) = found.get_mut(at) {
             *place = Some(value);
         }
-        found
     }
+    found
 }
 
 headers! {

@@ -34,6 +34,7 @@ final class Trace {
         consumer.registerMessageListener(Push.into(seen));
         consumer.start();
         c.await("consumed", 15, () -> seen.size() >= 3);
+        c.await("the trace topic", 20, () -> !c.queues(TOPIC).isEmpty());
         c.fact("traceTopicQueues", c.queues(TOPIC).size());
         c.await("records of all messages", 30, () -> kinds(c, ids).size() == 3);
         c.expect("kinds", "[Pub, SubAfter, SubBefore]", kinds(c, ids));

@@ -1,0 +1,128 @@
+//! Messages out, and what goes with it.
+
+use std::time::Duration;
+
+use blockhouse_model::names::{dlq_topic, retry_topic};
+use blockhouse_model::{MessageId, properties as name};
+use blockhouse_protocol::codes::{request_code, response_code as code};
+use blockhouse_protocol::header::pull::sys_flag;
+
+use super::support::{Client, World, bodies, pull_header};
+
+#[tokio::test]
+async fn a_held_pull_is_woken_by_a_matching_message_only() {
+    let world = World::new(&[]).await;
+    let (consumer, producer) = (world.client().await, world.client().await);
+    producer.send("t", "TAGS\u{1}a\u{2}", b"first").await;
+    let mut header = pull_header("t", 1, "a");
+    header.sys_flag |= sys_flag::SUSPEND;
+    header.suspend_timeout_millis = 60_000;
+    let pulling = consumer.call(request_code::PULL_MESSAGE, |out| header.write(out), b"");
+    let sending = async {
+        while world.broker.held().count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        producer.send("t", "TAGS\u{1}b\u{2}", b"other").await;
+        assert_eq!(world.broker.held().count(), 1, "another tag does not wake it");
+        producer.send("t", "TAGS\u{1}a\u{2}", b"second").await;
+    };
+    let (pulled, ()) = tokio::join!(pulling, sending);
+    assert_eq!(bodies(&pulled), ["second"]);
+    assert_eq!(world.broker.held().count(), 0);
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_held_pull_goes_with_its_connection() {
+    let world = World::new(&[]).await;
+    let (consumer, producer) = (world.client().await, world.client().await);
+    producer.send("t", "", b"first").await;
+    let mut header = pull_header("t", 1, "*");
+    header.sys_flag |= sys_flag::SUSPEND;
+    header.suspend_timeout_millis = 60_000;
+    let pulling = consumer.call(request_code::PULL_MESSAGE, |out| header.write(out), b"");
+    tokio::select! {
+        answer = pulling => panic!("answered {}", answer.code),
+        () = async { while world.broker.held().count() == 0 { tokio::task::yield_now().await } } => {}
+    }
+    consumer.0.close();
+    while world.broker.held().count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn offsets_are_committed_reset_and_told_once() {
+    let world = World::new(&[]).await;
+    let client = world.client().await;
+    for body in [b"1", b"2", b"3"] {
+        client.send("t", "", body).await;
+    }
+    client.pull("t", 0, "*").await;
+    let place = [("consumerGroup", "consumers"), ("topic", "t"), ("queueId", "0")];
+    let commit = [&place[..], &[("commitOffset", "3")]].concat();
+    assert_eq!(client.ask(request_code::UPDATE_CONSUMER_OFFSET, &commit, b"").await.code, 0);
+    let known = client.ask(request_code::QUERY_CONSUMER_OFFSET, &place, b"").await;
+    assert_eq!(known.ext.get("offset"), Some("3"));
+
+    let reset = [("group", "consumers"), ("topic", "t"), ("timestamp", "0"), ("isForce", "true")];
+    let moved = client.ask(request_code::INVOKE_BROKER_TO_RESET_OFFSET, &reset, b"").await;
+    assert_eq!(moved.code, code::SUCCESS, "{:?}", moved.remark());
+    let ignored = client.ask(request_code::UPDATE_CONSUMER_OFFSET, &commit, b"").await;
+    assert_eq!(ignored.code, code::SUCCESS, "a commit before the consumer knows does not count");
+    let told = client.pull("t", 3, "*").await;
+    assert_eq!((told.code, told.ext.get("nextBeginOffset")), (code::PULL_OFFSET_MOVED, Some("0")));
+    assert_eq!(bodies(&client.pull("t", 0, "*").await), ["1", "2", "3"]);
+    world.server.shutdown().await;
+}
+
+async fn send_back(client: &Client, offset: &str, level: &str) -> i32 {
+    let fields = [
+        ("group", "consumers"),
+        ("offset", offset),
+        ("delayLevel", level),
+        ("maxReconsumeTimes", "1"),
+    ];
+    client.ask(request_code::CONSUMER_SEND_MSG_BACK, &fields, b"").await.code
+}
+
+async fn only_record(client: &Client, topic: &str) -> (String, String) {
+    let pulled = client.pull(topic, 0, "*").await;
+    let record = blockhouse_record::records(&pulled.body).next().unwrap().unwrap();
+    (record.physical_offset.to_string(), record.properties.to_owned())
+}
+
+#[tokio::test]
+async fn a_message_sent_back_comes_again_and_then_is_given_up() {
+    let world = World::new(&[]).await;
+    let client = world.client().await;
+    let sent = client.send("t", "", b"bad").await;
+    client.pull("t", 0, "*").await;
+    let id = MessageId::parse(sent.ext.get("msgId").unwrap()).unwrap();
+    assert_eq!(send_back(&client, &id.offset.to_string(), "1").await, code::SUCCESS);
+    world.clock.advance(Duration::from_secs(2));
+    world.broker.deliver_delayed().await;
+
+    let (offset, properties) = only_record(&client, &retry_topic("consumers")).await;
+    assert_eq!(name::find(&properties, name::RETRY_TOPIC), Some("t"));
+    assert_eq!(name::find(&properties, name::ORIGIN_MESSAGE_ID), sent.ext.get("msgId"));
+    assert_eq!(send_back(&client, &offset, "1").await, code::SUCCESS);
+    let (_, properties) = only_record(&client, &dlq_topic("consumers")).await;
+    assert_eq!(name::find(&properties, name::RETRY_TOPIC), Some("t"));
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn offsets_outside_of_the_queue_are_told_apart() {
+    let world = World::new(&[]).await;
+    let client = world.client().await;
+    client.send("t", "", b"only").await;
+    let found = |offset| client.pull("t", offset, "*");
+    assert_eq!(found(1).await.code, code::PULL_NOT_FOUND);
+    let far = found(9).await;
+    assert_eq!((far.code, far.ext.get("nextBeginOffset")), (code::PULL_OFFSET_MOVED, Some("1")));
+    assert_eq!(client.pull("t", 0, "no-such-tag").await.code, code::PULL_RETRY_IMMEDIATELY);
+    assert_eq!(client.pull("unknown", 0, "*").await.code, code::TOPIC_NOT_EXIST);
+    world.server.shutdown().await;
+}

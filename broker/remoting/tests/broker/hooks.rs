@@ -1,0 +1,187 @@
+//! Every hook point of the broker is reached, and steers.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use blockhouse_hook::{
+    Ack, AdminCommand, Appended, ConnectionInfo, Credentials, Decision, Delivery, Draft, Hook,
+    Identity, Outbound, Points, Pull, Rejection, Verdict,
+};
+use blockhouse_model::{Access, Principal, RequestContext};
+use blockhouse_protocol::codes::{request_code, response_code as code};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::support::{World, bodies};
+
+/// Notes every call; acts on messages by what their body says.
+#[derive(Default)]
+struct Recorder(Mutex<BTreeSet<&'static str>>);
+
+impl Recorder {
+    fn note(&self, point: &'static str) {
+        self.0.lock().insert(point);
+    }
+}
+
+impl Hook for Recorder {
+    fn name(&self) -> &'static str {
+        "recorder"
+    }
+
+    fn points(&self) -> Points {
+        Points::all()
+    }
+
+    fn connection_opened(&self, _: &ConnectionInfo) -> Verdict {
+        self.note("connection opened");
+        Verdict::Continue
+    }
+
+    fn connection_closed(&self, _: &ConnectionInfo) {
+        self.note("connection closed");
+    }
+
+    fn authenticate(&self, _: &RequestContext, credentials: &Credentials<'_>) -> Identity {
+        self.note("authenticate");
+        match credentials.access_key {
+            "" => Identity::Unknown,
+            "thief" => Identity::Refused(Rejection::new("who are you")),
+            name => Identity::Known(Principal::User(Arc::from(name))),
+        }
+    }
+
+    fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
+        self.note("authorize");
+        let eve = Principal::User(Arc::from("eve"));
+        if cx.principal == eve && !accesses.is_empty() {
+            return Verdict::Reject(Rejection::new("eve may nothing"));
+        }
+        Verdict::Continue
+    }
+
+    fn before_send(&self, _: &RequestContext, messages: &mut [Draft<'_>]) {
+        self.note("before send");
+        for message in messages {
+            match message.body.as_ref() {
+                b"reject" => message.decision = Decision::Reject(Rejection::with_code(13, "no")),
+                b"drop" => message.decision = Decision::Drop,
+                b"reroute" => message.decision = Decision::Reroute("elsewhere".to_owned()),
+                b"edit" => message.body = b"edited".to_vec().into(),
+                _ => {}
+            }
+        }
+    }
+
+    fn after_append(&self, _: &RequestContext, messages: &[Appended<'_>]) {
+        assert!(!messages.is_empty());
+        self.note("after append");
+    }
+
+    fn pull(&self, _: &RequestContext, _: &Pull<'_>) -> Verdict {
+        self.note("pull");
+        Verdict::Continue
+    }
+
+    fn before_deliver(&self, _: &RequestContext, _: &Delivery<'_>, messages: &mut [Outbound<'_>]) {
+        self.note("before deliver");
+        for message in messages {
+            match message.stored_body {
+                b"hide" => message.keep = false,
+                b"mask" => message.body = Some(Bytes::from_static(b"****")),
+                _ => {}
+            }
+        }
+    }
+
+    fn ack(&self, _: &RequestContext, _: &Ack<'_>) {
+        self.note("ack");
+    }
+
+    fn admin_command(&self, _: &RequestContext, command: &AdminCommand<'_>) -> Verdict {
+        self.note("admin command");
+        if command.name == "DELETE_TOPIC_IN_BROKER" {
+            return Verdict::Reject(Rejection::new("topics stay"));
+        }
+        Verdict::Continue
+    }
+}
+
+#[tokio::test]
+async fn every_point_is_reached() {
+    let recorder = Arc::new(Recorder::default());
+    let world = World::new(&[Arc::clone(&recorder) as _]).await;
+    let client = world.client().await;
+    client.send("t", "", b"x").await;
+    client.pull("t", 0, "*").await;
+    let place = [("consumerGroup", "consumers"), ("topic", "t"), ("queueId", "0")];
+    let commit = [&place[..], &[("commitOffset", "1")]].concat();
+    client.ask(request_code::UPDATE_CONSUMER_OFFSET, &commit, b"").await;
+    client.ask(request_code::GET_ALL_TOPIC_CONFIG, &[], b"").await;
+    client.0.close();
+    world.server.shutdown().await;
+    let reached: Vec<_> = recorder.0.lock().iter().copied().collect();
+    let all = [
+        "ack",
+        "admin command",
+        "after append",
+        "authenticate",
+        "authorize",
+        "before deliver",
+        "before send",
+        "connection closed",
+        "connection opened",
+        "pull",
+    ];
+    assert_eq!(reached, all);
+}
+
+#[tokio::test]
+async fn a_send_is_rejected_dropped_rerouted_or_edited() {
+    let world = World::new(&[Arc::new(Recorder::default()) as _]).await;
+    let client = world.client().await;
+    let rejected = client.send("t", "", b"reject").await;
+    assert_eq!((rejected.code, rejected.remark()), (13, Some("no")));
+    let dropped = client.send("t", "", b"drop").await;
+    assert_eq!((dropped.code, dropped.ext.get("queueOffset")), (code::SUCCESS, Some("-1")));
+    client.send("t", "", b"reroute").await;
+    client.send("t", "", b"edit").await;
+    assert_eq!(bodies(&client.pull("t", 0, "*").await), ["edited"]);
+    assert_eq!(bodies(&client.pull("elsewhere", 0, "*").await), ["reroute"]);
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_delivery_is_filtered_and_masked() {
+    let world = World::new(&[Arc::new(Recorder::default()) as _]).await;
+    let client = world.client().await;
+    for body in [&b"hide"[..], b"mask", b"plain"] {
+        client.send("t", "", body).await;
+    }
+    let pulled = client.pull("t", 0, "*").await;
+    assert_eq!(bodies(&pulled), ["****", "plain"]);
+    assert_eq!(pulled.ext.get("nextBeginOffset"), Some("3"));
+    for record in blockhouse_record::records(&pulled.body) {
+        blockhouse_record::check(record.unwrap().bytes).unwrap();
+    }
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn principals_are_named_and_refused() {
+    let world = World::new(&[Arc::new(Recorder::default()) as _]).await;
+    let client = world.client().await;
+    let max = |key| {
+        let fields = [("AccessKey", key), ("topic", "t"), ("queueId", "0")];
+        let client = &client;
+        async move { client.ask(request_code::GET_MAX_OFFSET, &fields, b"").await }
+    };
+    assert_eq!(max("adam").await.code, code::SUCCESS);
+    assert_eq!(max("thief").await.code, code::NO_PERMISSION);
+    let refused = max("eve").await;
+    assert_eq!((refused.code, refused.remark()), (code::NO_PERMISSION, Some("eve may nothing")));
+    let topic = [("topic", "t")];
+    let refused = client.ask(request_code::DELETE_TOPIC_IN_BROKER, &topic, b"").await;
+    assert_eq!((refused.code, refused.remark()), (code::NO_PERMISSION, Some("topics stay")));
+    world.server.shutdown().await;
+}

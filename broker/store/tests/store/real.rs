@@ -1,0 +1,67 @@
+//! The same store on the operating system's files.
+
+use std::sync::Arc;
+
+use blockhouse_disk::{Disk, RealDisk};
+use blockhouse_model::{QueueId, Timestamp};
+use blockhouse_store::{ColdRead, Config, Error, Flush};
+
+use crate::rig::{Rig, bodies, config, draft, read, send};
+
+#[test]
+fn messages_survive_stops_of_both_kinds() {
+    let dir = tempfile::tempdir().unwrap();
+    for flush in [Flush::Async, Flush::Sync] {
+        let dir = dir.path().join(format!("{flush:?}"));
+        let rig = Rig::with(Config { dir: dir.clone(), flush, ..config() });
+        let open = || rig.open_on(Arc::new(RealDisk)).unwrap();
+        let mut sent: Vec<Vec<u8>> = Vec::new();
+        for (round, clean) in [true, false, true, false, true].into_iter().enumerate() {
+            let store = open();
+            assert_eq!(bodies(&store, "t", 0, 0), sent, "round {round}");
+            for n in 0..200_usize {
+                let body = vec![u8::try_from(round).unwrap(); n];
+                let text = format!("UNIQ_KEY\u{1}r{round}n{n}\u{2}");
+                send(&store, &[draft("t", 0, &body, &text), draft("t", 1, b"x", "")]);
+                sent.push(body);
+            }
+            let locked = rig.open_on(Arc::new(RealDisk)).err();
+            assert!(matches!(locked, Some(Error::InUse(_))), "{locked:?}");
+            if clean {
+                store.close().unwrap();
+            }
+            assert_eq!(RealDisk.exists(&dir.join("abort")), !clean);
+        }
+        let store = open();
+        assert_eq!(bodies(&store, "t", 0, 0), sent);
+        assert_eq!(store.max_offset("t", QueueId(1)).0, 1_000);
+        for key in ["r0n0", "r1n199", "r4n77"] {
+            let found = store.query("t", key, 9, Timestamp(0), Timestamp(i64::MAX));
+            assert_eq!(found.records.len(), 1, "{key}");
+        }
+        for file in RealDisk.list(&dir.join("commitlog")).unwrap() {
+            assert_eq!(file.len, rig.config.segment_size);
+        }
+        for file in RealDisk.list(&dir.join("consumequeue/t/0")).unwrap() {
+            assert_eq!(file.len, rig.config.queue_file_entries * 20);
+        }
+    }
+}
+
+#[test]
+fn a_slice_outlives_the_file_it_was_read_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::with(Config { dir: dir.path().to_owned(), file_reserved_hours: 0, ..config() });
+    let store = rig.open_on(Arc::new(RealDisk)).unwrap();
+    for n in 0..100_u8 {
+        send(&store, &[draft("t", 0, &[n; 1_000], "")]);
+    }
+    let first = read(&store, "t", 0, 0, 1);
+    store.flush().unwrap();
+    assert!(store.delete_expired().unwrap() > 3);
+    let at = blockhouse_model::PhysicalOffset(0);
+    assert_eq!(store.message_at(at, ColdRead::Allow).unwrap(), None);
+    drop(store);
+    let view = blockhouse_record::View::parse(&first.slices[0]).unwrap();
+    assert_eq!((view.body, view.is_intact()), ([0_u8; 1_000].as_slice(), true));
+}

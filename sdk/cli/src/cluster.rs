@@ -1,0 +1,107 @@
+//! What the tools share: how to reach a cluster, what to do about an error, tables.
+
+mod table;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use blockhouse_client::{Client, Error, Options};
+use blockhouse_protocol::codes::response_code;
+use blockhouse_service::SystemClock;
+
+pub(crate) use table::Table;
+
+/// Which cluster to talk to.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ClusterArgs {
+    /// The name servers, separated by `;`; any that answers will do
+    #[arg(long, short = 'n', value_name = "HOST:PORT;...", default_value = "127.0.0.1:9876")]
+    pub(crate) namesrv: String,
+    /// How long to wait for a connection and for an answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 3_000)]
+    pub(crate) timeout_ms: u64,
+}
+
+impl ClusterArgs {
+    /// A client of that cluster.
+    pub(crate) fn client(&self) -> anyhow::Result<Arc<Client>> {
+        let timeout = Duration::from_millis(self.timeout_ms);
+        let options = Options { timeout, ..Options::new(&self.namesrv) };
+        Ok(Arc::new(Client::new(options, Arc::new(SystemClock::new()))?))
+    }
+}
+
+/// Runs a tool to its end. One thread is enough for one client.
+pub(crate) fn block_on<T>(tool: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    match runtime.block_on(tool) {
+        Err(error) => Err(advised(error)),
+        done => done,
+    }
+}
+
+/// The error, and after it what can be done about it.
+fn advised(error: anyhow::Error) -> anyhow::Error {
+    let advice = error.chain().find_map(|e| e.downcast_ref::<Error>()).and_then(advice);
+    match advice {
+        Some(advice) => anyhow::anyhow!("{error:#}\n{advice}"),
+        None => error,
+    }
+}
+
+fn advice(error: &Error) -> Option<String> {
+    let text = match error {
+        Error::NameServers { .. } => {
+            "Is a name server running there? `blockhouse standalone` starts one on \
+             127.0.0.1:9876; --namesrv HOST:PORT names another."
+        }
+        Error::NoRoute(topic) => {
+            return Some(format!(
+                "Create it with `blockhouse admin topic create {topic}`, or send a message to it; \
+                 `blockhouse admin topics` lists those that exist."
+            ));
+        }
+        Error::NoBroker(_) => {
+            "Brokers report to the name server when they start and every 30 s; `blockhouse admin \
+             cluster` lists those it knows."
+        }
+        Error::NoQueue { .. } => "See `blockhouse admin topic route TOPIC` for its permissions.",
+        Error::Transport(_) => {
+            "The name server gave this address. Is the broker running, and does it advertise an \
+             address that can be reached from here (--advertise, brokerIP1)?"
+        }
+        Error::Refused { code, .. } => match *code {
+            response_code::SYSTEM_BUSY => "The broker is overloaded for now: try again, or slower.",
+            response_code::NO_PERMISSION => {
+                "The topic, group or broker does not allow this; see `blockhouse admin topic \
+                 route TOPIC`."
+            }
+            response_code::TOPIC_NOT_EXIST => "`blockhouse admin topics` lists what exists.",
+            response_code::SUBSCRIPTION_GROUP_NOT_EXIST => {
+                "Create the group with `blockhouse admin group create GROUP`."
+            }
+            response_code::REQUEST_CODE_NOT_SUPPORTED => "This server cannot do that.",
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_survives_context() {
+        let error = anyhow::Error::new(Error::NoRoute("T".to_owned())).context("cannot send");
+        let text = format!("{:#}", advised(error));
+        assert!(text.starts_with("cannot send: topic T is on no broker\n"), "{text}");
+        assert!(text.contains("admin topic create T"), "{text}");
+    }
+}
