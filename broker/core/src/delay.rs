@@ -70,10 +70,7 @@ impl Broker {
     /// Stores the messages where they belong. All or nothing: `false` leaves all for later.
     async fn set_free(&self, due: &Due) -> bool {
         let views = due.records.iter().flat_map(|slice| records(slice).map_while(Result::ok));
-        let freed: Vec<(View<'_>, String)> =
-            views.map(|view| (view, without_delay(view.properties))).collect();
-        let drafts: Vec<Draft<'_>> =
-            freed.iter().filter_map(|(view, text)| self.freed_draft(view, text)).collect();
+        let drafts: Vec<Draft<'_>> = views.filter_map(|view| self.freed_draft(&view)).collect();
         if drafts.is_empty() {
             return true;
         }
@@ -90,8 +87,10 @@ impl Broker {
         }
     }
 
-    fn freed_draft<'a>(&self, view: &View<'a>, properties: &'a str) -> Option<Draft<'a>> {
-        let Some((topic, queue)) = destination(properties) else {
+    /// The message as its consumers get it. All its properties stay: RocketMQ's consumers see
+    /// DELAY, too.
+    fn freed_draft<'a>(&self, view: &View<'a>) -> Option<Draft<'a>> {
+        let Some((topic, queue)) = destination(view.properties) else {
             error!(offset = %view.physical_offset, "a delayed message does not say its topic; dropped");
             return None;
         };
@@ -106,7 +105,7 @@ impl Broker {
             reconsume_times: view.reconsume_times,
             prepared_offset: 0,
             body: view.body,
-            properties,
+            properties: view.properties,
             wait: true,
         })
     }
@@ -145,13 +144,6 @@ fn read_due(
     let given = read.count as u64;
     // What was accepted but did not fit stays for the next step.
     Due { records: read.slices, count: given.min(count), next_at }
-}
-
-fn without_delay(properties: &str) -> String {
-    let mut text = properties.to_owned();
-    name::remove(&mut text, name::DELAY);
-    name::set(&mut text, name::WAIT, "false");
-    text
 }
 
 fn destination(properties: &str) -> Option<(&str, QueueId)> {

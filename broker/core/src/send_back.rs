@@ -116,7 +116,7 @@ impl Broker {
             name::set(&mut properties, name::REAL_QUEUE_ID, &to.queue.to_string());
             (names::SCHEDULE_TOPIC, QueueId(level - 1))
         } else {
-            name::remove(&mut properties, name::DELAY);
+            name::set(&mut properties, name::DELAY, "0");
             (to.topic.as_str(), to.queue)
         };
         let draft = Draft {

@@ -192,20 +192,40 @@ impl Core {
     /// Writes what is placed, unless someone else is at it.
     fn drive(&self) {
         for _ in 0..ROUNDS_MAX {
-            // Pairs with the fence below: either we get the lock, or its holder sees our records
-            // when it looks after unlocking.
+            // Pairs with the fence in `is_behind`: either we get the lock, or its holder sees our
+            // records when it looks after unlocking.
             fence(Ordering::SeqCst);
             let Some(mut writer) = self.writer.try_lock() else { return };
             if self.write_tail(&mut writer).is_err() {
                 return;
             }
             drop(writer);
-            fence(Ordering::SeqCst);
-            if self.placed.load(Ordering::SeqCst) <= self.progress.at(Wait::Written) {
+            if !self.is_behind() {
                 return;
             }
         }
         self.signal.raise();
+    }
+
+    /// Whether something was placed while the write lock was held, by someone who could not get it
+    /// and relies on its holder. Whoever lets the write lock go must ask.
+    fn is_behind(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.placed.load(Ordering::SeqCst) > self.progress.at(Wait::Written)
+    }
+
+    /// Writes what is placed, waiting for the write lock. Gives up to where, and the time of the
+    /// last record.
+    fn write(&self) -> Result<(u64, i64), Error> {
+        let written = {
+            let mut writer = self.writer.lock();
+            self.write_tail(&mut writer)?;
+            (self.progress.at(Wait::Written), writer.last_timestamp)
+        };
+        if self.is_behind() {
+            self.drive();
+        }
+        Ok(written)
     }
 
     /// Swaps the tails and writes the full one.
@@ -256,7 +276,7 @@ impl Core {
         if self.flush == Flush::Async && why == Round::Asked {
             let since = self.clock.monotonic().saturating_sub(*self.flushing.lock());
             if since < self.flush_interval {
-                return self.write_tail(&mut self.writer.lock());
+                return self.write().map(|_| ());
             }
         }
         self.flush()
@@ -265,11 +285,7 @@ impl Core {
     fn flush(&self) -> Result<(), Error> {
         let mut last = self.flushing.lock();
         *last = self.clock.monotonic();
-        let (end, last_timestamp) = {
-            let mut writer = self.writer.lock();
-            self.write_tail(&mut writer)?;
-            (self.progress.at(Wait::Written), writer.last_timestamp)
-        };
+        let (end, last_timestamp) = self.write()?;
         if self.progress.is_poisoned() {
             return Err(Error::Poisoned);
         }

@@ -14,7 +14,7 @@ use blockhouse_store::{AppendError, Config, Flush, Settled};
 fn a_burst_gets_dense_offsets_in_order() {
     let rig = Rig::new();
     let store = rig.open();
-    let bodies_sent: Vec<_> = (0..5_000_u32).map(|n| n.to_be_bytes()).collect();
+    let bodies_sent: Vec<_> = (0..5_000_u32).map(u32::to_be_bytes).collect();
     for chunk in bodies_sent.chunks(32) {
         let drafts: Vec<_> = chunk
             .iter()
