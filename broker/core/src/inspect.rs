@@ -97,21 +97,14 @@ pub struct QueueEntry {
 }
 
 impl Broker {
-    /// Messages by key, newest first.
+    /// Messages by key, newest first; maybe none.
     ///
     /// # Errors
-    /// None was found.
+    /// The broker is stopping.
     pub async fn messages_by_key(&self, query: KeyQuery) -> Result<QueryOutcome, Refusal> {
         let store = self.shared_store();
         let max = query.messages_max.min(QUERY_MAX);
-        let found =
-            blocking(move || store.query(&query.topic, &query.key, max, query.begin, query.end))
-                .await?;
-        if found.records.is_empty() {
-            let reason = "can not find message, maybe time range not correct";
-            return Err(Refusal::new(RefusalKind::NotFound, reason));
-        }
-        Ok(found)
+        blocking(move || store.query(&query.topic, &query.key, max, query.begin, query.end)).await
     }
 
     /// The message at a place of the log.
@@ -224,7 +217,7 @@ impl Broker {
     /// Entries of a ConsumeQueue, from `index` on.
     ///
     /// # Errors
-    /// No such topic.
+    /// No such queue.
     pub async fn queue_entries(
         &self,
         topic: &str,
@@ -232,10 +225,20 @@ impl Broker {
         index: QueueOffset,
         count: usize,
     ) -> Result<(QueueState, Vec<QueueEntry>), Refusal> {
-        let config = self.topic(topic)?;
+        let missing = || {
+            let reason = format!("{queue}@{topic} is not exist!");
+            Refusal::new(RefusalKind::SystemError, reason)
+        };
+        let config = self.topics().find(topic).ok_or_else(missing)?;
+        if !self.store().queues(Some(topic)).iter().any(|bounds| bounds.queue == queue) {
+            return Err(missing());
+        }
         let name = config.name.clone();
         let store = self.shared_store();
         blocking(move || {
+            if count == 0 {
+                return (queue_state(&store, &name, queue), Vec::new());
+            }
             let request = ReadRequest {
                 topic: &name,
                 queue,

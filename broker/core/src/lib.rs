@@ -41,6 +41,7 @@ pub mod stats;
 pub mod topics;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -48,8 +49,8 @@ use blockhouse_hook::{AdminCommand, Hooks, Point, Verdict};
 use blockhouse_meta::{DelayOffsets, Groups, Offsets, Topics};
 use blockhouse_model::names::SCHEDULE_TOPIC;
 use blockhouse_model::{
-    Access, Clock, DelayLevels, Perm, QueueId, RequestContext, SubscriptionGroup, Topic,
-    TopicConfig,
+    Access, Clock, DataVersion, DelayLevels, Perm, QueueId, RequestContext, SubscriptionGroup,
+    Topic, TopicConfig,
 };
 use blockhouse_store::Store;
 
@@ -93,8 +94,26 @@ pub struct Parts {
     pub held: Arc<HeldPulls>,
     /// Policy and extension.
     pub hooks: Arc<Hooks>,
+    /// Tells name servers of the topics.
+    pub announcer: Arc<dyn Announcer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+}
+
+/// Tells name servers of the topics.
+pub trait Announcer: Send + Sync + 'static {
+    /// Resolves when all name servers that are reached know `version`, or after a short while.
+    fn announced(&self, version: DataVersion) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// Nobody is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoAnnouncer;
+
+impl Announcer for NoAnnouncer {
+    fn announced(&self, _: DataVersion) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async {})
+    }
 }
 
 /// The broker's use cases.
@@ -240,6 +259,10 @@ impl Broker {
         &self.parts.offsets
     }
 
+    pub(crate) async fn announced(&self) {
+        self.parts.announcer.announced(self.topics().version()).await;
+    }
+
     pub(crate) fn delay_offsets(&self) -> &DelayOffsets {
         &self.parts.delay_offsets
     }
@@ -278,7 +301,6 @@ impl Broker {
         if let Some(found) = self.groups().find_or_create(group) {
             return Ok(found);
         }
-        blockhouse_model::names::check_group(group)?;
         Err(Refusal::no_group(group))
     }
 

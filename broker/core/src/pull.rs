@@ -102,6 +102,8 @@ struct Plan {
     group: Arc<SubscriptionGroup>,
     queue: QueueId,
     offset: QueueOffset,
+    /// The client asked for an offset below 0.
+    negative: bool,
     messages_max: usize,
     bytes_max: usize,
     suspend: Option<Duration>,
@@ -121,6 +123,9 @@ impl Broker {
         }
         if let Some(outcome) = self.moved_by_operator(&plan) {
             return Pulled::Now(Ok(outcome));
+        }
+        if plan.negative {
+            return Pulled::Now(Ok(self.nothing(&plan, ReadStatus::OffsetTooSmall, None)));
         }
         let read = self.read(&plan, ColdRead::Refuse);
         if read.status == ReadStatus::WouldBlock {
@@ -185,17 +190,24 @@ impl Broker {
     /// The answer to the first pull after an operator set the group's progress anew.
     fn moved_by_operator(&self, plan: &Plan) -> Option<PullOutcome> {
         let next = self.offsets().take_reset(&plan.group.name, &plan.topic.name, plan.queue)?;
+        let moved = self.nothing(plan, ReadStatus::NoMatch, Some(next));
+        Some(PullOutcome { status: PullStatus::OffsetReset, ..moved })
+    }
+
+    /// An answer without messages, which sends the consumer to `next` or the queue's beginning.
+    fn nothing(&self, plan: &Plan, status: ReadStatus, next: Option<QueueOffset>) -> PullOutcome {
+        let min = self.store().min_offset(&plan.topic.name, plan.queue);
         let read = ReadOutcome {
-            status: ReadStatus::NoMatch,
-            next,
-            min: self.store().min_offset(&plan.topic.name, plan.queue),
+            status,
+            next: next.unwrap_or(min),
+            min,
             max: self.store().max_offset(&plan.topic.name, plan.queue),
             slices: Vec::new(),
             count: 0,
             bytes: 0,
             behind: 0,
         };
-        Some(PullOutcome { status: PullStatus::OffsetReset, ..outcome_of(plan, read) })
+        outcome_of(plan, read)
     }
 
     fn commit_pulled(&self, plan: &Plan, offset: QueueOffset) {

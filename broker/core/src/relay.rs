@@ -42,8 +42,10 @@ impl Broker {
         message_id: &str,
         topic: &str,
     ) -> Result<ClientReply, Refusal> {
-        let id = MessageId::parse(message_id)
-            .ok_or_else(|| Refusal::invalid(format!("msgId[{message_id}] is not an offset id")))?;
+        let id = MessageId::parse(message_id).ok_or_else(|| {
+            let reason = format!("msgId[{message_id}] is not an offset id");
+            Refusal::new(RefusalKind::SystemError, reason)
+        })?;
         let record = self.message_at(id.offset).await?;
         let member = self.member(group, client_id)?;
         let request = ClientRequest::ConsumeDirectly {

@@ -25,11 +25,14 @@ impl Broker {
         Ok(config)
     }
 
-    /// Waits until the topics are on disk: an operator's change is answered for.
+    /// Waits until the topics are on disk and name servers know them: an operator's change is
+    /// answered for, and his next look at the route shows it.
     async fn save_topics(&self) -> Result<(), Refusal> {
         let topics = self.shared_topics();
         let saved = blocking(move || topics.persist()).await?;
-        saved.map(drop).map_err(|e| Refusal::new(RefusalKind::SystemError, e.to_string()))
+        saved.map_err(|e| Refusal::new(RefusalKind::SystemError, e.to_string()))?;
+        self.announced().await;
+        Ok(())
     }
 
     /// Removes a topic, its queues, and every group's progress in it. Unknown topics are removed
@@ -41,7 +44,7 @@ impl Broker {
         names::check_topic(topic)?;
         if self.topics().is_system(topic) {
             let reason = format!("the topic[{topic}] is a system topic and cannot be deleted");
-            return Err(Refusal::new(RefusalKind::SystemError, reason));
+            return Err(Refusal::invalid(reason));
         }
         self.topics().remove(topic);
         self.offsets().remove_topic(topic);

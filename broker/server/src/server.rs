@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use blockhouse_core::{HeldPulls, Identity};
+use blockhouse_core::{Announcer, HeldPulls, Identity};
 use blockhouse_disk::Disk;
 use blockhouse_hook::Hooks;
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
 use blockhouse_meter::Meter;
-use blockhouse_model::Clock;
+use blockhouse_model::{Clock, DataVersion, Perm};
 use blockhouse_registrar::{Changes, Registrar};
 use blockhouse_remoting::Remoting;
 use blockhouse_service::Tasks;
@@ -26,6 +27,8 @@ use crate::upkeep;
 
 /// How long tasks have to end.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long name servers have to learn of this broker or its topics before somebody stops waiting.
+const REGISTRATION_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a broker gets from its process.
 #[derive(Clone)]
@@ -73,15 +76,19 @@ impl Broker {
             dir: settings.data.clone(),
             clock: Arc::clone(&parts.clock),
         };
-        let meta = open_meta(&home, &settings)?;
+        // The store first: its lock keeps a second process from everything in the directory.
         let held = Arc::new(HeldPulls::default());
         let store = Arc::new(open_store(&settings, &parts, &held)?);
+        let meta = open_meta(&home, &settings)?;
 
         // The port must be known before the first message: it is part of every message's id.
         let listener =
             Server::reserve(&settings.listen.to_string()).await.context("the broker's listener")?;
         let advertised = settings.advertised(listener.local_addr());
-        let core = Arc::new(build_core(&settings, &parts, &meta, &store, held, advertised)?);
+        let (registrar, registered) = build_registrar(&settings, &meta, advertised);
+        let announcer = Arc::new(Announced(Arc::clone(&registered)));
+        let own = Own { held, advertised, announcer };
+        let core = Arc::new(build_core(&settings, &parts, &meta, &store, own)?);
 
         let facts = Facts::new(settings.properties.clone(), parts.clock.now());
         let remoting = Remoting::new(Arc::clone(&core), Arc::new(facts), Arc::clone(&parts.meter));
@@ -94,7 +101,11 @@ impl Broker {
         info!(addr = %server.local_addr(), advertised = %advertised, "broker listens");
 
         upkeep::start(&tasks, &core, &meta);
-        let registered = start_registrar(&settings, &core, &meta, advertised, &registrar_tasks);
+        let mut stop = registrar_tasks.shutdown();
+        registrar_tasks.spawn("registrar", registrar.run(async move { stop.requested().await }));
+        // Whoever is told that the broker is up may ask a name server for it. One that is down does
+        // not hold the broker up for long.
+        registered.reached_any(REGISTRATION_PATIENCE).await;
         Ok(Running {
             core,
             store,
@@ -138,28 +149,35 @@ fn open_store(settings: &Settings, parts: &Parts, held: &Arc<HeldPulls>) -> anyh
     Store::open(config, parts).context("the store")
 }
 
+/// What the core gets that belongs to this server alone.
+struct Own {
+    held: Arc<HeldPulls>,
+    advertised: SocketAddr,
+    announcer: Arc<Announced>,
+}
+
 fn build_core(
     settings: &Settings,
     parts: &Parts,
     meta: &Meta,
     store: &Arc<Store>,
-    held: Arc<HeldPulls>,
-    advertised: SocketAddr,
+    own: Own,
 ) -> anyhow::Result<blockhouse_core::Broker> {
     let core = blockhouse_core::Parts {
         identity: Identity {
             cluster: settings.cluster.clone(),
             name: settings.name.clone(),
             id: settings.broker_id,
-            store_host: advertised,
+            store_host: own.advertised,
         },
         store: Arc::clone(store),
         topics: Arc::clone(&meta.topics),
         groups: Arc::clone(&meta.groups),
         offsets: Arc::clone(&meta.offsets),
         delay_offsets: Arc::clone(&meta.delay_offsets),
-        held,
+        held: own.held,
         hooks: Arc::clone(&parts.hooks),
+        announcer: own.announcer,
         clock: Arc::clone(&parts.clock),
     };
     let [_, _, high, low] = std::process::id().to_be_bytes();
@@ -191,13 +209,11 @@ async fn vip_listener(
     }
 }
 
-fn start_registrar(
+fn build_registrar(
     settings: &Settings,
-    core: &Arc<blockhouse_core::Broker>,
     meta: &Meta,
     advertised: SocketAddr,
-    tasks: &Tasks,
-) -> Arc<blockhouse_registrar::State> {
+) -> (Registrar, Arc<blockhouse_registrar::State>) {
     let changes = Changes::new();
     let told = changes.clone();
     meta.topics.on_change(move |_| told.tell());
@@ -208,18 +224,30 @@ fn start_registrar(
         addr: advertised.to_string(),
         ha_addr: SocketAddr::new(advertised.ip(), advertised.port().saturating_add(1)).to_string(),
     };
-    let reported = Arc::new(Topics::new(Arc::clone(&meta.topics), core.permission()));
+    let reported = Topics::new(Arc::clone(&meta.topics), Perm(settings.core.permission));
     let registrar = Registrar::new(
         settings.registrar.clone(),
         &settings.name_servers,
         identity,
-        reported,
+        Arc::new(reported),
         &changes,
     );
     let state = registrar.state();
-    let mut shutdown = tasks.shutdown();
-    tasks.spawn("registrar", registrar.run(async move { shutdown.requested().await }));
-    state
+    (registrar, state)
+}
+
+/// Waits for the registrar on behalf of requests that change topics.
+struct Announced(Arc<blockhouse_registrar::State>);
+
+impl Announcer for Announced {
+    fn announced(&self, version: DataVersion) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let state = Arc::clone(&self.0);
+        Box::pin(async move {
+            if !state.told(version, REGISTRATION_PATIENCE).await {
+                warn!("a name server does not know of the changed topics yet");
+            }
+        })
+    }
 }
 
 impl Running {

@@ -55,6 +55,19 @@ fn check_advertised(node: &Node, address: SocketAddr) -> anyhow::Result<()> {
     }
 }
 
+/// Says what to do about a port that is taken.
+pub(crate) fn advise(error: anyhow::Error, listener: Listener) -> anyhow::Error {
+    let is_taken = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::AddrInUse)
+    };
+    if error.chain().any(is_taken) {
+        let (what, flag) = (crate::sentence(&error), listener.flag());
+        return anyhow::anyhow!("{what}; free the port, or choose another with {flag}");
+    }
+    error
+}
+
 /// A sentence about an advertised address that is probably not what was meant.
 pub(crate) fn doubt(node: &Node) -> Option<String> {
     let ip = node.advertise.filter(|ip| !is_loopback(*ip))?;

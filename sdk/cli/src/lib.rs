@@ -124,6 +124,30 @@ fn report(result: anyhow::Result<()>) -> ExitCode {
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
-    out::note(&format!("blockhouse: {error:#}"));
+    out::note(&format!("blockhouse: {}", sentence(error)));
     ExitCode::from(code)
+}
+
+/// The error and its causes; a cause that is part of what was said before is not said again.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if !text.contains(&cause) {
+            let colon = if text.is_empty() { "" } else { ": " };
+            text = format!("{text}{colon}{cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        let cause = anyhow::anyhow!("in use (os error 98)");
+        let error = cause.context("cannot listen: in use (os error 98)").context("the broker");
+        assert_eq!(sentence(&error), "the broker: cannot listen: in use (os error 98)");
+    }
 }

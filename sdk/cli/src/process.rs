@@ -140,7 +140,8 @@ impl Setup {
         let ops = self.start_ops(shared).await?;
         let mut namesrv = self.options.config.node.namesrv.clone();
         if self.role.has_namesrv() {
-            let part = parts::namesrv(&self.options.config, shared).await?;
+            let part = parts::namesrv(&self.options.config, shared).await;
+            let part = part.map_err(|e| guard::advise(e, Listener::Namesrv))?;
             if namesrv.is_empty() {
                 namesrv.push(part.address.to_string());
             }
@@ -148,7 +149,8 @@ impl Setup {
             started.push(part);
         }
         if self.role.has_broker() {
-            let part = parts::broker(&self.options, shared, namesrv).await?;
+            let part = parts::broker(&self.options, shared, namesrv).await;
+            let part = part.map_err(|e| guard::advise(e, Listener::Broker))?;
             part.announce();
             started.push(part);
         }

@@ -194,7 +194,7 @@ fn a_port_that_is_taken_is_a_sentence_and_code_1() {
     let flags = ["namesrv", "--namesrv-listen", &address, "--ops-listen", "off", "--data", data];
     let (code, stdout, stderr) = run(&flags).unwrap();
     assert_eq!((code, stdout.as_str()), (1, ""));
-    assert!(stderr.contains(&address), "{stderr}");
+    assert!(stderr.contains(&address) && stderr.contains("--namesrv-listen"), "{stderr}");
 }
 
 #[test]

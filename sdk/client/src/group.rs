@@ -181,7 +181,7 @@ impl GroupConsumer {
         let committed = self.commit().await;
         let id = self.client.id();
         let header = UnregisterClient {
-            client_id: &id,
+            client_id: Some(&id),
             producer_group: None,
             consumer_group: Some(&self.group),
         };

@@ -132,7 +132,8 @@ class JavaBroker(JavaServer):
             "namesrvAddr": ";".join(self.namesrvs), "listenPort": listen, "haListenPort": listen + 1,
             "storePathRootDir": store, "storePathCommitLog": store / "commitlog", "brokerRole": "ASYNC_MASTER",
             "flushDiskType": "ASYNC_FLUSH", "autoCreateTopicEnable": "true", "autoCreateSubscriptionGroup": "true",
-            "registerNameServerPeriod": 10_000, "diskMaxUsedSpaceRatio": 95})
+            # It refuses what waited 200 ms, which a small busy machine makes it do at any time.
+            "waitTimeMillsInSendQueue": 5_000, "registerNameServerPeriod": 10_000, "diskMaxUsedSpaceRatio": 95})
         return self.java.command(self, "400m", "org.apache.rocketmq.broker.BrokerStartup", config)
 
 

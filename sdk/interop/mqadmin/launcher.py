@@ -21,7 +21,8 @@ def fetch():
         return
     subprocess.run([os.environ.get("MVN", "mvn"), "-q", "-B", "-f", os.path.join(HERE, "pom.xml"),
                     "dependency:copy-dependencies", f"-DoutputDirectory={os.path.abspath(LIB)}",
-                    f"-Drocketmq.version={VERSION}"], check=True, stdin=subprocess.DEVNULL)
+                    f"-Drocketmq.version={VERSION}"], check=True, stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL)
     with open(done, "w"):
         pass
 

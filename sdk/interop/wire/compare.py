@@ -13,7 +13,7 @@ MASKED_KEYS = {"dataVersion", "mappingDataVersion", "lastUpdateTimestamp", "last
                "earliestTime", "clientAddr", "remoteIP", "minTimeStamp", "maxTimeStamp", "consumeTimeStamp",
                "delayTime", "physicalOffset", "physicOffset", "tps", "avgpt", "version", "storeTimestamp",
                "storeHost", "bornHost", "bornTimestamp", "crc", "consumeTps", "topicPutTps", "timeStamp", "minTimeStampStr",
-               "maxTimeStampStr", "consumeTimeStampStr"}
+               "maxTimeStampStr", "consumeTimeStampStr", "physicSize"}
 MASKED_PROPERTIES = {"UNIQ_KEY", "CLUSTER", "ORIGIN_MESSAGE_ID", "1ST_POP_TIME", "POP_CK"}
 JSON_START = re.compile(rb"\s*[{\[]")
 
@@ -22,8 +22,9 @@ def observe(answer, step, names):
     """{field: value} of one answer; `answer` is a Frame, or the name of what happened instead."""
     if isinstance(answer, str):
         return {"outcome": answer}
-    seen = {"code": answer.code, "remark": "null" if answer.remark is None else "text",
-            "encoding": answer.encoding}
+    seen = {"code": answer.code, "encoding": answer.encoding}
+    if answer.code != 0:  # nobody reads the remark of a success
+        seen["remark"] = "null" if answer.remark is None else "text"
     for name, value in (answer.ext or {}).items():
         seen[f"ext.{name}"] = "*" if name in MASKED_EXT else names.hide(value)
     kind, body = parse_body(answer.body, step.body_kind if answer.code == 0 else None)

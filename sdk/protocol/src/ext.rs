@@ -86,6 +86,11 @@ impl ExtFields {
         Some(found.value.of(&self.text))
     }
 
+    /// The same with the names as bytes, which saves looking for the ends of characters.
+    pub(crate) fn iter_raw(&self) -> impl Iterator<Item = (&[u8], &str)> {
+        self.pairs.iter().map(|p| (p.name.of_bytes(self.text.as_bytes()), p.value.of(&self.text)))
+    }
+
     /// Names and values in the order they came in.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|p| (p.name.of(&self.text), p.value.of(&self.text)))

@@ -26,9 +26,9 @@ impl Broker {
             Some(filter) => self.subscription_of_request(pull, filter)?,
             None => self.known_subscription(pull, &group)?,
         };
-        let Some(offset) = QueueOffset::from_i64(pull.offset) else {
-            return Err(Refusal::invalid(format!("queueOffset[{}] is negative", pull.offset)));
-        };
+        // Below 0 is below the queue's beginning, wherever that is.
+        let offset = QueueOffset::from_i64(pull.offset);
+        let (offset, negative) = (offset.unwrap_or_default(), offset.is_none());
         if hooks.has(Point::Pull) {
             let asked = HookPull {
                 group: pull.group,
@@ -48,6 +48,7 @@ impl Broker {
             group,
             queue,
             offset,
+            negative,
             messages_max: pull.messages_max.min(config.pull_messages_max),
             bytes_max: pull.bytes_max.unwrap_or(usize::MAX).min(config.pull_bytes_max),
             suspend: pull.suspend,

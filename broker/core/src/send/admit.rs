@@ -54,14 +54,14 @@ impl Broker {
         topic: &str,
         send: &Send<'_>,
     ) -> Result<Arc<TopicConfig>, Refusal> {
-        let config = match self.topics().find(topic) {
-            Some(config) => config,
-            None => self.create_topic_for_send(topic, send)?,
-        };
         if names::is_no_send_topic(topic) {
             let reason = format!("Sending message to topic[{topic}] is forbidden.");
             return Err(Refusal::forbidden(Forbidden::Topic, reason));
         }
+        let config = match self.topics().find(topic) {
+            Some(config) => config,
+            None => self.create_topic_for_send(topic, send)?,
+        };
         let queues = config.write_queues.max(config.read_queues);
         match send.queue {
             Some(queue) if queue.0 >= queues => Err(Refusal::invalid(format!(

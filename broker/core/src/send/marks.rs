@@ -14,7 +14,10 @@ pub(crate) struct Marks {
     pub(crate) timer: bool,
     /// Whether this is a half message.
     pub(crate) half: bool,
-    /// Whether there is a pair that the broker sets itself, so the text must be rewritten.
+    /// Whether DELAY is there and not a number.
+    pub(crate) bad_delay: bool,
+    /// Whether the text must be rewritten: it has a pair that the broker sets itself, or one that
+    /// RocketMQ drops (without a name or a value).
     pub(crate) rewrite: bool,
 }
 
@@ -23,10 +26,19 @@ impl Marks {
     pub(crate) fn of(text: &str) -> (Self, Option<&str>) {
         let mut marks = Self { wait: true, ..Self::default() };
         let mut unique_key = None;
-        for (key, value) in name::pairs(text) {
+        for pair in text.split(char::from(name::PAIR_SEPARATOR)).filter(|pair| !pair.is_empty()) {
+            let (key, value) =
+                pair.split_once(char::from(name::NAME_VALUE_SEPARATOR)).unwrap_or_default();
+            if key.is_empty() || value.is_empty() {
+                marks.rewrite = true;
+                continue;
+            }
             match key {
                 name::UNIQUE_KEY => unique_key = Some(value),
-                name::DELAY => marks.delay_level = value.parse().unwrap_or(0),
+                name::DELAY => match value.parse() {
+                    Ok(level) => marks.delay_level = level,
+                    Err(_) => marks.bad_delay = true,
+                },
                 name::WAIT => marks.wait = !value.eq_ignore_ascii_case("false"),
                 name::TIMER_DELIVER_MS | name::TIMER_DELAY_MS | name::TIMER_DELAY_SEC => {
                     marks.timer = true;
@@ -59,6 +71,7 @@ mod tests {
         assert!(Marks::of("").0.wait);
         assert!(Marks::of("TIMER_DELAY_MS\u{1}5\u{2}").0.timer);
         assert!(Marks::of("TRAN_MSG\u{1}true\u{2}").0.half);
-        assert_eq!(Marks::of("DELAY\u{1}x\u{2}").0.delay_level, 0);
+        assert!(Marks::of("DELAY\u{1}x\u{2}").0.bad_delay);
+        assert!(Marks::of("A\u{1}\u{2}").0.rewrite && Marks::of("A\u{2}").0.rewrite);
     }
 }

@@ -168,6 +168,9 @@ impl Broker {
             let reason = format!("batch request does not support retry group {}", send.topic);
             return Err(Refusal::new(RefusalKind::MessageIllegal, reason));
         }
+        if batch {
+            self.check_batch(&edited)?;
+        }
         let queue = send.queue.unwrap_or_else(|| self.pick_queue(topic.write_queues));
         let (messages, texts) = (plan.messages.len(), plan.texts.len());
         let mut unique_key = None;
@@ -200,12 +203,18 @@ impl Broker {
         let (marks, key) = read_properties(&edited.properties);
         check_offered(marks, batch)?;
         let start = texts.len();
-        self.stamp().apply(texts, &edited.properties, marks.rewrite);
-        let unique_key = key.unwrap_or_else(|| {
-            let key = self.make_unique_key();
-            push_pair(texts, name::UNIQUE_KEY, &key);
-            Cow::Owned(key)
-        });
+        let unique_key = if batch {
+            // RocketMQ stores the messages of a batch as they came.
+            texts.push_str(&edited.properties);
+            Cow::Borrowed("")
+        } else {
+            self.stamp().apply(texts, &edited.properties, marks.rewrite);
+            key.unwrap_or_else(|| {
+                let key = self.make_unique_key();
+                push_pair(texts, name::UNIQUE_KEY, &key);
+                Cow::Owned(key)
+            })
+        };
         let mut message = Planned {
             topic: edited.topic,
             queue,
@@ -234,6 +243,19 @@ impl Broker {
         Ok((message, unique_key))
     }
 
+    /// A batch is one request and stored as one run: together it must fit the limit of one message.
+    fn check_batch(&self, messages: &[Edited<'_>]) -> Result<(), Refusal> {
+        let limit = self.config().max_message_size;
+        let bytes: usize = messages.iter().map(|m| m.body.len() + m.properties.len()).sum();
+        if bytes <= usize::try_from(limit).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
+        let reason = format!(
+            "the message is illegal: the batch is longer than maxMessageSize, {limit} bytes"
+        );
+        Err(Refusal::new(RefusalKind::MessageIllegal, reason))
+    }
+
     fn check_body(&self, body: &[u8]) -> Result<(), Refusal> {
         let limit = self.config().max_message_size;
         let problem = if body.is_empty() {
@@ -255,7 +277,7 @@ impl Broker {
         message: &mut Planned<'_>,
     ) -> Result<bool, Refusal> {
         let Some(group) = send.topic.strip_prefix(names::RETRY_PREFIX) else { return Ok(false) };
-        let config = self.groups().find(group).ok_or_else(|| Refusal::no_group(group))?;
+        let config = self.group_for_use(group)?;
         let times_max = send.max_reconsume_times.unwrap_or(config.retry_max_times);
         let locked = self.queue_locks().any_live(group);
         if send.reconsume_times <= times_max && !locked {
@@ -320,6 +342,9 @@ fn read_properties<'a>(properties: &Cow<'a, str>) -> (Marks, Option<Cow<'a, str>
 }
 
 fn check_offered(marks: Marks, batch: bool) -> Result<(), Refusal> {
+    if marks.bad_delay {
+        return Err(Refusal::new(RefusalKind::SystemError, "property DELAY is not a number"));
+    }
     let problem = if marks.half {
         "transaction messages are not supported by this broker yet"
     } else if marks.timer && marks.delay_level == 0 {

@@ -50,8 +50,10 @@ fn attribute_changes(text: Option<&str>) -> Changes {
 pub(crate) fn update_list(call: OwnedCall) -> Answer {
     Box::pin(async move {
         let list: body::TopicConfigs = fastjson::read(&call.command.body)?;
-        for config in list.topic_config_list {
-            let config = TopicConfig::try_from(config).map_err(blockhouse_core::Refusal::from)?;
+        // All are looked at before any is changed.
+        let configs: Result<Vec<_>, _> =
+            list.topic_config_list.into_iter().map(TopicConfig::try_from).collect();
+        for config in configs.map_err(blockhouse_core::Refusal::from)? {
             let changes = config.attributes.clone();
             call.broker.update_topic(config, &changes).await?;
         }

@@ -35,7 +35,6 @@ pub(crate) fn runtime(call: &Call<'_>) -> Result<Response, Failure> {
 type Put<'a> = &'a mut dyn FnMut(&str, String);
 
 fn versions(put: Put<'_>) {
-    put("brokerVersion", codes::version::CURRENT.to_string());
     put("brokerVersionDesc", codes::version::CURRENT_NAME.to_owned());
     put("brokerActive", "true".to_owned());
 }

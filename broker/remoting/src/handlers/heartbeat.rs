@@ -72,6 +72,9 @@ pub(crate) fn unregister(call: &Call<'_>) -> Result<Response, Failure> {
 
 /// Asked by consumers that filter by other means than tags before they start.
 pub(crate) fn check_client(call: &Call<'_>) -> Result<Response, Failure> {
+    if call.command.body.is_empty() {
+        return Ok(Response::ok());
+    }
     let request: body::CheckClientRequest = fastjson::read(&call.command.body)?;
     let data = request.subscription_data;
     Subscription::parse(&data.topic, &data.sub_string, Some(&data.expression_type)).map_err(

@@ -29,7 +29,12 @@ pub(crate) fn by_key(call: OwnedCall) -> Answer {
             index_last_update_phyoffset: i64::try_from(found.index_last_update_offset)
                 .unwrap_or(i64::MAX),
         };
-        Ok(Response::fields(move |out| header.write(out)).with_body(body))
+        let mut response = Response::fields(move |out| header.write(out)).with_body(body);
+        if found.records.is_empty() {
+            response.code = response_code::QUERY_NOT_FOUND;
+            response = response.with_remark("can not find message, maybe time range not correct");
+        }
+        Ok(response)
     })
 }
 

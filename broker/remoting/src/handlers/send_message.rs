@@ -12,13 +12,15 @@ use blockhouse_protocol::{ExtWriter, RemotingCommand, ResponseHead, batch, encod
 use blockhouse_store::Settled;
 use blockhouse_transport::Replies;
 
-use crate::response::Failure;
+use crate::response::{Failure, Response};
 use crate::status;
 
 /// What the client is told of one request.
 enum Outcome<'a> {
     Stored(Accepted<'a>),
     Failed(Failure),
+    /// The header could not be read: RocketMQ answers without the fields of a send.
+    Unread(Failure),
 }
 
 /// Stores a run of sends and answers them together.
@@ -103,7 +105,7 @@ fn merge<'a>(
 ) -> impl Iterator<Item = Outcome<'a>> {
     let mut outcomes = outcomes.into_iter();
     parsed.into_iter().map(move |parsed| match parsed {
-        Err(failure) => Outcome::Failed(failure),
+        Err(failure) => Outcome::Unread(failure),
         Ok(()) => match outcomes.next() {
             Some(Ok(accepted)) => Outcome::Stored(accepted),
             Some(Err(refusal)) => Outcome::Failed(refusal.into()),
@@ -116,6 +118,7 @@ impl Outcome<'_> {
     fn into_owned(self) -> Outcome<'static> {
         match self {
             Self::Failed(failure) => Outcome::Failed(failure),
+            Self::Unread(failure) => Outcome::Unread(failure),
             Self::Stored(accepted) => Outcome::Stored(Accepted {
                 queue: accepted.queue,
                 placed: accepted.placed,
@@ -146,7 +149,7 @@ impl Answer<'_> {
         for (command, outcome) in run.iter().zip(outcomes) {
             let result = match &outcome {
                 Outcome::Stored(_) => status::of_settled(self.settled),
-                Outcome::Failed(failure) => failure.code,
+                Outcome::Failed(failure) | Outcome::Unread(failure) => failure.code,
             };
             if (command.code, result) != (alike.0, alike.1) {
                 self.meter.requests.add(alike.0, alike.1, alike.2);
@@ -166,6 +169,7 @@ impl Answer<'_> {
                     replies,
                 ),
                 Outcome::Failed(failure) => self.failed(command.opaque, &failure, replies),
+                Outcome::Unread(failure) => Response::from(failure).write(command.opaque, replies),
             }
         }
         self.meter.requests.add(alike.0, alike.1, alike.2);
@@ -194,7 +198,9 @@ impl Answer<'_> {
             out.text("msgId", ids);
             out.number("queueId", accepted.queue.to_i32().into());
             out.number("queueOffset", queue_offset);
-            out.text("transactionId", &accepted.unique_key);
+            if !accepted.unique_key.is_empty() {
+                out.text("transactionId", &accepted.unique_key);
+            }
             self.region(out);
         };
         encode::response(replies.frames(), &head, fields, 0);

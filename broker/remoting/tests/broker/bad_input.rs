@@ -35,7 +35,7 @@ async fn bodies_and_properties_have_limits() {
 async fn a_missing_field_is_named_and_a_cut_batch_stores_nothing() {
     let world = World::new(&[]).await;
     let client = world.client().await;
-    let refused = client.ask(request_code::SEND_MESSAGE_V2, &[("a", "p")], b"x").await;
+    let refused = client.ask(request_code::SEND_MESSAGE_V2, &[("a", "p"), ("e", "0")], b"x").await;
     assert_eq!(refused.code, code::SYSTEM_ERROR);
     assert!(refused.remark().unwrap().contains("topic"), "{:?}", refused.remark());
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_core::{Broker, Config, HeldPulls, Identity, Parts};
+use blockhouse_core::{Broker, Config, HeldPulls, Identity, NoAnnouncer, Parts};
 use blockhouse_disk::{Disk, MemDisk};
 use blockhouse_hook::{Hook, HookChain, Hooks};
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
@@ -74,6 +74,7 @@ fn broker(disk: &MemDisk, clock: &Arc<ManualClock>, hooks: &[Arc<dyn Hook>]) -> 
         delay_offsets: meta.delay_offsets,
         held,
         hooks: Arc::new(Hooks::new(HookChain::new(hooks))),
+        announcer: Arc::new(NoAnnouncer),
         clock,
     };
     Broker::new(Config::default(), parts, 1).unwrap()

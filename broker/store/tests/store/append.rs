@@ -88,6 +88,10 @@ fn concurrent_senders_share_the_log() {
                 })
             })
             .collect();
+        // Flushes take the write lock too, and must not leave anyone's records behind.
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            store.flush().unwrap();
+        }
         for thread in threads {
             thread.join().unwrap();
         }

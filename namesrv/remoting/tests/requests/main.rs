@@ -15,6 +15,7 @@ use blockhouse_namesrv_remoting::table::{Needs, ROWS};
 use blockhouse_protocol::codes::{request_code as code, response_code};
 use blockhouse_transport::Sessions;
 use parking_lot::Mutex;
+use proptest::prelude::*;
 
 use bench::{Answer, BROKER_FIELDS, Bench, two_topics};
 
@@ -399,4 +400,60 @@ fn every_code_is_authorized_before_anything_else() {
     }
     // The chain without hooks asks nobody.
     assert!(!HookChain::new(&[]).has(Point::Authorize));
+}
+
+const FIELDS: [&str; 12] = [
+    "topic",
+    "brokerName",
+    "brokerAddr",
+    "clusterName",
+    "brokerId",
+    "haServerAddr",
+    "bodyCrc32",
+    "heartbeatTimeoutMillis",
+    "namespace",
+    "key",
+    "value",
+    "cluster",
+];
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-c]{0,2}", "-?[0-9]{1,20}", Just("0".to_owned()), any::<String>()]
+}
+
+fn body() -> impl Strategy<Value = Vec<u8>> {
+    let damaged = (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, byte)| {
+        let mut body = two_topics(1).into_bytes();
+        let at = at.index(body.len());
+        body[at] = byte;
+        body
+    });
+    prop_oneof![
+        Just(two_topics(1).into_bytes()),
+        damaged,
+        prop::collection::vec(any::<u8>(), 0..200)
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_request_gets_one_answer(
+        requests in prop::collection::vec(
+            (
+                0..ROWS.len(),
+                prop::collection::vec((0..FIELDS.len(), text()), 0..12),
+                body(),
+            ),
+            1..8,
+        ),
+    ) {
+        let bench = Bench::new();
+        for (row, fields, body) in &requests {
+            let fields: Vec<_> = fields.iter().map(|(at, text)| (FIELDS[*at], text.as_str())).collect();
+            let answer = bench.ask(ROWS[*row].code, &fields, body);
+            prop_assert_eq!(answer.code == 0, answer.remark.is_none_or(|r| r.starts_with("not set")));
+        }
+    }
 }

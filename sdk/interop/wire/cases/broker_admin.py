@@ -24,10 +24,8 @@ def topic_config(name, queues=1):
 
 
 def own(table):
-    """Our own entries of a table, and whether the header's paging fields came along."""
-    return lambda body, names: {name: value for name, value in body[table].items()
-                                if name.startswith(names.values["run"])
-                                and names.values["t"].split("-", 1)[1].split("_")[0] in name}
+    """The case's own entries of a table."""
+    return lambda body, names: {name: value for name, value in body[table].items() if name.startswith(names.values["t"])}
 
 
 def system(body, _):

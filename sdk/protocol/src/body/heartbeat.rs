@@ -152,3 +152,26 @@ pub struct CheckClientRequest {
     /// What is to be checked.
     pub subscription_data: SubscriptionData,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::Body as _;
+
+    #[test]
+    fn heartbeats_of_other_languages_are_read() {
+        let text = br#"{"clientID":"c","producerDataSet":null,"consumerDataSet":[{
+            "groupName":"g","consumeType":0,"messageModel":"SOMETHING_NEW","consumeFromWhere":4,
+            "subscriptionDataSet":[{"topic":"t","subString":"a","tagsSet":null,
+            "codeSet":["97",98],"subVersion":1,"unknown":{}}]}]}"#;
+        let heartbeat = HeartbeatData::decode(text).unwrap();
+        let consumer = &heartbeat.consumer_data_set[0];
+        assert_eq!(consumer.consume_type, ConsumeType::Actively);
+        assert_eq!(consumer.message_model, MessageModel::Clustering);
+        assert_eq!(consumer.consume_from_where, ConsumeFromWhere::FirstOffset);
+        assert_eq!(consumer.subscription_data_set[0].code_set, [97, 98]);
+        assert_eq!(consumer.subscription_data_set[0].expression_type, "TAG");
+        assert!(heartbeat.producer_data_set.is_empty());
+        assert!(HeartbeatData::decode(b"[]x").is_err());
+    }
+}

@@ -5,7 +5,7 @@ use crate::header::headers;
 headers! {
     /// `UNREGISTER_CLIENT`.
     UnregisterClient<'a> {
-        client_id: &'a str = "clientID"; "the client."
+        client_id: Option<&'a str> = "clientID"; "the client."
         producer_group: Option<&'a str> = "producerGroup"; "the group it leaves as producer."
         consumer_group: Option<&'a str> = "consumerGroup"; "the group it leaves as consumer."
     }

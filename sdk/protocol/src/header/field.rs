@@ -24,6 +24,7 @@ pub(crate) trait Value<'a>: Sized {
 }
 
 impl<'a> Value<'a> for &'a str {
+    #[inline]
     fn from_text(text: &'a str) -> Result<Self, Problem> {
         Ok(text)
     }
@@ -99,6 +100,7 @@ macro_rules! fields {
 fields!(&'a str, i32, i64, bool);
 
 /// Reads a required value that was already looked up.
+#[inline]
 pub(crate) fn required<'a, T: Value<'a>>(
     text: Option<&'a str>,
     field: &'static str,
@@ -109,6 +111,7 @@ pub(crate) fn required<'a, T: Value<'a>>(
 }
 
 /// Reads a value that may be absent and was already looked up.
+#[inline]
 pub(crate) fn optional<'a, T: Value<'a>>(
     text: Option<&'a str>,
     field: &'static str,

@@ -49,10 +49,10 @@ impl<'a> SendMessage<'a> {
     pub fn parse(ext: &'a ExtFields) -> Result<Self, FieldError> {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = find(ext);
         Ok(Self {
-            producer_group: required(a, "producerGroup")?,
+            producer_group: optional(a, "producerGroup")?.unwrap_or_default(),
             topic: required(b, "topic")?,
-            default_topic: required(c, "defaultTopic")?,
-            default_topic_queue_nums: required(d, "defaultTopicQueueNums")?,
+            default_topic: optional(c, "defaultTopic")?.unwrap_or_default(),
+            default_topic_queue_nums: optional(d, "defaultTopicQueueNums")?.unwrap_or(0),
             queue_id: required(e, "queueId")?,
             sys_flag: required(f, "sysFlag")?,
             born_timestamp: required(g, "bornTimestamp")?,
@@ -120,10 +120,10 @@ const NAMES: [&str; 14] = [
 
 fn find(ext: &ExtFields) -> Found<'_> {
     let mut found = Found::default();
-    for (name, value) in ext.iter() {
-        let at = match *name.as_bytes() {
+    for (name, value) in ext.iter_raw() {
+        let at = match *name {
             [letter] => usize::from(letter.wrapping_sub(b'a')),
-            _ => NAMES.iter().position(|n| *n == name).unwrap_or(usize::MAX),
+            _ => NAMES.iter().position(|n| n.as_bytes() == name).unwrap_or(usize::MAX),
         };
         if let Some(place) = found.get_mut(at) {
             *place = Some(value);
@@ -154,5 +154,51 @@ headers! {
         origin_topic: Option<&'a str> = "originTopic"; "the topic it was consumed from."
         unit_mode: bool = "unitMode" or false; "whether the group works in units."
         max_reconsume_times: Option<i32> = "maxReconsumeTimes"; "redeliveries before giving up."
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Problem;
+
+    const FIELDS: [(&str, &str); 8] = [
+        ("producerGroup", "g"),
+        ("b", "t"),
+        ("defaultTopic", "TBW102"),
+        ("d", "4"),
+        ("queueId", "-1"),
+        ("sysFlag", "0"),
+        ("bornTimestamp", "1795460228835"),
+        ("h", "0"),
+    ];
+
+    #[test]
+    fn long_and_short_names_are_the_same() {
+        let ext: ExtFields = FIELDS.into_iter().chain([("unitMode", "TRUE")]).collect();
+        let header = SendMessage::parse(&ext).unwrap();
+        assert_eq!((header.producer_group, header.topic, header.queue_id), ("g", "t", -1));
+        assert_eq!((header.properties, header.max_reconsume_times), ("", None));
+        assert!(header.unit_mode);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (at, (short, field)) in LETTERS.into_iter().zip(NAMES).take(FIELDS.len()).enumerate() {
+            let rest = FIELDS.into_iter().enumerate().filter(|(i, _)| *i != at).map(|(_, f)| f);
+            let ext: ExtFields = rest.clone().collect();
+            let missing = FieldError { field, problem: Problem::Missing };
+            assert_eq!(SendMessage::parse(&ext), Err(missing));
+            let ext: ExtFields = rest.chain([(short, "9999999999")]).collect();
+            let parsed = SendMessage::parse(&ext);
+            let number = !matches!(field, "producerGroup" | "topic" | "defaultTopic");
+            let too_large = number && field != "bornTimestamp";
+            assert_eq!(parsed.is_err(), too_large, "{field}");
+        }
+        let error = FieldError { field: "queueId", problem: Problem::NotANumber };
+        assert_eq!(
+            error.to_string(),
+            "the header field queueId is not a number, or too large a one"
+        );
     }
 }

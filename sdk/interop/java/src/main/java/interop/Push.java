@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
@@ -20,6 +21,7 @@ final class Push {
         all.put("push-clustering", Push::clustering);
         all.put("push-broadcasting", Push::broadcasting);
         all.put("push-restart", Push::restart);
+        all.put("push-wakes", Push::wakes);
         all.put("push-heartbeat-v2", Push::heartbeatV2);
     }
 
@@ -58,7 +60,7 @@ final class Push {
         c.expect("consumed", 40, one.size() + two.size());
         c.expect("first", 20, one.size());
         c.expect("second", 20, two.size());
-        c.expect("soon", true, System.nanoTime() - begun < 5_000_000_000L);
+        c.expect("soon", true, System.nanoTime() - begun < 10_000_000_000L); // a pull that nobody wakes is held for 15 s
         MessageExt any = one.iterator().next();
         Map<String, String> properties = new TreeMap<>(any.getProperties());
         for (String volatileOne : Arrays.asList("UNIQ_KEY", "KEYS", "CONSUME_START_TIME", "MAX_OFFSET")) {
@@ -103,6 +105,32 @@ final class Push {
         c.expect("before", 20, before.size());
         c.expect("after", 12, after.size());
         c.expect("onlyNew", true, Context.texts(after).stream().allMatch(text -> text.startsWith("after")));
+    }
+
+    /** Each message meets a held pull, or one just about to be held; none may wait until the pull's 15 s are over. */
+    private static void wakes(Context c) throws Exception {
+        String topic = c.topic("T", 8);
+        Collection<MessageExt> seen = new ConcurrentLinkedQueue<>();
+        AtomicLong slowest = new AtomicLong();
+        DefaultMQPushConsumer consumer = c.push(c.named("G"), topic, "*");
+        consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
+            long now = System.currentTimeMillis();
+            messages.forEach(message -> slowest.accumulateAndGet(now - message.getStoreTimestamp(), Math::max));
+            seen.addAll(messages);
+            return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
+        });
+        consumer.start();
+        c.await("all queues", 30, () -> Rebalance.queues(consumer, topic).size() == 8 * c.brokers);
+        for (int i = 0; i < 300; i++) {
+            c.producer().send(Context.message(topic, "A", null, "wake-" + i));
+            Thread.sleep(i % 20);
+        }
+        c.await("300 messages", 30, () -> seen.size() >= 300);
+        c.expect("consumed", 300, Context.texts(seen).size());
+        c.expect("noneWaits", true, slowest.get() < 8_000);
+        if (slowest.get() >= 8_000) {
+            c.fail("the slowest message waited " + slowest.get() + " ms");
+        }
     }
 
     private static void heartbeatV2(Context c) throws Exception {

@@ -1,0 +1,150 @@
+//! The same load on two servers, in turn.
+
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::load::{Kind, LoadArgs};
+use super::measure;
+use super::report::Report;
+use crate::cluster::{ClusterArgs, Table, block_on};
+use crate::out;
+
+/// What the command line can say.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompareArgs {
+    /// The first server: a name server, and the broker's process if it is on this machine
+    #[arg(long, value_name = "HOST:PORT[,pid=N]")]
+    a: Side,
+    /// The second server
+    #[arg(long, value_name = "HOST:PORT[,pid=N]")]
+    b: Side,
+    /// What to measure
+    #[arg(long, value_enum, default_value = "produce")]
+    kind: Kind,
+    /// How often each server is measured
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+/// A server to compare.
+#[derive(Clone, Debug)]
+struct Side {
+    cluster: ClusterArgs,
+    pid: Option<u32>,
+}
+
+impl FromStr for Side {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (namesrv, pid) = match text.split_once(",pid=") {
+            Some((namesrv, pid)) => {
+                (namesrv, Some(pid.parse().with_context(|| format!("{pid} is no process id"))?))
+            }
+            None => (text, None),
+        };
+        let cluster = ClusterArgs { namesrv: namesrv.to_owned(), timeout_ms: 3_000 };
+        Ok(Self { cluster, pid })
+    }
+}
+
+/// A figure of a report; `None` if that run did not measure it.
+type Figure = (&'static str, fn(&Report) -> Option<f64>);
+
+const FIGURES: [Figure; 9] = [
+    ("messages/s", |r| Some(r.messages_per_second)),
+    ("p50 us", |r| Some(r.latency.p50_us)),
+    ("p99 us", |r| Some(r.latency.p99_us)),
+    ("p99.9 us", |r| Some(r.latency.p999_us)),
+    ("max us", |r| Some(r.latency.max_us)),
+    ("server CPU us/message", |r| Some(r.server?.cpu_us_per_message)),
+    ("RSS anonymous MiB", |r| Some(r.server?.rss_anon_mib)),
+    ("RSS files MiB", |r| Some(r.server?.rss_file_mib)),
+    ("refused", |r| u32::try_from(r.refusals()).ok().map(f64::from)),
+];
+
+/// Does it.
+pub(crate) fn run(args: CompareArgs) -> anyhow::Result<()> {
+    block_on(async move {
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        for round in 1..=args.rounds.max(1) {
+            for (name, side, reports) in [("A", &args.a, &mut a), ("B", &args.b, &mut b)] {
+                let outcome = measure::run(args.kind, &args.load, &side.cluster, side.pid).await;
+                let outcome = outcome.with_context(|| format!("round {round}, server {name}"))?;
+                let report = Report::of(args.kind, &args.load, &outcome);
+                out::note(&format!("{name}{round} {report}"));
+                reports.push(report);
+            }
+        }
+        out::text(&if args.json { as_json(&a, &b)? } else { as_table(&a, &b) });
+        Ok(())
+    })
+}
+
+/// Lowest, median and highest of a figure over the runs.
+fn spread(reports: &[Report], figure: fn(&Report) -> Option<f64>) -> Option<(f64, f64, f64)> {
+    let mut values: Vec<f64> = reports.iter().filter_map(figure).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let median = if values.len() % 2 == 1 {
+        *values.get(middle)?
+    } else {
+        f64::midpoint(*values.get(middle.checked_sub(1)?)?, *values.get(middle)?)
+    };
+    Some((*values.first()?, median, *values.last()?))
+}
+
+fn as_table(a: &[Report], b: &[Report]) -> String {
+    let mut table = Table::new(&["", "A", "A from-to", "B", "B from-to", "A/B"]);
+    for (name, figure) in FIGURES {
+        let (Some(a), Some(b)) = (spread(a, figure), spread(b, figure)) else { continue };
+        let ratio = if b.1 == 0.0 { "-".to_owned() } else { format!("{:.3}", a.1 / b.1) };
+        table.row([
+            name.to_owned(),
+            number(a.1),
+            format!("{}-{}", number(a.0), number(a.2)),
+            number(b.1),
+            format!("{}-{}", number(b.0), number(b.2)),
+            ratio,
+        ]);
+    }
+    table.to_string()
+}
+
+fn number(value: f64) -> String {
+    if value < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") }
+}
+
+fn as_json(a: &[Report], b: &[Report]) -> anyhow::Result<String> {
+    let figures: serde_json::Map<_, _> = FIGURES
+        .iter()
+        .filter_map(|(name, figure)| {
+            let (a, b) = (spread(a, *figure)?, spread(b, *figure)?);
+            let side = |s: (f64, f64, f64)| json!({"min": s.0, "median": s.1, "max": s.2});
+            let value = json!({"a": side(a), "b": side(b), "ratio": a.1 / b.1});
+            Some(((*name).to_owned(), value))
+        })
+        .collect();
+    let all = json!({"figures": figures, "runs": {"a": a, "b": b}});
+    Ok(format!("{}\n", serde_json::to_string_pretty(&all)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_is_a_name_server_and_perhaps_a_process() {
+        let side: Side = "127.0.0.1:9876,pid=42".parse().unwrap();
+        assert_eq!((side.cluster.namesrv.as_str(), side.pid), ("127.0.0.1:9876", Some(42)));
+        assert_eq!("a:1;b:2".parse::<Side>().unwrap().cluster.namesrv, "a:1;b:2");
+        assert!("a:1,pid=x".parse::<Side>().is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! The script of a pulling connection.
+
+use super::frames::{PullFrame, Queue, slot_of};
+use super::scan::Response;
+use super::stats::Stats;
+use super::wire::Script;
+
+const PULL_NOT_FOUND: i32 = 19;
+const PULL_RETRY_IMMEDIATELY: i32 = 20;
+const PULL_OFFSET_MOVED: i32 = 21;
+/// Bytes of a record before its body, for IPv4 hosts: up to and including the body's length.
+const BODY_AT: usize = 88;
+
+/// The queue that a slot pulls, and from where.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) queue: Queue,
+    pub(crate) offset: u64,
+    pub(crate) min: u64,
+}
+
+/// Keeps one pull per slot in flight.
+pub(crate) struct Pulling {
+    slots: Vec<Slot>,
+    /// Waits for new messages at the end of a queue instead of beginning again, and measures from
+    /// the stamp in each body.
+    follow: bool,
+}
+
+struct Slot {
+    frame: PullFrame,
+    source: Source,
+    started: u64,
+}
+
+impl Pulling {
+    pub(crate) fn new(sources: Vec<Source>, group: &str, max: u32, follow: bool) -> Self {
+        let slots = sources.into_iter().enumerate().map(|(at, source)| {
+            let frame = PullFrame::new(&source.queue, at, group, max, follow);
+            Slot { frame, source, started: 0 }
+        });
+        Self { slots: slots.collect(), follow }
+    }
+}
+
+impl Slot {
+    fn pull(&mut self, now: u64, out: &mut Vec<u8>) {
+        self.started = now;
+        self.frame.write(self.source.offset, out);
+    }
+}
+
+impl Script for Pulling {
+    fn start(&mut self, now: u64, out: &mut Vec<u8>) {
+        self.slots.iter_mut().for_each(|slot| slot.pull(now, out));
+    }
+
+    fn answer(
+        &mut self,
+        now: u64,
+        response: &Response<'_>,
+        out: &mut Vec<u8>,
+        stats: Option<&mut Stats>,
+    ) {
+        let Some(slot) = slot_of(response.opaque).and_then(|at| self.slots.get_mut(at)) else {
+            return;
+        };
+        match response.code {
+            0 => {
+                slot.source.offset = response.number("nextBeginOffset").unwrap_or(0);
+                if let Some(stats) = stats {
+                    count(response.body, slot.started, now, self.follow, stats);
+                }
+            }
+            PULL_NOT_FOUND | PULL_RETRY_IMMEDIATELY | PULL_OFFSET_MOVED => {
+                let next = response.number("nextBeginOffset").unwrap_or(slot.source.min);
+                slot.source.offset = if self.follow { next } else { slot.source.min };
+            }
+            code => {
+                if let Some(stats) = stats {
+                    stats.refuse(code, || response.remark());
+                }
+            }
+        }
+        slot.pull(now, out);
+    }
+}
+
+/// Counts the records of a pull's body.
+fn count(body: &[u8], started: u64, now: u64, follow: bool, stats: &mut Stats) {
+    let mut rest = body;
+    let mut records = 0;
+    while let Some((size, _)) = rest.split_first_chunk::<4>() {
+        let size = usize::try_from(u32::from_be_bytes(*size)).unwrap_or(usize::MAX);
+        let Some((record, after)) = rest.split_at_checked(size).filter(|_| size > 0) else { break };
+        if follow {
+            let stamp = record.get(BODY_AT..).and_then(<[u8]>::first_chunk::<8>);
+            let stamp = stamp.map_or(now, |stamp| u64::from_be_bytes(*stamp));
+            // A stamp of another run is no latency.
+            if stamp <= now {
+                stats.latency.saturating_record((now - stamp).max(1));
+            }
+        }
+        records += 1;
+        rest = after;
+    }
+    stats.messages += records;
+    stats.requests += 1;
+    if !follow {
+        stats.latency.saturating_record(now.saturating_sub(started).max(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_counted_by_their_sizes() {
+        let mut body = Vec::new();
+        for stamp in [100_u64, 400] {
+            let mut record = vec![0; 120];
+            record[..4].copy_from_slice(&120_u32.to_be_bytes());
+            record[BODY_AT..BODY_AT + 8].copy_from_slice(&stamp.to_be_bytes());
+            body.extend_from_slice(&record);
+        }
+        let mut stats = Stats::new().unwrap();
+        count(&body, 0, 500, true, &mut stats);
+        assert_eq!((stats.messages, stats.requests), (2, 1));
+        assert_eq!((stats.latency.min(), stats.latency.max()), (100, 400));
+        // A size of 0 or beyond the body ends the count.
+        let mut stats = Stats::new().unwrap();
+        count(&[0; 40], 0, 1, false, &mut stats);
+        count(&[255; 40], 0, 1, false, &mut stats);
+        assert_eq!((stats.messages, stats.requests), (0, 2));
+    }
+}
