@@ -67,7 +67,7 @@ impl ClientChannel for Channel {
                 }
                 _ => return Err(CallError::Unsupported),
             };
-            answer.map(reply).map_err(|error| failed(&error))
+            answer.map(|answer| reply(&answer)).map_err(|error| failed(&error))
         })
     }
 
@@ -76,7 +76,7 @@ impl ClientChannel for Channel {
     }
 }
 
-fn reply(answer: RemotingCommand) -> ClientReply {
+fn reply(answer: &RemotingCommand) -> ClientReply {
     let remark = answer.remark().map(str::to_owned);
     ClientReply { status: answer.code, remark, body: Bytes::clone(&answer.body) }
 }

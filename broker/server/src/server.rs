@@ -129,10 +129,7 @@ fn open_meta(home: &Home, settings: &Settings) -> anyhow::Result<Meta> {
         trace_topic: core.trace_topic,
         ..TopicSettings::default()
     };
-    let groups = GroupSettings {
-        auto_create: core.auto_create_subscription_group,
-        ..GroupSettings::default()
-    };
+    let groups = GroupSettings { auto_create: core.auto_create_subscription_group };
     Meta::open(home, topics, groups).context("the broker's topics, groups and offsets")
 }
 

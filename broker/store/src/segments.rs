@@ -187,6 +187,14 @@ impl Segments {
         Ok(())
     }
 
+    /// Makes everything from `start` on durable.
+    pub(crate) fn sync_from(&self, start: u64) -> Result<(), Error> {
+        for segment in self.all().iter().filter(|segment| segment.base + self.size > start) {
+            segment.file.sync_data().map_err(Error::io("sync", &self.path(segment.base)))?;
+        }
+        Ok(())
+    }
+
     /// Gives maps back of files that end before `hot`.
     pub(crate) fn unmap_before(&self, hot: u64) {
         for segment in &*self.list.read() {

@@ -27,6 +27,9 @@ use crate::{Config, Error};
 /// What a record has besides its body at most: topic, properties, fixed fields.
 const RECORD_EXTRA: usize = 128 << 10;
 
+/// Records that a restart dispatches before it writes what has piled up.
+const REPLAYED_AT_ONCE: usize = 1 << 16;
+
 /// What a store is given.
 pub struct Parts {
     /// The filesystem.
@@ -158,11 +161,24 @@ impl Opening {
         if !start.clean {
             self.index.cut(start.at)?;
         }
+        let mut replayed = 0_usize;
+        let mut failed = None;
         let found = recovery.scan(start, &mut |record| {
             replay(record, &self.queues, &self.dispatcher, &self.shaper);
+            replayed += 1;
+            // So that a long replay does not pile up in memory.
+            if replayed.is_multiple_of(REPLAYED_AT_ONCE) && failed.is_none() {
+                failed =
+                    self.index.absorb().and_then(|()| self.queues.write_behind(u64::MAX)).err();
+            }
         })?;
+        if let Some(e) = failed {
+            return Err(e);
+        }
         if !start.clean {
             segments.cut(found.end)?;
+            // What a killed process wrote may be in the page cache alone.
+            segments.sync_from(start.at)?;
         }
         for queue in self.queues.list(None) {
             queue.reset_next();

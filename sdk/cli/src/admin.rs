@@ -1,10 +1,146 @@
 //! Looking at and changing a running cluster.
 
+mod brokers;
+mod groups;
+mod messages;
+mod topics;
+
+use blockhouse_client::admin::Scope;
+use serde_json::Value;
+
+use crate::cluster::{ClusterArgs, Table, block_on};
+use crate::out;
+
+const EXAMPLES: &str = "\
+Examples:
+  blockhouse admin cluster
+  blockhouse admin topic create orders --queues 16 --attribute message.type=FIFO
+  blockhouse admin progress billing
+  blockhouse admin offsets reset billing orders --to 2026-11-23T08:00:00Z
+  blockhouse admin message key orders order-17 --json";
+
 /// What the command line can say.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    cluster: ClusterFlags,
+}
+
+/// [`ClusterArgs`], after any subcommand.
+#[derive(Debug, clap::Args)]
+struct ClusterFlags {
+    /// The name servers, separated by `;`; any that answers will do
+    #[arg(
+        long,
+        short = 'n',
+        global = true,
+        value_name = "HOST:PORT;...",
+        default_value = "127.0.0.1:9876"
+    )]
+    namesrv: String,
+    /// How long to wait for a connection and for an answer, in milliseconds
+    #[arg(long, global = true, value_name = "MS", default_value_t = 3_000)]
+    timeout_ms: u64,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// List clusters and their brokers
+    Cluster,
+    /// List topics
+    Topics(topics::ListArgs),
+    /// Create, change, delete or look at a topic
+    #[command(subcommand)]
+    Topic(topics::Command),
+    /// List consumer groups
+    Groups,
+    /// Create, change or delete a consumer group
+    #[command(subcommand)]
+    Group(groups::Command),
+    /// Show how far a consumer group is, and its lag
+    Progress(groups::ProgressArgs),
+    /// List the clients of a consumer or producer group
+    Clients(groups::ClientsArgs),
+    /// Find a message
+    #[command(subcommand)]
+    Message(messages::Command),
+    /// Change a consumer group's offsets
+    #[command(subcommand)]
+    Offsets(groups::OffsetsCommand),
+    /// Show or change a broker's options
+    #[command(subcommand)]
+    Config(brokers::ConfigCommand),
+}
+
+/// Which brokers a change is for.
+#[derive(Debug, clap::Args)]
+struct ScopeArgs {
+    /// Only the brokers of this cluster
+    #[arg(long, value_name = "NAME", conflicts_with = "broker")]
+    cluster: Option<String>,
+    /// Only this broker
+    #[arg(long, value_name = "NAME|HOST:PORT")]
+    broker: Option<String>,
+}
+
+impl ScopeArgs {
+    fn scope(&self) -> Scope {
+        match (&self.cluster, &self.broker) {
+            (Some(cluster), _) => Scope::Cluster(cluster.clone()),
+            (_, Some(broker)) => Scope::Broker(broker.clone()),
+            _ => Scope::All,
+        }
+    }
+}
+
+/// An answer, for people and for programs.
+struct Answer {
+    text: String,
+    json: Value,
+}
+
+impl Answer {
+    fn table(table: &Table, nothing: &str, json: Value) -> Self {
+        let text = if table.is_empty() { format!("{nothing}\n") } else { table.to_string() };
+        Self { text, json }
+    }
+
+    fn done(line: &str, json: Value) -> Self {
+        Self { text: format!("{line}\n"), json }
+    }
+}
 
 /// Does it.
-pub(crate) fn run(_args: Args) -> anyhow::Result<()> {
-    anyhow::bail!("`admin` is not built yet")
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    block_on(async move {
+        let ClusterFlags { namesrv, timeout_ms } = args.cluster;
+        let client = ClusterArgs { namesrv, timeout_ms }.client()?;
+        let answer = match args.what {
+            What::Cluster => brokers::cluster(&client).await?,
+            What::Topics(list) => topics::list(&client, &list).await?,
+            What::Topic(command) => topics::run(&client, command).await?,
+            What::Groups => groups::list(&client).await?,
+            What::Group(command) => groups::run(&client, command).await?,
+            What::Progress(which) => groups::progress(&client, &which).await?,
+            What::Clients(which) => groups::clients(&client, &which).await?,
+            What::Message(command) => messages::run(&client, command).await?,
+            What::Offsets(groups::OffsetsCommand::Reset(reset)) => {
+                groups::reset(&client, &reset).await?
+            }
+            What::Config(command) => brokers::config(&client, command).await?,
+        };
+        client.close().await;
+        if args.json {
+            out::line(&serde_json::to_string_pretty(&answer.json)?);
+        } else {
+            out::text(&answer.text);
+        }
+        Ok(())
+    })
 }

@@ -1,1 +1,5 @@
+//! Dialogues with a scripted cluster on loopback sockets.
 
+mod consuming;
+mod fake;
+mod sending;

@@ -75,7 +75,11 @@ class JavaClient(Client):
                 f"-Drocketmq.client.logRoot={home}/logs", "-cp", f"{self.classes}:{self.jars}/*", "interop.Main", *arguments]
 
     def command(self, namesrv, brokers, run_id, names, home):
-        return self.java(home, namesrv, str(len(brokers)), run_id, names)
+        command = self.java(home, namesrv, str(len(brokers)), run_id, names)
+        if names == "continuous":
+            # A client that has lost a broker's queues looks for them with its next look at the group: every 20 s, here 3 s.
+            command.insert(1, "-Drocketmq.client.rebalance.waitInterval=3000")
+        return command
 
     def names(self):
         return subprocess.run(self.java(Path("/nonexistent"), "list"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

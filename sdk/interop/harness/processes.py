@@ -22,7 +22,7 @@ class Continuous:
     def __init__(self, client, cluster):
         home = cluster.directory / "continuous"
         self.process = client.start(";".join(cluster.namesrv_addresses()), cluster.brokers, ["continuous"], home, stdin=subprocess.PIPE)
-        self.sent = self.consumed = 0
+        self.sent = self.consumed = self.gap = 0
         self.steps, self.stepped = [], time.monotonic()
         self.transcript = None
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -30,9 +30,9 @@ class Continuous:
 
     def _read(self):
         for line in self.process.stdout:
-            progress = re.match(r"sent (\d+) consumed (\d+)", line)
+            progress = re.match(r"sent (\d+) consumed (\d+) gap (\d+)", line)
             if progress:
-                self.sent, self.consumed = map(int, progress.groups())
+                self.sent, self.consumed, self.gap = map(int, progress.groups())
             else:
                 self.transcript = parse(line) or self.transcript
 
@@ -97,7 +97,7 @@ def kill_and_restart(report, client, kind, software):
             if traffic:
                 traffic.end()
     if transcript["outcome"] == "ok":
-        report.passed(test, 1000 * (time.monotonic() - begun), f"{traffic.sent} messages: {', '.join(traffic.steps)}")
+        report.passed(test, 1000 * (time.monotonic() - begun), f"{traffic.sent} messages, longest time without one {traffic.gap / 1000:.1f} s: {', '.join(traffic.steps)}")
     else:
         report.failed(test, transcript["why"])
 

@@ -62,16 +62,17 @@ class Side:
     def clean(self):
         """Deletes what the run created; thousands of topics would slow every tool down."""
         mark = self.run + self.letter
-        with Connection(self.broker_addr, 60) as broker, Connection(self.namesrv_addr, 60) as namesrv:
-            groups = loose_json.loads(broker.call(201).body.decode())["subscriptionGroupTable"]
-            for name in groups:
+        with Connection(self.broker_addr, 60) as broker:
+            for name in loose_json.loads(broker.call(201).body.decode())["subscriptionGroupTable"]:
                 if mark in name:
                     broker.call(207, {"groupName": name, "cleanOffset": "true"})
-            for connection, listing, delete in ((broker, 21, 215), (namesrv, 206, 216)):
-                body = loose_json.loads(connection.call(listing).body.decode())
-                for name in body.get("topicConfigTable") or body.get("topicList"):
-                    if mark in name:
-                        connection.call(delete, {"topic": name})
+            for name in loose_json.loads(broker.call(21).body.decode())["topicConfigTable"]:
+                if mark in name:
+                    broker.call(215, {"topic": name})
+        with Connection(self.namesrv_addr, 60) as namesrv:
+            for name in loose_json.loads(namesrv.call(206).body.decode())["topicList"]:
+                if mark in name:
+                    namesrv.call(216, {"topic": name})
 
     def play(self, case):
         """The observations of a case's compared steps."""

@@ -1,4 +1,5 @@
 //! The broker through its remoting port: real frames over loopback, files in memory.
+#![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
 
 mod bad_input;
 mod consuming;

@@ -276,3 +276,30 @@ fn large_records_are_read_across_chunks() {
     let expected: Vec<_> = (0..9).flat_map(|n| [n * 340_000, 5]).collect();
     assert_eq!(lens, expected);
 }
+
+#[test]
+fn a_long_replay_is_written_as_it_goes() {
+    let rig = Rig::with(Config {
+        segment_size: 1 << 20,
+        queue_file_entries: 10_000,
+        checkpoint_interval_ms: u64::MAX,
+        ..config()
+    });
+    let store = rig.open();
+    let burst = [draft("t", 0, b"x", "UNIQ_KEY\u{1}u\u{2}"); 1_000];
+    for _ in 0..70 {
+        send(&store, &burst);
+    }
+    assert!(!rig.has("consumequeue"));
+    let killed = rig.killed();
+    let store = killed.open();
+    assert_eq!(store.stats().replayed, 70_000);
+    // All but the last entries are in files already, and all can be read.
+    assert!(killed.has("consumequeue/t/0/00000000000001200000"));
+    assert_eq!(bodies(&store, "t", 0, 0).len(), 70_000);
+    assert_eq!(find_bodies(&store), 64);
+}
+
+fn find_bodies(store: &Store) -> usize {
+    store.query("t", "u", 64, Timestamp(0), Timestamp(i64::MAX)).records.len()
+}

@@ -202,7 +202,7 @@ mod tests {
         assert!(header.contains(r#""g":"1700000000123""#), "{header}");
         assert!(header.contains(r"UNIQ_KEY\u00017F000001000000ABB10C00000000001F\u0002"));
         assert!(header.contains(r#""opaque":1000000005"#));
-        assert_eq!(u32::from_be_bytes(*out.first_chunk().unwrap()), out.len() as u32 - 4);
+        assert_eq!(u32::from_be_bytes(*out.first_chunk().unwrap()), u32::try_from(out.len()).unwrap() - 4);
         assert_eq!(out[out.len() - 16..out.len() - 8], 7_u64.to_be_bytes());
         assert_eq!((counter, frame.messages(), slot_of(1_000_000_005)), (0x20, 1, Some(5)));
     }

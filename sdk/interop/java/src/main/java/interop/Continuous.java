@@ -14,7 +14,7 @@ import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendStatus;
 
 /**
- * A producer and a consumer that run on while the driver kills and restarts servers. Prints `sent N consumed M` lines;
+ * A producer and a consumer that run on while the driver kills and restarts servers. Prints `sent N consumed M gap MS` lines;
  * at a line on stdin it stops sending, waits for what was acknowledged, and prints its transcript.
  */
 final class Continuous {
@@ -56,7 +56,7 @@ final class Continuous {
         }
         Thread progress = new Thread(() -> {
             while (!stop.get()) {
-                out.println("sent " + acknowledged.size() + " consumed " + consumed.size());
+                out.println("sent " + acknowledged.size() + " consumed " + consumed.size() + " gap " + longestGapMs.get());
                 out.flush();
                 pause(200);
             }

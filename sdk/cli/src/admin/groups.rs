@@ -1,0 +1,215 @@
+//! Consumer groups.
+
+use anyhow::Context as _;
+use blockhouse_client::Client;
+use blockhouse_client::admin::{Lag, ResetTo, Scope};
+use blockhouse_model::names;
+use blockhouse_protocol::body::client::Connection;
+use blockhouse_protocol::body::group::SubscriptionGroupConfig;
+use serde_json::json;
+
+use super::messages::{parse_time, time};
+use super::{Answer, ScopeArgs};
+use crate::cluster::Table;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Create a group, or change one
+    Create(CreateArgs),
+    /// Delete a group
+    Delete {
+        /// The group
+        group: String,
+        /// Forget its offsets, too
+        #[arg(long)]
+        with_offsets: bool,
+        #[command(flatten)]
+        scope: ScopeArgs,
+    },
+}
+
+/// What the group is to be like.
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArgs {
+    /// The group
+    group: String,
+    /// Redeliveries before a message goes to the dead-letter topic
+    #[arg(long, default_value_t = 16)]
+    retries: i32,
+    /// Queues of the retry topic
+    #[arg(long, default_value_t = 1)]
+    retry_queues: u16,
+    /// Do not let the group consume
+    #[arg(long)]
+    disabled: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
+}
+
+/// Whose progress.
+#[derive(Debug, clap::Args)]
+pub(super) struct ProgressArgs {
+    /// The group
+    group: String,
+    /// Only this topic
+    #[arg(long)]
+    topic: Option<String>,
+}
+
+/// Whose clients.
+#[derive(Debug, clap::Args)]
+pub(super) struct ClientsArgs {
+    /// The group
+    group: String,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum OffsetsCommand {
+    /// Set a group's offsets of a topic; running consumers follow
+    Reset(ResetArgs),
+}
+
+/// Where to.
+#[derive(Debug, clap::Args)]
+pub(super) struct ResetArgs {
+    /// The group
+    group: String,
+    /// The topic
+    topic: String,
+    /// `first`, `last`, milliseconds since 1970, or a UTC time like 2026-11-23T08:00:00Z
+    #[arg(long)]
+    to: String,
+}
+
+pub(super) async fn list(client: &Client) -> anyhow::Result<Answer> {
+    let groups = client.groups(&Scope::All).await.context("cannot list groups")?;
+    let mut table = Table::new(&["group", "consumes", "retries", "retry queues"]);
+    for group in groups.values() {
+        table.row([
+            group.group_name.clone(),
+            if group.consume_enable { "yes" } else { "no" }.to_owned(),
+            group.retry_max_times.to_string(),
+            group.retry_queue_nums.to_string(),
+        ]);
+    }
+    Ok(Answer::table(&table, "No groups.", json!(groups)))
+}
+
+pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Answer> {
+    match command {
+        Command::Create(args) => {
+            names::check_group(&args.group)?;
+            let config = SubscriptionGroupConfig {
+                group_name: args.group.clone(),
+                retry_max_times: args.retries,
+                retry_queue_nums: i32::from(args.retry_queues),
+                consume_enable: !args.disabled,
+                ..SubscriptionGroupConfig::default()
+            };
+            let brokers = client
+                .create_group(&args.scope.scope(), &config)
+                .await
+                .with_context(|| format!("cannot create group {}", args.group))?;
+            Ok(Answer::done(
+                &format!("Group {} is on {}.", args.group, brokers.join(", ")),
+                json!({"group": args.group, "brokers": brokers}),
+            ))
+        }
+        Command::Delete { group, with_offsets, scope } => {
+            let brokers = client
+                .delete_group(&scope.scope(), &group, with_offsets)
+                .await
+                .with_context(|| format!("cannot delete group {group}"))?;
+            Ok(Answer::done(
+                &format!("Group {group} deleted from {}.", brokers.join(", ")),
+                json!({"group": group, "brokers": brokers}),
+            ))
+        }
+    }
+}
+
+pub(super) async fn progress(client: &Client, args: &ProgressArgs) -> anyhow::Result<Answer> {
+    let lags = client
+        .progress(&args.group, args.topic.as_deref())
+        .await
+        .with_context(|| format!("cannot tell the progress of group {}", args.group))?;
+    let mut table =
+        Table::new(&["topic", "broker", "queue", "stored", "consumed", "lag", "consumed up to"]);
+    for lag in &lags {
+        table.row([
+            lag.queue.topic.clone(),
+            lag.queue.broker_name.clone(),
+            lag.queue.queue_id.to_string(),
+            lag.offsets.broker_offset.to_string(),
+            lag.offsets.consumer_offset.to_string(),
+            lag.messages().to_string(),
+            time(lag.offsets.last_timestamp),
+        ]);
+    }
+    let total: i64 = lags.iter().map(Lag::messages).sum();
+    let queues: Vec<_> = lags
+        .iter()
+        .map(|lag| {
+            json!({
+                "topic": lag.queue.topic, "broker": lag.queue.broker_name,
+                "queue": lag.queue.queue_id, "brokerOffset": lag.offsets.broker_offset,
+                "consumerOffset": lag.offsets.consumer_offset, "lag": lag.messages(),
+                "lastTimestamp": lag.offsets.last_timestamp,
+            })
+        })
+        .collect();
+    let mut answer = Answer::table(
+        &table,
+        "The group has committed nothing.",
+        json!({"group": args.group, "lag": total, "queues": queues}),
+    );
+    if !table.is_empty() {
+        answer.text.push_str(&format!("total lag: {total}\n"));
+    }
+    Ok(answer)
+}
+
+pub(super) async fn clients(client: &Client, args: &ClientsArgs) -> anyhow::Result<Answer> {
+    let consumers = client.consumers(&args.group).await?;
+    let producers = client.producers(&args.group).await?;
+    let mut table = Table::new(&["role", "client", "address", "language", "version"]);
+    let mut add = |role: &str, connection: &Connection| {
+        let Connection { client_addr, client_id, language, version } = connection;
+        table.row([role, client_id, client_addr, language, &version.to_string()]);
+    };
+    if let Some(consumers) = &consumers {
+        consumers.connection_set.iter().for_each(|c| add("consumer", c));
+    }
+    producers.connection_set.iter().for_each(|c| add("producer", c));
+    let mut answer = Answer::table(
+        &table,
+        "No client of this group is connected.",
+        json!({"consumers": consumers, "producers": producers.connection_set}),
+    );
+    for (topic, subscription) in consumers.iter().flat_map(|c| &c.subscription_table) {
+        answer.text.push_str(&format!("subscribed: {topic} {}\n", subscription.sub_string));
+    }
+    Ok(answer)
+}
+
+pub(super) async fn reset(client: &Client, args: &ResetArgs) -> anyhow::Result<Answer> {
+    let to = match args.to.as_str() {
+        "first" => ResetTo::First,
+        "last" => ResetTo::Last,
+        text => ResetTo::Time(parse_time(text).with_context(|| {
+            format!("--to {text} is none of first, last, milliseconds, 2026-11-23T08:00:00Z")
+        })?),
+    };
+    let offsets = client
+        .reset_offsets(&args.group, &args.topic, to)
+        .await
+        .with_context(|| format!("cannot reset group {} of topic {}", args.group, args.topic))?;
+    let mut table = Table::new(&["broker", "queue", "offset"]);
+    let mut queues = Vec::new();
+    for (queue, offset) in &offsets {
+        table.row([&queue.broker_name, &queue.queue_id.to_string(), &offset.to_string()]);
+        queues
+            .push(json!({"broker": queue.broker_name, "queue": queue.queue_id, "offset": offset}));
+    }
+    Ok(Answer::table(&table, "Nothing to reset.", queues.into()))
+}

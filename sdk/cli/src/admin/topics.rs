@@ -1,0 +1,174 @@
+//! Topics.
+
+use anyhow::Context as _;
+use blockhouse_client::Client;
+use blockhouse_model::names;
+use blockhouse_protocol::body::topic::TopicConfig;
+use serde_json::json;
+
+use super::{Answer, ScopeArgs};
+use crate::cluster::Table;
+
+/// Which topics to list.
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Also RocketMQ's own topics, and groups' retry and dead-letter topics
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Create a topic, or change one
+    Create(CreateArgs),
+    /// Delete a topic and its messages
+    Delete {
+        /// The topic
+        topic: String,
+        #[command(flatten)]
+        scope: ScopeArgs,
+    },
+    /// Show which brokers have the topic's queues
+    Route {
+        /// The topic
+        topic: String,
+    },
+    /// Show how far each queue goes
+    Status {
+        /// The topic
+        topic: String,
+    },
+}
+
+/// What the topic is to be like.
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArgs {
+    /// The topic
+    topic: String,
+    /// Queues on each broker
+    #[arg(long, default_value_t = 8)]
+    queues: u16,
+    /// What may be done: `rw`, `r` or `w`
+    #[arg(long, default_value = "rw")]
+    perm: String,
+    /// An attribute, e.g. `message.type=FIFO`; may be given several times
+    #[arg(long = "attribute", value_name = "NAME=VALUE")]
+    attributes: Vec<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+}
+
+pub(super) async fn list(client: &Client, args: &ListArgs) -> anyhow::Result<Answer> {
+    let mut topics = client.topics().await.context("cannot list topics")?;
+    if !args.all {
+        let info = client.cluster_info().await?;
+        topics.retain(|topic| {
+            let own = names::is_system_topic(topic)
+                || names::is_retry(topic)
+                || names::is_dlq(topic)
+                || topic.ends_with(names::REPLY_TOPIC_POSTFIX)
+                || info.cluster_addr_table.contains_key(topic)
+                || info.broker_addr_table.contains_key(topic);
+            !own
+        });
+    }
+    let mut table = Table::new(&["topic"]);
+    topics.iter().for_each(|topic| table.row([topic]));
+    Ok(Answer::table(&table, "No topics (--all shows RocketMQ's own).", json!(topics)))
+}
+
+pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Answer> {
+    match command {
+        Command::Create(args) => create(client, &args).await,
+        Command::Delete { topic, scope } => {
+            let brokers = client
+                .delete_topic(&scope.scope(), &topic)
+                .await
+                .with_context(|| format!("cannot delete topic {topic}"))?;
+            Ok(Answer::done(
+                &format!("Topic {topic} deleted from {}.", brokers.join(", ")),
+                json!({"topic": topic, "brokers": brokers}),
+            ))
+        }
+        Command::Route { topic } => route(client, &topic).await,
+        Command::Status { topic } => status(client, &topic).await,
+    }
+}
+
+async fn create(client: &Client, args: &CreateArgs) -> anyhow::Result<Answer> {
+    names::check_topic(&args.topic)?;
+    let perm = match args.perm.as_str() {
+        "rw" | "wr" => 6,
+        "r" => 4,
+        "w" => 2,
+        other => anyhow::bail!("--perm {other} is none of rw, r, w"),
+    };
+    let attributes = args.attributes.iter().map(|attribute| {
+        let (name, value) = attribute
+            .split_once('=')
+            .with_context(|| format!("--attribute {attribute} is not of the form NAME=VALUE"))?;
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    let config = TopicConfig {
+        topic_name: args.topic.clone(),
+        read_queue_nums: i32::from(args.queues),
+        write_queue_nums: i32::from(args.queues),
+        perm,
+        attributes: attributes.collect::<anyhow::Result<_>>()?,
+        ..TopicConfig::default()
+    };
+    let brokers = client
+        .create_topic(&args.scope.scope(), &config)
+        .await
+        .with_context(|| format!("cannot create topic {}", args.topic))?;
+    Ok(Answer::done(
+        &format!("Topic {} has {} queues on {}.", args.topic, args.queues, brokers.join(", ")),
+        json!({"topic": args.topic, "queues": args.queues, "brokers": brokers}),
+    ))
+}
+
+async fn route(client: &Client, topic: &str) -> anyhow::Result<Answer> {
+    let data = client.route_data(topic).await?;
+    let mut table = Table::new(&["broker", "read queues", "write queues", "perm", "addresses"]);
+    for queues in &data.queue_datas {
+        let broker = data.broker_datas.iter().find(|b| b.broker_name == queues.broker_name);
+        let addresses: Vec<String> = broker.map_or_else(Vec::new, |broker| {
+            broker.broker_addrs.iter().map(|(id, addr)| format!("{id}={addr}")).collect()
+        });
+        let perm = [(4, 'r'), (2, 'w'), (1, 'x')];
+        let perm: String =
+            perm.iter().map(|(bit, c)| if queues.perm & bit != 0 { *c } else { '-' }).collect();
+        table.row([
+            queues.broker_name.clone(),
+            queues.read_queue_nums.to_string(),
+            queues.write_queue_nums.to_string(),
+            perm,
+            addresses.join(" "),
+        ]);
+    }
+    Ok(Answer::table(&table, "No broker has queues of this topic.", json!(data)))
+}
+
+async fn status(client: &Client, topic: &str) -> anyhow::Result<Answer> {
+    let status = client.topic_status(topic).await?;
+    let mut table =
+        Table::new(&["broker", "queue", "min offset", "max offset", "messages", "newest"]);
+    let mut queues = Vec::new();
+    for (queue, offset) in &status {
+        let messages = offset.max_offset - offset.min_offset;
+        table.row([
+            queue.broker_name.clone(),
+            queue.queue_id.to_string(),
+            offset.min_offset.to_string(),
+            offset.max_offset.to_string(),
+            messages.to_string(),
+            super::messages::time(offset.last_update_timestamp),
+        ]);
+        queues.push(json!({
+            "broker": queue.broker_name, "queue": queue.queue_id, "minOffset": offset.min_offset,
+            "maxOffset": offset.max_offset, "messages": messages,
+            "lastUpdateTimestamp": offset.last_update_timestamp,
+        }));
+    }
+    Ok(Answer::table(&table, "The topic has no queues.", queues.into()))
+}
