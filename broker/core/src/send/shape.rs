@@ -227,7 +227,12 @@ impl Broker {
             wait: marks.wait && wait_of_batch(send, batch),
         };
         let dead = !batch && self.redirect_dead_letter(send, &mut message)?;
-        if marks.delay_level > 0 && !dead {
+        if dead {
+            // RocketMQ's mark of a message that was given up on the way in.
+            let mut text = texts.split_off(start);
+            name::set(&mut text, name::DELAY, "-1");
+            texts.push_str(&text);
+        } else if marks.delay_level > 0 {
             self.delay(&mut message, marks.delay_level, texts);
         }
         if texts.len() - start > name::LEN_MAX {

@@ -94,9 +94,14 @@ pub(super) async fn config(client: &Client, command: ConfigCommand) -> anyhow::R
                 .await
                 .with_context(|| format!("cannot change options of {}", master.name))?;
             Ok(Answer::done(
-                &format!("{} options of {} changed.", changes.len(), master.name),
+                &format!("Changed on {}: {}.", master.name, args_of(&changes)),
                 json!({"broker": master.name, "changed": changes.len()}),
             ))
         }
     }
+}
+
+fn args_of(changes: &[(String, String)]) -> String {
+    let changes: Vec<String> = changes.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    changes.join(", ")
 }

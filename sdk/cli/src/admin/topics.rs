@@ -64,6 +64,7 @@ pub(super) async fn list(client: &Client, args: &ListArgs) -> anyhow::Result<Ans
         let info = client.cluster_info().await?;
         topics.retain(|topic| {
             let own = names::is_system_topic(topic)
+                || topic.starts_with("RMQ_SYS_")
                 || names::is_retry(topic)
                 || names::is_dlq(topic)
                 || topic.ends_with(names::REPLY_TOPIC_POSTFIX)

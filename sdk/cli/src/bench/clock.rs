@@ -27,3 +27,8 @@ pub(crate) fn now() -> u64 {
 pub(crate) fn wall_ms(now: u64) -> u64 {
     base().wall_ms + now / 1_000_000
 }
+
+/// A number that this run of the generator has for itself.
+pub(crate) fn run() -> u64 {
+    base().wall_ms << 16 | u64::from(std::process::id() & 0xFFFF)
+}

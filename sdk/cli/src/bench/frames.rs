@@ -28,6 +28,33 @@ pub(crate) fn slot_of(opaque: i32) -> Option<usize> {
     usize::try_from(opaque.checked_sub(OPAQUE_BASE)?).ok()
 }
 
+/// What a body begins with when latency is measured end to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Tells this run of the generator from others.
+    pub(crate) run: u64,
+    /// When the message was sent, by [`clock::now`](super::clock::now).
+    pub(crate) sent: u64,
+}
+
+impl Stamp {
+    /// Bytes of a stamp: bodies must be as long.
+    pub(crate) const LEN: usize = 16;
+
+    fn to_bytes(self) -> [u8; Self::LEN] {
+        (u128::from(self.run) << 64 | u128::from(self.sent)).to_be_bytes()
+    }
+
+    /// The stamp that a body begins with.
+    pub(crate) fn of(body: &[u8]) -> Option<Self> {
+        let both = u128::from_be_bytes(*body.first_chunk()?);
+        Some(Self {
+            run: u64::try_from(both >> 64).ok()?,
+            sent: u64::try_from(both & u128::from(u64::MAX)).ok()?,
+        })
+    }
+}
+
 /// A send request.
 #[derive(Debug)]
 pub(crate) struct SendFrame {
@@ -87,11 +114,11 @@ impl SendFrame {
         out.extend_from_slice(&self.bytes);
     }
 
-    /// Writes `stamp` to the start of each body.
-    pub(crate) fn stamp(&mut self, stamp: u64) {
+    /// Writes a stamp to the start of each body.
+    pub(crate) fn stamp(&mut self, stamp: Stamp) {
         for at in &self.bodies_at {
-            if let Some(start) = self.bytes.get_mut(*at..at + 8) {
-                start.copy_from_slice(&stamp.to_be_bytes());
+            if let Some(start) = self.bytes.get_mut(*at..at + Stamp::LEN) {
+                start.copy_from_slice(&stamp.to_bytes());
             }
         }
     }
@@ -195,15 +222,18 @@ mod tests {
     fn a_send_frame_is_a_v2_request_with_fresh_time_and_key() {
         let mut frame = SendFrame::new(&queue(), 5, 0xAB, 16, 1);
         let (mut out, mut counter) = (Vec::new(), 0x1F);
-        frame.stamp(7);
+        frame.stamp(Stamp { run: 1, sent: 7 });
         frame.write(1_700_000_000_123, &mut counter, &mut out);
         let header = text(&out[8..]);
         assert!(header.contains(r#""code":310"#) && header.contains(r#""b":"t1""#), "{header}");
         assert!(header.contains(r#""g":"1700000000123""#), "{header}");
         assert!(header.contains(r"UNIQ_KEY\u00017F000001000000ABB10C00000000001F\u0002"));
         assert!(header.contains(r#""opaque":1000000005"#));
-        assert_eq!(u32::from_be_bytes(*out.first_chunk().unwrap()), u32::try_from(out.len()).unwrap() - 4);
-        assert_eq!(out[out.len() - 16..out.len() - 8], 7_u64.to_be_bytes());
+        assert_eq!(
+            u32::from_be_bytes(*out.first_chunk().unwrap()),
+            u32::try_from(out.len()).unwrap() - 4
+        );
+        assert_eq!(Stamp::of(&out[out.len() - 16..]), Some(Stamp { run: 1, sent: 7 }));
         assert_eq!((counter, frame.messages(), slot_of(1_000_000_005)), (0x20, 1, Some(5)));
     }
 
@@ -211,7 +241,7 @@ mod tests {
     fn a_batch_gives_each_message_its_own_key_and_stamp() {
         let mut frame = SendFrame::new(&queue(), 0, 1, 32, 3);
         let (mut out, mut counter) = (Vec::new(), 0);
-        frame.stamp(9);
+        frame.stamp(Stamp { run: 2, sent: 9 });
         frame.write(1, &mut counter, &mut out);
         assert_eq!((frame.messages(), counter), (3, 3));
         let all = text(&out);
@@ -221,7 +251,7 @@ mod tests {
         let entry = batch_entry(1, 32).len();
         for i in 0..3 {
             let at = out.len() - (3 - i) * entry + 20;
-            assert_eq!(out[at..at + 8], 9_u64.to_be_bytes());
+            assert_eq!(Stamp::of(&out[at..]), Some(Stamp { run: 2, sent: 9 }));
         }
     }
 

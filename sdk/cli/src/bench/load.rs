@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::ensure;
 use serde::Serialize;
 
+use super::frames::Stamp;
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -66,7 +68,7 @@ pub(crate) struct LoadArgs {
 
 impl LoadArgs {
     /// Refuses loads that make no sense or would take the machine down.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, kind: Kind) -> anyhow::Result<()> {
         let within = |what: &str, value: usize, max: usize| {
             ensure!((1..=max).contains(&value), "--{what} must be between 1 and {max}");
             Ok(())
@@ -78,6 +80,11 @@ impl LoadArgs {
         within("threads", self.threads, 64)?;
         ensure!(self.size <= 16 << 20, "--size must be at most 16 MiB");
         ensure!(self.size > 0, "--size must be at least 1: RocketMQ stores no empty messages");
+        ensure!(
+            kind != Kind::EndToEnd || self.size >= Stamp::LEN,
+            "--size must be at least {} for end-to-end: bodies carry the time",
+            Stamp::LEN
+        );
         ensure!((1..=1_024).contains(&self.queues), "--queues must be between 1 and 1024");
         ensure!((1..=1_024).contains(&self.pull), "--pull must be between 1 and 1024");
         let memory = self.connections * self.in_flight * (self.size + 512) * self.batch;

@@ -39,7 +39,7 @@ pub(crate) async fn run(
     cluster: &ClusterArgs,
     pid: Option<u32>,
 ) -> anyhow::Result<Outcome> {
-    load.check()?;
+    load.check(kind)?;
     let client = cluster.client()?;
     if kind == Kind::Consume {
         let stored = plan::stored(&client, load).await?;

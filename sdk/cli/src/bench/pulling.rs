@@ -1,6 +1,7 @@
 //! The script of a pulling connection.
 
-use super::frames::{PullFrame, Queue, slot_of};
+use super::clock;
+use super::frames::{PullFrame, Queue, Stamp, slot_of};
 use super::scan::Response;
 use super::stats::Stats;
 use super::wire::Script;
@@ -93,16 +94,14 @@ fn count(body: &[u8], started: u64, now: u64, follow: bool, stats: &mut Stats) {
     while let Some((size, _)) = rest.split_first_chunk::<4>() {
         let size = usize::try_from(u32::from_be_bytes(*size)).unwrap_or(usize::MAX);
         let Some((record, after)) = rest.split_at_checked(size).filter(|_| size > 0) else { break };
+        rest = after;
         if follow {
-            let stamp = record.get(BODY_AT..).and_then(<[u8]>::first_chunk::<8>);
-            let stamp = stamp.map_or(now, |stamp| u64::from_be_bytes(*stamp));
-            // A stamp of another run is no latency.
-            if stamp <= now {
-                stats.latency.saturating_record((now - stamp).max(1));
-            }
+            // Messages of other runs are not counted.
+            let stamp = record.get(BODY_AT..).and_then(Stamp::of);
+            let Some(stamp) = stamp.filter(|s| s.run == clock::run()) else { continue };
+            stats.latency.saturating_record(now.saturating_sub(stamp.sent).max(1));
         }
         records += 1;
-        rest = after;
     }
     stats.messages += records;
     stats.requests += 1;
@@ -118,16 +117,20 @@ mod tests {
     #[test]
     fn records_are_counted_by_their_sizes() {
         let mut body = Vec::new();
-        for stamp in [100_u64, 400] {
+        for (run, sent) in [(clock::run(), 100_u64), (clock::run(), 400), (1, 499)] {
             let mut record = vec![0; 120];
             record[..4].copy_from_slice(&120_u32.to_be_bytes());
-            record[BODY_AT..BODY_AT + 8].copy_from_slice(&stamp.to_be_bytes());
+            record[BODY_AT..BODY_AT + 8].copy_from_slice(&run.to_be_bytes());
+            record[BODY_AT + 8..BODY_AT + 16].copy_from_slice(&sent.to_be_bytes());
             body.extend_from_slice(&record);
         }
         let mut stats = Stats::new().unwrap();
         count(&body, 0, 500, true, &mut stats);
         assert_eq!((stats.messages, stats.requests), (2, 1));
         assert_eq!((stats.latency.min(), stats.latency.max()), (100, 400));
+        let mut stats = Stats::new().unwrap();
+        count(&body, 0, 500, false, &mut stats);
+        assert_eq!((stats.messages, stats.latency.len()), (3, 1));
         // A size of 0 or beyond the body ends the count.
         let mut stats = Stats::new().unwrap();
         count(&[0; 40], 0, 1, false, &mut stats);

@@ -1,6 +1,6 @@
 //! The script of a sending connection.
 
-use super::frames::{Queue, SendFrame, slot_of};
+use super::frames::{Queue, SendFrame, Stamp, slot_of};
 use super::load::LoadArgs;
 use super::scan::Response;
 use super::stats::Stats;
@@ -59,7 +59,7 @@ impl Sending {
         let slot = &mut self.slots[at];
         slot.started = started;
         if self.stamp {
-            slot.frame.stamp(started);
+            slot.frame.stamp(Stamp { run: clock::run(), sent: started });
         }
         slot.frame.write(clock::wall_ms(now), &mut self.counter, out);
     }

@@ -35,17 +35,15 @@ impl std::fmt::Display for Table {
         let is_number = |text: &str| {
             !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || "-.,%x".contains(c))
         };
-        for (line, row) in self.rows.iter().enumerate() {
+        // A column of numbers stands to the right, its heading too.
+        let numbers: Vec<bool> = (0..columns)
+            .map(|at| self.rows.len() > 1 && self.rows[1..].iter().all(|r| is_number(&cell(r, at))))
+            .collect();
+        for row in &self.rows {
             let mut out = String::new();
             for (at, width) in widths.iter().enumerate() {
                 let text = cell(row, at);
-                // A heading stands over its column's numbers.
-                let right = if line == 0 {
-                    self.rows.len() > 1 && self.rows[1..].iter().all(|r| is_number(&cell(r, at)))
-                } else {
-                    is_number(&text)
-                };
-                if right {
+                if numbers[at] {
                     write!(out, "{text:>width$}  ")?;
                 } else {
                     write!(out, "{text:<width$}  ")?;

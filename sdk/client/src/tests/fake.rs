@@ -33,7 +33,7 @@ impl Answer {
         Self { code, ..Self::default() }
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: i64) -> Self {
         self.ext.push((name, value.to_string()));
         self
     }

@@ -10,7 +10,7 @@ use super::fake::{Answer, cluster, cluster_behind};
 use crate::{Client, Error, Options, Outgoing, Producer, SendStatus};
 
 fn stored(code: i32) -> Answer {
-    Answer::code(code).with("msgId", "id").with("queueId", 1).with("queueOffset", 7)
+    Answer::code(code).with("msgId", 5).with("queueId", 1).with("queueOffset", 7)
 }
 
 #[tokio::test]

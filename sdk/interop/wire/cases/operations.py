@@ -3,7 +3,7 @@
 from steps import Step, case, group, heartbeat, messages, topic
 
 # What clients, dashboards and exporters read of GET_BROKER_RUNTIME_INFO.
-RUNTIME = """bootTimestamp brokerActive brokerVersion brokerVersionDesc commitLogDirCapacity commitLogDiskRatio
+RUNTIME = """bootTimestamp brokerActive brokerVersionDesc commitLogDirCapacity commitLogDiskRatio
 commitLogMaxOffset commitLogMinOffset consumeQueueDiskRatio dispatchBehindBytes dispatchMaxBuffer earliestMessageTimeStamp
 getFoundTps getMessageEntireTimeMax getMissTps getTotalTps getTransferredTps msgGetTotalTodayMorning msgGetTotalTodayNow
 msgGetTotalYesterdayMorning msgPutTotalTodayMorning msgPutTotalTodayNow msgPutTotalYesterdayMorning pageCacheLockTimeMills
