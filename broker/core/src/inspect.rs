@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use blockhouse_model::java::tags_code;
 use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Timestamp, Topic};
-use blockhouse_record::{View, records, tags_code};
+use blockhouse_record::{View, records};
 use blockhouse_store::{ColdRead, QueryOutcome, ReadRequest, Store};
 use bytes::Bytes;
 
@@ -118,6 +119,15 @@ impl Broker {
             let reason = format!("can not find message by the offset, {offset}");
             Refusal::new(RefusalKind::SystemError, reason)
         })
+    }
+
+    /// When the oldest message of the log was stored.
+    ///
+    /// # Errors
+    /// The broker is stopping.
+    pub async fn earliest_message(&self) -> Result<Option<Timestamp>, Refusal> {
+        let store = self.shared_store();
+        blocking(move || store.earliest_message_time()).await
     }
 
     /// All queues of a topic, and messages per second stored in it.

@@ -11,7 +11,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`subscription`] | [`Subscription`], [`ExpressionKind`] |
-//! | [`tags`] | tag expressions and [`java_hash`] |
+//! | [`tags`] | tag expressions |
 
 mod error;
 pub mod subscription;
@@ -19,4 +19,3 @@ pub mod tags;
 
 pub use error::Error;
 pub use subscription::{ExpressionKind, Subscription, SubscriptionParts};
-pub use tags::java_hash;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use blockhouse_model::Topic;
+use blockhouse_model::{Topic, java_hash};
 
-use crate::{Error, java_hash, tags};
+use crate::{Error, tags};
 
 /// The language of an expression.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

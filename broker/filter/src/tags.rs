@@ -9,13 +9,6 @@ pub const EXPRESSION_LEN_MAX: usize = 64 * 1024;
 /// The most tags of one subscription.
 pub const TAGS_MAX: usize = 4_096;
 
-/// Java's `String.hashCode`: over UTF-16 units, so text outside the basic plane counts as two.
-/// Queue entries carry it sign-extended.
-#[must_use]
-pub fn java_hash(text: &str) -> i32 {
-    text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(unit.into()))
-}
-
 /// The tags of an expression, in its order, without repetitions; `None` if it wants everything.
 ///
 /// # Errors
@@ -50,21 +43,6 @@ fn trim(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hashes_are_those_of_java() {
-        // Values of `"...".hashCode()`.
-        for (text, hash) in [
-            ("", 0),
-            ("TagA", 2_598_919),
-            ("TAG_B", 79_583_421),
-            ("polygenelubricants", i32::MIN),
-            ("grün", 3_185_949),
-            ("\u{1F600}", 1_772_899),
-        ] {
-            assert_eq!(java_hash(text), hash, "{text:?}");
-        }
-    }
 
     #[test]
     fn everything_is_a_star_or_nothing() {

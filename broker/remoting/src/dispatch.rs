@@ -7,27 +7,11 @@ use blockhouse_model::{Access, Principal, RequestContext, Resource};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
 
+use crate::Remoting;
+use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
 use crate::response::{Failure, Response};
 use crate::table::{Entry, Handler, Row};
-use crate::{Node, Remoting};
-use blockhouse_core::Broker;
-
-/// A request and what belongs to it.
-pub(crate) struct Call<'a> {
-    pub(crate) broker: &'a Arc<Broker>,
-    pub(crate) node: &'a Arc<dyn Node>,
-    pub(crate) connection: &'a Arc<Connection>,
-    pub(crate) cx: &'a RequestContext,
-    pub(crate) command: &'a RemotingCommand,
-}
-
-/// The same for a handler that waits.
-pub(crate) struct OwnedCall {
-    pub(crate) broker: Arc<Broker>,
-    pub(crate) cx: RequestContext,
-    pub(crate) command: RemotingCommand,
-}
 
 impl Service for Remoting {
     fn burst(
@@ -106,7 +90,8 @@ impl Remoting {
             Handler::Later(handle) => {
                 let (broker, meter) = (Arc::clone(&self.broker), Arc::clone(&self.meter));
                 let code = cx.code;
-                let answer = handle(OwnedCall { broker, cx: cx.clone(), command });
+                let node = Arc::clone(&self.node);
+                let answer = handle(OwnedCall { broker, node, cx: cx.clone(), command });
                 replies.defer(async move {
                     let mut replies = Replies::new();
                     let response = answer.await.unwrap_or_else(Response::from);

@@ -4,12 +4,14 @@
 //! | module | holds |
 //! |---|---|
 //! | [`table`] | every request code: its handler, and what it must be allowed to do |
+//! | `call` | a request, with what belongs to it |
 //! | `dispatch` | a burst of frames on its way to the handlers |
 //! | `handlers` | one file per group of requests |
 //! | `status` | refusals of the core as response codes |
 //! | `response` | what handlers return |
 //! | `channel` | a connection as the core sees a client |
 
+mod call;
 mod channel;
 mod dispatch;
 mod handlers;

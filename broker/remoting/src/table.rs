@@ -4,7 +4,7 @@
 use blockhouse_model::Action;
 use blockhouse_protocol::codes::request_code as code;
 
-use crate::dispatch::{Call, OwnedCall};
+use crate::call::{Call, OwnedCall};
 use crate::handlers::{
     admin_queue, admin_topic, broker_info, client_relay, connections, consumer_group, heartbeat,
     lock_queues, offset, offset_admin, progress, query_message, send_back, stats,
@@ -161,7 +161,7 @@ pub const TABLE: &[Row] = &[
     admin(code::GET_ALL_CONSUMER_OFFSET, Cluster(List), Now(offset_admin::all)),
     admin(code::GET_ALL_DELAY_OFFSET, Cluster(List), Now(offset_admin::all_delay)),
     // the node
-    admin(code::GET_BROKER_RUNTIME_INFO, Cluster(Get), Now(broker_info::runtime)),
+    admin(code::GET_BROKER_RUNTIME_INFO, Cluster(Get), Later(broker_info::runtime)),
     admin(code::GET_BROKER_CONFIG, Cluster(Get), Now(broker_info::config)),
     admin(code::UPDATE_BROKER_CONFIG, Cluster(Update), Now(broker_info::update_config)),
     admin(code::VIEW_BROKER_STATS_DATA, Cluster(Get), Now(stats::view)),

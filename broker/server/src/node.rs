@@ -1,17 +1,43 @@
 //! What tools ask about the process around the core.
 
-use blockhouse_model::Timestamp;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use blockhouse_disk::{Disk, Space};
+use blockhouse_model::{Clock, Timestamp};
 use blockhouse_remoting::Node;
 
 pub(crate) struct Facts {
     properties: String,
+    data: PathBuf,
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
     started: Timestamp,
 }
 
 impl Facts {
-    pub(crate) fn new(properties: String, started: Timestamp) -> Self {
-        Self { properties, started }
+    pub(crate) fn new(
+        properties: String,
+        data: PathBuf,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let started = clock.now();
+        Self { properties, data, disk, clock, started }
     }
+
+    /// How long the process runs, in the words of RocketMQ's tools.
+    fn runtime(&self) -> String {
+        let seconds = self.clock.now().since(self.started).as_secs();
+        let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
+        let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+        format!("[ {days} days, {hours} hours, {minutes} minutes, {seconds} seconds ]")
+    }
+}
+
+fn capacity(space: Space) -> String {
+    const MIB: u64 = 1 << 20;
+    format!("Total : {} MiB, Free : {} MiB.", space.total / MIB, space.free / MIB)
 }
 
 impl Node for Facts {
@@ -26,9 +52,14 @@ impl Node for Facts {
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut facts = vec![
             ("bootTimestamp", self.started.0.to_string()),
+            ("runtime", self.runtime()),
             ("blockhouseVersion", env!("CARGO_PKG_VERSION").to_owned()),
-        ]
+        ];
+        if let Ok(space) = self.disk.space(&self.data) {
+            facts.push(("commitLogDirCapacity", capacity(space)));
+        }
+        facts
     }
 }

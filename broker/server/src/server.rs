@@ -90,7 +90,12 @@ impl Broker {
         let own = Own { held, advertised, announcer };
         let core = Arc::new(build_core(&settings, &parts, &meta, &store, own)?);
 
-        let facts = Facts::new(settings.properties.clone(), parts.clock.now());
+        let facts = Facts::new(
+            settings.properties.clone(),
+            settings.data.clone(),
+            Arc::clone(&parts.disk),
+            Arc::clone(&parts.clock),
+        );
         let remoting = Remoting::new(Arc::clone(&core), Arc::new(facts), Arc::clone(&parts.meter));
         let mut endpoint =
             Endpoint::new(Arc::clone(&remoting) as _, remoting as _, settings.limits.clone());

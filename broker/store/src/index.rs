@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blockhouse_disk::Disk;
 use blockhouse_model::Clock;
-use blockhouse_record::java::{java_hash, java_hash_on};
+use blockhouse_model::java::{java_hash, java_hash_on};
 use parking_lot::Mutex;
 
 use crate::Error;

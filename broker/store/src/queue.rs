@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use blockhouse_model::java_hash;
 use blockhouse_model::{QueueId, Topic};
-use blockhouse_record::java::java_hash;
 use parking_lot::Mutex;
 
 /// Bytes of an entry in a file.

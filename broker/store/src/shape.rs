@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use blockhouse_model::java::{java_hash, java_hash_on};
 use blockhouse_model::{DelayLevels, SysFlag, Timestamp, names, properties};
-use blockhouse_record::java::{java_hash, java_hash_on};
 
 use crate::dispatch::{is_indexed, is_visible};
 use crate::index::key_hash_on;

@@ -1,6 +1,7 @@
 """Arguments, what is skipped and why, and the order of the parts."""
 
 import argparse
+import signal
 
 from . import clients, paths, processes, report, servers, suite, tools
 
@@ -63,7 +64,15 @@ def available(chosen, out):
     return software
 
 
+def stop(*_):
+    """SIGTERM: the client programs end at once, the servers as the stack unwinds."""
+    for process in list(clients.RUNNING):
+        process.kill()
+    raise SystemExit(143)
+
+
 def main(argv):
+    signal.signal(signal.SIGTERM, stop)
     chosen = arguments(argv)
     out = report.Report()
     built = build_clients(chosen, out)

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import probe, servers
-from .clients import parse
+from .clients import RUNNING, parse
 
 MIXED_SCENARIOS = {
     "java": ["send-sync", "send-batch", "push-clustering", "push-broadcasting", "orderly", "lite-pull-subscribe", "tag-filter",
@@ -64,6 +64,7 @@ class Continuous:
         return self.transcript
 
     def end(self):
+        RUNNING.discard(self.process)
         if self.process.poll() is None:
             self.process.kill()
 

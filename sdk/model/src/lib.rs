@@ -9,6 +9,7 @@
 //! | [`names`] | [`Topic`], [`Group`], their rules, the system topics |
 //! | [`offset`] | [`PhysicalOffset`], [`QueueOffset`], [`QueueId`] |
 //! | [`id`] | offset message ids and unique keys |
+//! | [`java`] | Java's `String.hashCode`, tags codes |
 //! | [`properties`] | the `name\x01value\x02` text of a message |
 //! | [`flags`] | system flags of a message, permissions of a topic |
 //! | [`topic`] | [`TopicConfig`], [`SubscriptionGroup`], [`DataVersion`] |
@@ -19,6 +20,7 @@
 pub mod delay;
 pub mod flags;
 pub mod id;
+pub mod java;
 pub mod names;
 pub mod offset;
 pub mod properties;
@@ -29,6 +31,7 @@ pub mod topic;
 pub use delay::DelayLevels;
 pub use flags::{Perm, SysFlag};
 pub use id::MessageId;
+pub use java::java_hash;
 pub use names::{Group, NameError, Topic};
 pub use offset::{PhysicalOffset, QueueId, QueueOffset};
 pub use request::{Access, Action, Principal, RequestContext, Resource};

@@ -12,16 +12,13 @@
 //! |---|---|
 //! | [`draft`] | [`Draft`] and its encoding |
 //! | [`view`] | [`View`], [`check`], [`records`] |
-//! | [`java`] | Java's `String.hashCode`, tags codes |
 //! | [`layout`] | magic numbers and positions |
 
 pub mod draft;
 pub mod error;
-pub mod java;
 pub mod layout;
 pub mod view;
 
 pub use draft::{Draft, Stamp, encode, encoded_len, stamp};
 pub use error::Error;
-pub use java::{java_hash, tags_code};
 pub use view::{Checked, Records, View, check, records};

@@ -6,7 +6,7 @@ use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::message::QueryConsumeQueue;
 
 use super::progress::subscription_data;
-use crate::dispatch::OwnedCall;
+use crate::call::OwnedCall;
 use crate::response::{Answer, Response};
 
 pub(crate) fn clean_unused(call: OwnedCall) -> Answer {

@@ -9,7 +9,7 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::topic as header;
 
-use crate::dispatch::{Call, OwnedCall};
+use crate::call::{Call, OwnedCall};
 use crate::response::{Answer, Failure, Response};
 
 pub(crate) fn update(call: OwnedCall) -> Answer {
@@ -24,6 +24,11 @@ type Changes = BTreeMap<String, String>;
 
 fn created(call: &OwnedCall) -> Result<(TopicConfig, Changes), Failure> {
     let h = header::CreateTopic::parse(&call.command.ext)?;
+    if !matches!(h.topic_filter_type, "SINGLE_TAG" | "MULTI_TAG") {
+        let remark =
+            format!("topicFilterType[{}] is not SINGLE_TAG or MULTI_TAG", h.topic_filter_type);
+        return Err(Failure::new(response_code::SYSTEM_ERROR, remark));
+    }
     let count = |n: i32| u32::try_from(n).unwrap_or(0);
     let config = TopicConfig {
         name: Topic::new(h.topic).map_err(blockhouse_core::Refusal::from)?,

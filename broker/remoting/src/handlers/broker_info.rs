@@ -10,26 +10,30 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::header::stats::GetBrokerConfigResponse;
 use blockhouse_protocol::{codes, fastjson};
 
-use crate::dispatch::Call;
-use crate::response::{Failure, Response};
+use crate::call::{Call, OwnedCall};
+use crate::response::{Answer, Failure, Response};
 
 /// The spans that RocketMQ tells rates for, in its text of three numbers.
 const SPANS: [Duration; 3] =
     [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(600)];
 
-pub(crate) fn runtime(call: &Call<'_>) -> Result<Response, Failure> {
-    let mut table = BTreeMap::new();
-    let mut put = |name: &str, value: String| {
-        table.insert(name.to_owned(), value);
-    };
-    versions(&mut put);
-    rates(call.broker, &mut put);
-    store(call.broker, &mut put);
-    not_ours(&mut put);
-    for (name, value) in call.node.facts() {
-        put(name, value);
-    }
-    Ok(Response::body(fastjson::write(&KvTable { table })))
+pub(crate) fn runtime(call: OwnedCall) -> Answer {
+    Box::pin(async move {
+        let mut table = BTreeMap::new();
+        let earliest = call.broker.earliest_message().await?.map_or(-1, |time| time.0);
+        let mut put = |name: &str, value: String| {
+            table.insert(name.to_owned(), value);
+        };
+        versions(&mut put);
+        rates(&call.broker, &mut put);
+        store(&call.broker, &mut put);
+        put("earliestMessageTimeStamp", earliest.to_string());
+        not_ours(&mut put);
+        for (name, value) in call.node.facts() {
+            put(name, value);
+        }
+        Ok(Response::body(fastjson::write(&KvTable { table })))
+    })
 }
 
 type Put<'a> = &'a mut dyn FnMut(&str, String);

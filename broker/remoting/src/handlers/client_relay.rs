@@ -7,7 +7,7 @@ use blockhouse_protocol::header::client::GetConsumerRunningInfo;
 use blockhouse_protocol::header::message::ConsumeMessageDirectly;
 use blockhouse_protocol::header::offset::GetConsumerStatus;
 
-use crate::dispatch::OwnedCall;
+use crate::call::OwnedCall;
 use crate::response::{Answer, Response};
 
 fn handed_on(reply: ClientReply) -> Response {

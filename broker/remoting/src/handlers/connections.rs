@@ -12,7 +12,7 @@ use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::client as header;
 
 use super::progress::subscription_data;
-use crate::dispatch::Call;
+use crate::call::Call;
 use crate::response::{Failure, Response};
 
 pub(crate) fn members(call: &Call<'_>) -> Result<Response, Failure> {

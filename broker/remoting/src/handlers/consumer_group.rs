@@ -12,7 +12,7 @@ use blockhouse_protocol::header::group as header;
 use serde_json::{Value, json};
 
 use super::admin_topic::page;
-use crate::dispatch::{Call, OwnedCall};
+use crate::call::{Call, OwnedCall};
 use crate::response::{Answer, Failure, Response};
 
 // Fields that only Java brokers act on.

@@ -12,8 +12,8 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::client::{UnregisterClient, heartbeat_response};
 
+use crate::call::Call;
 use crate::channel::Channel;
-use crate::dispatch::Call;
 use crate::response::{Failure, Response};
 
 pub(crate) fn heartbeat(call: &Call<'_>) -> Result<Response, Failure> {

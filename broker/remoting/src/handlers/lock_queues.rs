@@ -9,7 +9,7 @@ use blockhouse_protocol::body::MessageQueue;
 use blockhouse_protocol::body::client::{LockBatchRequest, LockBatchResponse};
 use blockhouse_protocol::fastjson;
 
-use crate::dispatch::Call;
+use crate::call::Call;
 use crate::response::{Failure, Response};
 
 fn parse(call: &Call<'_>) -> Result<(Group, String, Vec<LockedQueue>), Failure> {

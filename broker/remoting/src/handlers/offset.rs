@@ -5,7 +5,7 @@ use blockhouse_model::Timestamp;
 use blockhouse_protocol::header::offset as header;
 use blockhouse_store::Boundary;
 
-use crate::dispatch::{Call, OwnedCall};
+use crate::call::{Call, OwnedCall};
 use crate::response::{Answer, Failure, Response};
 
 pub(crate) fn query(call: &Call<'_>) -> Result<Response, Failure> {

@@ -7,7 +7,7 @@ use blockhouse_protocol::body::offset::{CorrectionOffsets, ResetOffsetBody};
 use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::offset::{CloneGroupOffset, QueryCorrectionOffset, ResetOffset};
 
-use crate::dispatch::{Call, OwnedCall};
+use crate::call::{Call, OwnedCall};
 use crate::response::{Answer, Failure, Response};
 
 pub(crate) fn clone(call: &Call<'_>) -> Result<Response, Failure> {

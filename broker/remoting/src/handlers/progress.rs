@@ -18,7 +18,7 @@ use blockhouse_protocol::body::stats::{
 use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::{group, offset, stats, topic};
 
-use crate::dispatch::{Call, OwnedCall};
+use crate::call::{Call, OwnedCall};
 use crate::response::{Answer, Failure, Response};
 
 fn message_queue(broker: &Broker, topic: &str, queue: QueueId) -> MessageQueue {

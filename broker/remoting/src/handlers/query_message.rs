@@ -6,7 +6,7 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::header::message::{QueryMessage, QueryMessageResponse, ViewMessage};
 use bytes::BytesMut;
 
-use crate::dispatch::OwnedCall;
+use crate::call::OwnedCall;
 use crate::response::{Answer, Failure, Response};
 
 pub(crate) fn by_key(call: OwnedCall) -> Answer {

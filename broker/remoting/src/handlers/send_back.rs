@@ -5,7 +5,7 @@ use blockhouse_model::PhysicalOffset;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::header::send::ConsumerSendMsgBack;
 
-use crate::dispatch::OwnedCall;
+use crate::call::OwnedCall;
 use crate::response::{Answer, Failure, Response};
 
 pub(crate) fn handle(call: OwnedCall) -> Answer {

@@ -8,7 +8,7 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::stats::ViewBrokerStatsData;
 
-use crate::dispatch::Call;
+use crate::call::Call;
 use crate::response::{Failure, Response};
 
 /// What RocketMQ calls the statistics that are kept here.

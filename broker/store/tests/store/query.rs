@@ -75,7 +75,7 @@ fn index_files_are_laid_out_as_rocketmqs() {
     let place = i64::try_from(second.physical_offset.0).unwrap();
     assert_eq!([wide(0), wide(8), wide(16), wide(24)], [START.0, START.0 + 2_500, 0, place]);
     assert_eq!((narrow(32), narrow(36)), (1, 3));
-    let hash = blockhouse_record::java_hash("t#u").abs();
+    let hash = blockhouse_model::java_hash("t#u").abs();
     let slot = 40 + usize::try_from(hash).unwrap() % slots * 4;
     assert_eq!(narrow(slot), 2);
     let entry = 40 + slots * 4 + 2 * 20;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::rig::{Rig, START, bodies, config, draft, read, request, send, views};
+use blockhouse_model::java::tags_code;
 use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Timestamp};
-use blockhouse_record::tags_code;
 use blockhouse_store::{Accept, Boundary, ColdRead, Config, Error, ReadRequest, ReadStatus};
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use blockhouse_model::java_hash;
 use blockhouse_protocol::MessageQueue;
 use blockhouse_protocol::body::heartbeat::SubscriptionData;
-use blockhouse_record::java_hash;
 
 /// RocketMQ's `AllocateMessageQueueAveragely`: members in the order of their ids get consecutive
 /// queues, the first ones one more if they do not divide evenly. All members must compute the same.

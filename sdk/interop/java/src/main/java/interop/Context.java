@@ -145,9 +145,13 @@ final class Context {
     /** Everything that can be read from a topic now, queue by queue. */
     List<MessageExt> readAll(String topic) throws Exception {
         List<MessageExt> all = new ArrayList<>();
+        long deadline = System.nanoTime() + 30_000_000_000L;
         for (MessageQueue queue : queues(topic)) {
             long next = reader().minOffset(queue);
             while (next < reader().maxOffset(queue)) {
+                if (System.nanoTime() > deadline) {
+                    throw new IllegalStateException("reading " + queue + " stays at " + next + " of " + reader().maxOffset(queue));
+                }
                 PullResult result = reader().pull(queue, "*", next, 32);
                 if (result.getPullStatus() == PullStatus.FOUND) {
                     all.addAll(result.getMsgFoundList());

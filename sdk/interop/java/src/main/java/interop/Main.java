@@ -5,9 +5,12 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.ArrayList;
 
 /**
@@ -17,6 +20,8 @@ import java.util.ArrayList;
  */
 public final class Main {
     private static final int PARALLEL = 10;
+    private static final int RUN_SECONDS = 120;
+    private static final Map<Context, Thread> RUNNING = new ConcurrentHashMap<>();
 
     private Main() {
     }
@@ -63,8 +68,14 @@ public final class Main {
         for (String name : chosen) {
             running.add(pool.submit(() -> one(new Context(namesrv, brokers, name, runId), all.get(name), out)));
         }
+        long deadline = System.nanoTime() + RUN_SECONDS * 1_000_000_000L;
         for (Future<?> each : running) {
-            each.get();
+            try {
+                each.get(Math.max(1, deadline - System.nanoTime()), TimeUnit.NANOSECONDS);
+            } catch (TimeoutException e) {
+                printHanging(out);
+                break;
+            }
         }
         out.flush();
         System.exit(0); // client threads may be alive
@@ -72,7 +83,7 @@ public final class Main {
 
     /** Loads the client's classes on one thread: ten cold ones at once exceed the clients' timeouts of 3 s on a busy machine. */
     private static void warmUp(Context context) throws InterruptedException {
-        context.await("first message", 60, () -> {
+        context.await("first message", 20, () -> {
             String topic = context.topic("T", 1);
             context.producer().send(Context.message(topic, "A", "k", "warm"));
             return !context.readAll(topic).isEmpty();
@@ -80,8 +91,19 @@ public final class Main {
         context.close();
     }
 
+    /** Scenarios that do not end have failed, with the place where they are. */
+    private static void printHanging(PrintStream out) {
+        RUNNING.forEach((context, thread) -> {
+            StackTraceElement[] at = thread.getStackTrace();
+            context.fail("hangs at " + Arrays.asList(at).subList(0, Math.min(12, at.length)));
+            String line = context.transcript();
+            out.println(line.substring(0, line.length() - 1) + ",\"ms\":" + RUN_SECONDS * 1_000 + "}");
+        });
+    }
+
     private static void one(Context context, Scenario scenario, PrintStream out) {
         long begun = System.nanoTime();
+        RUNNING.put(context, Thread.currentThread());
         try {
             if (scenario == null) {
                 throw new IllegalArgumentException("no such scenario");
@@ -92,6 +114,7 @@ public final class Main {
             context.fail(e + (at.length > 0 ? " at " + at[0] : "") + " cause " + e.getCause());
             e.printStackTrace();
         }
+        RUNNING.remove(context);
         String line = context.transcript();
         synchronized (out) {
             out.println(line.substring(0, line.length() - 1) + ",\"ms\":" + (System.nanoTime() - begun) / 1_000_000 + "}");

@@ -1,6 +1,6 @@
 //! Java's `String.hashCode`, which RocketMQ uses for tags and index keys.
 
-use blockhouse_model::properties;
+use crate::properties;
 
 /// The start of every Java hash.
 pub const HASH_SEED: i32 = 0;
