@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use blockhouse_hook::{Appended, HookChain, Point};
 use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
 use blockhouse_record::Draft;
-use blockhouse_store::{AppendError, Placed, Ticket};
+use blockhouse_store::{AppendError, Placed, Placement};
 
 pub(crate) use marks::Marks;
 pub(crate) use properties::Stamp;
@@ -90,12 +90,13 @@ pub struct Sent<'a> {
     pub outcomes: Vec<Result<Accepted<'a>, Refusal>>,
     /// The places of all stored messages.
     pub placed: Vec<Placed>,
-    /// Settles when the messages are as durable as asked for; `None` if nothing was stored.
-    pub ticket: Option<Ticket>,
+    /// To be settled by whoever answers ([`blockhouse_store::Store::settle`]); `None` if nothing is
+    /// to be stored.
+    pub placement: Option<Placement>,
 }
 
 impl Broker {
-    /// Stores the messages of a burst.
+    /// Gives the messages of a burst their places in the log.
     #[must_use]
     pub fn send<'a>(&self, cx: &RequestContext, sends: &[Send<'a>]) -> Sent<'a> {
         let hooks = self.hooks().load();
@@ -103,8 +104,8 @@ impl Broker {
         let mut plan = self.shape(cx, &hooks, sends, topics);
 
         let mut placed = Vec::with_capacity(plan.messages.len());
-        let ticket = match self.append(cx, &plan.messages, &plan.texts, &mut placed) {
-            Ok(ticket) => ticket,
+        let placement = match self.append(cx, &plan.messages, &plan.texts, &mut placed) {
+            Ok(placement) => placement,
             Err(refusal) => {
                 plan.refuse_admitted(&refusal);
                 None
@@ -114,7 +115,7 @@ impl Broker {
             self.tell_appended(cx, &hooks, &plan.messages, &plan.texts, &placed);
         }
         self.count_sent(&plan.messages, &placed);
-        Sent { outcomes: plan.outcomes, placed, ticket }
+        Sent { outcomes: plan.outcomes, placed, placement }
     }
 
     fn append(
@@ -123,13 +124,13 @@ impl Broker {
         messages: &[Planned<'_>],
         texts: &str,
         placed: &mut Vec<Placed>,
-    ) -> Result<Option<Ticket>, Refusal> {
+    ) -> Result<Option<Placement>, Refusal> {
         if messages.is_empty() {
             return Ok(None);
         }
         let drafts: Vec<Draft<'_>> =
             messages.iter().map(|m| m.draft(texts, cx.peer, self.identity().store_host)).collect();
-        self.store().append(&drafts, placed).map(Some).map_err(|error| refused_append(&error))
+        self.store().place(&drafts, placed).map(Some).map_err(|error| refused_append(&error))
     }
 
     fn tell_appended(

@@ -77,6 +77,14 @@ impl Scratch {
     }
 }
 
+/// A burst that has its places in the log and is not written yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Placement {
+    end: PhysicalOffset,
+    /// Whether its ticket waits for what is configured.
+    durable: bool,
+}
+
 impl Store {
     /// Places a burst with one lock acquisition, pushes a place for each draft to `placed` (cleared
     /// first), and gives a ticket for the whole burst. The ticket waits for the disk if any draft
@@ -92,16 +100,37 @@ impl Store {
         drafts: &[Draft<'_>],
         placed: &mut Vec<Placed>,
     ) -> Result<Ticket, AppendError> {
-        self.shared.append(drafts, placed)
+        Ok(self.settle(self.place(drafts, placed)?))
+    }
+
+    /// The first half of [`Store::append`]: the burst has its places, but nobody writes it yet.
+    /// Whoever expects more bursts in a moment takes the second half, [`Store::settle`], after
+    /// them, so that one write serves all. A placement that is dropped is written with the next
+    /// append or the next flush.
+    ///
+    /// # Errors
+    /// Why nothing of the burst was stored.
+    pub fn place(
+        &self,
+        drafts: &[Draft<'_>],
+        placed: &mut Vec<Placed>,
+    ) -> Result<Placement, AppendError> {
+        self.shared.place_all(drafts, placed)
+    }
+
+    /// The second half of [`Store::append`]: sees to it that the burst gets stored.
+    #[must_use]
+    pub fn settle(&self, placement: Placement) -> Ticket {
+        self.shared.log.settle(placement.end, placement.durable)
     }
 }
 
 impl Shared {
-    fn append(
+    fn place_all(
         &self,
         drafts: &[Draft<'_>],
         placed: &mut Vec<Placed>,
-    ) -> Result<Ticket, AppendError> {
+    ) -> Result<Placement, AppendError> {
         placed.clear();
         self.admit(drafts)?;
         // Taken out, not borrowed: a listener that appends after all must not find it in use.
@@ -138,7 +167,7 @@ impl Shared {
         }
         // Nothing asked for is settled at once.
         let end = end.unwrap_or_else(|| self.log.stats().flushed);
-        Ok(self.log.settle(end, drafts.iter().any(|draft| draft.wait)))
+        Ok(Placement { end, durable: drafts.iter().any(|draft| draft.wait) })
     }
 
     /// Refuses what must be refused before anything is placed.

@@ -44,7 +44,7 @@ pub mod store;
 mod upkeep;
 mod worker;
 
-pub use append::{Placed, Settled};
+pub use append::{Placed, Placement, Settled};
 pub use config::{Config, Flush};
 pub use error::{AppendError, Error};
 pub use progress::Ticket;

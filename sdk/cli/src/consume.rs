@@ -1,15 +1,19 @@
 //! Printing messages of a topic.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use blockhouse_client::group::StartAt;
-use blockhouse_client::{Client, GroupConsumer, Received};
+use blockhouse_client::{Client, Error, GroupConsumer, Received};
 use blockhouse_model::properties;
 use serde_json::{Map, Value, json};
 
 use crate::cluster::{ClusterArgs, block_on};
 use crate::out;
+
+/// How often to look for a topic that does not exist yet.
+const TOPIC_PAUSE: Duration = Duration::from_millis(500);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,20 +71,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn print_all(args: &Args, client: &Arc<Client>) -> anyhow::Result<()> {
-    let start = match args.from {
-        From::First => StartAt::First,
-        From::Last => StartAt::Last,
-    };
-    let joining = GroupConsumer::join(
-        Arc::clone(client),
-        &args.group,
-        &args.topic,
-        &args.tag,
-        (start, args.follow),
-    );
-    let mut consumer = joining
-        .await
-        .with_context(|| format!("cannot consume {} as group {}", args.topic, args.group))?;
+    let mut consumer = join(args, client).await?;
     let mut left = args.count.unwrap_or(u64::MAX);
     while left > 0 {
         let message = tokio::select! {
@@ -96,6 +87,32 @@ async fn print_all(args: &Args, client: &Arc<Client>) -> anyhow::Result<()> {
         format!("{count} messages were printed, but the group's progress could not be committed")
     })?;
     Ok(())
+}
+
+/// Joins the group. Who follows a topic that does not exist yet waits for it.
+async fn join(args: &Args, client: &Arc<Client>) -> anyhow::Result<GroupConsumer> {
+    let start = match args.from {
+        From::First => StartAt::First,
+        From::Last => StartAt::Last,
+    };
+    let mut noted = false;
+    loop {
+        let (group, topic) = (&args.group, &args.topic);
+        let how = (start, args.follow);
+        let client = Arc::clone(client);
+        match GroupConsumer::join(client, group, topic, &args.tag, how).await {
+            Err(Error::NoRoute(_)) if args.follow => {
+                if !noted {
+                    out::note(&format!("Topic {topic} does not exist yet; waiting for it."));
+                    noted = true;
+                }
+                tokio::time::sleep(TOPIC_PAUSE).await;
+            }
+            joined => {
+                return joined.with_context(|| format!("cannot consume {topic} as group {group}"));
+            }
+        }
+    }
 }
 
 fn as_text(message: &Received) -> String {

@@ -108,7 +108,9 @@ public class Launcher {
             case "!producer":
                 return producer(namesrv, words[1]).send(new Message(words[2], "live".getBytes()));
             case "!send":
-                return producer(namesrv, words[1]).send(new Message(words[2], words[3], words[4], words[5].getBytes("UTF-8")));
+                // Left to itself, the client begins with any queue, and the rows that follow show which.
+                return producer(namesrv, words[1]).send(
+                    new Message(words[2], words[3], words[4], words[5].getBytes("UTF-8")), (queues, message, none) -> queues.get(0), null);
             case "!consumer":
                 return consumer(namesrv, words[1], words[2]);
             case "!sleep":

@@ -15,6 +15,9 @@ use blockhouse_transport::Replies;
 use crate::response::{Failure, Response};
 use crate::status;
 
+/// A run of at most so many requests shares its write with the runs of other connections.
+const ALONE_MAX: usize = 2;
+
 /// What the client is told of one request.
 enum Outcome<'a> {
     Stored(Accepted<'a>),
@@ -34,31 +37,39 @@ pub(crate) fn handle(
     let mut sends = Vec::with_capacity(run.len());
     let parsed: Vec<Result<(), Failure>> =
         run.iter().map(|command| parse(command).map(|send| sends.push(send))).collect();
-    let Sent { outcomes, placed, ticket } = broker.send(cx, &sends);
+    let Sent { outcomes, placed, placement } = broker.send(cx, &sends);
     drop(sends);
-    let settled = match &ticket {
-        None => Some(Settled::PutOk),
-        Some(ticket) => ticket.try_settled(),
-    };
     let outcomes = merge(parsed, outcomes);
-    match (settled, ticket) {
-        (None, Some(ticket)) => {
-            let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
-            let (broker, meter) = (Arc::clone(broker), Arc::clone(meter));
-            replies.defer(async move {
-                let settled = ticket.settled().await;
-                let mut replies = Replies::new();
-                let answer = Answer { broker: &broker, meter: &meter, settled, placed: &placed };
-                answer.write_all(&run, outcomes.into_iter(), &mut replies);
-                replies
-            });
-        }
-        (settled, _) => {
-            let settled = settled.unwrap_or(Settled::PutOk);
-            let answer = Answer { broker, meter, settled, placed: &placed };
-            answer.write_all(&run, outcomes, replies);
-        }
+    let Some(placement) = placement else {
+        let answer = Answer { broker, meter, settled: Settled::PutOk, placed: &placed };
+        return answer.write_all(&run, outcomes, replies);
+    };
+    // A connection that sends one message at a time is seldom alone: the write waits until the
+    // others that are ready have placed theirs, and one serves all.
+    let ticket =
+        if run.len() > ALONE_MAX { Ok(broker.store().settle(placement)) } else { Err(placement) };
+    if let Ok(ticket) = &ticket
+        && let Some(settled) = ticket.try_settled()
+    {
+        return Answer { broker, meter, settled, placed: &placed }
+            .write_all(&run, outcomes, replies);
     }
+    let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
+    let (broker, meter) = (Arc::clone(broker), Arc::clone(meter));
+    replies.defer(async move {
+        let ticket = match ticket {
+            Ok(ticket) => ticket,
+            Err(placement) => {
+                tokio::task::yield_now().await;
+                broker.store().settle(placement)
+            }
+        };
+        let settled = ticket.settled().await;
+        let mut replies = Replies::new();
+        let answer = Answer { broker: &broker, meter: &meter, settled, placed: &placed };
+        answer.write_all(&run, outcomes.into_iter(), &mut replies);
+        replies
+    });
 }
 
 fn parse(command: &RemotingCommand) -> Result<Send<'_>, Failure> {
