@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use blockhouse_model::names::{RETRY_PREFIX, is_dlq, is_retry};
 use blockhouse_model::{TopicConfig, names};
 
 use crate::refusal::{Refusal, RefusalKind};
@@ -92,18 +91,6 @@ impl Broker {
         let store = self.shared_store();
         let deleted = blocking(move || store.delete_expired()).await?;
         deleted.map_err(|error| Refusal::new(RefusalKind::SystemError, error.to_string()))
-    }
-
-    /// The group that a retry topic belongs to.
-    #[must_use]
-    pub fn group_of_retry(topic: &str) -> Option<&str> {
-        topic.strip_prefix(RETRY_PREFIX)
-    }
-
-    /// Whether a topic belongs to a group rather than to producers.
-    #[must_use]
-    pub fn is_of_group(topic: &str) -> bool {
-        is_retry(topic) || is_dlq(topic)
     }
 }
 
