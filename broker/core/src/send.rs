@@ -53,6 +53,17 @@ pub struct Send<'a> {
     pub content: Content<'a>,
 }
 
+impl Send<'_> {
+    /// How many messages the request brings.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match &self.content {
+            Content::One(_) => 1,
+            Content::Batch(items) => items.len(),
+        }
+    }
+}
+
 /// What is to be stored.
 #[derive(Clone, Debug)]
 pub enum Content<'a> {

@@ -103,10 +103,13 @@ impl Broker {
             outcomes: Vec::with_capacity(sends.len()),
         };
         let hooked = hooks.has(Point::BeforeSend);
+        let asked = if hooked { ask_hooks(cx, hooks, sends, &topics) } else { Vec::new() };
+        let mut asked = asked.into_iter();
         for (send, topic) in sends.iter().zip(topics) {
             let outcome = topic.and_then(|topic| {
                 let edited = if hooked {
-                    self.ask_hooks(cx, hooks, send, &topic)?
+                    let own = asked.by_ref().take(send.count()).collect();
+                    self.carry_out(cx, hooks, send, &topic, own)?
                 } else {
                     unedited(send, &topic)
                 };
@@ -117,28 +120,16 @@ impl Broker {
         plan
     }
 
-    /// Shows one request's messages to the hooks and carries out what they decide. A request with
-    /// one refused message is refused whole: RocketMQ's batch answer has room for one code.
-    fn ask_hooks<'a>(
+    /// Carries out what the hooks decided on one request. A request with one refused message is
+    /// refused whole: RocketMQ's batch answer has room for one code.
+    fn carry_out<'a>(
         &self,
         cx: &RequestContext,
         hooks: &HookChain,
         send: &Send<'a>,
         topic: &Arc<TopicConfig>,
+        drafts: Vec<HookDraft<'a>>,
     ) -> Result<Vec<Edited<'a>>, Refusal> {
-        let plain = unedited(send, topic);
-        let mut drafts: Vec<HookDraft<'_>> = plain
-            .into_iter()
-            .map(|m| HookDraft {
-                topic: send.topic,
-                producer_group: send.producer_group,
-                queue: send.queue,
-                body: m.body,
-                properties: m.properties,
-                decision: Decision::Admit,
-            })
-            .collect();
-        hooks.before_send(cx, &mut drafts);
         let flags = flags(send);
         let mut edited = Vec::with_capacity(drafts.len());
         for (draft, flag) in drafts.into_iter().zip(flags) {
@@ -175,6 +166,12 @@ impl Broker {
         let (messages, texts) = (plan.messages.len(), plan.texts.len());
         let mut unique_key = None;
         for edited in edited {
+            // A message that a hook rerouted goes to a queue that its new topic has.
+            let queue = if Arc::ptr_eq(&edited.topic, topic) {
+                queue
+            } else {
+                self.pick_queue(edited.topic.write_queues)
+            };
             match self.plan_message(send, queue, edited, batch, &mut plan.texts) {
                 Ok((message, key)) => {
                     plan.messages.push(message);
@@ -303,6 +300,31 @@ impl Broker {
         debug_assert_eq!(message.topic(), SCHEDULE_TOPIC);
         message.queue = QueueId(level - 1);
     }
+}
+
+/// Shows all messages of a burst, of the requests that were admitted, to the hooks at once.
+fn ask_hooks<'a>(
+    cx: &RequestContext,
+    hooks: &HookChain,
+    sends: &[Send<'a>],
+    topics: &[Result<Arc<TopicConfig>, Refusal>],
+) -> Vec<HookDraft<'a>> {
+    let mut drafts = Vec::with_capacity(sends.len());
+    for (send, topic) in sends.iter().zip(topics) {
+        let Ok(topic) = topic else { continue };
+        drafts.extend(unedited(send, topic).into_iter().map(|message| HookDraft {
+            topic: send.topic,
+            producer_group: send.producer_group,
+            queue: send.queue,
+            body: message.body,
+            properties: message.properties,
+            decision: Decision::Admit,
+        }));
+    }
+    if !drafts.is_empty() {
+        hooks.before_send(cx, &mut drafts);
+    }
+    drafts
 }
 
 fn unedited<'a>(send: &Send<'a>, topic: &Arc<TopicConfig>) -> Vec<Edited<'a>> {

@@ -185,3 +185,53 @@ async fn principals_are_named_and_refused() {
     assert_eq!((refused.code, refused.remark()), (code::NO_PERMISSION, Some("topics stay")));
     world.server.shutdown().await;
 }
+
+/// Remembers how many messages each call showed.
+#[derive(Default)]
+struct Sizes(Mutex<Vec<usize>>);
+
+impl Hook for Sizes {
+    fn name(&self) -> &'static str {
+        "sizes"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(blockhouse_hook::Point::BeforeSend)
+    }
+
+    fn before_send(&self, _: &RequestContext, messages: &mut [Draft<'_>]) {
+        self.0.lock().push(messages.len());
+    }
+}
+
+#[tokio::test]
+async fn the_requests_of_one_burst_are_shown_together() {
+    let sizes = Arc::new(Sizes::default());
+    let world = World::new(&[Arc::clone(&sizes) as _]).await;
+    let cx = RequestContext {
+        peer: ([127, 0, 0, 1], 1).into(),
+        principal: Principal::Anonymous,
+        code: request_code::SEND_MESSAGE_V2,
+        connection: 1,
+    };
+    let send = |topic| blockhouse_core::send::Send {
+        producer_group: "producers",
+        topic,
+        default_topic: "TBW102",
+        default_topic_queues: 1,
+        queue: None,
+        sys_flag: blockhouse_model::SysFlag(0),
+        flag: 0,
+        born_timestamp: 0,
+        properties: "",
+        reconsume_times: 0,
+        max_reconsume_times: None,
+        unit_mode: false,
+        content: blockhouse_core::send::Content::One(b"x"),
+    };
+    let sent = world.broker.send(&cx, &[send("t"), send("../x"), send("t")]);
+    let stored: Vec<bool> = sent.outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(stored, [true, false, true]);
+    assert_eq!(*sizes.0.lock(), [2], "one call, without the refused one");
+    world.server.shutdown().await;
+}
