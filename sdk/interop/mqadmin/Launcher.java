@@ -106,11 +106,9 @@ public class Launcher {
     static Object client(String namesrv, String[] words) throws Exception {
         switch (words[0]) {
             case "!producer":
-                return producer(namesrv, words[1]).send(new Message(words[2], "live".getBytes()));
+                return send(namesrv, words[1], new Message(words[2], "live".getBytes()));
             case "!send":
-                // Left to itself, the client begins with any queue, and the rows that follow show which.
-                return producer(namesrv, words[1]).send(
-                    new Message(words[2], words[3], words[4], words[5].getBytes("UTF-8")), (queues, message, none) -> queues.get(0), null);
+                return send(namesrv, words[1], new Message(words[2], words[3], words[4], words[5].getBytes("UTF-8")));
             case "!consumer":
                 return consumer(namesrv, words[1], words[2]);
             case "!sleep":
@@ -119,6 +117,11 @@ public class Launcher {
             default:
                 return "unknown " + words[0];
         }
+    }
+
+    /** Always to the first queue: left to itself the client begins with any, and the rows that follow show which. */
+    static SendResult send(String namesrv, String group, Message message) throws Exception {
+        return producer(namesrv, group).send(message, (queues, sent, none) -> queues.get(0), null);
     }
 
     static DefaultMQProducer producer(String namesrv, String group) throws Exception {
