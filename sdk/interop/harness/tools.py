@@ -26,8 +26,11 @@ def need(*names):
 
 
 def check(command, **options):
-    """Runs a build step; a failure carries the end of its output."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
+    """Runs a build step and gives its output; a failure carries the end of all that it said.
+
+    Maven ends what it says with codes for the terminal, which must not get before the first word of the output.
+    """
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, **options)
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command[:4]))} ..: {done.stdout[-2000:]}")
+        raise RuntimeError(f"{' '.join(map(str, command[:4]))} ..: {(done.stdout + done.stderr)[-2000:]}")
     return done.stdout
