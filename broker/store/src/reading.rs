@@ -1,16 +1,21 @@
 //! Reading queues: entries first, then the records they point to.
 
 use blockhouse_model::{PhysicalOffset, QueueOffset};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::queue::{Queue, Unit};
 use crate::queue_files::Got;
 use crate::read::{Accept, ColdRead, ReadOutcome, ReadRequest, ReadStatus};
 use crate::store::{Shared, Store};
-use crate::{Error, log::Log};
+use crate::{
+    Error,
+    log::{Log, Piece},
+};
 
 /// Entries that are fetched at once.
 const FETCH: usize = 64;
+/// Room that is made at once for records that have to be copied.
+const COPY_ROOM: usize = 64 << 10;
 /// Entries that say more than this is one record are damaged.
 const RECORD_MAX: u32 = 64 << 20;
 
@@ -96,6 +101,8 @@ struct Scan<'a> {
     /// `count` and `bytes` include the open run.
     out: ReadOutcome,
     run: Option<Run>,
+    /// Records that were copied and are not in `out` yet.
+    copied: BytesMut,
     /// Entries before this place in the log are passed over: their file is gone.
     skip_to: u64,
     last_physical: u64,
@@ -109,7 +116,8 @@ impl<'a> Scan<'a> {
         out: ReadOutcome,
     ) -> Self {
         let log = &*shared.log;
-        Self { log, shared, queue, request, out, run: None, skip_to: 0, last_physical: 0 }
+        let copied = BytesMut::new();
+        Self { log, shared, queue, request, out, run: None, copied, skip_to: 0, last_physical: 0 }
     }
 
     fn run(mut self, accept: &mut dyn Accept) -> ReadOutcome {
@@ -139,6 +147,7 @@ impl<'a> Scan<'a> {
         if matches!(self.close_run(), Some(End::WouldBlock)) {
             end = Some(End::WouldBlock);
         }
+        self.push_copied();
         if matches!(end, Some(End::WouldBlock)) && self.out.count == 0 {
             self.out.status = ReadStatus::WouldBlock;
             self.out.next = self.request.from;
@@ -209,10 +218,14 @@ impl<'a> Scan<'a> {
 
     /// Reads a run whose messages are counted already.
     fn close(&mut self, run: Run) -> Option<End> {
-        match self.log.read(PhysicalOffset(run.start), run.len, self.request.cold) {
-            Ok(Some(bytes)) => {
+        let at = PhysicalOffset(run.start);
+        match self.log.read_into(at, run.len, self.request.cold, &mut self.copied) {
+            Ok(Some(piece)) => {
                 self.out.status = ReadStatus::Found;
-                self.out.slices.push(bytes);
+                match piece {
+                    Piece::Mapped(bytes) => self.push(bytes),
+                    Piece::Copied => self.make_room(run.len),
+                }
                 return None;
             }
             Ok(None) => self.gone(run.start),
@@ -232,9 +245,27 @@ impl<'a> Scan<'a> {
         None
     }
 
+    /// Makes room for the records that probably follow one that had to be copied.
+    fn make_room(&mut self, len: usize) {
+        let left = self.request.max_messages.saturating_sub(self.out.count);
+        let room = len.saturating_mul(left).min(self.request.max_bytes).min(COPY_ROOM);
+        self.copied.reserve(room);
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        self.push_copied();
+        self.out.slices.push(bytes);
+    }
+
+    fn push_copied(&mut self) {
+        if !self.copied.is_empty() {
+            self.out.slices.push(self.copied.split().freeze());
+        }
+    }
+
     /// The log has no such record (any more): nor others of that file.
     fn gone(&mut self, physical: u64) {
-        if self.out.slices.is_empty() {
+        if self.out.status != ReadStatus::Found {
             self.out.status = ReadStatus::MessageWasRemoving;
         }
         if physical < self.log.min().0 {
@@ -248,7 +279,7 @@ impl<'a> Scan<'a> {
             Ok(Some(bytes)) => {
                 if accept.record(&bytes) {
                     self.found(bytes);
-                } else if self.out.slices.is_empty() {
+                } else if self.out.status != ReadStatus::Found {
                     self.out.status = ReadStatus::NoMatch;
                 }
                 None
@@ -273,6 +304,6 @@ impl<'a> Scan<'a> {
         self.out.status = ReadStatus::Found;
         self.out.count += 1;
         self.out.bytes += bytes.len();
-        self.out.slices.push(bytes);
+        self.push(bytes);
     }
 }
