@@ -287,10 +287,13 @@ impl Running {
     pub async fn stop(self) {
         let mut late = self.registrar.stop(PATIENCE).await;
         self.core.held().wake_all();
-        if let Some(vip) = self.vip {
-            vip.shutdown().await;
-        }
-        self.server.shutdown().await;
+        let vip = async {
+            if let Some(vip) = self.vip {
+                vip.shutdown().await;
+            }
+        };
+        // Both at once: each may wait for clients that do not read their answers.
+        tokio::join!(vip, self.server.shutdown());
         late.extend(self.tasks.stop(PATIENCE).await);
         if !late.is_empty() {
             warn!(tasks = ?late, "tasks of the broker had to be aborted");

@@ -16,6 +16,7 @@ use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::config::Loaded;
 use blockhouse_service::{StopSignals, SystemClock, Tasks, log};
 use blockhouse_telemetry::{Exporter, Identity};
+use blockhouse_transport::Budget;
 
 use crate::args::NodeArgs;
 use crate::guard::{self, Listener};
@@ -72,6 +73,8 @@ struct Shared {
     hooks: Arc<Hooks>,
     meter: Arc<Meter>,
     readiness: Arc<Readiness>,
+    /// Bytes in flight on all listeners together.
+    budget: Arc<Budget>,
     tasks: Tasks,
 }
 
@@ -111,6 +114,7 @@ impl Setup {
             hooks: Arc::new(Hooks::none()),
             meter: Arc::new(Meter::default()),
             readiness: Arc::default(),
+            budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
             tasks: Tasks::new("process"),
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
@@ -165,7 +169,12 @@ impl Setup {
         let identity = Identity {
             cluster: node.cluster.clone(),
             node_type: self.role.name().to_owned(),
-            node_id: node.name.clone(),
+            // A name server has no name; its address tells it from others.
+            node_id: if self.role.has_broker() {
+                node.name.clone()
+            } else {
+                self.options.config.namesrv.listen.clone()
+            },
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let info = serde_json::json!({

@@ -49,7 +49,7 @@ impl Default for Limits {
             busy_wait_ms: 200,
             deferred_max: 4_096,
             calls_max: 16_384,
-            drain_ms: 3_000,
+            drain_ms: 1_500,
         }
     }
 }

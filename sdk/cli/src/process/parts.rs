@@ -53,8 +53,8 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
         disk: Arc::new(RealDisk),
         data_dir: config.node.data.clone(),
         tasks: shared.tasks.clone(),
-        budget: None,
-        counts: Some(Arc::clone(&shared.meter.connections)),
+        budget: Some(Arc::clone(&shared.budget)),
+        meter: Arc::clone(&shared.meter),
     };
     let running = NameServer::start(config.namesrv.clone(), parts).await?;
     let address = running.local_addr();
@@ -98,7 +98,7 @@ pub(super) async fn broker(
         disk: Arc::new(RealDisk),
         meter: Arc::clone(&shared.meter),
         tasks: shared.tasks.clone(),
-        budget: None,
+        budget: Some(Arc::clone(&shared.budget)),
     };
     let running = Broker::start(settings, parts).await?;
     shared.readiness.watch(Arc::clone(running.registered()));
