@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use blockhouse_model::OptionError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The option with which no report could get through.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        OptionError::check_least("connect_timeout_ms", &self.connect_timeout_ms, &1)?;
+        OptionError::check_least("answer_timeout_ms", &self.answer_timeout_ms, &1)
+    }
+
     pub(crate) fn report_period(&self) -> Duration {
         Duration::from_millis(self.report_ms.clamp(10_000, 60_000))
     }
@@ -73,6 +83,15 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_server_is_given_some_time() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let none = Config { answer_timeout_ms: 0, ..Config::default() };
+        assert_eq!(none.validate().unwrap_err().option, "answer_timeout_ms");
+        let none = Config { connect_timeout_ms: 0, ..Config::default() };
+        assert_eq!(none.validate().unwrap_err().option, "connect_timeout_ms");
+    }
 
     #[test]
     fn retries_slow_down_to_the_limit() {

@@ -55,8 +55,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match cli.command {
         Command::Standalone(node) => serve(&node, Role::Standalone),
-        Command::Namesrv(node) => serve(&node, Role::Namesrv),
-        Command::Broker(node) => serve(&node, Role::Broker),
+        Command::Namesrv(node) => serve(&node.into(), Role::Namesrv),
+        Command::Broker(node) => serve(&node.into(), Role::Broker),
         Command::Admin(args) => report(admin::run(args)),
         Command::Produce(args) => report(produce::run(args)),
         Command::Consume(args) => report(consume::run(args)),
@@ -103,7 +103,9 @@ fn serve(args: &NodeArgs, role: Role) -> ExitCode {
 }
 
 fn show(args: &ShowArgs) -> ExitCode {
-    let options = match options::load(&args.node) {
+    let judged = options::load(&args.node)
+        .and_then(|options| options::check(&options.loaded, args.role).map(|()| options));
+    let options = match judged {
         Ok(options) => options,
         Err(error) => return fail(&error, WRONG_USE),
     };
