@@ -143,8 +143,12 @@ fn ask(address: &str, code: i32, fields: &str, body: &str) -> anyhow::Result<Str
 }
 
 fn standalone(data: &str) -> anyhow::Result<Server> {
+    standalone_with(data, &[])
+}
+
+fn standalone_with(data: &str, more: &[&str]) -> anyhow::Result<Server> {
     let listen = ["--namesrv-listen", "0", "--broker-listen", "0", "--ops-listen", "0"];
-    let server = Server::start(&[&["standalone", "--data", data], &listen[..]].concat())?;
+    let server = Server::start(&[&["standalone", "--data", data], &listen[..], more].concat())?;
     let ops = server.address("ops")?;
     // Ready comes with the name server's answer to the first report, soon after the line.
     for _ in 0..10_000 {
@@ -395,4 +399,86 @@ fn help_has_examples_and_completions_are_scripts() {
     assert!(help.contains("Examples:") && help.contains("--java-conf"), "{help}");
     let (code, script, _) = run(&["completions", "bash"]).unwrap();
     assert!(code == 0 && script.contains("standalone"));
+}
+
+#[test]
+fn arguments_that_a_tool_refuses_are_code_2_without_a_cluster() {
+    let cases: [(&[&str], &str); 5] = [
+        (&["produce", "T", "--key", "k 1", "x"], "--key `k 1` is no key"),
+        (&["produce", "T", "--property", "colour", "x"], "--property colour is not NAME=VALUE"),
+        (&["admin", "message", "key", "T", "k 1"], "`k 1` is no key"),
+        (&["admin", "config", "set", "b", "flushDiskType"], "flushDiskType is not KEY=VALUE"),
+        (&["bench", "consume", "--rate", "5000"], "--rate is for sending"),
+    ];
+    for (args, start) in cases {
+        let (code, stdout, stderr) = run(args).unwrap();
+        assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}: {stderr}");
+        assert!(stderr.starts_with(&format!("blockhouse: {start}")), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn admin_says_what_was_done_and_not_more() {
+    let data = tempfile::tempdir().unwrap();
+    let server = standalone(data.path().to_str().unwrap()).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let admin = |args: &[&str]| run(&[&["admin", "--namesrv", &namesrv], args].concat()).unwrap();
+
+    for kind in ["topic", "group"] {
+        let (code, stdout, stderr) = admin(&[kind, "delete", "nosuch"]);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        assert!(stderr.contains(&format!("there is no {kind} nosuch")), "{stderr}");
+        assert_eq!(admin(&[kind, "create", "there"]).0, 0);
+        let (code, stdout, _) = admin(&[kind, "delete", "there"]);
+        assert!(code == 0 && stdout.ends_with("there deleted from broker-a.\n"), "{stdout}");
+        assert_eq!(admin(&[kind, "delete", "there"]).0, 1);
+    }
+
+    let (code, _, stderr) = admin(&["config", "set", "broker-a", "flushDiskType=SYNC_FLUSH"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("does not change while it runs"), "{stderr}");
+    assert!(!stderr.contains("topic route"), "{stderr}");
+
+    let clients = admin(&["clients", "nosuch", "--json"]).1;
+    let clients: serde_json::Value = serde_json::from_str(&clients).unwrap();
+    for (field, empty) in [
+        ("consumers", serde_json::json!([])),
+        ("producers", serde_json::json!([])),
+        ("subscriptions", serde_json::json!({})),
+    ] {
+        assert_eq!(clients[field], empty, "{clients}");
+    }
+}
+
+#[test]
+fn lines_of_any_bytes_are_messages() {
+    let data = tempfile::tempdir().unwrap();
+    let server = standalone(data.path().to_str().unwrap()).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let mut command = blockhouse(&["produce", "T", "--namesrv", &namesrv]);
+    let mut produce = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    produce.stdin.take().unwrap().write_all(b"one\n\xff\xfe\nlast").unwrap();
+    let Output { status, stdout, .. } = produce.wait_with_output().unwrap();
+    assert_eq!((status.code(), String::from_utf8(stdout).unwrap().lines().count()), (Some(0), 3));
+    let consume = ["consume", "T", "--namesrv", &namesrv, "--json", "--follow", "--count", "3"];
+    let (code, printed, stderr) = run(&consume).unwrap();
+    assert!(code == 0 && printed.contains("\"bodyHex\":\"FFFE\""), "{printed}{stderr}");
+}
+
+#[test]
+fn a_load_of_which_nothing_went_through_has_failed() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let server = standalone_with(data, &["--set", "broker.max_message_size=16"]).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let load = ["--connections", "1", "--in-flight", "1", "--warmup", "0", "--duration", "0.2"];
+    let bench = |size: &str| {
+        let what = ["bench", "produce", "--namesrv", &namesrv, "--size", size];
+        run(&[&what[..], &load[..]].concat()).unwrap()
+    };
+    let (code, report, stderr) = bench("17");
+    assert_eq!(code, 1, "{report}{stderr}");
+    assert!(report.contains("refused"), "{report}");
+    assert!(stderr.starts_with("blockhouse: no message went through: "), "{stderr}");
+    assert_eq!(bench("16").0, 0);
 }
