@@ -15,10 +15,12 @@ pub struct Config {
     /// Create a consumer group when it first appears (RocketMQ: `autoCreateSubscriptionGroup`).
     pub auto_create_subscription_group: bool,
     /// Queues of a topic that is created by a send, unless the client asks for fewer
-    /// (RocketMQ: `defaultTopicQueueNums`). From 1 to 65,536.
+    /// (RocketMQ: `defaultTopicQueueNums`).
+    #[schemars(range(min = 1, max = 65_536))]
     pub default_topic_queues: u32,
-    /// Largest message body in bytes (RocketMQ: `maxMessageSize`). At least 1, and below
+    /// Largest message body in bytes (RocketMQ: `maxMessageSize`). Below
     /// `transport.frame_len_max`.
+    #[schemars(range(min = 1))]
     pub max_message_size: u32,
     /// Hold a pull that finds nothing until a message arrives or the client's time is over
     /// (RocketMQ: `longPollingEnable`).
@@ -42,8 +44,10 @@ pub struct Config {
     pub notify_consumer_ids_changed: bool,
     /// How many messages one pull may get from memory
     /// (RocketMQ: `maxTransferCountOnMessageInMemory`).
+    #[schemars(range(min = 1, max = 65_536))]
     pub pull_messages_max: usize,
     /// How many bytes one pull may get (RocketMQ: `maxTransferBytesOnMessageInMemory`).
+    #[schemars(range(min = 1, max = 1_073_741_824))]
     pub pull_bytes_max: usize,
 }
 

@@ -20,8 +20,10 @@ pub struct Config {
     /// further ones.
     pub change_pause_ms: u64,
     /// Milliseconds a name server has to accept a connection.
+    #[schemars(range(min = 1))]
     pub connect_timeout_ms: u64,
     /// Milliseconds a name server has to answer. RocketMQ: `registerBrokerTimeoutMills`.
+    #[schemars(range(min = 1))]
     pub answer_timeout_ms: u64,
     /// Milliseconds until an unreachable name server is tried again; doubled with every failure,
     /// up to `retry_ms_max`.

@@ -38,22 +38,28 @@ pub struct Config {
     pub flush: Flush,
     /// How long a send waits for the disk under `flush = "sync"`, in milliseconds, until it is
     /// answered with `FLUSH_DISK_TIMEOUT` (RocketMQ: `syncFlushTimeout`).
+    #[schemars(range(min = 1, max = 86_400_000))]
     pub sync_flush_timeout_ms: u64,
     /// How often written messages are synced under `flush = "async"`, and ConsumeQueue and index
     /// are written behind, in milliseconds (RocketMQ: `flushIntervalCommitLog`).
+    #[schemars(range(min = 1, max = 86_400_000))]
     pub flush_interval_ms: u64,
     /// How often `checkpoint` is brought up to date, in milliseconds. What came after it is read
     /// again after an unclean stop.
     pub checkpoint_interval_ms: u64,
-    /// Size of a CommitLog file in bytes, from 1 KiB to 4 GiB (RocketMQ: `mappedFileSizeCommitLog`). Existing files must
+    /// Size of a CommitLog file in bytes (RocketMQ: `mappedFileSizeCommitLog`). Existing files must
     /// have this size.
+    #[schemars(range(min = 1_024, max = 4_294_967_296_u64))]
     pub segment_size: u64,
     /// Entries per ConsumeQueue file, 20 bytes each (RocketMQ: `mappedFileSizeConsumeQueue`, in
     /// bytes). Existing files must have this size.
+    #[schemars(range(min = 1, max = 67_108_864))]
     pub queue_file_entries: u64,
     /// Hash slots per IndexFile (RocketMQ: `maxHashSlotNum`). Existing files must have this many.
+    #[schemars(range(min = 1, max = 268_435_456))]
     pub index_slots: u32,
     /// Entries per IndexFile (RocketMQ: `maxIndexNum`). Existing files must have this many.
+    #[schemars(range(min = 2))]
     pub index_entries: u32,
     /// Whether messages are indexed by key and unique key (RocketMQ: `messageIndexEnable`).
     pub index: bool,
@@ -65,6 +71,7 @@ pub struct Config {
     pub max_message_size: usize,
     /// Size of each of the two write buffers in bytes. Both full: sends are refused as busy. At
     /// least `max_message_size` and 128 KiB.
+    #[schemars(range(max = 4_294_967_296_u64))]
     pub write_buffer_size: usize,
     /// How long CommitLog files are kept, in hours after their last message (RocketMQ:
     /// `fileReservedTime`).
@@ -72,22 +79,27 @@ pub struct Config {
     /// The hours of the day, in UTC, at which expired files are removed, separated by `;`
     /// (RocketMQ: `deleteWhen`, in local time).
     pub delete_when: String,
-    /// Above this use of the filesystem, in percent (1 to 100), expired files are removed at any hour
+    /// Above this use of the filesystem, in percent, expired files are removed at any hour
     /// (RocketMQ: `diskMaxUsedSpaceRatio`).
+    #[schemars(range(min = 1, max = 100))]
     pub disk_clean_percent: u64,
-    /// Above this use of the filesystem, in percent (1 to 100), the oldest files are removed though they are
+    /// Above this use of the filesystem, in percent, the oldest files are removed though they are
     /// not expired (RocketMQ: `diskSpaceCleanForciblyRatio`). The last file always stays.
+    #[schemars(range(min = 1, max = 100))]
     pub disk_force_clean_percent: u64,
-    /// Above this use of the filesystem, in percent (1 to 100), sends are refused (RocketMQ:
+    /// Above this use of the filesystem, in percent, sends are refused (RocketMQ:
     /// `diskSpaceWarningLevelRatio`).
+    #[schemars(range(min = 1, max = 100))]
     pub disk_max_used_percent: u64,
     /// How many ConsumeQueue files are open at a time.
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub open_queue_files: usize,
     /// How many of the newest CommitLog bytes are read through memory maps. Older ones are read
     /// with system calls that do not wait for the disk.
     pub hot_bytes: u64,
     /// How many entries of a queue one read looks at in search of matching messages (RocketMQ:
     /// `maxFilterMessageSize`, in bytes).
+    #[schemars(range(min = 1, max = 67_108_864))]
     pub filter_scan_entries: u64,
     /// The waiting times of the delay levels, counted from 1 (RocketMQ: `messageDelayLevel`). The
     /// broker's delay queues use the same list.

@@ -18,8 +18,10 @@ use crate::Error;
 pub struct Settings {
     /// How long a broker may be silent before it is taken out, in milliseconds, unless it says
     /// itself. RocketMQ: fixed.
+    #[schemars(range(min = 1_000))]
     pub broker_expiry_ms: u64,
     /// Milliseconds between two looks for silent brokers. RocketMQ: `scanNotActiveBrokerInterval`.
+    #[schemars(range(min = 10))]
     pub scan_interval_ms: u64,
     /// Whether routes are refused at first, so that brokers have the time to report.
     /// RocketMQ: `needWaitForService`.

@@ -243,8 +243,8 @@ fn wrong_configuration_is_one_sentence_and_code_2() {
         ),
         (
             &["standalone", "--set", "store.disk_max_used_percent=500"],
-            "blockhouse: `store.disk_max_used_percent` must be from 1 to 100, not 500 (--set \
-             store.disk_max_used_percent)\n",
+            "blockhouse: `store.disk_max_used_percent` must be a whole number from 1 to 100, not `500` \
+             (--set store.disk_max_used_percent)\n",
         ),
         (
             &["broker"],

@@ -15,6 +15,7 @@ pub struct Config {
     #[schemars(with = "Option<String>")]
     pub listen: Option<SocketAddr>,
     /// Most connections at a time; further ones are closed at once.
+    #[schemars(range(min = 1))]
     pub connections_max: usize,
 }
 

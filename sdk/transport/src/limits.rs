@@ -10,29 +10,37 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Longest frame, in bytes; a longer one closes its connection. From 64 KiB to 1 GiB.
+    /// Longest frame, in bytes; a longer one closes its connection.
     /// RocketMQ: `com.rocketmq.remoting.frameMaxLength`.
+    #[schemars(range(min = 65_536, max = 1_073_741_824))]
     pub frame_len_max: usize,
     /// Most connections at a time; further ones are closed at once.
+    #[schemars(range(min = 1))]
     pub connections_max: usize,
     /// A connection on which nothing was received or sent for this long is closed, in
     /// milliseconds. RocketMQ: `serverChannelMaxIdleTimeSeconds`.
+    #[schemars(range(min = 1))]
     pub idle_ms: u64,
     /// Unsent bytes a connection may have. Beyond it no more requests are read from it and no
     /// notices are queued for it.
+    #[schemars(range(min = 1))]
     pub outbox_bytes: usize,
     /// A connection that took none of its unsent bytes for this long is closed, in milliseconds.
+    #[schemars(range(min = 1))]
     pub stall_ms: u64,
     /// Bytes of unanswered requests and unsent replies of all connections together. Beyond it
     /// requests wait.
+    #[schemars(range(min = 1))]
     pub in_flight_bytes: usize,
     /// How long a request waits for `in_flight_bytes` before the answer is `SYSTEM_BUSY`, in
     /// milliseconds. RocketMQ: `waitTimeMillsInSendQueue`.
     pub busy_wait_ms: u64,
     /// Requests of one connection that may wait for their answer (held pulls, flushes); further
     /// ones are answered `SYSTEM_BUSY`.
+    #[schemars(range(min = 1))]
     pub deferred_max: usize,
     /// Calls to the other side of one connection that may wait for their answer.
+    #[schemars(range(min = 1))]
     pub calls_max: usize,
     /// At shutdown, how long connections have for the answers they still owe, in milliseconds.
     pub drain_ms: u64,

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::messages::{parse_time, time};
 use super::{Answer, ScopeArgs};
 use crate::cluster::Table;
-use crate::wrong_use;
+use crate::{out, wrong_use};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -196,7 +196,8 @@ pub(super) async fn clients(client: &Client, args: &ClientsArgs) -> anyhow::Resu
         }),
     );
     for (topic, subscription) in &subscriptions {
-        answer.text.push_str(&format!("subscribed: {topic} {}\n", subscription.sub_string));
+        let expression = out::foreign(&subscription.sub_string);
+        answer.text.push_str(&format!("subscribed: {topic} {expression}\n"));
     }
     Ok(answer)
 }

@@ -1,6 +1,7 @@
 //! What every configuration has to fulfil before anything is touched.
 
 use anyhow::bail;
+use blockhouse_model::OptionError;
 use blockhouse_service::config::Loaded;
 
 use super::Config;
@@ -11,21 +12,7 @@ use crate::process::Role;
 /// use are judged as well, so that a file is right or wrong for all processes that share it.
 pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
     let config = &loaded.config;
-    for (section, verdict) in [
-        ("node", config.node.validate()),
-        ("namesrv", config.namesrv.validate()),
-        ("broker", config.broker.validate()),
-        ("transport", config.transport.validate()),
-        ("registrar", config.registrar.validate()),
-        ("ops", config.ops.validate()),
-        ("log", config.log.validate()),
-    ] {
-        if let Err(error) = verdict {
-            let error = error.within(section);
-            return Err(loaded.broken_rule(&error.option, &error.rule).into());
-        }
-    }
-    check_store(loaded)?;
+    judge(config).map_err(|error| loaded.broken_rule(&error.option, &error.rule))?;
     guard::check(loaded, role)?;
     if role == Role::Broker && config.node.namesrv.is_empty() {
         bail!(
@@ -36,24 +23,36 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check_store(loaded: &Loaded<Config>) -> anyhow::Result<()> {
-    let Config { node, broker, store, transport, .. } = &loaded.config;
+fn judge(config: &Config) -> Result<(), OptionError> {
+    let Config { node, namesrv, broker, store, transport, registrar, ops, log } = config;
+    for (section, verdict) in [
+        ("node", node.validate()),
+        ("namesrv", namesrv.validate()),
+        ("broker", broker.validate()),
+        ("transport", transport.validate()),
+        ("registrar", registrar.validate()),
+        ("ops", ops.validate()),
+        ("log", log.validate()),
+    ] {
+        verdict.map_err(|error| error.within(section))?;
+    }
     let message = usize::try_from(broker.max_message_size).unwrap_or(usize::MAX);
     if message >= transport.frame_len_max {
         let rule = format!("must be below transport.frame_len_max ({})", transport.frame_len_max);
-        return Err(loaded.broken_rule("broker.max_message_size", &rule).into());
+        return Err(OptionError::new("broker.max_message_size", rule));
     }
     match blockhouse_broker::store_config(store, broker, &node.data).validate() {
+        Ok(()) => Ok(()),
         Err(blockhouse_store::Error::Config { option, problem }) => {
-            Err(loaded.broken_rule(option, &problem).into())
+            Err(OptionError::new(option, problem))
         }
-        verdict => Ok(verdict?),
+        Err(other) => Err(OptionError::new("store", format!("cannot be used: {other}"))),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use blockhouse_service::config::Layer;
+    use blockhouse_service::config::{Kind, Layer, Shape};
 
     use super::*;
 
@@ -68,13 +67,8 @@ mod tests {
     fn the_option_is_named_as_it_was_given() {
         let broker = |sets: &[&str]| refused(Role::Broker, sets);
         assert_eq!(
-            broker(&["store.segment_size=0"]),
-            "`store.segment_size` must be from 1024 to 4294967296, not 0 (--set store.segment_size)"
-        );
-        assert_eq!(
-            broker(&["namesrv.limits.connections_max=0"]),
-            "`namesrv.limits.connections_max` must be at least 1, not 0 \
-             (--set namesrv.limits.connections_max)"
+            broker(&["namesrv.listen=here"]),
+            "`namesrv.listen` must be IP:PORT, not \"here\" (--set namesrv.listen)"
         );
         // The store has the same list, but no option of its own for it.
         assert!(
@@ -100,5 +94,36 @@ mod tests {
         assert_eq!(refused(Role::Namesrv, &[]), "");
         assert!(refused(Role::Broker, &[]).contains("--namesrv HOST:PORT"));
         assert_eq!(refused(Role::Broker, &["node.namesrv=a:1"]), "");
+    }
+
+    /// The defaults with another value at `path`.
+    fn with(path: &str, value: i128) -> Option<Config> {
+        let mut all = serde_json::to_value(Config::default()).ok()?;
+        let value = u64::try_from(value).ok()?;
+        *all.pointer_mut(&format!("/{}", path.replace('.', "/")))? = value.into();
+        serde_json::from_value(all).ok()
+    }
+
+    #[test]
+    fn the_bounds_in_the_reference_are_those_that_are_checked() {
+        // What 0 is wrong for though the reference says it in words.
+        let in_words = ["broker.permission", "store.write_buffer_size"];
+        let mut bounded = 0;
+        for (path, option) in Shape::of::<Config>().unwrap().options {
+            let Kind::Integer { min, max } = option.kind else { continue };
+            let refused = |value| match with(&path, value).map(|config| judge(&config)) {
+                Some(Err(error)) => assert_eq!(error.option, path),
+                Some(Ok(())) => panic!("{path}={value} is taken"),
+                // Not even the type takes it.
+                None => {}
+            };
+            refused(min - 1);
+            refused(max + 1);
+            if min == 0 && !in_words.contains(&path.as_str()) {
+                assert_eq!(with(&path, 0).map(|config| judge(&config)), Some(Ok(())), "{path}");
+            }
+            bounded += usize::from(min > 0);
+        }
+        assert!(bounded > 30, "{bounded}");
     }
 }
