@@ -67,7 +67,10 @@ pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
                     Half::Port => (port(value).is_some(), "a port from 1 to 65535"),
                 };
                 ensure!(is_good, broken(allowed));
-                layer.set(path, address(&entries, path), source);
+                // What there is to say about an address is mostly about its host.
+                if half == Half::Host || !has_host(&entries, path) {
+                    layer.set(path, address(&entries, path), called(key, &source));
+                }
             }
             Meaning::None(because) => {
                 let place = source.to_string();
@@ -86,6 +89,11 @@ fn called(key: &str, place: &Source) -> Source {
         }
         other => other.clone(),
     }
+}
+
+fn has_host(entries: &[Entry], wanted: &str) -> bool {
+    let mut meanings = entries.iter().map(|entry| table::meaning(&entry.key));
+    meanings.any(|m| matches!(m, Meaning::Address(path, Half::Host) if path == wanted))
 }
 
 /// Puts an address together that RocketMQ has in two keys. A half that is wrong is refused where
@@ -193,6 +201,15 @@ mod tests {
         assert_eq!(node.namesrv, ["10.0.0.3:9876", "10.0.0.4:9876"]);
         let node = load("bindAddress=0.0.0.0\n").unwrap().0.config.node;
         assert_eq!(node.broker_listen.to_string(), "0.0.0.0:10911");
+        for text in ["bindAddress=0.0.0.0\nlistenPort=1\n", "listenPort=1\nbindAddress=0.0.0.0\n"] {
+            let loaded = load(text).unwrap().0;
+            assert_eq!(loaded.config.node.broker_listen.to_string(), "0.0.0.0:1");
+            assert_eq!(loaded.source("node.broker_listen").called(""), "bindAddress");
+        }
+        assert_eq!(
+            load("listenPort=1\n").unwrap().0.source("node.broker_listen").called(""),
+            "listenPort"
+        );
     }
 
     #[test]

@@ -206,7 +206,7 @@ fn a_port_that_is_taken_is_a_sentence_and_code_1() {
 
 #[test]
 fn wrong_configuration_is_one_sentence_and_code_2() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 11] = [
         (
             &["broker", "--set", "store.flsh=sync"],
             "blockhouse: there is no option `store.flsh` (--set store.flsh); did you mean \
@@ -227,6 +227,11 @@ fn wrong_configuration_is_one_sentence_and_code_2() {
             &["broker", "--advertise", "here"],
             "blockhouse: `node.advertise` cannot be \"here\" (--advertise): invalid IP address \
              syntax\n",
+        ),
+        (
+            &["standalone", "--broker-listen", "here:1"],
+            "blockhouse: `node.broker_listen` cannot be \"here:1\" (--broker-listen): it must be \
+             IP:PORT\n",
         ),
         (
             &["broker", "--config", "/nonexistent/b.toml"],
@@ -326,7 +331,7 @@ fn broker_conf_is_judged_in_its_own_words() {
         ("deleteWhen=99", "`deleteWhen`"),
         ("brokerPermission=99", "`brokerPermission`"),
         ("maxMessageSize=lots", "`maxMessageSize`"),
-        ("bindAddress=0.0.0.0", "node.broker_listen"),
+        ("bindAddress=0.0.0.0\nlistenPort=1", "bindAddress"),
     ] {
         write(&conf, line);
         assert_refused(&["--java-conf", conf.to_str().unwrap()], option).unwrap();

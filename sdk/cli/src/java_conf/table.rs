@@ -18,7 +18,7 @@ pub(crate) enum Meaning {
 }
 
 /// Which half of an address.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {
     Host,
     Port,

@@ -73,8 +73,8 @@ impl Node {
             }
         }
         if self.broker_id != 0 {
-            let rule = "must be 0: replication is not built yet, so every broker is a master with \
-                        a name of its own";
+            let rule = "must be 0 (replication is not built yet: every broker is a master with a \
+                        name of its own)";
             return Err(OptionError::new("broker_id", rule));
         }
         if self.data.as_os_str().is_empty() {
@@ -84,7 +84,7 @@ impl Node {
             return Err(OptionError::new("namesrv", "must be a list of HOST:PORT"));
         }
         if self.advertise.is_some_and(|ip| ip.is_unspecified() || ip.is_multicast()) {
-            let rule = "must be an IP address that clients can reach: the host's own";
+            let rule = "must be an IP address of this host that clients can reach";
             return Err(OptionError::new("advertise", rule));
         }
         Ok(())

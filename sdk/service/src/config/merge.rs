@@ -44,6 +44,8 @@ fn blame<T: Options>(
         let value = values.get(path).cloned().unwrap_or_default();
         alone.insert(path.clone(), value.clone());
         if let Err(problem) = build::<T>(&alone) {
+            // The standard library's words do not say what an address looks like.
+            let problem = problem.replace("invalid socket address syntax", "it must be IP:PORT");
             let (path, origin, found) = (origin.called(path), origin.clone(), value.to_string());
             return Error::Refused { path, found, origin, problem };
         }
