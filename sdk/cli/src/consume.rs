@@ -22,8 +22,8 @@ Examples:
   blockhouse consume TopicTest --group new --from last --follow --tag 'TagA || TagB'
 
 Members of a group share a topic's messages, and the group goes on where it stopped. Progress is
-committed every 5 seconds and at the end. A terminal gets control characters in messages escaped; a
-file or pipe gets bodies as they are.";
+committed every 5 seconds and at the end. Control characters in messages are escaped on a terminal; a
+file or pipe gets them as they are.";
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]
