@@ -22,7 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::node::Facts;
 use crate::reported::Topics;
-use crate::settings::Settings;
+use crate::settings::{Settings, store_config};
 use crate::upkeep;
 
 /// How long tasks have to end.
@@ -139,10 +139,7 @@ fn open_meta(home: &Home, settings: &Settings) -> anyhow::Result<Meta> {
 }
 
 fn open_store(settings: &Settings, parts: &Parts, held: &Arc<HeldPulls>) -> anyhow::Result<Store> {
-    let mut config = settings.store.clone();
-    config.dir.clone_from(&settings.data);
-    config.delay_levels.clone_from(&settings.core.message_delay_level);
-    config.max_message_size = usize::try_from(settings.core.max_message_size).unwrap_or(usize::MAX);
+    let config = store_config(&settings.store, &settings.core, &settings.data);
     let parts = blockhouse_store::Parts {
         disk: Arc::clone(&parts.disk),
         clock: Arc::clone(&parts.clock),

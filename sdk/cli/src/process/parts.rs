@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use blockhouse_broker::{Broker, Settings};
 use blockhouse_disk::RealDisk;
 use blockhouse_namesrv::NameServer;
@@ -38,12 +37,6 @@ impl Started {
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         (self.stop)().await
     }
-}
-
-/// Where the name server is going to listen.
-pub(super) fn namesrv_address(config: &Config) -> anyhow::Result<SocketAddr> {
-    let text = &config.namesrv.listen;
-    text.parse().with_context(|| format!("namesrv.listen must be IP:PORT, not `{text}`"))
 }
 
 pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<Started> {
