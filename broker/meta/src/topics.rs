@@ -5,7 +5,7 @@ mod system;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use blockhouse_model::names::{self, check_topic};
 use blockhouse_model::{Clock, DataVersion, Perm, Topic, TopicConfig};
@@ -15,6 +15,7 @@ use crate::attributes::{self, Changes};
 use crate::config_file::ConfigFile;
 use crate::listeners::Listeners;
 use crate::table::Table;
+use crate::unsaved::Unsaved;
 use crate::{Error, Extra, Home};
 
 pub use system::TopicSettings;
@@ -51,9 +52,7 @@ pub struct Topics {
     /// Held during a change, so that changes come one after the other.
     version: Mutex<DataVersion>,
     changes: AtomicU64,
-    /// Topics that came since the file was last written, and how many.
-    unsaved: Mutex<HashSet<Topic>>,
-    unsaved_count: AtomicUsize,
+    unsaved: Unsaved,
     settings: TopicSettings,
     /// Topics of the broker itself whose names depend on its settings.
     own: HashSet<String>,
@@ -90,8 +89,7 @@ impl Topics {
             table,
             version: Mutex::new(version),
             changes: AtomicU64::new(u64::from(first_start || added)),
-            unsaved: Mutex::default(),
-            unsaved_count: AtomicUsize::new(0),
+            unsaved: Unsaved::default(),
             settings,
             own,
             file,
@@ -177,24 +175,20 @@ impl Topics {
     pub fn persist(&self) -> Result<bool, Error> {
         let (changes, new) = {
             let _no_change = self.version.lock();
-            (self.changes.load(Ordering::Acquire), self.unsaved.lock().clone())
+            (self.changes.load(Ordering::Acquire), self.unsaved.all())
         };
         let wrote = self.file.persist(changes, || {
             let version = self.version.lock();
             codec::encode(*version, self.table.values())
         })?;
-        if !new.is_empty() {
-            let mut unsaved = self.unsaved.lock();
-            unsaved.retain(|topic| !new.contains(topic));
-            self.unsaved_count.store(unsaved.len(), Ordering::Release);
-        }
+        self.unsaved.saved(&new);
         Ok(wrote)
     }
 
     /// Whether the topic is new and not in the file yet: a crash would forget it.
     #[must_use]
     pub fn is_unsaved(&self, topic: &str) -> bool {
-        self.unsaved_count.load(Ordering::Acquire) > 0 && self.unsaved.lock().contains(topic)
+        self.unsaved.contains(topic)
     }
 
     /// The topic, created after `template` if it is new: as many queues as the client wants but not
@@ -333,11 +327,7 @@ impl Topics {
         }
         let entry = Entry::new(config()?);
         let config = Arc::clone(&entry.config);
-        {
-            let mut unsaved = self.unsaved.lock();
-            unsaved.insert(config.name.clone());
-            self.unsaved_count.store(unsaved.len(), Ordering::Release);
-        }
+        self.unsaved.add(config.name.clone());
         self.put(&mut version, entry);
         drop(version);
         tracing::info!(topic, queues = config.write_queues, "new topic");
