@@ -187,6 +187,9 @@ fn main() {
         measure("pull, 4 interleaved queues", messages, || pull(&store, messages));
         measure("close", messages, || store.close().expect("closes"));
         drop(store);
+        let store = open(&here, Flush::Async);
+        measure("pull after a restart", messages, || pull(&store, messages));
+        drop(store);
         sync_in_flight(&dir.join(format!("{round}s")), messages / 8, &body);
         RealDisk.remove_dir(dir).expect("removes its own directory");
     }

@@ -386,6 +386,10 @@ impl Log for LocalLog {
         PhysicalOffset(self.core.confirmed.load(Ordering::Acquire))
     }
 
+    fn hot_from(&self) -> PhysicalOffset {
+        PhysicalOffset(self.core.hot_from())
+    }
+
     fn min(&self) -> PhysicalOffset {
         PhysicalOffset(self.core.segments.first().unwrap_or(0))
     }

@@ -88,6 +88,9 @@ pub trait Log: Send + Sync {
     /// Up to where readers may see.
     fn confirmed(&self) -> PhysicalOffset;
 
+    /// Bytes from here on were written by this process and are read from memory.
+    fn hot_from(&self) -> PhysicalOffset;
+
     /// Where the log begins.
     fn min(&self) -> PhysicalOffset;
 

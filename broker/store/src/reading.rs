@@ -7,6 +7,7 @@ use crate::queue::{Queue, Unit};
 use crate::queue_files::Got;
 use crate::read::{Accept, ColdRead, ReadOutcome, ReadRequest, ReadStatus};
 use crate::store::{Shared, Store};
+use crate::verify::Expected;
 use crate::{Error, log::Log};
 
 /// Entries that are fetched at once.
@@ -80,6 +81,8 @@ struct Run {
     count: usize,
     /// The offset of the first.
     first: u64,
+    /// Bytes of the last. A wrong size leads away from the next record, so it ends a run.
+    last: usize,
 }
 
 /// Why a scan ends.
@@ -164,7 +167,8 @@ impl<'a> Scan<'a> {
             }
             let end = if !unit.is_entry() || unit.size > RECORD_MAX {
                 self.gone(unit.physical);
-                None
+                // What lies on both sides of it in the log has no successive offsets.
+                self.close_run()
             } else if accept.looks_inside() {
                 self.take_looked_at(*unit, offset.0, accept)
             } else {
@@ -187,10 +191,11 @@ impl<'a> Scan<'a> {
         {
             run.len += size;
             run.count += 1;
+            run.last = size;
             return None;
         }
-        let before =
-            self.run.replace(Run { start: unit.physical, len: size, count: 1, first: offset });
+        let run = Run { start: unit.physical, len: size, count: 1, first: offset, last: size };
+        let before = self.run.replace(run);
         let end = before.and_then(|before| self.close(before));
         if end.is_some() {
             // The new run comes after what could not be read.
@@ -210,10 +215,9 @@ impl<'a> Scan<'a> {
     /// Reads a run whose messages are counted already.
     fn close(&mut self, run: Run) -> Option<End> {
         match self.log.read(PhysicalOffset(run.start), run.len, self.request.cold) {
-            Ok(Some(bytes)) => {
-                self.out.status = ReadStatus::Found;
-                self.out.slices.push(bytes);
-                return None;
+            Ok(Some(bytes)) => return self.push_good(run, bytes),
+            Ok(None) if run.count > 1 && run.start >= self.log.min().0 => {
+                return self.close_but_last(run);
             }
             Ok(None) => self.gone(run.start),
             Err(Error::WouldBlock) => {
@@ -232,6 +236,57 @@ impl<'a> Scan<'a> {
         None
     }
 
+    fn expected(&self, physical: u64, offset: u64, count: usize) -> Expected<'a> {
+        let whole = physical < self.log.hot_from().0;
+        Expected { queue: self.queue, offset, physical, count, whole }
+    }
+
+    /// Adds a run that was read, up to the first record that is not what its entry promises. The
+    /// read ends there; the next one begins with that record and passes it over.
+    fn push_good(&mut self, run: Run, mut bytes: Bytes) -> Option<End> {
+        let verdict = self.expected(run.start, run.first, run.count).verify(&bytes);
+        let Err(damage) = verdict else {
+            self.out.status = ReadStatus::Found;
+            self.out.slices.push(bytes);
+            return None;
+        };
+        let bad = run.first + damage.good as u64;
+        self.report(bad, run.start + damage.bytes as u64);
+        self.out.count -= run.count - damage.good;
+        self.out.bytes -= run.len - damage.bytes;
+        bytes.truncate(damage.bytes);
+        if !bytes.is_empty() {
+            self.out.status = ReadStatus::Found;
+            self.out.slices.push(bytes);
+        }
+        let is_nothing = self.out.slices.is_empty();
+        if is_nothing {
+            self.out.status = ReadStatus::MessageWasRemoving;
+        }
+        self.out.next = QueueOffset(bad + u64::from(is_nothing));
+        Some(End::Full)
+    }
+
+    /// The last entry of the run leads out of the file or past the log's end.
+    fn close_but_last(&mut self, run: Run) -> Option<End> {
+        self.out.count -= 1;
+        self.out.bytes -= run.last;
+        let shorter = Run { count: run.count - 1, len: run.len - run.last, last: 0, ..run };
+        let end = self.close(shorter);
+        if end.is_none() {
+            self.out.next = QueueOffset(run.first + run.count as u64 - 1);
+        }
+        end.or(Some(End::Full))
+    }
+
+    fn report(&self, offset: u64, physical: u64) {
+        let (topic, id) = (&self.queue.topic, self.queue.id);
+        tracing::error!(
+            "{topic} {id}: message {offset} is passed over: the record at {physical} of the log is \
+             damaged, or the queue's entry for it is"
+        );
+    }
+
     /// The log has no such record (any more): nor others of that file.
     fn gone(&mut self, physical: u64) {
         if self.out.slices.is_empty() {
@@ -245,6 +300,11 @@ impl<'a> Scan<'a> {
     fn take_looked_at(&mut self, unit: Unit, offset: u64, accept: &mut dyn Accept) -> Option<End> {
         let size = usize::try_from(unit.size).unwrap_or(usize::MAX);
         match self.log.read(PhysicalOffset(unit.physical), size, self.request.cold) {
+            Ok(Some(bytes)) if self.expected(unit.physical, offset, 1).verify(&bytes).is_err() => {
+                self.report(offset, unit.physical);
+                self.gone(unit.physical);
+                None
+            }
             Ok(Some(bytes)) => {
                 if accept.record(&bytes) {
                     self.found(bytes);
