@@ -14,8 +14,10 @@
 //! |---|---|
 //! | [`real`] | [`RealDisk`] |
 //! | [`mem`] | [`MemDisk`] for tests |
+//! | [`crash`] | [`CrashDisk`] for tests: what a power cut could leave |
 //! | [`whole`] | whole small files: read, replace, RocketMQ's `.bak` |
 
+pub mod crash;
 mod map;
 pub mod mem;
 pub mod real;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use crash::{CrashDisk, Crashes};
 pub use mem::MemDisk;
 pub use real::RealDisk;
 
@@ -206,5 +209,5 @@ pub struct FileMap(FileMapKind);
 #[derive(Clone, Debug)]
 enum FileMapKind {
     Real(Bytes),
-    Sim(mem::MemFile),
+    Sim(Arc<dyn DiskFile>),
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use crate::{Disk, DiskFile, Entry, FileMap, FileMapKind, LockGuard, Space};
@@ -34,12 +33,12 @@ struct Failures {
     write_count: AtomicU64,
 }
 
-const PAGE: usize = 4096;
-const PAGE_U64: u64 = PAGE as u64;
+pub(crate) const PAGE: usize = 4096;
+pub(crate) const PAGE_U64: u64 = PAGE as u64;
 
 /// A file in memory; clones are the same file.
 #[derive(Clone, Debug)]
-pub(crate) struct MemFile(Arc<Shared>);
+struct MemFile(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -220,7 +219,10 @@ impl Failures {
 }
 
 /// The parts of `range` that lie in one page each: page number, place in the page, place in range.
-fn pages(at: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>, Range<usize>)> {
+pub(crate) fn pages(
+    at: u64,
+    len: usize,
+) -> impl Iterator<Item = (u64, Range<usize>, Range<usize>)> {
     let mut done = 0;
     std::iter::from_fn(move || {
         if done >= len {
@@ -233,14 +235,6 @@ fn pages(at: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>, Range<
         done += n;
         Some(part)
     })
-}
-
-impl MemFile {
-    pub(crate) fn copy(&self, range: Range<usize>) -> Option<Bytes> {
-        let mut buf = vec![0; range.end.checked_sub(range.start)?];
-        let n = self.read_at(&mut buf, range.start as u64).ok()?;
-        (n == buf.len()).then(|| Bytes::from(buf))
-    }
 }
 
 impl DiskFile for MemFile {
@@ -311,7 +305,7 @@ impl DiskFile for MemFile {
         if self.0.contents.read().len < len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(FileMap(FileMapKind::Sim(Self(Arc::clone(&self.0)))))
+        Ok(FileMap(FileMapKind::Sim(Arc::new(self.clone()))))
     }
 }
 
