@@ -8,6 +8,8 @@ use blockhouse_record::{Checked, View, check, layout, view};
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
 use crate::dispatch::{Dispatcher, Entry};
+use crate::queue::{Queue, Unit};
+use crate::queue_files::IsThere;
 use crate::queues::Queues;
 use crate::segments::{Segment, Segments};
 use crate::shape::Shaper;
@@ -84,6 +86,16 @@ impl Recovery<'_> {
             read.map_err(Error::io("read", &self.segments.path(segment.base)))?;
         }
         Ok(head)
+    }
+
+    /// Whether the record of an entry is the one with that offset.
+    pub(crate) fn is_there(&self, unit: Unit, offset: u64) -> Result<bool, Error> {
+        let head = self.head::<36>(unit.physical)?;
+        let wide = |at: usize| head[at..].first_chunk().map_or(0, |b| u64::from_be_bytes(*b));
+        let size = head.first_chunk().map_or(0, |b| u32::from_be_bytes(*b));
+        Ok(wide(layout::PHYSICAL_OFFSET) == unit.physical
+            && wide(layout::QUEUE_OFFSET) == offset
+            && size == unit.size)
     }
 
     fn first_timestamp(&self, segment: &Segment) -> Result<Option<Timestamp>, Error> {
@@ -215,19 +227,31 @@ fn size_of_next(rest: &[u8], at: u64) -> Option<usize> {
 }
 
 /// Opens all queues that have files: they hold what lies before `limit`, and nothing else if
-/// `clean`.
-pub(crate) fn load_queues(queues: &Queues, limit: u64, clean: bool) -> Result<(), Error> {
+/// `clean`. Gives those that are damaged before that; they are empty.
+pub(crate) fn load_queues(
+    queues: &Queues,
+    limit: u64,
+    clean: bool,
+    is_there: &IsThere<'_>,
+) -> Result<Vec<Arc<Queue>>, Error> {
+    let mut damaged = Vec::new();
     for (topic, id) in queues.files.list()? {
         let id = QueueId(id);
         let probe = queues.probe(&topic, id);
-        let bounds = queues.files.bounds(&probe, limit)?;
+        let bounds = queues.files.bounds(&probe, limit, is_there)?;
         queues.files.forget(&probe);
-        let queue = queues.add(&topic, id, bounds);
+        if bounds.damaged {
+            let queue = queues.add(&topic, id, (0, 0));
+            queues.files.cut(&queue, 0)?;
+            damaged.push(queue);
+            continue;
+        }
+        let queue = queues.add(&topic, id, (bounds.min, bounds.max));
         if !clean {
-            queues.files.cut(&queue, bounds.1)?;
+            queues.files.cut(&queue, bounds.max)?;
         }
     }
-    Ok(())
+    Ok(damaged)
 }
 
 /// Gives a record that was read again to queues and index.
@@ -239,7 +263,7 @@ pub(crate) fn replay(record: &View<'_>, queues: &Queues, dispatcher: &Dispatcher
     let mut keys = Vec::new();
     let shape = shaper.shape(&queue, record.sys_flag, record.properties, &mut keys);
     let entry = Entry {
-        unit: crate::queue::Unit {
+        unit: Unit {
             physical: record.physical_offset.0,
             size: u32::try_from(record.bytes.len()).unwrap_or(u32::MAX),
             tags_code: shape.tags_code(record.store_timestamp),

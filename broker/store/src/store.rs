@@ -157,7 +157,8 @@ impl Opening {
             self.index.remove_all()?;
             return Ok(Found::default());
         };
-        load_queues(&self.queues, start.at, start.clean)?;
+        let is_there = |unit, offset| recovery.is_there(unit, offset);
+        let _damaged = load_queues(&self.queues, start.at, start.clean, &is_there)?;
         if !start.clean {
             self.index.cut(start.at)?;
         }

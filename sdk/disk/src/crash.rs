@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::mem::PAGE_U64;
 use crate::{Disk, DiskFile, Entry, FileMap, FileMapKind, LockGuard, Space};
 use content::Content;
 pub use image::Crashes;
@@ -279,6 +280,13 @@ impl DiskFile for CrashFile {
         state.files[self.inode].set_len(len);
         state.events.push(Event::SetLen { inode: self.inode, len });
         Ok(())
+    }
+
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        let state = self.disk.state.lock();
+        let file = &state.files[self.inode];
+        let next = file.numbers_from(at / PAGE_U64).first().map(|n| (n * PAGE_U64).max(at));
+        Ok(next.filter(|next| *next < file.len()))
     }
 
     fn map(&self, len: u64) -> io::Result<FileMap> {

@@ -218,6 +218,14 @@ pub trait DiskFile: Send + Sync + Debug {
         Ok((at < self.len()?).then_some(at))
     }
 
+    /// Makes everything from `at` on read as zeros. The length stays what it is, at every moment.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn zero_from(&self, at: u64) -> io::Result<()> {
+        write_zeros(self, at, self.len()?)
+    }
+
     /// The first `len` bytes, for reading. Later writes show through where the disk is real.
     ///
     /// Only bytes that no one writes any more may be looked at, and the file must never get shorter
@@ -226,6 +234,16 @@ pub trait DiskFile: Send + Sync + Debug {
     /// # Errors
     /// What the filesystem says.
     fn map(&self, len: u64) -> io::Result<FileMap>;
+}
+
+fn write_zeros<F: DiskFile + ?Sized>(file: &F, mut at: u64, end: u64) -> io::Result<()> {
+    let zeros = [0; 16 << 10];
+    while at < end {
+        let n = usize::try_from(end - at).unwrap_or(usize::MAX).min(zeros.len());
+        file.write_at(&zeros[..n], at)?;
+        at += n as u64;
+    }
+    Ok(())
 }
 
 /// A map of a file's beginning; cheap to clone, and so are its slices.

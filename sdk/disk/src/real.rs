@@ -216,6 +216,16 @@ impl DiskFile for RealFile {
         }
     }
 
+    fn zero_from(&self, at: u64) -> io::Result<()> {
+        let len = self.len()?;
+        match sys::punch_hole(&self.file, at, len.saturating_sub(at)) {
+            Err(e) if e.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                crate::write_zeros(self, at, len)
+            }
+            other => other,
+        }
+    }
+
     fn map(&self, len: u64) -> io::Result<FileMap> {
         self.mapped.fetch_max(len, Ordering::AcqRel);
         if self.len()? < len {
@@ -249,6 +259,28 @@ mod tests {
         assert_eq!(file.read_at(&mut buf, 8190).unwrap(), 2);
         assert!(file.set_len(10).is_err(), "a mapped file must not get shorter");
         assert!(file.map(8193).is_err());
+    }
+
+    #[test]
+    fn zeroed_parts_keep_the_length_and_are_no_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let sim = crate::MemDisk::new();
+        let crash = crate::CrashDisk::new();
+        for disk in [&RealDisk as &dyn Disk, &sim, &crash] {
+            let file = disk.create(&dir.path().join("f")).unwrap();
+            file.write_at(&[7; 20_000], 0).unwrap();
+            file.set_len(1 << 20).unwrap();
+            file.zero_from(9_000).unwrap();
+            assert_eq!(file.len().unwrap(), 1 << 20);
+            let mut buf = [9; 20_000];
+            assert_eq!(file.read_at(&mut buf, 0).unwrap(), 20_000);
+            assert!(buf[..9_000].iter().all(|b| *b == 7) && buf[9_000..].iter().all(|b| *b == 0));
+            assert_eq!(file.next_data(100).unwrap(), Some(100));
+            file.write_at(&[1], 900_000).unwrap();
+            let next = file.next_data(100_000).unwrap().unwrap();
+            assert!((100_000..=900_000).contains(&next), "{next}");
+            assert_eq!(file.next_data(1 << 20).unwrap(), None);
+        }
     }
 
     #[test]

@@ -30,6 +30,18 @@ pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
     checked(unsafe { libc::fallocate64(file.as_raw_fd(), 0, 0, len) })
 }
 
+/// `fallocate` that gives the room back and keeps the length.
+pub(crate) fn punch_hole(file: &File, at: u64, len: u64) -> io::Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    let at = libc::off64_t::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let len = libc::off64_t::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: the descriptor is open; no memory is passed.
+    checked(unsafe { libc::fallocate64(file.as_raw_fd(), mode, at, len) })
+}
+
 /// `syncfs` of the filesystem that holds `dir`.
 pub(crate) fn sync_filesystem(dir: &File) -> io::Result<()> {
     // SAFETY: the descriptor is open; no memory is passed.
