@@ -12,8 +12,10 @@ use crate::read::ColdRead;
 
 /// Bytes that a disk writes as a whole.
 const SECTOR: u64 = 512;
-/// Entries that are looked at for each other when one is damaged: fewer than a page holds.
-const PROBE: u64 = 64;
+/// Entries behind an end that are looked at: more than a page holds.
+const NEAR: usize = 256;
+/// How far the samples lie apart that are taken further behind.
+const FAR: u64 = 64;
 /// Entries that are read at once.
 const CHUNK: usize = 4_096;
 
@@ -153,18 +155,21 @@ impl QueueFiles {
     /// Whether entries of records before `limit` follow behind `end`: two neighbours, so that half
     /// an entry is not taken for one.
     fn goes_on(&self, queue: &Queue, end: u64, file_end: u64, limit: u64) -> Result<bool, Error> {
-        let mut at = end;
+        let is_pair = |pair: &[Unit]| {
+            can_follow(pair[0], 0, limit) && can_follow(pair[1], pair[0].end(), limit)
+        };
+        let (mut at, mut count) = (end, NEAR);
+        let mut units = Vec::new();
         while at + 1 < file_end {
-            let pair = (self.unit_at(queue, at)?, self.unit_at(queue, at + 1)?);
-            if let (Some(one), Some(two)) = pair
-                && can_follow(one, 0, limit)
-                && can_follow(two, one.end(), limit)
-            {
+            units.clear();
+            self.read(queue, at, count, ColdRead::Allow, &mut units)
+                .map_err(Error::io("read", &self.path(queue, end / self.per_file)))?;
+            if units.windows(2).any(is_pair) {
                 return Ok(true);
             }
-            // Close to the end first; a damaged page has no more than 205.
-            let far = at - end;
-            at += if far < 4 { 1 } else { PROBE.max(far / 4) };
+            // All that a damaged page may hide, then a sample.
+            count = 2;
+            at += if at == end { NEAR as u64 } else { FAR.max((at - end) / 4) };
         }
         Ok(false)
     }

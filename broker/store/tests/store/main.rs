@@ -11,3 +11,4 @@ mod real;
 mod restart;
 mod retention;
 mod rig;
+mod torn;
