@@ -18,4 +18,4 @@ pub mod settings;
 mod upkeep;
 
 pub use server::{Broker, Parts, Running};
-pub use settings::Settings;
+pub use settings::{Settings, store_config};

@@ -1,17 +1,22 @@
 //! Reading queues: entries first, then the records they point to.
 
 use blockhouse_model::{PhysicalOffset, QueueOffset};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::queue::{Queue, Unit};
 use crate::queue_files::Got;
 use crate::read::{Accept, ColdRead, ReadOutcome, ReadRequest, ReadStatus};
 use crate::store::{Shared, Store};
-use crate::verify::Expected;
-use crate::{Error, log::Log};
+use crate::verify::{Damage, Expected};
+use crate::{
+    Error,
+    log::{Log, Piece},
+};
 
 /// Entries that are fetched at once.
 const FETCH: usize = 64;
+/// Room that is made at once for records that have to be copied.
+const COPY_ROOM: usize = 64 << 10;
 /// Entries that say more than this is one record are damaged.
 const RECORD_MAX: u32 = 64 << 20;
 
@@ -99,6 +104,8 @@ struct Scan<'a> {
     /// `count` and `bytes` include the open run.
     out: ReadOutcome,
     run: Option<Run>,
+    /// Records that were copied and are not in `out` yet.
+    copied: BytesMut,
     /// Entries before this place in the log are passed over: their file is gone.
     skip_to: u64,
     last_physical: u64,
@@ -112,7 +119,8 @@ impl<'a> Scan<'a> {
         out: ReadOutcome,
     ) -> Self {
         let log = &*shared.log;
-        Self { log, shared, queue, request, out, run: None, skip_to: 0, last_physical: 0 }
+        let copied = BytesMut::new();
+        Self { log, shared, queue, request, out, run: None, copied, skip_to: 0, last_physical: 0 }
     }
 
     fn run(mut self, accept: &mut dyn Accept) -> ReadOutcome {
@@ -142,6 +150,7 @@ impl<'a> Scan<'a> {
         if matches!(self.close_run(), Some(End::WouldBlock)) {
             end = Some(End::WouldBlock);
         }
+        self.push_copied();
         if matches!(end, Some(End::WouldBlock)) && self.out.count == 0 {
             self.out.status = ReadStatus::WouldBlock;
             self.out.next = self.request.from;
@@ -214,8 +223,11 @@ impl<'a> Scan<'a> {
 
     /// Reads a run whose messages are counted already.
     fn close(&mut self, run: Run) -> Option<End> {
-        match self.log.read(PhysicalOffset(run.start), run.len, self.request.cold) {
-            Ok(Some(bytes)) => return self.push_good(run, bytes),
+        let at = PhysicalOffset(run.start);
+        let before = self.copied.len();
+        match self.log.read_into(at, run.len, self.request.cold, &mut self.copied) {
+            Ok(Some(Piece::Mapped(bytes))) => return self.take_mapped(run, bytes),
+            Ok(Some(Piece::Copied)) => return self.take_copied(run, before),
             Ok(None) if run.count > 1 && run.start >= self.log.min().0 => {
                 return self.close_but_last(run);
             }
@@ -236,35 +248,59 @@ impl<'a> Scan<'a> {
         None
     }
 
-    fn expected(&self, physical: u64, offset: u64, count: usize) -> Expected<'a> {
-        let whole = physical < self.log.hot_from().0;
+    fn expected(&self, run: Run, whole: bool) -> Expected<'a> {
+        let Run { start: physical, first: offset, count, .. } = run;
         Expected { queue: self.queue, offset, physical, count, whole }
     }
 
-    /// Adds a run that was read, up to the first record that is not what its entry promises. The
-    /// read ends there; the next one begins with that record and passes it over.
-    fn push_good(&mut self, run: Run, mut bytes: Bytes) -> Option<End> {
-        let verdict = self.expected(run.start, run.first, run.count).verify(&bytes);
-        let Err(damage) = verdict else {
-            self.out.status = ReadStatus::Found;
-            self.out.slices.push(bytes);
-            return None;
-        };
+    fn take_mapped(&mut self, run: Run, mut bytes: Bytes) -> Option<End> {
+        match self.expected(run, false).verify(&bytes) {
+            Ok(()) => {
+                self.out.status = ReadStatus::Found;
+                self.push(bytes);
+                None
+            }
+            Err(damage) => {
+                bytes.truncate(damage.bytes);
+                if !bytes.is_empty() {
+                    self.push(bytes);
+                }
+                Some(self.end_before(run, damage))
+            }
+        }
+    }
+
+    fn take_copied(&mut self, run: Run, before: usize) -> Option<End> {
+        let bytes = self.copied.get(before..).unwrap_or(&[]);
+        match self.expected(run, true).verify(bytes) {
+            Ok(()) => {
+                self.out.status = ReadStatus::Found;
+                self.make_room(run.len);
+                None
+            }
+            Err(damage) => {
+                self.copied.truncate(before + damage.bytes);
+                Some(self.end_before(run, damage))
+            }
+        }
+    }
+
+    /// A record of the run is not what its entry promises. The read ends before it; the next one
+    /// begins with it, and passes it over.
+    fn end_before(&mut self, run: Run, damage: Damage) -> End {
         let bad = run.first + damage.good as u64;
         self.report(bad, run.start + damage.bytes as u64);
         self.out.count -= run.count - damage.good;
         self.out.bytes -= run.len - damage.bytes;
-        bytes.truncate(damage.bytes);
-        if !bytes.is_empty() {
+        if damage.good > 0 {
             self.out.status = ReadStatus::Found;
-            self.out.slices.push(bytes);
         }
-        let is_nothing = self.out.slices.is_empty();
-        if is_nothing {
+        let is_found = self.out.status == ReadStatus::Found;
+        if !is_found {
             self.out.status = ReadStatus::MessageWasRemoving;
         }
-        self.out.next = QueueOffset(bad + u64::from(is_nothing));
-        Some(End::Full)
+        self.out.next = QueueOffset(bad + u64::from(!is_found));
+        End::Full
     }
 
     /// The last entry of the run leads out of the file or past the log's end.
@@ -287,9 +323,27 @@ impl<'a> Scan<'a> {
         );
     }
 
+    /// Makes room for the records that probably follow one that had to be copied.
+    fn make_room(&mut self, len: usize) {
+        let left = self.request.max_messages.saturating_sub(self.out.count);
+        let room = len.saturating_mul(left).min(self.request.max_bytes).min(COPY_ROOM);
+        self.copied.reserve(room);
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        self.push_copied();
+        self.out.slices.push(bytes);
+    }
+
+    fn push_copied(&mut self) {
+        if !self.copied.is_empty() {
+            self.out.slices.push(self.copied.split().freeze());
+        }
+    }
+
     /// The log has no such record (any more): nor others of that file.
     fn gone(&mut self, physical: u64) {
-        if self.out.slices.is_empty() {
+        if self.out.status != ReadStatus::Found {
             self.out.status = ReadStatus::MessageWasRemoving;
         }
         if physical < self.log.min().0 {
@@ -299,8 +353,9 @@ impl<'a> Scan<'a> {
 
     fn take_looked_at(&mut self, unit: Unit, offset: u64, accept: &mut dyn Accept) -> Option<End> {
         let size = usize::try_from(unit.size).unwrap_or(usize::MAX);
+        let run = Run { start: unit.physical, len: size, count: 1, first: offset, last: size };
         match self.log.read(PhysicalOffset(unit.physical), size, self.request.cold) {
-            Ok(Some(bytes)) if self.expected(unit.physical, offset, 1).verify(&bytes).is_err() => {
+            Ok(Some(bytes)) if self.expected(run, true).verify(&bytes).is_err() => {
                 self.report(offset, unit.physical);
                 self.gone(unit.physical);
                 None
@@ -308,7 +363,7 @@ impl<'a> Scan<'a> {
             Ok(Some(bytes)) => {
                 if accept.record(&bytes) {
                     self.found(bytes);
-                } else if self.out.slices.is_empty() {
+                } else if self.out.status != ReadStatus::Found {
                     self.out.status = ReadStatus::NoMatch;
                 }
                 None
@@ -333,6 +388,6 @@ impl<'a> Scan<'a> {
         self.out.status = ReadStatus::Found;
         self.out.count += 1;
         self.out.bytes += bytes.len();
-        self.out.slices.push(bytes);
+        self.push(bytes);
     }
 }

@@ -77,6 +77,7 @@ pub struct StoreStats {
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     behind: Worker,
+    checkpoints: Worker,
 }
 
 /// What the store's threads share.
@@ -94,6 +95,8 @@ pub(crate) struct Shared {
     pub(crate) disk_full: AtomicBool,
     pub(crate) disk_used: AtomicU64,
     pub(crate) done: Mutex<Done>,
+    /// When retention looked last, by the monotonic clock.
+    pub(crate) retained: Mutex<Duration>,
     replayed: u64,
 }
 
@@ -282,12 +285,17 @@ impl Opening {
             disk_full: AtomicBool::new(false),
             disk_used: AtomicU64::new(0),
             done: Mutex::default(),
+            retained: Mutex::default(),
             replayed: found.replayed,
         });
         shared.look_at_disk()?;
         let worked = Arc::clone(&shared);
         let behind = Worker::start("store-behind", signal, tick, move |_| worked.tick())?;
-        Ok(Store { shared, behind })
+        let worked = Arc::clone(&shared);
+        let checkpoints = Worker::start("store-checkpoint", Arc::default(), tick, move |_| {
+            worked.checkpoint_if_due();
+        })?;
+        Ok(Store { shared, behind, checkpoints })
     }
 }
 
@@ -338,6 +346,7 @@ impl Store {
     /// What the filesystem says; the stop is unclean then.
     pub fn close(&self) -> Result<(), Error> {
         self.behind.stop();
+        self.checkpoints.stop();
         self.shared.log.close()?;
         self.shared.checkpoint(true)?;
         self.shared.marks.clear_abort()

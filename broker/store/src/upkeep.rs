@@ -1,4 +1,6 @@
-//! What happens in the background: writing behind, checkpoints, retention.
+//! What happens in the background: writing behind and retention on one thread, checkpoints on
+//! another, because a checkpoint waits for the disk and keys for the index pile up meanwhile. (A
+//! third, of the log, prepares its files.)
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,11 +18,11 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 const REMOVED_MAX: usize = 10;
 const MS_PER_HOUR: i64 = 3_600_000;
 
-/// When things were done last, by the monotonic clock.
+/// What the last checkpoint did. Held while one is made.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    checkpoint: Duration,
-    retention: Duration,
+    /// When it was, by the monotonic clock.
+    at: Duration,
     /// Up to where the last checkpoint went.
     applied: Option<u64>,
     /// A sync failed: what it left unwritten is unknown, so checkpoints stay where they are.
@@ -37,9 +39,11 @@ enum Effort {
 }
 
 impl Store {
-    /// What the background thread does: writes entries behind, absorbs index keys, prepares files,
+    /// What the background threads do: writes entries behind, absorbs index keys, prepares files,
     /// and when it is time makes a checkpoint and removes old files. For tests and for hurrying.
     pub fn tick(&self) {
+        self.shared.checkpoint_if_due();
+        report("preparing CommitLog files", self.shared.log.upkeep());
         self.shared.tick();
     }
 
@@ -83,35 +87,34 @@ impl Store {
 
 impl Shared {
     pub(crate) fn tick(&self) {
-        let now = self.clock.monotonic();
-        let report = |what: &str, result: Result<(), Error>| {
-            if let Err(e) = result {
-                tracing::warn!("{what}: {e}");
-            }
-        };
-        report("preparing CommitLog files", self.log.upkeep());
         let flushed = self.log.stats().flushed;
         report("writing ConsumeQueues", self.queues.write_behind(flushed.0));
         report("noting the flush", self.marks.note_flushed(flushed.0));
         report("indexing", self.index.absorb());
-        let (checkpoint, retention) = {
-            let done = self.done.lock();
-            (done.checkpoint, done.retention)
+        let now = self.clock.monotonic();
+        let due = {
+            let mut last = self.retained.lock();
+            let due = now.saturating_sub(*last) >= RETENTION_INTERVAL;
+            *last = if due { now } else { *last };
+            due
         };
-        let interval = Duration::from_millis(self.config.checkpoint_interval_ms);
-        if now.saturating_sub(checkpoint) >= interval {
-            report("checkpoint", self.checkpoint(false));
-        }
-        if now.saturating_sub(retention) >= RETENTION_INTERVAL {
-            self.done.lock().retention = now;
+        if due {
             report("retention", self.retain(Effort::Scheduled).map(|_| ()));
+        }
+    }
+
+    pub(crate) fn checkpoint_if_due(&self) {
+        let interval = Duration::from_millis(self.config.checkpoint_interval_ms);
+        let last = self.done.lock().at;
+        if self.clock.monotonic().saturating_sub(last) >= interval {
+            report("checkpoint", self.checkpoint(false));
         }
     }
 
     /// Makes queues and index durable and says so.
     pub(crate) fn checkpoint(&self, clean: bool) -> Result<(), Error> {
         let mut done = self.done.lock();
-        done.checkpoint = self.clock.monotonic();
+        done.at = self.clock.monotonic();
         let applied = self.dispatcher.applied();
         self.log.flush()?;
         let log = self.log.stats();
@@ -185,5 +188,11 @@ impl Shared {
         let Some(stored) = self.time_at(next) else { return false };
         let kept = Duration::from_secs(self.config.file_reserved_hours.saturating_mul(3_600));
         self.clock.now().since(stored) >= kept
+    }
+}
+
+fn report(what: &str, result: Result<(), Error>) {
+    if let Err(e) = result {
+        tracing::warn!("{what}: {e}");
     }
 }

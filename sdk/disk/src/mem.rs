@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::{Disk, DiskFile, Entry, FileMap, FileMapKind, LockGuard, Space};
 
@@ -31,6 +31,8 @@ struct Failures {
     cold: AtomicBool,
     sync_count: AtomicU64,
     write_count: AtomicU64,
+    held: Mutex<bool>,
+    released: Condvar,
 }
 
 pub(crate) const PAGE: usize = 4096;
@@ -67,6 +69,12 @@ impl MemDisk {
     /// From now on, syncs fail or succeed.
     pub fn fail_syncs(&self, fail: bool) {
         self.0.failures.syncs.store(fail, Ordering::SeqCst);
+    }
+
+    /// From now on, syncs wait, until this is called with `false`.
+    pub fn hold_syncs(&self, hold: bool) {
+        *self.0.failures.held.lock() = hold;
+        self.0.failures.released.notify_all();
     }
 
     /// From now on, allocations fail for lack of room, or succeed.
@@ -214,6 +222,7 @@ impl Disk for MemDisk {
 impl Failures {
     fn sync(&self) -> io::Result<()> {
         self.sync_count.fetch_add(1, Ordering::SeqCst);
+        self.released.wait_while(&mut self.held.lock(), |held| *held);
         if self.syncs.load(Ordering::SeqCst) { Err(io::Error::other("injected")) } else { Ok(()) }
     }
 }

@@ -12,6 +12,8 @@ const HEADER_LEN: u64 = 40;
 const SLOT_LEN: u64 = 4;
 const ENTRY_LEN: usize = 20;
 const ENTRY_LEN_U64: u64 = ENTRY_LEN as u64;
+/// Bytes of entries that stay in memory until a checkpoint.
+const ENTRIES_KEPT: usize = 1 << 20;
 const PAGE: usize = 4096;
 const PAGE_U64: u64 = PAGE as u64;
 
@@ -241,6 +243,16 @@ impl IndexFile {
         self.header.next_entry += 1;
         self.header.end_physical = put.physical;
         self.header.end_timestamp = put.store_timestamp;
+        // Nobody looks at them before the header counts them.
+        if self.entries.len() >= ENTRIES_KEPT { self.write_entries() } else { Ok(()) }
+    }
+
+    fn write_entries(&mut self) -> Result<(), Error> {
+        if !self.entries.is_empty() {
+            let at = self.shape.entry_at(self.written_entries());
+            self.file.write_at(&self.entries, at).map_err(self.failed("write"))?;
+            self.entries.clear();
+        }
         Ok(())
     }
 
@@ -250,12 +262,7 @@ impl IndexFile {
         if self.entries.is_empty() && !self.pages.iter().any(is_dirty) {
             return Ok(());
         }
-        if !self.entries.is_empty() {
-            let at = self.shape.entry_at(self.written_entries());
-            self.file.write_at(&self.entries, at).map_err(self.failed("write"))?;
-            self.entries.clear();
-            self.entries.shrink_to(1 << 20);
-        }
+        self.write_entries()?;
         let slots_end = self.shape.entries_at();
         for (number, page) in self.pages.iter_mut().enumerate() {
             let Some(page) = page.as_mut().filter(|page| page.dirty) else { continue };
