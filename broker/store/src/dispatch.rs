@@ -55,6 +55,19 @@ pub(crate) struct Dispatcher {
     /// All records before this are applied.
     applied: AtomicU64,
     applied_timestamp: AtomicI64,
+    /// Where the last applied record begins.
+    applied_last: AtomicU64,
+}
+
+/// How far the log is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// All records before this are.
+    pub(crate) to: u64,
+    /// When the last of them was stored.
+    pub(crate) timestamp: Timestamp,
+    /// Where it begins, if known.
+    pub(crate) last: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -78,19 +91,27 @@ impl Dispatcher {
             applying: Mutex::default(),
             applied: AtomicU64::new(0),
             applied_timestamp: AtomicI64::new(0),
+            applied_last: AtomicU64::new(u64::MAX),
         }
     }
 
     /// After recovery: the log is applied up to here.
-    pub(crate) fn start_at(&self, applied: u64, timestamp: Timestamp) {
-        self.applied.store(applied, Ordering::Release);
-        self.applied_timestamp.store(timestamp.0, Ordering::Release);
+    pub(crate) fn start_at(&self, applied: Applied) {
+        self.applied.store(applied.to, Ordering::Release);
+        self.applied_timestamp.store(applied.timestamp.0, Ordering::Release);
+        self.applied_last.store(applied.last.unwrap_or(u64::MAX), Ordering::Release);
     }
 
-    /// Up to where the log is applied, and when the last applied record was stored.
-    pub(crate) fn applied(&self) -> (u64, Timestamp) {
-        let timestamp = self.applied_timestamp.load(Ordering::Acquire);
-        (self.applied.load(Ordering::Acquire), Timestamp(timestamp))
+    /// How far the log is applied.
+    pub(crate) fn applied(&self) -> Applied {
+        // So that all three are of one moment.
+        let _nobody_applies = self.applying.lock();
+        let last = self.applied_last.load(Ordering::Acquire);
+        Applied {
+            to: self.applied.load(Ordering::Acquire),
+            timestamp: Timestamp(self.applied_timestamp.load(Ordering::Acquire)),
+            last: (last != u64::MAX).then_some(last),
+        }
     }
 
     /// How many entries wait for their records.
@@ -154,6 +175,7 @@ impl Follower for Dispatcher {
         }
         if let Some(last) = batch.entries.last() {
             self.applied_timestamp.fetch_max(last.store_timestamp, Ordering::AcqRel);
+            self.applied_last.store(last.unit.physical, Ordering::Release);
         }
         batch.entries.clear();
         self.index.put(&mut batch.puts);

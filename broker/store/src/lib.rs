@@ -20,6 +20,7 @@
 //! | `queue`, `queues`, `queue_files` | ConsumeQueues |
 //! | `index` | IndexFiles |
 //! | `recovery`, `checkpoint` | restart |
+//! | `verify` | what is checked before it is handed out |
 //! | `upkeep`, `worker` | background work: writing behind, checkpoints, retention |
 
 pub mod append;
@@ -42,6 +43,7 @@ mod segments;
 mod shape;
 pub mod store;
 mod upkeep;
+mod verify;
 mod worker;
 
 pub use append::{Placed, Placement, Settled};

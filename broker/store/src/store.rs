@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use blockhouse_disk::Disk;
 use blockhouse_model::{Clock, DelayLevels, PhysicalOffset};
+use blockhouse_record::View;
 use parking_lot::Mutex;
 
 use crate::checkpoint::Marks;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Applied, Dispatcher};
 use crate::index::{Index, Shape};
 use crate::local_log::{LocalLog, LogParts};
 use crate::log::{Follower, Log};
+use crate::queue::Queue;
 use crate::queue_files::QueueFiles;
 use crate::queues::Queues;
 use crate::read::QueueListener;
-use crate::recovery::{Found, LastStop, Recovery, load_queues, replay};
+use crate::recovery::{Found, LastStop, Recovery, Start, load_queues, replay};
 use crate::segments::Segments;
 use crate::shape::Shaper;
 use crate::upkeep::Done;
@@ -154,33 +156,29 @@ impl Opening {
             aborted: self.marks.is_aborted(),
             java: self.marks.java()?,
             own: self.marks.own()?,
+            flushed: self.marks.flushed()?,
         };
         let recovery = Recovery { segments, last_stop };
         let Some(start) = recovery.start()? else {
             // No log: what points into it is void (RocketMQ does the same).
+            self.marks.forget()?;
             self.queues.files.remove_all()?;
             self.index.remove_all()?;
             return Ok(Found::default());
         };
-        load_queues(&self.queues, start.at, start.clean)?;
+        recovery.refuse_damage(start)?;
+        if last_stop.own.is_some_and(|own| own.applied != start.at) {
+            self.marks.set_back(start.at, start.timestamp)?;
+        }
+        let is_there = |unit, offset| recovery.is_there(unit, offset);
+        let damaged = load_queues(&self.queues, start.at, start.clean, &is_there)?;
         if !start.clean {
             self.index.cut(start.at)?;
         }
-        let mut replayed = 0_usize;
-        let mut failed = None;
-        let found = recovery.scan(start, &mut |record| {
-            replay(record, &self.queues, &self.dispatcher, &self.shaper);
-            replayed += 1;
-            // So that a long replay does not pile up in memory.
-            if replayed.is_multiple_of(REPLAYED_AT_ONCE) && failed.is_none() {
-                failed =
-                    self.index.absorb().and_then(|()| self.queues.write_behind(u64::MAX)).err();
-            }
-        })?;
-        if let Some(e) = failed {
-            return Err(e);
-        }
+        self.rebuild(&recovery, &damaged, start)?;
+        let found = self.replay(&recovery, start, u64::MAX, &|_| true)?;
         if !start.clean {
+            recovery.report_tail(found)?;
             segments.cut(found.end)?;
             // What a killed process wrote may be in the page cache alone.
             segments.sync_from(start.at)?;
@@ -197,9 +195,65 @@ impl Opening {
         Ok(found)
     }
 
+    /// Reads the log from `start` on and dispatches the records that are `wanted`.
+    fn replay(
+        &self,
+        recovery: &Recovery<'_>,
+        start: Start,
+        until: u64,
+        wanted: &dyn Fn(&View<'_>) -> bool,
+    ) -> Result<Found, Error> {
+        let mut replayed = 0_usize;
+        let mut failed = None;
+        let found = recovery.scan(start, until, &mut |record| {
+            if !wanted(record) {
+                return;
+            }
+            replay(record, &self.queues, &self.dispatcher, &self.shaper);
+            replayed += 1;
+            // So that a long replay does not pile up in memory.
+            if replayed.is_multiple_of(REPLAYED_AT_ONCE) && failed.is_none() {
+                failed =
+                    self.index.absorb().and_then(|()| self.queues.write_behind(u64::MAX)).err();
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    /// Builds queues anew from the log before `start`, which must be whole for that.
+    fn rebuild(
+        &self,
+        recovery: &Recovery<'_>,
+        damaged: &[Arc<Queue>],
+        start: Start,
+    ) -> Result<(), Error> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let first = Start::at(recovery.segments.first().unwrap_or(0));
+        let found = recovery.scan(first, start.at, &mut |_| {})?;
+        if found.end < start.at {
+            let behind = recovery.behind(found)?;
+            return Err(recovery.damage(found.end, start.at, behind));
+        }
+        // Whatever comes in between, the next start reads everything again.
+        self.marks.set_back(first.at, first.timestamp)?;
+        for queue in damaged {
+            self.queues.files.cut(queue, 0)?;
+        }
+        tracing::error!("{} damaged queues are built anew from the whole log", damaged.len());
+        let is_of = |record: &View<'_>, queue: &Arc<Queue>| {
+            queue.id == record.queue && queue.topic.as_str() == record.topic
+        };
+        let wanted = |record: &View<'_>| damaged.iter().any(|queue| is_of(record, queue));
+        self.replay(recovery, first, start.at, &wanted)?;
+        Ok(())
+    }
+
     fn finish(self, segments: Segments, found: Found) -> Result<Store, Error> {
         let Self { config, parts, marks, queues, index, dispatcher, shaper, signal } = self;
-        dispatcher.start_at(found.end, found.last_timestamp);
+        let Found { end: to, last_timestamp: timestamp, last, .. } = found;
+        dispatcher.start_at(Applied { to, timestamp, last });
         marks.set_abort()?;
         let follower: Arc<dyn Follower> = Arc::<Dispatcher>::clone(&dispatcher);
         let tick = Duration::from_millis(config.flush_interval_ms.max(1));

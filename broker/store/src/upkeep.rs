@@ -9,6 +9,7 @@ use blockhouse_model::PhysicalOffset;
 
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
+use crate::dispatch::Applied;
 use crate::store::{Shared, Store};
 
 /// How often retention looks (RocketMQ: `cleanResourceInterval`).
@@ -88,6 +89,7 @@ impl Shared {
     pub(crate) fn tick(&self) {
         let flushed = self.log.stats().flushed;
         report("writing ConsumeQueues", self.queues.write_behind(flushed.0));
+        report("noting the flush", self.marks.note_flushed(flushed.0));
         report("indexing", self.index.absorb());
         let now = self.clock.monotonic();
         let due = {
@@ -113,7 +115,7 @@ impl Shared {
     pub(crate) fn checkpoint(&self, clean: bool) -> Result<(), Error> {
         let mut done = self.done.lock();
         done.at = self.clock.monotonic();
-        let (applied, timestamp) = self.dispatcher.applied();
+        let applied = self.dispatcher.applied();
         self.log.flush()?;
         let log = self.log.stats();
         self.queues.write_behind(log.flushed.0)?;
@@ -121,19 +123,20 @@ impl Shared {
         if done.sync_failed {
             return Err(Error::Poisoned);
         }
-        if done.applied == Some(applied) && !clean && !self.queues.take_changed() {
+        if done.applied == Some(applied.to) && !clean && !self.queues.take_changed() {
             return Ok(());
         }
         if let Err(e) = self.disk.sync_all(&self.config.dir) {
             done.sync_failed = true;
             return Err(Error::io("sync", &self.config.dir)(e));
         }
+        let Applied { to, timestamp, last } = applied;
         let java =
             JavaCheckpoint { physical: log.flushed_timestamp, queues: timestamp, index: timestamp };
-        let clean = clean && applied == log.end.0;
-        self.marks.write(java, OwnCheckpoint { applied, clean, timestamp })?;
-        done.applied = Some(applied);
-        Ok(())
+        let clean = clean && to == log.end.0;
+        self.marks.write(java, OwnCheckpoint { applied: to, clean, timestamp, last })?;
+        done.applied = Some(to);
+        self.marks.note_flushed(log.flushed.0)
     }
 
     /// Looks at the disk's room and removes old files.

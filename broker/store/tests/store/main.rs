@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is a failed test")]
 
 mod append;
+mod crash;
+mod damage;
 mod golden;
 mod query;
 mod read;
@@ -9,3 +11,4 @@ mod real;
 mod restart;
 mod retention;
 mod rig;
+mod torn;
