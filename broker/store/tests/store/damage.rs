@@ -4,13 +4,13 @@
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{LazyLock, Once};
+use std::sync::{Arc, LazyLock, Once};
 
 use crate::rig::{Rig, START, bodies, draft, request, send};
 use blockhouse_disk::{Disk as _, MemDisk, whole};
-use blockhouse_model::{PhysicalOffset, QueueId, Timestamp};
+use blockhouse_model::{PhysicalOffset, Timestamp};
 use blockhouse_record::records;
-use blockhouse_store::{Boundary, ColdRead, Config, Error, Store};
+use blockhouse_store::{Boundary, ColdRead, Error, Store};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -104,20 +104,20 @@ fn ask_everything(store: &Store) {
     store.clean_expired_queues().ok();
 }
 
-/// Opens, asks, sends, and does the same once more after a kill.
-fn opens_or_refuses(disk: MemDisk, config: Config) -> Result<(), Error> {
+/// Opens, asks, sends, and does the same once more after a kill. The new messages are found by key
+/// unless it is the index that was damaged.
+fn opens_or_refuses(disk: MemDisk, is_index_damaged: bool) -> Result<(), Error> {
     count_panics();
-    let rig = Rig { disk, ..Rig::with(config) };
+    let rig = Rig { disk, ..Rig::new() };
     for round in 0..2 {
-        let store = rig.open_on(std::sync::Arc::new(rig.disk.clone()))?;
+        let store = rig.open_on(Arc::new(rig.disk.clone()))?;
         ask_everything(&store);
         // Topics of their own, so that what is damaged is not in the way.
         let topic = format!("new{round}");
         send(&store, &[draft(&topic, 0, b"new", "KEYS\u{1}new\u{2}")]);
         assert_eq!(bodies(&store, &topic, 0, 0), [b"new"]);
         let found = store.query(&topic, "new", 9, Timestamp(0), Timestamp(i64::MAX));
-        assert_eq!(found.records.len(), 1);
-        assert_eq!(store.min_offset(&topic, QueueId(0)).0, 0);
+        assert!(is_index_damaged || found.records.len() == 1);
         drop(store);
     }
     assert_eq!(PANICS.load(Ordering::SeqCst), 0, "a thread of the store panicked");
@@ -162,7 +162,7 @@ proptest! {
             }
         }
         write(&disk, path, &bytes);
-        opens_or_refuses(disk, crate::rig::config()).ok();
+        opens_or_refuses(disk, KINDS[kind] == "/index/").ok();
     }
 
     #[test]
@@ -175,7 +175,7 @@ proptest! {
         let disk = if is_killed { KILLED.snapshot() } else { CLOSED.snapshot() };
         let files = files(&disk, KINDS[kind]);
         write(&disk, which.get::<PathBuf>(&files), &bytes);
-        opens_or_refuses(disk, crate::rig::config()).ok();
+        opens_or_refuses(disk, KINDS[kind] == "/index/").ok();
     }
 
     #[test]
@@ -196,12 +196,12 @@ proptest! {
                 }
             }
         }
-        opens_or_refuses(disk, crate::rig::config()).ok();
+        opens_or_refuses(disk, true).ok();
     }
 }
 
 #[test]
 fn an_undamaged_store_opens() {
-    opens_or_refuses(KILLED.snapshot(), crate::rig::config()).unwrap();
-    opens_or_refuses(CLOSED.snapshot(), crate::rig::config()).unwrap();
+    opens_or_refuses(KILLED.snapshot(), false).unwrap();
+    opens_or_refuses(CLOSED.snapshot(), false).unwrap();
 }
