@@ -175,6 +175,10 @@ impl Opening {
         if let Some(e) = failed {
             return Err(e);
         }
+        // A header that names a place behind the log is damaged, and would keep every new key out.
+        if self.index.last_update().1 >= found.end.max(1) {
+            self.index.cut(found.end)?;
+        }
         if !start.clean {
             segments.cut(found.end)?;
             // What a killed process wrote may be in the page cache alone.

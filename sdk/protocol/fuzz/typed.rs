@@ -18,7 +18,7 @@ fn body<T: Body>(text: &[u8]) {
 
 /// Whether two trees are equal but for the last digits of fractions, which `serde_json` does not
 /// keep.
-fn is_same(one: &Value, other: &Value) -> bool {
+pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
             one.len() == other.len()

@@ -330,3 +330,18 @@ fn a_record_with_an_impossible_queue_offset_is_left_out() {
         assert_eq!(store.max_offset("u", QueueId(0)).0, 41);
     }
 }
+
+#[test]
+fn an_index_that_points_behind_the_log_takes_new_keys() {
+    let rig = Rig::new();
+    let store = rig.open();
+    fill(&store, 0, 20);
+    store.close().unwrap();
+    drop(store);
+    let is_index = |path: &std::path::PathBuf| path.starts_with("/data/index");
+    let last = rig.disk.paths().into_iter().rfind(is_index).unwrap();
+    rig.disk.open(&last).unwrap().write_at(&(1_u64 << 40).to_be_bytes(), 24).unwrap();
+    let store = rig.open();
+    fill(&store, 20, 40);
+    assert_whole(&store, 40);
+}
