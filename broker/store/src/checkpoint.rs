@@ -31,7 +31,7 @@ pub(crate) struct JavaCheckpoint {
 impl JavaCheckpoint {
     /// Messages stored before this need no second dispatch, by RocketMQ's rule.
     pub(crate) fn safe(self) -> Timestamp {
-        Timestamp((self.physical.0.min(self.queues.0) - 3_000).max(0))
+        Timestamp(self.physical.0.min(self.queues.0).saturating_sub(3_000).max(0))
     }
 }
 

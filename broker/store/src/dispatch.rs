@@ -14,6 +14,9 @@ use crate::queue::{Queue, Unit};
 use crate::queues::Queues;
 use crate::read::QueueListener;
 
+/// Offsets without a message that recovery fills with blank entries at once.
+const MISSING_MAX: u64 = 1 << 24;
+
 /// What a record will be in its queue and in the index.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -124,9 +127,17 @@ impl Dispatcher {
         self.pending.lock()
     }
 
-    /// Applies one entry at once: for recovery.
+    /// Applies one entry at once: for recovery. No checksum covers a record's QUEUEOFFSET, so it may
+    /// be one that nobody ever gave out.
     pub(crate) fn apply_now(&self, entry: &Entry, keys: impl Iterator<Item = u32>) {
-        if entry.visible && entry.queue.push(entry.offset, entry.unit).is_some() {
+        if !is_possible(entry) {
+            let (topic, id) = (&entry.queue.topic, entry.queue.id);
+            tracing::error!(
+                "{topic} {id}: the record at {} says that its offset is {}: it gets no entry",
+                entry.unit.physical,
+                entry.offset
+            );
+        } else if entry.visible && entry.queue.push(entry.offset, entry.unit).is_some() {
             self.queues.mark_dirty(&entry.queue);
         }
         let mut puts: Vec<_> = keys.map(|hash| put_of(entry, hash)).collect();
@@ -150,6 +161,14 @@ impl Dispatcher {
         let (topic, id) = (&entry.queue.topic, entry.queue.id);
         self.listener.advanced(topic, id, QueueOffset(max), entry.unit.tags_code);
     }
+}
+
+/// Whether a record can have the offset that it says: the messages before it have been in the log
+/// before it, and no more are missing than fit into memory.
+fn is_possible(entry: &Entry) -> bool {
+    let before = entry.unit.physical / blockhouse_record::layout::FIXED_LEN as u64;
+    let end = entry.queue.max();
+    entry.offset <= before && (end == 0 || entry.offset.saturating_sub(end) <= MISSING_MAX)
 }
 
 const fn put_of(entry: &Entry, hash: u32) -> Put {

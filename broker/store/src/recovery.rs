@@ -132,6 +132,14 @@ impl Recovery<'_> {
             && size == unit.size)
     }
 
+    /// When the record at a place was stored, if one begins there.
+    pub(crate) fn time_at(&self, at: u64) -> Option<i64> {
+        let head = self.head::<{ layout::HEAD_LEN }>(at).ok()?;
+        let place = head.get(layout::PHYSICAL_OFFSET..)?.first_chunk::<8>()?;
+        let time = view::store_timestamp(&head).map(|time| time.0);
+        time.filter(|_| u64::from_be_bytes(*place) == at)
+    }
+
     fn first_timestamp(&self, segment: &Segment) -> Result<Option<Timestamp>, Error> {
         let head = self.head::<{ layout::HEAD_LEN }>(segment.base)?;
         Ok(view::store_timestamp(&head).filter(|t| t.0 > 0))

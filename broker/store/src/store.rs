@@ -173,7 +173,9 @@ impl Opening {
         let is_there = |unit, offset| recovery.is_there(unit, offset);
         let damaged = load_queues(&self.queues, start.at, start.clean, &is_there)?;
         if !start.clean {
-            self.index.cut(start.at)?;
+            self.index.cut(start.at, &|at| recovery.time_at(at))?;
+        } else if !self.index.is_sound(start.at)? {
+            self.mend_index(&recovery, start)?;
         }
         self.rebuild(&recovery, &damaged, start)?;
         let found = self.replay(&recovery, start, u64::MAX, &|_| true)?;
@@ -222,6 +224,19 @@ impl Opening {
             }
         })?;
         failed.map_or(Ok(found), Err)
+    }
+
+    /// The newest index file is not what a clean stop leaves: keeps what can be believed of it, and
+    /// indexes again what follows that in the log.
+    fn mend_index(&self, recovery: &Recovery<'_>, start: Start) -> Result<(), Error> {
+        self.index.cut(start.at, &|at| recovery.time_at(at))?;
+        let last = self.index.last_update().1;
+        let is_record = recovery.time_at(last).is_some();
+        let from = if is_record { last } else { recovery.segments.first().unwrap_or(0) };
+        tracing::error!("the newest index file is damaged: messages are indexed again from {from}");
+        let is_known = |record: &View<'_>| self.queues.find(record.topic, record.queue).is_some();
+        self.replay(recovery, Start::at(from), start.at, &is_known)?;
+        Ok(())
     }
 
     /// Builds queues anew from the log before `start`, which must be whole for that.

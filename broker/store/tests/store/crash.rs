@@ -7,6 +7,7 @@
 //! `BLOCKHOUSE_CRASH_IMAGES` sets how many images are opened in all (10,000 unless set). A failure
 //! names its case; `BLOCKHOUSE_CRASH_SEED` with that name runs it alone.
 
+mod decay;
 mod model;
 mod workload;
 

@@ -149,6 +149,28 @@ fn rocketmqs_checkpoint_tells_damage_from_a_torn_tail() {
     assert_eq!(store.stats().log_end.0, at);
 }
 
+#[test]
+fn a_record_with_an_impossible_offset_gets_no_entry() {
+    let rig = rig();
+    let store = rig.open();
+    fill(&rig, &store, 10);
+    store.flush().unwrap();
+    let placed = fill(&rig, &store, 10);
+    let rig = rig.killed();
+    // The highest byte of QUEUEOFFSET, which no checksum covers; queue 1 has it.
+    let (path, inside) = log_file(&rig, placed[5].physical_offset.0);
+    rig.disk.open(&path).unwrap().write_at(&[0x10], inside + 21).unwrap();
+    let store = rig.open();
+    assert_eq!(store.max_offset("t", QueueId(1)).0, 10);
+    let mut got = Vec::new();
+    for from in [0, 7] {
+        let outcome = crate::rig::read(&store, "t", 1, from, 32);
+        got.extend(crate::rig::views(&outcome).iter().map(|v| v.queue_offset.0));
+    }
+    assert_eq!(got, [0, 1, 2, 3, 4, 5, 6, 8, 9]);
+    assert_eq!(bodies(&store, "t", 0, 0).len(), 10);
+}
+
 /// What lies on the way of the search for the queue's end is noticed at the start; other damage by
 /// those who read it, see `damage.rs`.
 #[test]
