@@ -179,10 +179,6 @@ impl Opening {
         }
         self.rebuild(&recovery, &damaged, start)?;
         let found = self.replay(&recovery, start, u64::MAX, &|_| true)?;
-        // A header that names a place behind the log is damaged, and would keep every new key out.
-        if self.index.last_update().1 >= found.end.max(1) {
-            self.index.cut(found.end)?;
-        }
         if !start.clean {
             recovery.report_tail(found)?;
             segments.cut(found.end)?;
