@@ -72,6 +72,14 @@ pub trait Disk: Send + Sync + Debug {
     /// What the filesystem says.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens an existing file that is only going to be read, so that read-only filesystems will do.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path)
+    }
+
     /// Opens a file for reading and writing, making it (empty) and its directories if missing.
     ///
     /// # Errors
@@ -134,6 +142,15 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// `WouldBlock` if another process holds it; else what the filesystem says.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+
+    /// Keeps others from taking the lock file at `path`, but not from sharing it so. Changes
+    /// nothing on the disk: without such a file there is nothing to share.
+    ///
+    /// # Errors
+    /// `WouldBlock` if another process holds it; else what the filesystem says.
+    fn lock_shared(&self, path: &Path) -> io::Result<Option<Box<dyn LockGuard>>> {
+        self.lock(path).map(Some)
+    }
 }
 
 /// An open file. All positions are bytes from its start.
@@ -188,6 +205,15 @@ pub trait DiskFile: Send + Sync + Debug {
     /// # Errors
     /// What the filesystem says.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// The first place from `at` on that may hold something else than zeros; `None` if only zeros
+    /// follow. What was never written need not be read to know it.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        Ok((at < self.len()?).then_some(at))
+    }
 
     /// The first `len` bytes, for reading. Later writes show through where the disk is real.
     ///

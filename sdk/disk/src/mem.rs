@@ -307,6 +307,12 @@ impl DiskFile for MemFile {
         Ok(())
     }
 
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        let contents = self.0.contents.read();
+        let next = contents.pages.range(at / PAGE_U64..).next();
+        Ok(next.map(|(page, _)| at.max(page * PAGE_U64)).filter(|next| *next < contents.len))
+    }
+
     fn map(&self, len: u64) -> io::Result<FileMap> {
         if self.0.contents.read().len < len {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -336,6 +342,9 @@ mod tests {
         let entries = disk.list(Path::new("/d")).unwrap();
         assert_eq!(entries, [Entry { name: "sub".into(), len: 0, is_dir: true }]);
         assert!(disk.exists(Path::new("/d/sub")) && !disk.exists(Path::new("/d/su")));
+        file.set_len(1 << 20).unwrap();
+        assert_eq!(file.next_data(7).unwrap(), Some(7));
+        assert_eq!(file.next_data(8192).unwrap(), None);
     }
 
     #[test]

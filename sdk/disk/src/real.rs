@@ -55,6 +55,11 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile { file, mapped: AtomicU64::new(0) }))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = File::open(path)?;
+        Ok(Arc::new(RealFile { file, mapped: AtomicU64::new(0) }))
+    }
+
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         Ok(Arc::new(RealFile { file: open_or_create(path)?, mapped: AtomicU64::new(0) }))
     }
@@ -112,10 +117,19 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
         let file = open_or_create(path)?;
-        sys::lock_first_byte(&file)?;
+        sys::lock_first_byte(&file, sys::Lock::Exclusive)?;
         // RocketMQ writes this word into its lock file.
         file.write_all_at(b"lock", 0)?;
         Ok(Box::new(RealLock(file)))
+    }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<Option<Box<dyn LockGuard>>> {
+        let file = match File::open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        sys::lock_first_byte(&file, sys::Lock::Shared)?;
+        Ok(Some(Box::new(RealLock(file))))
     }
 }
 
@@ -189,6 +203,19 @@ impl DiskFile for RealFile {
         self.file.set_len(len)
     }
 
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        let len = self.len()?;
+        if at >= len {
+            return Ok(None);
+        }
+        match sys::next_data(&self.file, at) {
+            Err(e) if e.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+            // A filesystem that does not know its holes.
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Ok(Some(at)),
+            other => other.map(Some),
+        }
+    }
+
     fn map(&self, len: u64) -> io::Result<FileMap> {
         self.mapped.fetch_max(len, Ordering::AcqRel);
         if self.len()? < len {
@@ -230,8 +257,37 @@ mod tests {
         let path = dir.path().join("lock");
         let held = RealDisk.lock(&path).unwrap();
         assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(RealDisk.lock_shared(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(held);
         RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_shared_lock_keeps_owners_out_and_makes_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert!(RealDisk.lock_shared(&path).unwrap().is_none());
+        assert!(!RealDisk.exists(&path));
+        drop(RealDisk.lock(&path).unwrap());
+        let shared = [RealDisk.lock_shared(&path).unwrap(), RealDisk.lock_shared(&path).unwrap()];
+        assert!(shared.iter().all(Option::is_some));
+        assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(shared);
+        RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn holes_are_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = RealDisk.create(&dir.path().join("f")).unwrap();
+        file.set_len(8 << 20).unwrap();
+        file.write_at(b"x", 5 << 20).unwrap();
+        let next = file.next_data(0).unwrap().unwrap();
+        assert!(next <= 5 << 20, "{next}");
+        assert!(matches!(file.next_data(5 << 20), Ok(Some(at)) if at == 5 << 20));
+        assert_eq!(file.next_data(8 << 20).unwrap(), None);
+        let read = RealDisk.open_read(&dir.path().join("f")).unwrap();
+        assert!(read.write_at(b"y", 0).is_err());
     }
 
     #[test]

@@ -51,11 +51,32 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
+/// `lseek(SEEK_DATA)`. It moves the file's own position, which nothing here uses.
+pub(crate) fn next_data(file: &File, at: u64) -> io::Result<u64> {
+    let at = libc::off64_t::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the descriptor is open; no memory is passed.
+    let next = unsafe { libc::lseek64(file.as_raw_fd(), at, libc::SEEK_DATA) };
+    u64::try_from(next).map_err(|_| io::Error::last_os_error())
+}
+
+/// Who else may lock the same byte.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lock {
+    /// Nobody.
+    Exclusive,
+    /// Those who share.
+    Shared,
+}
+
 /// Locks the first byte for as long as the file is open, as Java's `FileChannel.tryLock(0, 1, _)`
 /// does. An "open file description" lock: it excludes Java's, and a second one of this process.
-pub(crate) fn lock_first_byte(file: &File) -> io::Result<()> {
+pub(crate) fn lock_first_byte(file: &File, lock: Lock) -> io::Result<()> {
+    let kind = match lock {
+        Lock::Exclusive => libc::F_WRLCK,
+        Lock::Shared => libc::F_RDLCK,
+    };
     let lock = libc::flock {
-        l_type: libc::c_short::try_from(libc::F_WRLCK).map_err(|_| io::ErrorKind::InvalidInput)?,
+        l_type: libc::c_short::try_from(kind).map_err(|_| io::ErrorKind::InvalidInput)?,
         l_whence: libc::c_short::try_from(libc::SEEK_SET)
             .map_err(|_| io::ErrorKind::InvalidInput)?,
         l_start: 0,
