@@ -91,6 +91,11 @@ impl Marks {
         Ok(Self { disk, dir: dir.to_owned(), _lock: lock })
     }
 
+    /// The files of a directory whose lock is held, or is not there to be held.
+    pub(crate) fn with_lock(disk: Arc<dyn Disk>, dir: &Path, lock: Box<dyn LockGuard>) -> Self {
+        Self { disk, dir: dir.to_owned(), _lock: lock }
+    }
+
     fn java_path(&self) -> PathBuf {
         self.dir.join("checkpoint")
     }

@@ -28,6 +28,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A repair is not made.
+    #[error("{0}")]
+    Refused(String),
     /// A setting is out of its range.
     #[error("{option}: {problem}")]
     Config {

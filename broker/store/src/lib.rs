@@ -20,6 +20,7 @@
 //! | `queue`, `queues`, `queue_files` | ConsumeQueues |
 //! | `index` | IndexFiles |
 //! | `recovery`, `checkpoint` | restart |
+//! | [`examine`] | looking at a stopped store's files, and mending them |
 //! | `upkeep`, `worker` | background work: writing behind, checkpoints, retention |
 
 pub mod append;
@@ -27,6 +28,7 @@ mod checkpoint;
 pub mod config;
 mod dispatch;
 pub mod error;
+pub mod examine;
 mod index;
 mod local_log;
 pub mod log;

@@ -14,6 +14,8 @@ use crate::read::ColdRead;
 use crate::segments::{file_name, parse_name};
 
 const UNIT_LEN_U64: u64 = UNIT_LEN as u64;
+/// Entries that are read at once in search of one that is not blank.
+const BLANKS_AT_ONCE: u64 = 4_096;
 
 /// The files of every ConsumeQueue, of which a bounded number is open.
 #[derive(Debug)]
@@ -251,10 +253,29 @@ impl QueueFiles {
             }
         }
         let start = first * self.per_file;
-        let min = self.search(queue, (start, max.min(start + self.per_file)), |u| {
-            u.size != crate::queue::BLANK_SIZE
-        })?;
-        Ok((min, max))
+        Ok((self.first_in_use(queue, start, max.min(start + self.per_file))?, max))
+    }
+
+    /// The first offset from `start` to `end` that is not blank, `end` if all are. Blanks may also
+    /// lie between entries, where messages were lost, so this is no binary search.
+    fn first_in_use(&self, queue: &Queue, start: u64, end: u64) -> Result<u64, Error> {
+        let mut at = start;
+        let mut units = Vec::new();
+        while at < end {
+            units.clear();
+            // Most queues begin with an entry.
+            let count = if at == start { 1 } else { BLANKS_AT_ONCE.min(end - at) };
+            let count = usize::try_from(count).unwrap_or(1);
+            self.read(queue, at, count, ColdRead::Allow, &mut units)
+                .map_err(Error::io("read", &self.path(queue, at / self.per_file)))?;
+            let is_blank = |u: &&Unit| u.size == crate::queue::BLANK_SIZE;
+            let blanks = units.iter().take_while(is_blank).count();
+            at += blanks as u64;
+            if blanks < count {
+                break;
+            }
+        }
+        Ok(at.min(end))
     }
 
     /// The first offset whose record lies at `log_min` or after it.
