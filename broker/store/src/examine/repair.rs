@@ -37,14 +37,15 @@ fn saved_dir(site: &Site, now: Timestamp) -> PathBuf {
 /// is told how many bytes of the log, of how many, were read again.
 ///
 /// If it fails half-way, the next start or another repair takes the log for what is true: the
-/// first thing that changes is that no checkpoint promises anything.
+/// first thing that changes is that no checkpoint promises anything. `also` are files below the
+/// directory that the caller is going to change; they are saved, too.
 ///
 /// # Errors
 /// The plan is refused, the site was opened for reading, or what the filesystem says.
 pub fn repair(
     site: &Site,
-    report: &Report,
-    plan: &Plan,
+    (report, plan): (&Report, &Plan),
+    also: &[&str],
     clock: &Arc<dyn Clock>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Repaired, Error> {
@@ -55,6 +56,9 @@ pub fn repair(
         return Err(Error::Refused("the directory was opened for reading".to_owned()));
     }
     let saved = Saved::new(site, saved_dir(site, clock.now()));
+    for file in also {
+        saved.keep_file(&site.dir.join(file))?;
+    }
     if plan.steps.is_empty() {
         return Ok(Repaired { saved: saved.dir });
     }

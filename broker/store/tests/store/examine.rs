@@ -84,7 +84,7 @@ fn mend(disk: &MemDisk) -> PathBuf {
     let steps = plan(&report, true);
     assert_eq!(steps.refused, None);
     assert!(!steps.steps.is_empty());
-    let repaired = repair(&site, &report, &steps, &clock(), &mut |_, _| ()).unwrap();
+    let repaired = repair(&site, (&report, &steps), &[], &clock(), &mut |_, _| ()).unwrap();
     drop(site);
     assert_whole(disk);
     assert!(disk.exists(&repaired.saved), "something was saved");
@@ -486,7 +486,7 @@ fn a_deleted_topic_needs_no_entries_and_may_come_again() {
     write(&rig.disk, &queue_file("t", 1), 20 * 3, &[0; 20]);
     let report = check(&site, &mut |_, _| ()).unwrap();
     assert_eq!(kinds(&report), BTreeSet::from([Kind::QueueEntry]));
-    repair(&site, &report, &plan(&report, false), &clock(), &mut |_, _| ()).unwrap();
+    repair(&site, (&report, &plan(&report, false)), &[], &clock(), &mut |_, _| ()).unwrap();
     drop(site);
     let store = rig.open();
     let all: Vec<Vec<u8>> = (0..10_u32).map(|n| n.to_be_bytes().to_vec()).collect();
@@ -529,12 +529,14 @@ fn a_repair_needs_leave_and_survives_being_interrupted() {
     let site = site_with(&rig.disk, Options::default(), Access::Write);
     let report = check(&site, &mut |_, _| ()).unwrap();
     let writes = rig.disk.writes();
-    assert!(repair(&site, &report, &plan(&report, false), &clock(), &mut |_, _| ()).is_err());
+    assert!(
+        repair(&site, (&report, &plan(&report, false)), &[], &clock(), &mut |_, _| ()).is_err()
+    );
     assert_eq!(rig.disk.writes(), writes, "nothing was changed");
     // Stopped while queues and index are written: another repair, or a start, goes on.
     let mut interrupted = None;
     let steps = plan(&report, true);
-    repair(&site, &report, &steps, &clock(), &mut |_, _| {
+    repair(&site, (&report, &steps), &[], &clock(), &mut |_, _| {
         interrupted.get_or_insert_with(|| rig.disk.snapshot());
     })
     .unwrap();
