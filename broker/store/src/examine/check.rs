@@ -13,7 +13,7 @@ use super::queue_check::{Expected, Lost, QueueCheck};
 use super::queue_dirs::QueueDirs;
 use super::site::Site;
 use super::survey::{Counter, Survey};
-use super::walk::{Damaged, End, Next, Walker};
+use super::walk::{Damaged, End, Next, Walker, first_used};
 use crate::Error;
 use crate::dispatch::is_visible;
 use crate::index::{Shape as IndexShape, key_hash_on};
@@ -276,7 +276,7 @@ fn first_byte(log: &LogFiles, at: u64) -> Result<Option<u64>, Error> {
         let mut inside = at.saturating_sub(file.base);
         while let Some(data) = open.next_data(inside).map_err(Error::io("read", &path))? {
             let n = open.read_at(&mut buffer, data).map_err(Error::io("read", &path))?;
-            let found = buffer.get(..n).and_then(|bytes| bytes.iter().position(|b| *b != 0));
+            let found = buffer.get(..n).and_then(|bytes| first_used(bytes));
             if let Some(i) = found {
                 return Ok(Some(file.base + data + i as u64));
             }

@@ -194,7 +194,7 @@ impl<'a> QueueCheck<'a> {
         if first.is_some() && offset < next {
             self.state(topic, id).begin_again(at);
         } else if first.is_some() && offset > next {
-            self.gap(topic, id, next, offset)?;
+            self.gap(topic, id, (next, offset), unit)?;
         }
         let replay_from = self.replay_from;
         let state = self.state(topic, id);
@@ -212,10 +212,17 @@ impl<'a> QueueCheck<'a> {
         Ok(())
     }
 
-    /// Entries between two records of a queue.
-    fn gap(&mut self, topic: &str, id: u32, from: u64, to: u64) -> Result<(), Error> {
+    /// Entries between two records of a queue: of lost messages, they lead to the second, `then`.
+    fn gap(
+        &mut self,
+        topic: &str,
+        id: u32,
+        (from, to): (u64, u64),
+        then: Unit,
+    ) -> Result<(), Error> {
         for offset in from..to.min(from.saturating_add(GAP_MAX)) {
             match self.entry(topic, id, offset)? {
+                Some(unit) if unit == then => {}
                 Some(unit) if unit.is_entry() => self.without_record(topic, id, offset, unit),
                 Some(unit) if unit.size == BLANK_SIZE => {}
                 _ => {

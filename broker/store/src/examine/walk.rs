@@ -312,7 +312,8 @@ impl<'a> Walker<'a> {
             // A record's first bytes are zeros: it may begin before what is known to be data.
             at = at.max((file.base + data).saturating_sub(8));
             let bytes = self.window.bytes(self.log, at, CHUNK)?;
-            if let Some(skip) = candidate(bytes, at) {
+            let found = first_used(bytes).and_then(|_| candidate(bytes, at));
+            if let Some(skip) = found {
                 return Ok(Some(at + skip as u64));
             }
             let seen = bytes.len() as u64;
@@ -322,6 +323,16 @@ impl<'a> Walker<'a> {
             at = if at_end { file.base + self.log.size } else { at + step };
         }
     }
+}
+
+/// Where the first byte is that is not zero. Logs end in zeros for a gigabyte: whole blocks are
+/// looked at, which the compiler does with wide registers.
+pub(super) fn first_used(bytes: &[u8]) -> Option<usize> {
+    const BLOCK: usize = 4096;
+    let used = |block: &[u8]| block.iter().fold(0, |seen, b| seen | b) != 0;
+    let block = bytes.chunks(BLOCK).position(used)?;
+    let inside = bytes.get(block * BLOCK..)?.iter().position(|b| *b != 0)?;
+    Some(block * BLOCK + inside)
 }
 
 /// The size of the record whose head this is, if all that a head says fits.

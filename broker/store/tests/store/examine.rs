@@ -110,7 +110,7 @@ fn served(rig: &Rig) -> BTreeMap<(String, u32), Vec<u32>> {
     all
 }
 
-/// As `rig::bodies`, but lost offsets are passed over.
+/// As `rig::bodies`, but at the offset of a lost message is the next one once more.
 fn numbers(store: &Store, topic: &str, queue: u32) -> Vec<u32> {
     let mut all = Vec::new();
     let mut next = 0;
@@ -124,6 +124,7 @@ fn numbers(store: &Store, topic: &str, queue: u32) -> Vec<u32> {
         assert!(outcome.next.0 > next, "{outcome:?}");
         next = outcome.next.0;
     }
+    all.dedup();
     all
 }
 
