@@ -276,7 +276,7 @@ fn first_byte(log: &LogFiles, at: u64) -> Result<Option<u64>, Error> {
         let mut inside = at.saturating_sub(file.base);
         while let Some(data) = open.next_data(inside).map_err(Error::io("read", &path))? {
             let n = open.read_at(&mut buffer, data).map_err(Error::io("read", &path))?;
-            let found = buffer.get(..n).and_then(|bytes| first_used(bytes));
+            let found = buffer.get(..n).and_then(first_used);
             if let Some(i) = found {
                 return Ok(Some(file.base + data + i as u64));
             }
