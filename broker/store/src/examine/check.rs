@@ -93,7 +93,8 @@ impl Checks<'_> {
         self.hashes.clear();
         let shape =
             self.shaper.shape(&state.queue, record.sys_flag, record.properties, &mut self.hashes);
-        let plain = is_visible(record.sys_flag) && !record.sys_flag.has(INNER_BATCH);
+        let plain = is_visible(record.sys_flag)
+            && (!record.sys_flag.has(INNER_BATCH) || self.queues.has_files(record));
         if plain && !record.topic.starts_with(names::LMQ_PREFIX) {
             let mut unit = Unit {
                 physical: at,

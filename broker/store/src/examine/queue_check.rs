@@ -284,6 +284,11 @@ impl<'a> QueueCheck<'a> {
         Ok(unit)
     }
 
+    /// Whether the record's queue is an ordinary one that has files.
+    pub(super) fn has_files(&self, record: &View<'_>) -> bool {
+        !self.dirs.files(record.topic, record.queue.0).is_empty()
+    }
+
     /// The tags code that a record's entry has, if the entry is the record's.
     pub(super) fn tags_code(&mut self, record: &View<'_>) -> Result<Option<i64>, Error> {
         let unit = self.entry(record.topic, record.queue.0, record.queue_offset.0)?;

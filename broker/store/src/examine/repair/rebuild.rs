@@ -91,7 +91,9 @@ impl Rebuild<'_> {
         let index = Index::open(disk(), self.site.dir.join(dir), shape, clock, signal)?;
         let mut began_at: HashMap<String, HashMap<u32, u64>> = HashMap::new();
         for queue in &facts.queues {
-            began_at.entry(queue.topic.clone()).or_default().insert(queue.queue, queue.began_at);
+            // What the check took for no ordinary queue is left alone.
+            let began = if queue.has_records { queue.began_at } else { u64::MAX };
+            began_at.entry(queue.topic.clone()).or_default().insert(queue.queue, began);
         }
         let levels = self.site.options.delay_levels.clone();
         let shaper = Shaper { levels, index: self.index, index_tags: facts.index_tags };
