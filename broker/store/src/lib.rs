@@ -21,6 +21,7 @@
 //! | `index` | IndexFiles |
 //! | `recovery`, `checkpoint` | restart |
 //! | `verify` | what is checked before it is handed out |
+//! | [`examine`] | looking at a stopped store's files, and mending them |
 //! | `upkeep`, `worker` | background work: writing behind, checkpoints, retention |
 
 pub mod append;
@@ -28,6 +29,7 @@ mod checkpoint;
 pub mod config;
 mod dispatch;
 pub mod error;
+pub mod examine;
 mod index;
 mod local_log;
 pub mod log;

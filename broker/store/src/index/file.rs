@@ -8,9 +8,9 @@ use blockhouse_disk::DiskFile;
 use super::{Find, Put};
 use crate::Error;
 
-const HEADER_LEN: u64 = 40;
-const SLOT_LEN: u64 = 4;
-const ENTRY_LEN: usize = 20;
+pub(crate) const HEADER_LEN: u64 = 40;
+pub(crate) const SLOT_LEN: u64 = 4;
+pub(crate) const ENTRY_LEN: usize = 20;
 const ENTRY_LEN_U64: u64 = ENTRY_LEN as u64;
 /// Bytes of entries that stay in memory until a checkpoint.
 const ENTRIES_KEPT: usize = 1 << 20;
@@ -30,30 +30,30 @@ impl Shape {
         self.entries_at() + u64::from(self.entries) * ENTRY_LEN_U64
     }
 
-    fn entries_at(self) -> u64 {
+    pub(crate) fn entries_at(self) -> u64 {
         HEADER_LEN + u64::from(self.slots) * SLOT_LEN
     }
 
-    fn entry_at(self, number: u32) -> u64 {
+    pub(crate) fn entry_at(self, number: u32) -> u64 {
         self.entries_at() + u64::from(number) * ENTRY_LEN_U64
     }
 }
 
 /// The first 40 bytes of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) begin_timestamp: i64,
-    pub(super) end_timestamp: i64,
-    pub(super) begin_physical: u64,
-    pub(super) end_physical: u64,
+pub(crate) struct Header {
+    pub(crate) begin_timestamp: i64,
+    pub(crate) end_timestamp: i64,
+    pub(crate) begin_physical: u64,
+    pub(crate) end_physical: u64,
     /// Slots in use.
-    pub(super) slots_used: u32,
+    pub(crate) slots_used: u32,
     /// Number of the next entry; entry 0 is never used.
-    pub(super) next_entry: u32,
+    pub(crate) next_entry: u32,
 }
 
 impl Header {
-    fn read(b: &[u8; 40]) -> Self {
+    pub(crate) fn read(b: &[u8; 40]) -> Self {
         let wide = |at: usize| b[at..].first_chunk().map_or(0, |c| i64::from_be_bytes(*c));
         let narrow = |at: usize| b[at..].first_chunk().map_or(0, |c| u32::from_be_bytes(*c));
         Self {
@@ -79,17 +79,17 @@ impl Header {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    hash: u32,
-    physical: u64,
+pub(crate) struct Entry {
+    pub(crate) hash: u32,
+    pub(crate) physical: u64,
     /// Seconds since the file's first message.
-    seconds: i32,
+    pub(crate) seconds: i32,
     /// Number of the entry before it in its slot's chain, 0 for none.
-    previous: u32,
+    pub(crate) previous: u32,
 }
 
 impl Entry {
-    fn read(b: &[u8; ENTRY_LEN]) -> Self {
+    pub(crate) fn read(b: &[u8; ENTRY_LEN]) -> Self {
         let narrow = |at: usize| b[at..].first_chunk().map_or(0, |c| u32::from_be_bytes(*c));
         Self {
             hash: narrow(0),

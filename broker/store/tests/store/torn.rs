@@ -162,11 +162,8 @@ fn a_record_with_an_impossible_offset_gets_no_entry() {
     rig.disk.open(&path).unwrap().write_at(&[0x10], inside + 21).unwrap();
     let store = rig.open();
     assert_eq!(store.max_offset("t", QueueId(1)).0, 10);
-    let mut got = Vec::new();
-    for from in [0, 7] {
-        let outcome = crate::rig::read(&store, "t", 1, from, 32);
-        got.extend(crate::rig::views(&outcome).iter().map(|v| v.queue_offset.0));
-    }
+    let outcome = crate::rig::read(&store, "t", 1, 0, 32);
+    let got: Vec<_> = crate::rig::views(&outcome).iter().map(|v| v.queue_offset.0).collect();
     assert_eq!(got, [0, 1, 2, 3, 4, 5, 6, 8, 9]);
     assert_eq!(bodies(&store, "t", 0, 0).len(), 10);
 }
