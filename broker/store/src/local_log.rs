@@ -68,6 +68,7 @@ struct Core {
     progress: Arc<Progress>,
     confirmed: AtomicU64,
     flushed_timestamp: AtomicI64,
+    flushes: AtomicU64,
     closed: AtomicBool,
     /// Asks the flush thread for a round.
     signal: Arc<Signal>,
@@ -111,6 +112,7 @@ impl LocalLog {
             progress: Progress::starting_at(parts.end),
             confirmed: AtomicU64::new(parts.end),
             flushed_timestamp: AtomicI64::new(parts.last_timestamp.0),
+            flushes: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             signal: Arc::clone(&signal),
         });
@@ -314,6 +316,7 @@ impl Core {
             base += size;
         }
         self.flushed_timestamp.store(last_timestamp, Ordering::Release);
+        self.flushes.fetch_add(1, Ordering::Relaxed);
         if self.flush == Flush::Sync {
             self.confirm(end);
         }
@@ -436,6 +439,7 @@ impl Log for LocalLog {
             flushed: PhysicalOffset(core.progress.at(Wait::Flushed)),
             flushed_timestamp: Timestamp(core.flushed_timestamp.load(Ordering::Acquire)),
             segments: core.segments.count(),
+            flushes: core.flushes.load(Ordering::Relaxed),
             poisoned: core.progress.is_poisoned(),
         }
     }

@@ -67,6 +67,8 @@ pub struct LogStats {
     pub flushed_timestamp: Timestamp,
     /// How many files there are.
     pub segments: usize,
+    /// How often it was synced.
+    pub flushes: u64,
     /// Whether a write or sync failed.
     pub poisoned: bool,
 }

@@ -18,6 +18,8 @@ use crate::shape::Shaper;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;
+/// Most offsets in a row that a queue may lack: while it is read again they take room in memory.
+const GAP_MAX: u64 = 1 << 22;
 
 /// What is known of the last stop.
 #[derive(Clone, Copy, Debug)]
@@ -312,12 +314,26 @@ pub(crate) fn load_queues(
     Ok(damaged)
 }
 
+/// Whether a record may be the next that is known of a queue that ends at `end`. The checksum covers
+/// the body alone, so a damaged offset comes this far; no queue has more messages than the log has
+/// bytes.
+fn can_follow(record: &View<'_>, end: u64) -> bool {
+    let offset = record.queue_offset.0;
+    let fills_a_gap = end > 0 && offset > end;
+    offset <= record.physical_offset.0 && !(fills_a_gap && offset - end > GAP_MAX)
+}
+
 /// Gives a record that was read again to queues and index.
 pub(crate) fn replay(record: &View<'_>, queues: &Queues, dispatcher: &Dispatcher, shaper: &Shaper) {
     let Some(queue) = queues.find_or_make(record.topic, record.queue) else {
         tracing::warn!("the record at {} has an impossible topic", record.physical_offset);
         return;
     };
+    if !can_follow(record, queue.max()) {
+        let (offset, at) = (record.queue_offset, record.physical_offset);
+        tracing::error!("the record at {at} has the impossible queue offset {offset}: left out");
+        return;
+    }
     let mut keys = Vec::new();
     let shape = shaper.shape(&queue, record.sys_flag, record.properties, &mut keys);
     let entry = Entry {

@@ -66,6 +66,8 @@ pub struct StoreStats {
     pub disk_used_percent: u64,
     /// Whether sends are refused since the disk is too full.
     pub disk_full: bool,
+    /// How often the log was synced.
+    pub flushes: u64,
     /// Whether a write or sync failed.
     pub poisoned: bool,
     /// Keys that wait for the index.
@@ -364,6 +366,7 @@ impl Store {
             segments: log.segments,
             disk_used_percent: shared.disk_used.load(Ordering::Relaxed),
             disk_full: shared.is_disk_full(),
+            flushes: log.flushes,
             poisoned: log.poisoned,
             index_backlog: shared.index.backlog(),
             replayed: shared.replayed,

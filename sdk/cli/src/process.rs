@@ -3,6 +3,8 @@
 mod metrics;
 mod parts;
 mod readiness;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,10 +63,10 @@ impl Role {
 }
 
 /// A checked configuration, ready to run.
-#[derive(Debug)]
 pub(crate) struct Setup {
     role: Role,
     options: Loaded<Config>,
+    hooks: Arc<Hooks>,
 }
 
 /// What the parts of a process share.
@@ -91,7 +93,7 @@ impl Setup {
         {
             tracing::warn!("{doubt}");
         }
-        Ok(Self { role, options: options.loaded })
+        Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()) })
     }
 
     /// Runs until a signal or the failure of a part that cannot be missed.
@@ -111,7 +113,7 @@ impl Setup {
         let mut signals = StopSignals::listen()?;
         let shared = Shared {
             clock: Arc::new(SystemClock::new()),
-            hooks: Arc::new(Hooks::none()),
+            hooks: Arc::clone(&self.hooks),
             meter: Arc::new(Meter::default()),
             readiness: Arc::default(),
             budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
