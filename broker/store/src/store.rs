@@ -32,6 +32,9 @@ const RECORD_EXTRA: usize = 128 << 10;
 /// Records that a restart dispatches before it writes what has piled up.
 const REPLAYED_AT_ONCE: usize = 1 << 16;
 
+/// How far the clock may have been ahead when the last message was stored.
+const AHEAD_MAX: Duration = Duration::from_hours(24);
+
 /// What a store is given.
 pub struct Parts {
     /// The filesystem.
@@ -191,10 +194,22 @@ impl Opening {
         if let Some(min) = segments.first().filter(|min| *min > 0) {
             self.queues.expire(min)?;
         }
+        let found = self.with_possible_time(found);
         if found.replayed > 0 || last_stop.aborted {
             tracing::info!("read {} records again, the log ends at {}", found.replayed, found.end);
         }
         Ok(found)
+    }
+
+    /// Times never fall within a log, and no checksum covers them: one far in the future would be
+    /// the time of all messages to come.
+    fn with_possible_time(&self, found: Found) -> Found {
+        let now = self.parts.clock.now();
+        if found.last_timestamp <= now.plus(AHEAD_MAX) {
+            return found;
+        }
+        tracing::error!("the log says that its last message comes from {}", found.last_timestamp.0);
+        Found { last_timestamp: now, ..found }
     }
 
     /// Reads the log from `start` on and dispatches the records that are `wanted`.

@@ -186,16 +186,19 @@ impl QueueFiles {
         };
         let (mut at, mut count) = (end, NEAR);
         let mut units = Vec::new();
+        let failed = |e| Error::io("read", &self.path(queue, end / self.per_file))(e);
         while at + 1 < file_end {
+            // Most files are holes from here on.
+            let Some(next) = self.next_written(queue, at).map_err(failed)? else { break };
+            at = at.max(next);
             units.clear();
-            self.read(queue, at, count, ColdRead::Allow, &mut units)
-                .map_err(Error::io("read", &self.path(queue, end / self.per_file)))?;
+            self.read(queue, at, count, ColdRead::Allow, &mut units).map_err(failed)?;
             if units.windows(2).any(is_pair) {
                 return Ok(true);
             }
             // All that a damaged page may hide, then a sample.
             count = 2;
-            at += if at == end { NEAR as u64 } else { FAR.max((at - end) / 4) };
+            at += if units.len() > 2 { NEAR as u64 } else { FAR.max((at - end) / 4) };
         }
         Ok(false)
     }

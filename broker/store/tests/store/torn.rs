@@ -168,6 +168,20 @@ fn a_record_with_an_impossible_offset_gets_no_entry() {
     assert_eq!(bodies(&store, "t", 0, 0).len(), 10);
 }
 
+#[test]
+fn a_time_that_cannot_be_does_not_last() {
+    let rig = rig();
+    let store = rig.open();
+    let placed = fill(&rig, &store, 10);
+    let rig = rig.killed();
+    let (path, inside) = log_file(&rig, placed[9].physical_offset.0);
+    rig.disk.open(&path).unwrap().write_at(&[0x40], inside + 56).unwrap();
+    let store = rig.open();
+    let next = fill(&rig, &store, 1);
+    assert_eq!(next[0].store_timestamp, blockhouse_model::Clock::now(&*rig.clock));
+    assert_eq!(next[0].queue_offset.0, 5);
+}
+
 /// What lies on the way of the search for the queue's end is noticed at the start; other damage by
 /// those who read it, see `damage.rs`.
 #[test]
