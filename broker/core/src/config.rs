@@ -16,6 +16,9 @@ pub struct Config {
     /// Queues of a topic that is created by a send, unless the client asks for fewer
     /// (RocketMQ: `defaultTopicQueueNums`). At least 1.
     pub default_topic_queues: u32,
+    /// Start though the data directory holds what is not served: half messages of transactions,
+    /// timer messages, POP deliveries. They stay where they are.
+    pub allow_inert: bool,
     /// Largest message body in bytes (RocketMQ: `maxMessageSize`).
     pub max_message_size: u32,
     /// Hold a pull that finds nothing until a message arrives or the client's time is over
@@ -51,6 +54,7 @@ impl Default for Config {
             auto_create_topic: true,
             auto_create_subscription_group: true,
             default_topic_queues: 8,
+            allow_inert: false,
             max_message_size: 4 * 1024 * 1024,
             long_polling: true,
             short_polling_ms: 1_000,

@@ -48,6 +48,16 @@ pub const OF_TOPICS: &[Attribute] = &[
 pub const OF_GROUPS: &[Attribute] =
     &[Attribute { name: "priority.factor", changeable: true, kind: Kind::Range(0, 100) }];
 
+/// Attributes of topics whose messages RocketMQ keeps in another way than others.
+const UNSERVED: &[(&str, &str)] = &[("queue.type", "BatchCQ"), ("cleanup.policy", "COMPACTION")];
+
+/// The attribute that makes a topic one that is not served here, if it has one.
+#[must_use]
+pub fn unserved(attributes: &BTreeMap<String, String>) -> Option<(&'static str, &'static str)> {
+    let is_set = |(name, value): &(&str, &str)| attributes.get(*name).is_some_and(|v| v == value);
+    UNSERVED.iter().copied().find(is_set)
+}
+
 impl Attribute {
     fn check(&self, value: &str) -> Result<(), String> {
         match self.kind {
@@ -164,6 +174,15 @@ mod tests {
         assert_eq!(after.unwrap(), "message.type=DELAY,reserve.time=9");
         assert_eq!(alter_topic(Some("message.type=FIFO"), "-message.type").unwrap(), "");
         assert_eq!(alter_topic(Some("queue.type=BatchCQ"), "").unwrap(), "queue.type=BatchCQ");
+    }
+
+    #[test]
+    fn topics_that_are_kept_in_another_way_are_known() {
+        let of = |name: &str, value: &str| unserved(&[(name.to_owned(), value.to_owned())].into());
+        assert_eq!(of("queue.type", "BatchCQ"), Some(("queue.type", "BatchCQ")));
+        assert_eq!(of("cleanup.policy", "COMPACTION"), Some(("cleanup.policy", "COMPACTION")));
+        assert_eq!(of("queue.type", "SimpleCQ"), None);
+        assert_eq!(of("message.type", "FIFO"), None);
     }
 
     #[test]

@@ -260,6 +260,9 @@ impl Topics {
         let old = self.table.find(&config.name);
         let current = old.as_ref().map(|entry| &entry.config.attributes);
         let attributes = attributes::alter(attributes::OF_TOPICS, current, changes)?;
+        if let Some((name, value)) = attributes::unserved(&attributes) {
+            return Err(Error::Attributes(format!("{name}={value} is not served here")));
+        }
         let config = Arc::new(TopicConfig { attributes, ..config });
         let extra = match old {
             Some(old) if old.config == config => return Ok(old.config),

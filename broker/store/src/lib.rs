@@ -19,6 +19,7 @@
 //! | `dispatch`, `shape` | from the log to queues and index |
 //! | `queue`, `queues`, `queue_files` | ConsumeQueues |
 //! | `index` | IndexFiles |
+//! | `layout`, `stamp` | which directories are refused |
 //! | `recovery`, `checkpoint` | restart |
 //! | `upkeep`, `worker` | background work: writing behind, checkpoints, retention |
 
@@ -28,6 +29,7 @@ pub mod config;
 mod dispatch;
 pub mod error;
 mod index;
+mod layout;
 mod local_log;
 pub mod log;
 pub mod progress;
@@ -40,6 +42,7 @@ mod recovery;
 mod search;
 mod segments;
 mod shape;
+mod stamp;
 pub mod store;
 mod upkeep;
 mod worker;

@@ -22,7 +22,7 @@ use crate::segments::Segments;
 use crate::shape::Shaper;
 use crate::upkeep::Done;
 use crate::worker::{Signal, Worker};
-use crate::{Config, Error};
+use crate::{Config, Error, layout, stamp};
 
 /// What a record has besides its body at most: topic, properties, fixed fields.
 const RECORD_EXTRA: usize = 128 << 10;
@@ -118,6 +118,8 @@ impl Opening {
         config.validate()?;
         let disk = &parts.disk;
         let marks = Marks::open(Arc::clone(disk), &config.dir)?;
+        layout::check(&**disk, &config)?;
+        stamp::stamp(&**disk, &config.dir)?;
         let files = QueueFiles::new(
             Arc::clone(disk),
             config.dir.join("consumequeue"),

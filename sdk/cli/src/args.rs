@@ -146,6 +146,10 @@ pub(crate) struct NodeArgs {
     /// who he is
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// Start though the data directory holds what is not served (half messages of transactions,
+    /// timer messages, POP deliveries); they stay where they are
+    #[arg(long)]
+    pub(crate) allow_inert: bool,
     /// How much to log: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log: Option<String>,
