@@ -18,7 +18,7 @@ use blockhouse_store::{Accept, ColdRead, QueueBounds, ReadRequest, ReadStatus, S
 
 /// The group whose offsets are the progress of RocketMQ's check of half messages.
 const TRANS_GROUP: &str = "CID_RMQ_SYS_TRANS";
-/// Half messages whose progress is in RocksDB (`transRocksDBEnable`, since 5.4).
+/// Half messages whose progress is in a database (`transRocksDBEnable`, since 5.4).
 const ROCKSDB_HALF_TOPIC: &str = "RMQ_SYS_ROCKSDB_TRANS_HALF_TOPIC";
 /// Where RocketMQ notes what POP consumers got and acknowledged; the cluster's name follows.
 const REVIVE_PREFIX: &str = "rmq_sys_REVIVE_LOG_";
@@ -43,7 +43,7 @@ pub(crate) struct Inert {
     pub(crate) halves: u64,
     pub(crate) timers: u64,
     pub(crate) pops: u64,
-    /// POP deliveries that are noted in RocksDB, where they cannot be counted.
+    /// POP deliveries that are noted in a database, where they cannot be counted.
     pub(crate) pop_store: bool,
 }
 

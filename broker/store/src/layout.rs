@@ -10,14 +10,8 @@ use crate::{Config, Error};
 
 /// Where RocketMQ keeps what this store does not read, and what can be done about it.
 const REFUSED: &[(&str, Mark, &str)] = &[
-    (
-        "consumequeue_r",
-        Mark::RocksDb,
-        "the ConsumeQueues are in RocksDB (storeType=defaultRocksDB), which is not read here. They \
-         can be built anew from the CommitLog: stop the broker, write its topics, groups and \
-         offsets to files with `mqadmin rocksDBConfigToJson`, then move `consumequeue_r` and \
-         `checkpoint` out of the directory and make an empty file `abort` in it",
-    ),
+    ("consumequeue", Mark::RocksDb, QUEUES_IN_ROCKSDB),
+    ("consumequeue_r", Mark::RocksDb, QUEUES_IN_ROCKSDB),
     (
         "batchconsumequeue",
         Mark::Content,
@@ -32,6 +26,11 @@ const REFUSED: &[(&str, Mark, &str)] = &[
          them there, and then remove `compaction`",
     ),
 ];
+
+const QUEUES_IN_ROCKSDB: &str = "the ConsumeQueues are in RocksDB (storeType=defaultRocksDB), which is not read here. They can \
+     be built anew from the CommitLog: write topics, groups and offsets to files with `mqadmin \
+     rocksDBConfigToJson`, move this directory and `checkpoint` away, and make an empty file \
+     `abort`, so that the whole log is read";
 
 /// How to see that a directory is used.
 #[derive(Clone, Copy)]
@@ -144,6 +143,7 @@ mod tests {
     #[test]
     fn what_another_kind_of_store_wrote_is_refused_with_advice() {
         for (file, path, advice) in [
+            ("consumequeue/CURRENT", "/d/consumequeue", "rocksDBConfigToJson"),
             ("consumequeue_r/CURRENT", "/d/consumequeue_r", "rocksDBConfigToJson"),
             ("batchconsumequeue/t/0/00000000000000000000", "/d/batchconsumequeue", "BatchCQ"),
             ("compaction/compactionLog/t/0/x", "/d/compaction/compactionLog", "Copy them"),

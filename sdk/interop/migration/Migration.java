@@ -14,8 +14,9 @@ import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.rocketmq.client.ClientConfig;
@@ -388,7 +389,7 @@ final class Migration {
         }
         String unique = message.getProperty("UNIQ_KEY");
         if (unique != null) {
-            looked.put("unique", id(reader.getDefaultMQPullConsumerImpl().queryMessageByUniqKey(topic, unique)));
+            looked.put("unique", found(() -> Arrays.asList(reader.getDefaultMQPullConsumerImpl().queryMessageByUniqKey(topic, unique))));
         }
         if (message.getKeys() != null) {
             for (String key : message.getKeys().split(" ")) {
@@ -399,11 +400,14 @@ final class Migration {
     }
 
     private Object found(String topic, String key) throws Exception {
+        return found(() -> reader.queryMessage(topic, key, 64, 0, Long.MAX_VALUE).getMessageList());
+    }
+
+    /** The offset ids of what a query gives, none if it finds nothing. */
+    private Object found(Callable<List<MessageExt>> query) throws Exception {
         TreeSet<String> ids = new TreeSet<>();
         try {
-            for (MessageExt message : reader.queryMessage(topic, key, 64, 0, Long.MAX_VALUE).getMessageList()) {
-                ids.add(id(message));
-            }
+            query.call().forEach(message -> ids.add(id(message)));
         } catch (MQClientException e) {
             if (e.getResponseCode() != NO_MESSAGE) {
                 throw e;

@@ -12,7 +12,7 @@ from pathlib import Path
 import witness
 from brokers import Java, Layout
 from harness import clients, paths, report, tools
-from refusals import Inert, Layouts, dledger
+from refusals import Inert, Layouts, RocksDb, dledger
 from story import Story
 
 SMALL = {"segment": 16 << 20, "queue": 200, "slots": 1_000, "entries": 1_500}
@@ -50,7 +50,7 @@ USUAL = (
     Test("refuses inert messages", "5.4.0", Inert),
 )
 REFUSED = (
-    refused("RocksDB", "5.4.0", lambda _: {"storeType": "defaultRocksDB"}, "", "rocksDBConfigToJson"),
+    Test("refuses RocksDB until it is put into files", "5.4.0", RocksDb),
     refused("BatchCQ", "5.3.3", lambda _: {}, "+queue.type=BatchCQ", "queue.type=BatchCQ"),
     refused("compaction", "5.4.0", lambda _: {}, "+cleanup.policy=COMPACTION", "cleanup.policy=COMPACTION"),
     refused("DLedger", "4.9.7", dledger, "", "enableDLegerCommitLog=true"),

@@ -3,7 +3,7 @@
 import time
 
 import tables
-from harness import probe
+from harness import probe, tools
 from story import Played
 
 
@@ -51,6 +51,37 @@ class Layouts(Played):
         tables.make_topic(self.layout.address(), "m-transaction", 2, attributes=self.attributes)
         self.broker.kill()
         self.refused("refused", self.sentence)
+
+
+class RocksDb(Played):
+    """A directory with queues and configuration in RocksDB: refused, and taken over after what docs/operations.md says to do."""
+
+    def play(self):
+        self.begin(self.java_broker("java", storeType="defaultRocksDB"))
+        for name, queues in (("m-plain", 4), ("m-batch", 4), ("m-many", 1), ("m-big", 2), ("m-typed", 3)):
+            tables.make_topic(self.layout.address(), name, queues)
+        self.witness.ask("send", "one")
+        self.witness.ask("commit", "m-offsets", "3,5,7,9")
+        known, topics = tables.tables(self.layout.address()), {"m-plain": 4, "m-batch": 4, "m-many": 1, "m-big": 2, "m-typed": 3}
+        seen = self.witness.snapshot(topics)
+        self.broker.stop_cleanly()
+        self.step("written")
+        self.refused("refused", "/consumequeue: ", "rocksDBConfigToJson")
+        aside = self.root / "aside"
+        aside.mkdir()
+        data = self.layout.data
+        for kind, file in (("topics", "topics.json"), ("subscriptionGroups", "subscriptionGroup.json"),
+                           ("consumerOffsets", "consumerOffset.json")):
+            tools.check(["java", "-cp", f"{self.java.library}/*", "org.apache.rocketmq.tools.command.MQAdminStartup",
+                         "rocksDBConfigToJson", "-p", str(data / "config"), "-t", kind, "-e", str(data / "config" / file)])
+            (data / "config" / kind).rename(aside / kind)
+        for name in ("consumequeue", "checkpoint"):
+            (data / name).rename(aside / name)
+        (data / "abort").touch()
+        self.begin(self.our_broker("blockhouse"))
+        self.note(tables.changed(known, tables.tables(self.layout.address())))
+        self.note(tables.differences(seen, self.witness.snapshot(topics)))
+        self.end("clean")
 
 
 def dledger(layout):

@@ -14,7 +14,7 @@ SOURCES = (HERE / "Migration.java", HERE.parent / "java" / "src" / "main" / "jav
 def classes(oldest):
     """Compiled once, against the oldest version."""
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()[:16]
-    directory = paths.CACHE / f"migration-classes-{digest}"
+    directory = paths.CACHE / f"migration-classes-{oldest.version}-{digest}"
     if not (directory / ".done").is_file():
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
