@@ -2,15 +2,16 @@
 
 import time
 
-from harness import probe, servers
 import tables
 from brokers import JavaBroker, OurBroker
+from harness import probe, servers
 from witness import Witness
 
 # Its retry topic has 132 bytes: a record of the second version. RocketMQ 4 has no such records, and 5.4 no such names.
 LONG_GROUP = "m-long-" + "g" * 118
+# Groups that consume all the time: their offsets may rise between two looks.
 MOVING = ("m-short", "m-long", "CID_", "m-reader", "m-failing")
-# Queues of topics that a broker has for itself, and what is in them belongs to it alone.
+# Topics that a broker of one kind or version keeps for itself.
 PRIVATE = ("rmq_sys_", "RMQ_SYS_TRACE", "RMQ_SYS_ROCKSDB")
 
 

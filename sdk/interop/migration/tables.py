@@ -8,8 +8,6 @@ from harness import probe
 
 UPDATE_TOPIC, MAX_OFFSET, UPDATE_GROUP, POP_MESSAGE = 17, 30, 200, 200050
 ALL_TOPICS, ALL_GROUPS, ALL_OFFSETS = 21, 201, 43
-# What changes by itself.
-UNSTABLE = ("dataVersion",)
 
 
 def make_topic(address, name, queues, perm=6, order=False, attributes=""):
