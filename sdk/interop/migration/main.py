@@ -82,6 +82,7 @@ def run(out, test, java, compiled, binary):
     begun, played = time.monotonic(), None
     try:
         played = test.play(java, compiled, binary, test.layout(root))
+        PLAYED.append(played)
         problems = played.run()
     except Exception as problem:  # whatever it is, the other tests go on
         problems = [*(played.problems if played else []), f"{type(problem).__name__}: {problem}"]
@@ -96,10 +97,16 @@ def run(out, test, java, compiled, binary):
         shutil.rmtree(root, ignore_errors=True)
 
 
+PLAYED = []
+
+
 def stop(*_):
+    """SIGTERM: nothing that was started stays."""
+    for played in PLAYED:
+        played.kill()
     for process in list(clients.RUNNING):
         process.kill()
-    raise SystemExit(143)
+    os._exit(143)  # the threads of the pool would be waited for
 
 
 def main(argv):

@@ -44,12 +44,15 @@ class Played:
             self.witness = Witness(self.java, self.compiled, self.namesrv.address, self.root / "witness")
             self.play()
         finally:
-            for process in (self.broker, self.namesrv):
-                if process is not None and process.process is not None and process.process.poll() is None:
-                    process.kill()
+            self.kill()
             if self.witness is not None:
                 self.witness.close()
         return self.problems
+
+    def kill(self):
+        for server in (self.broker, self.namesrv):
+            if server is not None and server.process is not None and server.process.poll() is None:
+                server.kill()
 
     def java_broker(self, label, **extra):
         return JavaBroker(self.java, label, self.layout, self.namesrv.address, extra)
@@ -87,12 +90,18 @@ class Story(Played):
     def __init__(self, java, compiled, binary, layout, ends):
         super().__init__(java, compiled, binary, layout)
         self.ends = ends
+        self.transactions = 0
 
     def play(self):
         first = self.written_by_java()
         ours = self.taken_over(first, self.our_broker("blockhouse"), "two", "one")
         self.end(self.ends[1])
-        self.taken_over(ours, self.java_broker("java-again"), "three", "two")
+        back = self.taken_over(ours, self.java_broker("java-again"), "three", "two")
+        self.end(self.ends[0])
+        # Its own checkpoint is from before what the Java broker did.
+        self.begin(self.our_broker("blockhouse-again"))
+        self.compare(back)
+        self.end("clean")
 
     # ---- writing ----
 
@@ -130,6 +139,7 @@ class Story(Played):
         if isinstance(self.broker, JavaBroker):
             self.witness.ask("transactions", phase, "COMMIT_MESSAGE", 3)
             self.witness.ask("transactions", phase, "ROLLBACK_MESSAGE", 2)
+            self.transactions += 5
         probe.wait_until(lambda: self.delivered(phase, 1) >= 3, 30, f"the delayed messages {phase}-d1 are delivered")
 
     def ended(self):
@@ -142,7 +152,7 @@ class Story(Played):
         """Messages that will not be delivered before the end, and all that there is to see then."""
         if isinstance(self.broker, JavaBroker):
             # Java notes the outcomes of transactions behind; what it has not noted waits to be checked.
-            probe.wait_until(lambda: self.ended() >= 5, 30, "the outcomes of transactions are noted")
+            probe.wait_until(lambda: self.ended() >= self.transactions, 30, "the outcomes of transactions are noted")
         self.witness.ask("delayed", phase, 2, 2)
         self.witness.ask("delayed", phase, 3, 2)
         self.witness.ask("delayed", phase, 18, 2)
@@ -164,6 +174,17 @@ class Story(Played):
 
     def taken_over(self, before, broker, phase, waiting):
         self.begin(broker)
+        self.compare(before)
+        for level in (2, 3):
+            probe.wait_until(lambda level=level: self.delivered(waiting, level) >= 2, 40, f"{waiting}-d{level} is delivered", broker.alive)
+        self.write(phase)
+        self.step("written")
+        after = self.last_words(phase)
+        self.note(tables.differences(before[1], after[1], self.guesses_times))
+        return after
+
+    def compare(self, before):
+        """What was there must be there alike."""
         known, seen = before
         now = tables.tables(self.layout.address())
         self.note(tables.changed(known, now, MOVING))
@@ -172,13 +193,6 @@ class Story(Played):
         topics.update({name: 1 for name in wanted - set(topics)})
         self.note(tables.differences(seen, self.witness.snapshot(topics), self.guesses_times))
         self.step("compared")
-        for level in (2, 3):
-            probe.wait_until(lambda level=level: self.delivered(waiting, level) >= 2, 40, f"{waiting}-d{level} is delivered", broker.alive)
-        self.write(phase)
-        self.step("written")
-        after = self.last_words(phase)
-        self.note(tables.differences(seen, after[1], self.guesses_times))
-        return after
 
     def guesses_times(self, queue):
         """RocketMQ 4 looks for a time in the one file whose time of change fits, and whoever opens files changes that."""
