@@ -1,5 +1,6 @@
 //! What a broker can be told about its use cases.
 
+use blockhouse_model::{DelayLevels, OptionError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +15,15 @@ pub struct Config {
     /// Create a consumer group when it first appears (RocketMQ: `autoCreateSubscriptionGroup`).
     pub auto_create_subscription_group: bool,
     /// Queues of a topic that is created by a send, unless the client asks for fewer
-    /// (RocketMQ: `defaultTopicQueueNums`). At least 1.
+    /// (RocketMQ: `defaultTopicQueueNums`).
+    #[schemars(range(min = 1, max = 65_536))]
     pub default_topic_queues: u32,
     /// Start though the data directory holds what is not served: half messages of transactions,
     /// timer messages, POP deliveries. They stay where they are.
     pub allow_inert: bool,
-    /// Largest message body in bytes (RocketMQ: `maxMessageSize`).
+    /// Largest message body in bytes (RocketMQ: `maxMessageSize`). Below
+    /// `transport.frame_len_max`.
+    #[schemars(range(min = 1))]
     pub max_message_size: u32,
     /// Hold a pull that finds nothing until a message arrives or the client's time is over
     /// (RocketMQ: `longPollingEnable`).
@@ -36,15 +40,17 @@ pub struct Config {
     /// What may be done with this broker: 6 read and write, 4 read only, 2 write only
     /// (RocketMQ: `brokerPermission`).
     pub permission: u32,
-    /// Waiting times of the delay levels (RocketMQ: `messageDelayLevel`).
+    /// Waiting times of the delay levels, at most 128 (RocketMQ: `messageDelayLevel`).
     pub message_delay_level: String,
     /// Tell consumers at once when a member joins or leaves their group
     /// (RocketMQ: `notifyConsumerIdsChangedEnable`).
     pub notify_consumer_ids_changed: bool,
     /// How many messages one pull may get from memory
     /// (RocketMQ: `maxTransferCountOnMessageInMemory`).
+    #[schemars(range(min = 1, max = 65_536))]
     pub pull_messages_max: usize,
     /// How many bytes one pull may get (RocketMQ: `maxTransferBytesOnMessageInMemory`).
+    #[schemars(range(min = 1, max = 1_073_741_824))]
     pub pull_bytes_max: usize,
 }
 
@@ -66,6 +72,62 @@ impl Default for Config {
             notify_consumer_ids_changed: true,
             pull_messages_max: 32,
             pull_bytes_max: 256 * 1024,
+        }
+    }
+}
+
+impl Config {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The option that no broker could work with.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        let queues_max = blockhouse_meta::topics::QUEUES_MAX;
+        let queues = &self.default_topic_queues;
+        OptionError::check_range("default_topic_queues", queues, &(1..=queues_max))?;
+        OptionError::check_least("max_message_size", &self.max_message_size, &1)?;
+        if !matches!(self.permission, 2 | 4 | 6) {
+            let rule = "must be 6 (read and write), 4 (read only) or 2 (write only)";
+            return Err(OptionError::new("permission", rule));
+        }
+        if DelayLevels::parse(&self.message_delay_level).is_none() {
+            let rule = "must be up to 128 waiting times like `1s 5s 10m 2h 1d`";
+            return Err(OptionError::new("message_delay_level", rule));
+        }
+        // The region travels as a property of messages, and these characters end one.
+        if self.region_id.chars().any(char::is_control) {
+            return Err(OptionError::new("region_id", "must be text without control characters"));
+        }
+        OptionError::check_range("pull_messages_max", &self.pull_messages_max, &(1..=65_536))?;
+        OptionError::check_range("pull_bytes_max", &self.pull_bytes_max, &(1..=1 << 30))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The option that is to be refused, and what makes it wrong.
+    type Case = (&'static str, fn(&mut Config));
+
+    #[test]
+    fn what_no_broker_could_work_with_is_refused() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let set: [Case; 9] = [
+            ("default_topic_queues", |c| c.default_topic_queues = 0),
+            ("default_topic_queues", |c| c.default_topic_queues = 65_537),
+            ("max_message_size", |c| c.max_message_size = 0),
+            ("permission", |c| c.permission = 99),
+            ("permission", |c| c.permission = 0),
+            ("message_delay_level", |c| c.message_delay_level = "bogus".to_owned()),
+            ("region_id", |c| c.region_id = "a\u{1}b".to_owned()),
+            ("pull_messages_max", |c| c.pull_messages_max = 0),
+            ("pull_bytes_max", |c| c.pull_bytes_max = 0),
+        ];
+        for (option, set) in set {
+            let mut config = Config::default();
+            set(&mut config);
+            assert_eq!(config.validate().unwrap_err().option, option);
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use blockhouse_model::java::tags_code;
-use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Timestamp, Topic};
+use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, RequestContext, Timestamp, Topic};
 use blockhouse_record::{View, records};
 use blockhouse_store::{ColdRead, QueryOutcome, ReadRequest, Store};
 use bytes::Bytes;
 
+use crate::pull::deliver::looked_up;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::stats::Kind;
 use crate::{Broker, blocking};
@@ -102,20 +103,36 @@ impl Broker {
     ///
     /// # Errors
     /// The broker is stopping.
-    pub async fn messages_by_key(&self, query: KeyQuery) -> Result<QueryOutcome, Refusal> {
+    pub async fn messages_by_key(
+        &self,
+        cx: &RequestContext,
+        query: KeyQuery,
+    ) -> Result<QueryOutcome, Refusal> {
         let store = self.shared_store();
         let max = query.messages_max.min(QUERY_MAX);
-        blocking(move || store.query(&query.topic, &query.key, max, query.begin, query.end)).await
+        let find = move || store.query(&query.topic, &query.key, max, query.begin, query.end);
+        let mut found = blocking(find).await?;
+        let hooks = self.hooks().load();
+        let records = found.records.into_iter();
+        found.records = records.filter_map(|r| looked_up(cx, &hooks, "", r)).collect();
+        Ok(found)
     }
 
-    /// The message at a place of the log.
+    /// The message at a place of the log, for a consumer group or (empty) for nobody in particular.
     ///
     /// # Errors
     /// There is none.
-    pub async fn message_at(&self, offset: PhysicalOffset) -> Result<Bytes, Refusal> {
+    pub async fn message_at(
+        &self,
+        cx: &RequestContext,
+        group: &str,
+        offset: PhysicalOffset,
+    ) -> Result<Bytes, Refusal> {
         let store = self.shared_store();
         let found = blocking(move || store.message_at(offset, ColdRead::Allow)).await?;
-        found.ok().flatten().ok_or_else(|| {
+        let hooks = self.hooks().load();
+        let found = found.ok().flatten().and_then(|record| looked_up(cx, &hooks, group, record));
+        found.ok_or_else(|| {
             let reason = format!("can not find message by the offset, {offset}");
             Refusal::new(RefusalKind::SystemError, reason)
         })

@@ -1,7 +1,7 @@
 //! Messages out: admit, read, deliver; or wait until there is something to read.
 
 mod admit;
-mod deliver;
+pub(crate) mod deliver;
 
 use std::future::Future;
 use std::pin::Pin;

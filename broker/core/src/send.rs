@@ -104,6 +104,9 @@ pub struct Sent<'a> {
     /// To be settled by whoever answers ([`blockhouse_store::Store::settle`]); `None` if nothing is
     /// to be stored.
     pub placement: Option<Placement>,
+    /// A message went to a topic that is not on disk yet: whoever answers waits for
+    /// [`Broker::keep_new_topics`] first.
+    pub new_topic: bool,
 }
 
 impl Broker {
@@ -126,7 +129,8 @@ impl Broker {
             self.tell_appended(cx, &hooks, &plan.messages, &plan.texts, &placed);
         }
         self.count_sent(&plan.messages, &placed);
-        Sent { outcomes: plan.outcomes, placed, placement }
+        let new_topic = plan.messages.iter().any(|m| self.topics().is_unsaved(m.topic()));
+        Sent { outcomes: plan.outcomes, placed, placement, new_topic }
     }
 
     fn append(

@@ -24,6 +24,17 @@ impl Broker {
         Ok(config)
     }
 
+    /// For messages to new topics, before they are acknowledged: a message must not outlive its
+    /// topic when the process is killed, and who looks for the topic afterwards finds it. `false`
+    /// if the topics could not be saved.
+    pub async fn keep_new_topics(&self) -> bool {
+        let kept = self.save_topics().await;
+        if let Err(refusal) = &kept {
+            tracing::error!(reason = %refusal.reason, "new topics were not saved");
+        }
+        kept.is_ok()
+    }
+
     /// Waits until the topics are on disk and name servers know them: an operator's change is
     /// answered for, and his next look at the route shows it.
     async fn save_topics(&self) -> Result<(), Refusal> {

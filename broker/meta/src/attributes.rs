@@ -60,6 +60,9 @@ pub fn unserved(attributes: &BTreeMap<String, String>) -> Option<(&'static str, 
 
 impl Attribute {
     fn check(&self, value: &str) -> Result<(), String> {
+        if UNSERVED.contains(&(self.name, value)) {
+            return Err(format!("{}={value} is not served here", self.name));
+        }
         match self.kind {
             Kind::OneOf(values) if values.contains(&value) => Ok(()),
             Kind::OneOf(values) => Err(format!("{}: value is not in set: {values:?}", self.name)),
@@ -192,6 +195,8 @@ mod tests {
             (None, "message.type", "delete attribute format is wrong"),
             (None, "-message.type", "only add attribute"),
             (None, "+nonsense=1", "unsupported key: nonsense"),
+            (None, "+queue.type=BatchCQ", "queue.type=BatchCQ is not served here"),
+            (None, "+cleanup.policy=COMPACTION", "is not served here"),
             (None, "+message.type=ODD", "message.type: value is not in set"),
             (None, "+reserve.time=-2", "reserve.time: value is not in range"),
             (None, "+reserve.time=x", "reserve.time: value is not in range"),

@@ -32,6 +32,7 @@ mod listeners;
 pub mod offsets;
 mod table;
 pub mod topics;
+mod unsaved;
 
 pub use delay_offsets::DelayOffsets;
 pub use error::Error;

@@ -15,6 +15,7 @@ use crate::attributes::{self, Changes};
 use crate::config_file::ConfigFile;
 use crate::listeners::Listeners;
 use crate::table::Table;
+use crate::unsaved::Unsaved;
 use crate::{Error, Extra, Home};
 
 pub use system::TopicSettings;
@@ -51,6 +52,7 @@ pub struct Topics {
     /// Held during a change, so that changes come one after the other.
     version: Mutex<DataVersion>,
     changes: AtomicU64,
+    unsaved: Unsaved,
     settings: TopicSettings,
     /// Topics of the broker itself whose names depend on its settings.
     own: HashSet<String>,
@@ -87,6 +89,7 @@ impl Topics {
             table,
             version: Mutex::new(version),
             changes: AtomicU64::new(u64::from(first_start || added)),
+            unsaved: Unsaved::default(),
             settings,
             own,
             file,
@@ -170,11 +173,22 @@ impl Topics {
     /// # Errors
     /// The disk fails; nothing is lost, and the next call tries again.
     pub fn persist(&self) -> Result<bool, Error> {
-        let changes = self.changes.load(Ordering::Acquire);
-        self.file.persist(changes, || {
+        let (changes, new) = {
+            let _no_change = self.version.lock();
+            (self.changes.load(Ordering::Acquire), self.unsaved.all())
+        };
+        let wrote = self.file.persist(changes, || {
             let version = self.version.lock();
             codec::encode(*version, self.table.values())
-        })
+        })?;
+        self.unsaved.saved(&new);
+        Ok(wrote)
+    }
+
+    /// Whether the topic is new and not in the file yet: a crash would forget it.
+    #[must_use]
+    pub fn is_unsaved(&self, topic: &str) -> bool {
+        self.unsaved.contains(topic)
     }
 
     /// The topic, created after `template` if it is new: as many queues as the client wants but not
@@ -260,9 +274,6 @@ impl Topics {
         let old = self.table.find(&config.name);
         let current = old.as_ref().map(|entry| &entry.config.attributes);
         let attributes = attributes::alter(attributes::OF_TOPICS, current, changes)?;
-        if let Some((name, value)) = attributes::unserved(&attributes) {
-            return Err(Error::Attributes(format!("{name}={value} is not served here")));
-        }
         let config = Arc::new(TopicConfig { attributes, ..config });
         let extra = match old {
             Some(old) if old.config == config => return Ok(old.config),
@@ -316,6 +327,7 @@ impl Topics {
         }
         let entry = Entry::new(config()?);
         let config = Arc::clone(&entry.config);
+        self.unsaved.add(config.name.clone());
         self.put(&mut version, entry);
         drop(version);
         tracing::info!(topic, queues = config.write_queues, "new topic");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use blockhouse_model::OptionError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +20,10 @@ pub struct Config {
     /// further ones.
     pub change_pause_ms: u64,
     /// Milliseconds a name server has to accept a connection.
+    #[schemars(range(min = 1))]
     pub connect_timeout_ms: u64,
     /// Milliseconds a name server has to answer. RocketMQ: `registerBrokerTimeoutMills`.
+    #[schemars(range(min = 1))]
     pub answer_timeout_ms: u64,
     /// Milliseconds until an unreachable name server is tried again; doubled with every failure,
     /// up to `retry_ms_max`.
@@ -47,6 +50,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The option with which no report could get through.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        OptionError::check_least("connect_timeout_ms", &self.connect_timeout_ms, &1)?;
+        OptionError::check_least("answer_timeout_ms", &self.answer_timeout_ms, &1)
+    }
+
     pub(crate) fn report_period(&self) -> Duration {
         Duration::from_millis(self.report_ms.clamp(10_000, 60_000))
     }
@@ -73,6 +85,15 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_server_is_given_some_time() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let none = Config { answer_timeout_ms: 0, ..Config::default() };
+        assert_eq!(none.validate().unwrap_err().option, "answer_timeout_ms");
+        let none = Config { connect_timeout_ms: 0, ..Config::default() };
+        assert_eq!(none.validate().unwrap_err().option, "connect_timeout_ms");
+    }
 
     #[test]
     fn retries_slow_down_to_the_limit() {

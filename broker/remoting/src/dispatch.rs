@@ -5,6 +5,7 @@ use std::sync::Arc;
 use blockhouse_hook::{ConnectionInfo, Credentials, Point, Verdict};
 use blockhouse_model::{Access, Principal, RequestContext, Resource};
 use blockhouse_protocol::RemotingCommand;
+use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, signed_fields};
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
 
 use crate::Remoting;
@@ -127,9 +128,10 @@ impl Remoting {
         };
         let hooks = self.broker.hooks().load();
         if hooks.has(Point::Authenticate) {
-            let signed = signed_fields(command);
+            let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
+            let signed = if access_key.is_empty() { Vec::new() } else { signed_fields(command) };
             let credentials = Credentials {
-                access_key: command.ext.get(ACCESS_KEY).unwrap_or_default(),
+                access_key,
                 signature: command.ext.get(SIGNATURE).unwrap_or_default(),
                 signed_fields: &signed,
                 body: &command.body,
@@ -172,17 +174,6 @@ impl Remoting {
         }
         Ok(())
     }
-}
-
-const ACCESS_KEY: &str = "AccessKey";
-const SIGNATURE: &str = "Signature";
-
-/// What RocketMQ's ACL signs besides the body: the values of all fields but the signature, in the
-/// order of their names.
-fn signed_fields(command: &RemotingCommand) -> Vec<u8> {
-    let mut fields: Vec<_> = command.ext.iter().filter(|(name, _)| *name != SIGNATURE).collect();
-    fields.sort_unstable();
-    fields.iter().flat_map(|(_, value)| value.bytes()).collect()
 }
 
 impl Sessions for Remoting {

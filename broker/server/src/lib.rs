@@ -20,4 +20,4 @@ pub mod settings;
 mod upkeep;
 
 pub use server::{Broker, Parts, Running};
-pub use settings::Settings;
+pub use settings::{Settings, store_config};

@@ -23,7 +23,7 @@ use tracing::{error, info, warn};
 use crate::inert;
 use crate::node::Facts;
 use crate::reported::Topics;
-use crate::settings::Settings;
+use crate::settings::{Settings, store_config};
 use crate::upkeep;
 
 /// How long tasks have to end.
@@ -145,10 +145,7 @@ fn open_meta(home: &Home, settings: &Settings) -> anyhow::Result<Meta> {
 }
 
 fn open_store(settings: &Settings, parts: &Parts, held: &Arc<HeldPulls>) -> anyhow::Result<Store> {
-    let mut config = settings.store.clone();
-    config.dir.clone_from(&settings.data);
-    config.delay_levels.clone_from(&settings.core.message_delay_level);
-    config.max_message_size = usize::try_from(settings.core.max_message_size).unwrap_or(usize::MAX);
+    let config = store_config(&settings.store, &settings.core, &settings.data);
     let parts = blockhouse_store::Parts {
         disk: Arc::clone(&parts.disk),
         clock: Arc::clone(&parts.clock),
@@ -293,10 +290,13 @@ impl Running {
     pub async fn stop(self) {
         let mut late = self.registrar.stop(PATIENCE).await;
         self.core.held().wake_all();
-        if let Some(vip) = self.vip {
-            vip.shutdown().await;
-        }
-        self.server.shutdown().await;
+        let vip = async {
+            if let Some(vip) = self.vip {
+                vip.shutdown().await;
+            }
+        };
+        // Both at once: each may wait for clients that do not read their answers.
+        tokio::join!(vip, self.server.shutdown());
         late.extend(self.tasks.stop(PATIENCE).await);
         if !late.is_empty() {
             warn!(tasks = ?late, "tasks of the broker had to be aborted");

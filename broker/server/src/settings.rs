@@ -1,7 +1,7 @@
 //! Everything a broker is told.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a broker is to be. The sections belong to the crates that act on them.
 #[derive(Clone, Debug)]
@@ -32,6 +32,22 @@ pub struct Settings {
     pub registrar: blockhouse_registrar::Config,
     /// The configuration in RocketMQ's `key=value` form, for `getBrokerConfig`.
     pub properties: String,
+}
+
+/// The store's options with those that it takes from elsewhere: a store is opened with these, and
+/// they are what has to be valid.
+#[must_use]
+pub fn store_config(
+    store: &blockhouse_store::Config,
+    core: &blockhouse_core::Config,
+    data: &Path,
+) -> blockhouse_store::Config {
+    blockhouse_store::Config {
+        dir: data.to_owned(),
+        delay_levels: core.message_delay_level.clone(),
+        max_message_size: usize::try_from(core.max_message_size).unwrap_or(usize::MAX),
+        ..store.clone()
+    }
 }
 
 impl Settings {

@@ -17,8 +17,10 @@ use crate::store::{Shared, Store};
 
 /// Bytes of encoding memory that a thread keeps.
 const SCRATCH_KEPT: usize = 1 << 20;
-/// Entries that may wait for their records to be confirmed, and keys for the index.
-const BACKLOG_MAX: usize = 1 << 18;
+/// Entries that may wait for their records to be confirmed.
+const UNCONFIRMED_MAX: usize = 1 << 18;
+/// Keys that may wait for the index: 24 MiB, what comes in while a checkpoint writes it.
+const UNINDEXED_MAX: usize = 1 << 20;
 
 /// Where a message went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +177,7 @@ impl Shared {
         if self.is_disk_full() {
             return Err(AppendError::DiskFull);
         }
-        if self.dispatcher.waiting() > BACKLOG_MAX || self.index.backlog() > BACKLOG_MAX {
+        if self.dispatcher.waiting() > UNCONFIRMED_MAX || self.index.backlog() > UNINDEXED_MAX {
             return Err(AppendError::Busy);
         }
         for (index, draft) in drafts.iter().enumerate() {

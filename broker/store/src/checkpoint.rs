@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use blockhouse_disk::{Disk, LockGuard, whole};
+use blockhouse_disk::{Disk, DiskFile, LockGuard, whole};
 use blockhouse_model::Timestamp;
 
 use crate::Error;
@@ -11,8 +12,13 @@ use crate::Error;
 /// Length of RocketMQ's checkpoint file.
 const LEN: u64 = 4096;
 const MAGIC: u32 = 0x4248_4350;
-const VERSION: u32 = 1;
-const OWN_LEN: usize = 36;
+const VERSION: u32 = 2;
+const OWN_LEN: usize = 44;
+/// Says that the place of the last record is not known.
+const UNKNOWN: u64 = u64::MAX;
+const FLUSHED_MAGIC: u32 = 0x4248_464C;
+const FLUSHED_VERSION: u32 = 1;
+const FLUSHED_LEN: usize = 20;
 
 /// RocketMQ's `checkpoint`: store times up to which things are on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +31,7 @@ pub(crate) struct JavaCheckpoint {
 impl JavaCheckpoint {
     /// Messages stored before this need no second dispatch, by RocketMQ's rule.
     pub(crate) fn safe(self) -> Timestamp {
-        Timestamp((self.physical.0.min(self.queues.0) - 3_000).max(0))
+        Timestamp(self.physical.0.min(self.queues.0).saturating_sub(3_000).max(0))
     }
 }
 
@@ -38,6 +44,8 @@ pub(crate) struct OwnCheckpoint {
     pub(crate) clean: bool,
     /// When the last record before `applied` was stored.
     pub(crate) timestamp: Timestamp,
+    /// Where that record begins, if known: a start holds the checkpoint against it.
+    pub(crate) last: Option<u64>,
 }
 
 impl OwnCheckpoint {
@@ -48,16 +56,12 @@ impl OwnCheckpoint {
         bytes.extend_from_slice(&self.applied.to_be_bytes());
         bytes.extend_from_slice(&self.timestamp.0.to_be_bytes());
         bytes.extend_from_slice(&u64::from(self.clean).to_be_bytes());
-        let crc = blockhouse_record::draft::body_crc(&bytes);
-        bytes.extend_from_slice(&crc.to_be_bytes());
-        bytes
+        bytes.extend_from_slice(&self.last.unwrap_or(UNKNOWN).to_be_bytes());
+        with_crc(bytes)
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (body, crc) = bytes.split_at_checked(OWN_LEN - 4)?;
-        if crc != blockhouse_record::draft::body_crc(body).to_be_bytes() {
-            return None;
-        }
+        let body = without_crc(bytes, OWN_LEN)?;
         let wide = |at: usize| body.get(at..)?.first_chunk().map(|b| u64::from_be_bytes(*b));
         let expected = u64::from(MAGIC) << 32 | u64::from(VERSION);
         (wide(0)? == expected).then_some(())?;
@@ -65,8 +69,36 @@ impl OwnCheckpoint {
             applied: wide(8)?,
             timestamp: Timestamp(wide(16)?.cast_signed()),
             clean: wide(24)? == 1,
+            last: wide(32).filter(|last| *last != UNKNOWN),
         })
     }
+}
+
+fn with_crc(mut bytes: Vec<u8>) -> Vec<u8> {
+    let crc = blockhouse_record::draft::body_crc(&bytes);
+    bytes.extend_from_slice(&crc.to_be_bytes());
+    bytes
+}
+
+/// What a checksum follows, if it is right.
+fn without_crc(bytes: &[u8], len: usize) -> Option<&[u8]> {
+    let (body, crc) = bytes.split_at_checked(len - 4)?;
+    (crc == blockhouse_record::draft::body_crc(body).to_be_bytes()).then_some(body)
+}
+
+fn encode_flushed(flushed: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(FLUSHED_LEN);
+    bytes.extend_from_slice(&FLUSHED_MAGIC.to_be_bytes());
+    bytes.extend_from_slice(&FLUSHED_VERSION.to_be_bytes());
+    bytes.extend_from_slice(&flushed.to_be_bytes());
+    with_crc(bytes)
+}
+
+fn decode_flushed(bytes: &[u8]) -> Option<u64> {
+    let body = without_crc(bytes, FLUSHED_LEN)?;
+    let wide = |at: usize| body.get(at..)?.first_chunk().map(|b| u64::from_be_bytes(*b));
+    let expected = u64::from(FLUSHED_MAGIC) << 32 | u64::from(FLUSHED_VERSION);
+    (wide(0)? == expected).then(|| wide(8))?
 }
 
 /// The small files of a data directory.
@@ -75,6 +107,8 @@ pub(crate) struct Marks {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     _lock: Box<dyn LockGuard>,
+    /// What `blockhouse/flushed` says.
+    noted: AtomicU64,
 }
 
 impl Marks {
@@ -88,7 +122,7 @@ impl Marks {
                 Error::io("lock", &path)(e)
             }
         })?;
-        Ok(Self { disk, dir: dir.to_owned(), _lock: lock })
+        Ok(Self { disk, dir: dir.to_owned(), _lock: lock, noted: AtomicU64::new(UNKNOWN) })
     }
 
     fn java_path(&self) -> PathBuf {
@@ -97,6 +131,10 @@ impl Marks {
 
     fn own_path(&self) -> PathBuf {
         self.dir.join("blockhouse/checkpoint")
+    }
+
+    fn flushed_path(&self) -> PathBuf {
+        self.dir.join("blockhouse/flushed")
     }
 
     fn abort_path(&self) -> PathBuf {
@@ -155,8 +193,56 @@ impl Marks {
                 file.sync_data()
             })
             .map_err(Error::io("write", &path))?;
+        self.noted.store(own.applied, Ordering::Release);
+        self.write_flushed(own.applied)
+            .and_then(|file| file.sync_data())
+            .map_err(Error::io("write", &self.flushed_path()))?;
+        self.write_own(own)
+    }
+
+    fn write_own(&self, own: OwnCheckpoint) -> Result<(), Error> {
         let path = self.own_path();
         whole::replace(&*self.disk, &path, &own.encode()).map_err(Error::io("write", &path))
+    }
+
+    /// Sets our checkpoint back: queues and index are about to lose what follows.
+    pub(crate) fn set_back(&self, applied: u64, timestamp: Timestamp) -> Result<(), Error> {
+        self.write_own(OwnCheckpoint { applied, clean: false, timestamp, last: None })
+    }
+
+    /// Up to where the log was known to be on disk.
+    pub(crate) fn flushed(&self) -> Result<Option<u64>, Error> {
+        let path = self.flushed_path();
+        let bytes = whole::read(&*self.disk, &path).map_err(Error::io("read", &path))?;
+        Ok(bytes.as_deref().and_then(decode_flushed))
+    }
+
+    /// Says that the log is on disk up to here. It must be. Not synced: any version that a crash
+    /// leaves is true.
+    pub(crate) fn note_flushed(&self, flushed: u64) -> Result<(), Error> {
+        if self.noted.swap(flushed, Ordering::AcqRel) == flushed {
+            return Ok(());
+        }
+        self.write_flushed(flushed).map(|_| ()).map_err(Error::io("write", &self.flushed_path()))
+    }
+
+    fn write_flushed(&self, flushed: u64) -> std::io::Result<Arc<dyn DiskFile>> {
+        let file = self.disk.create(&self.flushed_path())?;
+        // One sector: torn by no crash.
+        file.write_at(&encode_flushed(flushed), 0)?;
+        Ok(file)
+    }
+
+    /// The log is gone, and what was known about it is void.
+    pub(crate) fn forget(&self) -> Result<(), Error> {
+        for path in [self.own_path(), self.flushed_path()] {
+            self.disk.remove(&path).map_err(Error::io("remove", &path))?;
+        }
+        let dir = self.dir.join("blockhouse");
+        if self.disk.exists(&dir) {
+            self.disk.sync_dir(&dir).map_err(Error::io("sync", &dir))?;
+        }
+        Ok(())
     }
 }
 
@@ -165,16 +251,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_checkpoint_is_believed_only_when_whole() {
-        let own = OwnCheckpoint { applied: 77, clean: true, timestamp: Timestamp(5) };
-        let bytes = own.encode();
-        assert_eq!(bytes.len(), OWN_LEN);
-        assert_eq!(OwnCheckpoint::decode(&bytes), Some(own));
+    fn our_files_are_believed_only_when_whole() {
+        let timestamp = Timestamp(5);
+        let own = OwnCheckpoint { applied: 77, clean: true, timestamp, last: Some(9) };
+        for own in [own, OwnCheckpoint { last: None, ..own }] {
+            let bytes = own.encode();
+            assert_eq!(bytes.len(), OWN_LEN);
+            assert_eq!(OwnCheckpoint::decode(&bytes), Some(own));
+            damaged(&bytes, |bytes| assert_eq!(OwnCheckpoint::decode(bytes), None));
+        }
+        let bytes = encode_flushed(99);
+        assert_eq!((bytes.len(), decode_flushed(&bytes)), (FLUSHED_LEN, Some(99)));
+        damaged(&bytes, |bytes| assert_eq!(decode_flushed(bytes), None));
+    }
+
+    fn damaged(bytes: &[u8], is_refused: impl Fn(&[u8])) {
         for i in 0..bytes.len() {
-            let mut bad = bytes.clone();
+            let mut bad = bytes.to_vec();
             bad[i] ^= 1;
-            assert_eq!(OwnCheckpoint::decode(&bad), None, "byte {i}");
-            assert_eq!(OwnCheckpoint::decode(&bytes[..i]), None);
+            is_refused(&bad);
+            is_refused(&bytes[..i]);
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::queue::{Queue, Unit};
 use crate::queues::Queues;
 use crate::read::QueueListener;
 
+/// Offsets without a message that recovery fills with blank entries at once.
+const MISSING_MAX: u64 = 1 << 24;
+
 /// What a record will be in its queue and in the index.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -55,6 +58,19 @@ pub(crate) struct Dispatcher {
     /// All records before this are applied.
     applied: AtomicU64,
     applied_timestamp: AtomicI64,
+    /// Where the last applied record begins.
+    applied_last: AtomicU64,
+}
+
+/// How far the log is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// All records before this are.
+    pub(crate) to: u64,
+    /// When the last of them was stored.
+    pub(crate) timestamp: Timestamp,
+    /// Where it begins, if known.
+    pub(crate) last: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -78,19 +94,27 @@ impl Dispatcher {
             applying: Mutex::default(),
             applied: AtomicU64::new(0),
             applied_timestamp: AtomicI64::new(0),
+            applied_last: AtomicU64::new(u64::MAX),
         }
     }
 
     /// After recovery: the log is applied up to here.
-    pub(crate) fn start_at(&self, applied: u64, timestamp: Timestamp) {
-        self.applied.store(applied, Ordering::Release);
-        self.applied_timestamp.store(timestamp.0, Ordering::Release);
+    pub(crate) fn start_at(&self, applied: Applied) {
+        self.applied.store(applied.to, Ordering::Release);
+        self.applied_timestamp.store(applied.timestamp.0, Ordering::Release);
+        self.applied_last.store(applied.last.unwrap_or(u64::MAX), Ordering::Release);
     }
 
-    /// Up to where the log is applied, and when the last applied record was stored.
-    pub(crate) fn applied(&self) -> (u64, Timestamp) {
-        let timestamp = self.applied_timestamp.load(Ordering::Acquire);
-        (self.applied.load(Ordering::Acquire), Timestamp(timestamp))
+    /// How far the log is applied.
+    pub(crate) fn applied(&self) -> Applied {
+        // So that all three are of one moment.
+        let _nobody_applies = self.applying.lock();
+        let last = self.applied_last.load(Ordering::Acquire);
+        Applied {
+            to: self.applied.load(Ordering::Acquire),
+            timestamp: Timestamp(self.applied_timestamp.load(Ordering::Acquire)),
+            last: (last != u64::MAX).then_some(last),
+        }
     }
 
     /// How many entries wait for their records.
@@ -103,9 +127,17 @@ impl Dispatcher {
         self.pending.lock()
     }
 
-    /// Applies one entry at once: for recovery.
+    /// Applies one entry at once: for recovery. No checksum covers a record's QUEUEOFFSET, so it may
+    /// be one that nobody ever gave out.
     pub(crate) fn apply_now(&self, entry: &Entry, keys: impl Iterator<Item = u32>) {
-        if entry.visible && entry.queue.push(entry.offset, entry.unit).is_some() {
+        if !is_possible(entry) {
+            let (topic, id) = (&entry.queue.topic, entry.queue.id);
+            tracing::error!(
+                "{topic} {id}: the record at {} says that its offset is {}: it gets no entry",
+                entry.unit.physical,
+                entry.offset
+            );
+        } else if entry.visible && entry.queue.push(entry.offset, entry.unit).is_some() {
             self.queues.mark_dirty(&entry.queue);
         }
         let mut puts: Vec<_> = keys.map(|hash| put_of(entry, hash)).collect();
@@ -131,6 +163,14 @@ impl Dispatcher {
     }
 }
 
+/// Whether a record can have the offset that it says: the messages before it have been in the log
+/// before it, and no more are missing than fit into memory.
+fn is_possible(entry: &Entry) -> bool {
+    let before = entry.unit.physical / blockhouse_record::layout::FIXED_LEN as u64;
+    let end = entry.queue.max();
+    entry.offset <= before && (end == 0 || entry.offset.saturating_sub(end) <= MISSING_MAX)
+}
+
 const fn put_of(entry: &Entry, hash: u32) -> Put {
     Put { hash, physical: entry.unit.physical, store_timestamp: entry.store_timestamp }
 }
@@ -154,6 +194,7 @@ impl Follower for Dispatcher {
         }
         if let Some(last) = batch.entries.last() {
             self.applied_timestamp.fetch_max(last.store_timestamp, Ordering::AcqRel);
+            self.applied_last.store(last.unit.physical, Ordering::Release);
         }
         batch.entries.clear();
         self.index.put(&mut batch.puts);

@@ -28,6 +28,27 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The log is damaged where it was known to be on disk.
+    #[error(
+        "{path} is damaged at byte {offset} (position {position} of the log), in a part that was on \
+         disk (up to {durable}): {records} whole records ({bytes} bytes) follow. The start is refused \
+         and nothing was changed. `blockhouse admin store check` shows what is there, `blockhouse \
+         admin store repair` gives up what is damaged"
+    )]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// Where in the log.
+        position: u64,
+        /// Up to where the log was on disk.
+        durable: u64,
+        /// How many whole records lie behind the damage.
+        records: u64,
+        /// How many bytes those have.
+        bytes: u64,
+    },
     /// A setting is out of its range.
     #[error("{option}: {problem}")]
     Config {

@@ -235,12 +235,21 @@ impl Index {
         Ok(())
     }
 
+    /// Whether the newest file can be what a clean stop left, with the log's end at `limit`.
+    pub(crate) fn is_sound(&self, limit: u64) -> Result<bool, Error> {
+        self.files.lock().list.last().map_or(Ok(true), |last| last.is_sound(limit))
+    }
+
     /// After an unclean stop: keeps only what is known to be durable, entries of records that lie
     /// before `limit`, and builds the hash slots anew from them.
-    pub(crate) fn cut(&self, limit: u64) -> Result<(), Error> {
+    pub(crate) fn cut(
+        &self,
+        limit: u64,
+        time_at: &dyn Fn(u64) -> Option<i64>,
+    ) -> Result<(), Error> {
         let mut files = self.files.lock();
         while let Some(mut last) = files.list.pop() {
-            if last.rebuild(limit)? {
+            if last.rebuild(limit, time_at)? {
                 files.list.push(last);
                 break;
             }

@@ -21,6 +21,7 @@
 //! | `index` | IndexFiles |
 //! | `layout`, `stamp` | which directories are refused |
 //! | `recovery`, `checkpoint` | restart |
+//! | `verify` | what is checked before it is handed out |
 //! | `upkeep`, `worker` | background work: writing behind, checkpoints, retention |
 
 pub mod append;
@@ -45,6 +46,7 @@ mod shape;
 mod stamp;
 pub mod store;
 mod upkeep;
+mod verify;
 mod worker;
 
 pub use append::{Placed, Placement, Settled};

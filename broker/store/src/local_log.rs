@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use blockhouse_model::{Clock, PhysicalOffset, Timestamp};
-use bytes::Bytes;
+use bytes::BytesMut;
 use parking_lot::Mutex;
 
 use crate::config::Flush;
-use crate::log::{Encoded, Follower, Log, LogStats, Place};
+use crate::log::{Encoded, Follower, Log, LogStats, Piece, Place};
 use crate::progress::{Progress, Ticket, Wait};
 use crate::read::ColdRead;
 use crate::segments::Segments;
@@ -46,6 +46,7 @@ pub(crate) struct LogParts {
 pub(crate) struct LocalLog {
     core: Arc<Core>,
     flusher: Worker,
+    preparer: Worker,
 }
 
 struct Core {
@@ -67,6 +68,7 @@ struct Core {
     progress: Arc<Progress>,
     confirmed: AtomicU64,
     flushed_timestamp: AtomicI64,
+    flushes: AtomicU64,
     closed: AtomicBool,
     /// Asks the flush thread for a round.
     signal: Arc<Signal>,
@@ -110,6 +112,7 @@ impl LocalLog {
             progress: Progress::starting_at(parts.end),
             confirmed: AtomicU64::new(parts.end),
             flushed_timestamp: AtomicI64::new(parts.last_timestamp.0),
+            flushes: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             signal: Arc::clone(&signal),
         });
@@ -119,7 +122,14 @@ impl LocalLog {
                 tracing::debug!("flush: {e}");
             }
         })?;
-        Ok(Self { core, flusher })
+        let worked = Arc::clone(&core);
+        let preparer =
+            Worker::start("store-prepare", Arc::default(), parts.flush_interval, move |_| {
+                if let Err(e) = worked.upkeep() {
+                    tracing::warn!("preparing CommitLog files: {e}");
+                }
+            })?;
+        Ok(Self { core, flusher, preparer })
     }
 }
 
@@ -306,6 +316,7 @@ impl Core {
             base += size;
         }
         self.flushed_timestamp.store(last_timestamp, Ordering::Release);
+        self.flushes.fetch_add(1, Ordering::Relaxed);
         if self.flush == Flush::Sync {
             self.confirm(end);
         }
@@ -313,12 +324,25 @@ impl Core {
         Ok(())
     }
 
+    fn upkeep(&self) -> Result<(), Error> {
+        self.segments.unmap_before(self.hot_from());
+        let placed = self.placed.load(Ordering::Acquire);
+        // The next file is made once half of this one is used.
+        self.segments.prepare(placed + self.segments.size / 2)
+    }
+
     fn hot_from(&self) -> u64 {
         let confirmed = self.confirmed.load(Ordering::Acquire);
         self.opened_at.max(confirmed.saturating_sub(self.hot_bytes))
     }
 
-    fn read(&self, at: u64, len: usize, cold: ColdRead) -> Result<Option<Bytes>, Error> {
+    fn read_into(
+        &self,
+        at: u64,
+        len: usize,
+        cold: ColdRead,
+        copy: &mut BytesMut,
+    ) -> Result<Option<Piece>, Error> {
         let size = self.segments.size;
         let end = at.checked_add(len as u64);
         if end.is_none_or(|end| end > self.confirmed.load(Ordering::Acquire))
@@ -332,15 +356,20 @@ impl Core {
         if at >= self.hot_from() {
             let map = segment.map(size).map_err(|e| failed("map", e))?;
             let start = usize::try_from(inside).map_err(|_| Error::Poisoned)?;
-            return Ok(map.slice(start..start + len));
+            return Ok(map.slice(start..start + len).map(Piece::Mapped));
         }
-        let mut bytes = vec![0; len];
-        let n = match cold {
-            ColdRead::Allow => segment.file.read_at(&mut bytes, inside),
-            ColdRead::Refuse => segment.file.read_now(&mut bytes, inside),
+        let before = copy.len();
+        copy.resize(before + len, 0);
+        let buffer = &mut copy[before..];
+        let read = match cold {
+            ColdRead::Allow => segment.file.read_at(buffer, inside),
+            ColdRead::Refuse => segment.file.read_now(buffer, inside),
         };
-        match n {
-            Ok(n) if n == len => Ok(Some(Bytes::from(bytes))),
+        if matches!(read, Ok(n) if n == len) {
+            return Ok(Some(Piece::Copied));
+        }
+        copy.truncate(before);
+        match read {
             Ok(_) => Ok(None),
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Err(Error::WouldBlock),
             Err(e) => Err(failed("read", e)),
@@ -378,8 +407,14 @@ impl Log for LocalLog {
         }
     }
 
-    fn read(&self, at: PhysicalOffset, len: usize, cold: ColdRead) -> Result<Option<Bytes>, Error> {
-        self.core.read(at.0, len, cold)
+    fn read_into(
+        &self,
+        at: PhysicalOffset,
+        len: usize,
+        cold: ColdRead,
+        copy: &mut BytesMut,
+    ) -> Result<Option<Piece>, Error> {
+        self.core.read_into(at.0, len, cold, copy)
     }
 
     fn confirmed(&self) -> PhysicalOffset {
@@ -404,6 +439,7 @@ impl Log for LocalLog {
             flushed: PhysicalOffset(core.progress.at(Wait::Flushed)),
             flushed_timestamp: Timestamp(core.flushed_timestamp.load(Ordering::Acquire)),
             segments: core.segments.count(),
+            flushes: core.flushes.load(Ordering::Relaxed),
             poisoned: core.progress.is_poisoned(),
         }
     }
@@ -413,11 +449,7 @@ impl Log for LocalLog {
     }
 
     fn upkeep(&self) -> Result<(), Error> {
-        let core = &self.core;
-        core.segments.unmap_before(core.hot_from());
-        let placed = core.placed.load(Ordering::Acquire);
-        // The next file is made once half of this one is used.
-        core.segments.prepare(placed + core.segments.size / 2)
+        self.core.upkeep()
     }
 
     fn remove_first(&self) -> Result<bool, Error> {
@@ -432,6 +464,7 @@ impl Log for LocalLog {
         }
         let flushed = self.core.flush();
         self.flusher.stop();
+        self.preparer.stop();
         flushed
     }
 }

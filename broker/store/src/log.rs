@@ -1,7 +1,7 @@
 //! What the store needs of a log: a growing sequence of bytes with a confirmed part.
 
 use blockhouse_model::{PhysicalOffset, QueueOffset, Timestamp};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::progress::Ticket;
 use crate::read::ColdRead;
@@ -43,6 +43,15 @@ pub trait Follower: Send + Sync {
     fn confirmed(&self, to: PhysicalOffset);
 }
 
+/// Where the bytes of a read are.
+#[derive(Debug)]
+pub enum Piece {
+    /// In a map of the file.
+    Mapped(Bytes),
+    /// At the end of the buffer that came with the request.
+    Copied,
+}
+
 /// Positions of a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogStats {
@@ -58,6 +67,8 @@ pub struct LogStats {
     pub flushed_timestamp: Timestamp,
     /// How many files there are.
     pub segments: usize,
+    /// How often it was synced.
+    pub flushes: u64,
     /// Whether a write or sync failed.
     pub poisoned: bool,
 }
@@ -79,11 +90,31 @@ pub trait Log: Send + Sync {
     /// wait for what is configured; else only until the bytes have left the process.
     fn settle(&self, end: PhysicalOffset, durable: bool) -> Ticket;
 
-    /// Reads confirmed bytes of one file. `None` if the log does not have all of them.
+    /// Reads confirmed bytes of one file. `None` if the log does not have all of them. What cannot
+    /// be lent from a map is put at the end of `copy`, so that a reader of many records has them in
+    /// one piece.
     ///
     /// # Errors
-    /// [`Error::WouldBlock`], or what the filesystem says.
-    fn read(&self, at: PhysicalOffset, len: usize, cold: ColdRead) -> Result<Option<Bytes>, Error>;
+    /// [`Error::WouldBlock`], or what the filesystem says; `copy` is then as it was.
+    fn read_into(
+        &self,
+        at: PhysicalOffset,
+        len: usize,
+        cold: ColdRead,
+        copy: &mut BytesMut,
+    ) -> Result<Option<Piece>, Error>;
+
+    /// Like [`Log::read_into`], for one record.
+    ///
+    /// # Errors
+    /// As there.
+    fn read(&self, at: PhysicalOffset, len: usize, cold: ColdRead) -> Result<Option<Bytes>, Error> {
+        let mut copy = BytesMut::new();
+        Ok(self.read_into(at, len, cold, &mut copy)?.map(|piece| match piece {
+            Piece::Mapped(bytes) => bytes,
+            Piece::Copied => copy.freeze(),
+        }))
+    }
 
     /// Up to where readers may see.
     fn confirmed(&self) -> PhysicalOffset;

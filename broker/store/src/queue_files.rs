@@ -1,5 +1,7 @@
 //! The files of every ConsumeQueue: `consumequeue/{topic}/{queue}/{20 digits}`.
 
+mod bounds;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use crate::Error;
 use crate::queue::{Queue, UNIT_LEN, Unit};
 use crate::read::ColdRead;
 use crate::segments::{file_name, parse_name};
+pub(crate) use bounds::IsThere;
 
 const UNIT_LEN_U64: u64 = UNIT_LEN as u64;
 
@@ -234,29 +237,6 @@ impl QueueFiles {
         Ok(low)
     }
 
-    /// The bounds of what the files hold of records that lie before `limit`, which must be whole.
-    pub(crate) fn bounds(&self, queue: &Queue, limit: u64) -> Result<(u64, u64), Error> {
-        let numbers = self.numbers(queue)?;
-        let Some(first) = numbers.first().copied() else { return Ok((0, 0)) };
-        let mut max = first * self.per_file;
-        for number in numbers.iter().rev() {
-            let start = number * self.per_file;
-            let range = (start, start + self.per_file);
-            let past =
-                |u: Unit| u.size != crate::queue::BLANK_SIZE && (!u.is_entry() || u.end() > limit);
-            let end = self.search(queue, range, past)?;
-            if end > start {
-                max = end;
-                break;
-            }
-        }
-        let start = first * self.per_file;
-        let min = self.search(queue, (start, max.min(start + self.per_file)), |u| {
-            u.size != crate::queue::BLANK_SIZE
-        })?;
-        Ok((min, max))
-    }
-
     /// The first offset whose record lies at `log_min` or after it.
     pub(crate) fn first_from(&self, queue: &Queue, log_min: u64) -> Result<u64, Error> {
         let range = (queue.min(), queue.max());
@@ -281,11 +261,9 @@ impl QueueFiles {
                 self.open.lock().forget(queue.uid);
                 self.disk.remove(&path).map_err(Error::io("remove", &path))?;
             } else if start + self.per_file > max {
+                // Never shorter in between: a crash may leave any length that a file once had.
                 self.file(queue, number, false)
-                    .and_then(|file| {
-                        file.set_len((max - start) * UNIT_LEN_U64)?;
-                        file.set_len(self.file_len())
-                    })
+                    .and_then(|file| file.zero_from((max - start) * UNIT_LEN_U64))
                     .map_err(Error::io("cut", &path))?;
             }
         }

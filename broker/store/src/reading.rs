@@ -1,16 +1,22 @@
 //! Reading queues: entries first, then the records they point to.
 
 use blockhouse_model::{PhysicalOffset, QueueOffset};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::queue::{Queue, Unit};
 use crate::queue_files::Got;
 use crate::read::{Accept, ColdRead, ReadOutcome, ReadRequest, ReadStatus};
 use crate::store::{Shared, Store};
-use crate::{Error, log::Log};
+use crate::verify::{Damage, Expected};
+use crate::{
+    Error,
+    log::{Log, Piece},
+};
 
 /// Entries that are fetched at once.
 const FETCH: usize = 64;
+/// Room that is made at once for records that have to be copied.
+const COPY_ROOM: usize = 64 << 10;
 /// Entries that say more than this is one record are damaged.
 const RECORD_MAX: u32 = 64 << 20;
 
@@ -80,6 +86,8 @@ struct Run {
     count: usize,
     /// The offset of the first.
     first: u64,
+    /// Bytes of the last. A wrong size leads away from the next record, so it ends a run.
+    last: usize,
 }
 
 /// Why a scan ends.
@@ -96,6 +104,8 @@ struct Scan<'a> {
     /// `count` and `bytes` include the open run.
     out: ReadOutcome,
     run: Option<Run>,
+    /// Records that were copied and are not in `out` yet.
+    copied: BytesMut,
     /// Entries before this place in the log are passed over: their file is gone.
     skip_to: u64,
     last_physical: u64,
@@ -109,7 +119,8 @@ impl<'a> Scan<'a> {
         out: ReadOutcome,
     ) -> Self {
         let log = &*shared.log;
-        Self { log, shared, queue, request, out, run: None, skip_to: 0, last_physical: 0 }
+        let copied = BytesMut::new();
+        Self { log, shared, queue, request, out, run: None, copied, skip_to: 0, last_physical: 0 }
     }
 
     fn run(mut self, accept: &mut dyn Accept) -> ReadOutcome {
@@ -139,6 +150,7 @@ impl<'a> Scan<'a> {
         if matches!(self.close_run(), Some(End::WouldBlock)) {
             end = Some(End::WouldBlock);
         }
+        self.push_copied();
         if matches!(end, Some(End::WouldBlock)) && self.out.count == 0 {
             self.out.status = ReadStatus::WouldBlock;
             self.out.next = self.request.from;
@@ -164,7 +176,8 @@ impl<'a> Scan<'a> {
             }
             let end = if !unit.is_entry() || unit.size > RECORD_MAX {
                 self.gone(unit.physical);
-                None
+                // What lies on both sides of it in the log has no successive offsets.
+                self.close_run()
             } else if accept.looks_inside() {
                 self.take_looked_at(*unit, offset.0, accept)
             } else {
@@ -187,10 +200,11 @@ impl<'a> Scan<'a> {
         {
             run.len += size;
             run.count += 1;
+            run.last = size;
             return None;
         }
-        let before =
-            self.run.replace(Run { start: unit.physical, len: size, count: 1, first: offset });
+        let run = Run { start: unit.physical, len: size, count: 1, first: offset, last: size };
+        let before = self.run.replace(run);
         let end = before.and_then(|before| self.close(before));
         if end.is_some() {
             // The new run comes after what could not be read.
@@ -209,11 +223,13 @@ impl<'a> Scan<'a> {
 
     /// Reads a run whose messages are counted already.
     fn close(&mut self, run: Run) -> Option<End> {
-        match self.log.read(PhysicalOffset(run.start), run.len, self.request.cold) {
-            Ok(Some(bytes)) => {
-                self.out.status = ReadStatus::Found;
-                self.out.slices.push(bytes);
-                return None;
+        let at = PhysicalOffset(run.start);
+        let before = self.copied.len();
+        match self.log.read_into(at, run.len, self.request.cold, &mut self.copied) {
+            Ok(Some(Piece::Mapped(bytes))) => return self.take_mapped(run, bytes),
+            Ok(Some(Piece::Copied)) => return self.take_copied(run, before),
+            Ok(None) if run.count > 1 && run.start >= self.log.min().0 => {
+                return self.close_but_last(run);
             }
             Ok(None) => self.gone(run.start),
             Err(Error::WouldBlock) => {
@@ -232,9 +248,102 @@ impl<'a> Scan<'a> {
         None
     }
 
+    fn expected(&self, run: Run, whole: bool) -> Expected<'a> {
+        let Run { start: physical, first: offset, count, .. } = run;
+        Expected { queue: self.queue, offset, physical, count, whole }
+    }
+
+    fn take_mapped(&mut self, run: Run, mut bytes: Bytes) -> Option<End> {
+        match self.expected(run, false).verify(&bytes) {
+            Ok(()) => {
+                self.out.status = ReadStatus::Found;
+                self.push(bytes);
+                None
+            }
+            Err(damage) => {
+                bytes.truncate(damage.bytes);
+                if !bytes.is_empty() {
+                    self.push(bytes);
+                }
+                Some(self.end_before(run, damage))
+            }
+        }
+    }
+
+    fn take_copied(&mut self, run: Run, before: usize) -> Option<End> {
+        let bytes = self.copied.get(before..).unwrap_or(&[]);
+        match self.expected(run, true).verify(bytes) {
+            Ok(()) => {
+                self.out.status = ReadStatus::Found;
+                self.make_room(run.len);
+                None
+            }
+            Err(damage) => {
+                self.copied.truncate(before + damage.bytes);
+                Some(self.end_before(run, damage))
+            }
+        }
+    }
+
+    /// A record of the run is not what its entry promises. The read ends before it; the next one
+    /// begins with it, and passes it over.
+    fn end_before(&mut self, run: Run, damage: Damage) -> End {
+        let bad = run.first + damage.good as u64;
+        self.report(bad, run.start + damage.bytes as u64);
+        self.out.count -= run.count - damage.good;
+        self.out.bytes -= run.len - damage.bytes;
+        if damage.good > 0 {
+            self.out.status = ReadStatus::Found;
+        }
+        let is_found = self.out.status == ReadStatus::Found;
+        if !is_found {
+            self.out.status = ReadStatus::MessageWasRemoving;
+        }
+        self.out.next = QueueOffset(bad + u64::from(!is_found));
+        End::Full
+    }
+
+    /// The last entry of the run leads out of the file or past the log's end.
+    fn close_but_last(&mut self, run: Run) -> Option<End> {
+        self.out.count -= 1;
+        self.out.bytes -= run.last;
+        let shorter = Run { count: run.count - 1, len: run.len - run.last, last: 0, ..run };
+        let end = self.close(shorter);
+        if end.is_none() {
+            self.out.next = QueueOffset(run.first + run.count as u64 - 1);
+        }
+        end.or(Some(End::Full))
+    }
+
+    fn report(&self, offset: u64, physical: u64) {
+        let (topic, id) = (&self.queue.topic, self.queue.id);
+        tracing::error!(
+            "{topic} {id}: message {offset} is passed over: the record at {physical} of the log is \
+             damaged, or the queue's entry for it is"
+        );
+    }
+
+    /// Makes room for the records that probably follow one that had to be copied.
+    fn make_room(&mut self, len: usize) {
+        let left = self.request.max_messages.saturating_sub(self.out.count);
+        let room = len.saturating_mul(left).min(self.request.max_bytes).min(COPY_ROOM);
+        self.copied.reserve(room);
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        self.push_copied();
+        self.out.slices.push(bytes);
+    }
+
+    fn push_copied(&mut self) {
+        if !self.copied.is_empty() {
+            self.out.slices.push(self.copied.split().freeze());
+        }
+    }
+
     /// The log has no such record (any more): nor others of that file.
     fn gone(&mut self, physical: u64) {
-        if self.out.slices.is_empty() {
+        if self.out.status != ReadStatus::Found {
             self.out.status = ReadStatus::MessageWasRemoving;
         }
         if physical < self.log.min().0 {
@@ -244,11 +353,17 @@ impl<'a> Scan<'a> {
 
     fn take_looked_at(&mut self, unit: Unit, offset: u64, accept: &mut dyn Accept) -> Option<End> {
         let size = usize::try_from(unit.size).unwrap_or(usize::MAX);
+        let run = Run { start: unit.physical, len: size, count: 1, first: offset, last: size };
         match self.log.read(PhysicalOffset(unit.physical), size, self.request.cold) {
+            Ok(Some(bytes)) if self.expected(run, true).verify(&bytes).is_err() => {
+                self.report(offset, unit.physical);
+                self.gone(unit.physical);
+                None
+            }
             Ok(Some(bytes)) => {
                 if accept.record(&bytes) {
                     self.found(bytes);
-                } else if self.out.slices.is_empty() {
+                } else if self.out.status != ReadStatus::Found {
                     self.out.status = ReadStatus::NoMatch;
                 }
                 None
@@ -273,6 +388,6 @@ impl<'a> Scan<'a> {
         self.out.status = ReadStatus::Found;
         self.out.count += 1;
         self.out.bytes += bytes.len();
-        self.out.slices.push(bytes);
+        self.push(bytes);
     }
 }

@@ -1,5 +1,7 @@
 //! From files to a running log: where it ends, and what queues and index still lack.
 
+mod behind;
+
 use std::sync::Arc;
 
 use blockhouse_model::{QueueId, Timestamp};
@@ -8,12 +10,16 @@ use blockhouse_record::{Checked, View, check, layout, view};
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
 use crate::dispatch::{Dispatcher, Entry};
+use crate::queue::{Queue, Unit};
+use crate::queue_files::IsThere;
 use crate::queues::Queues;
 use crate::segments::{Segment, Segments};
 use crate::shape::Shaper;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;
+/// Most offsets in a row that a queue may lack: while it is read again they take room in memory.
+const GAP_MAX: u64 = 1 << 22;
 
 /// What is known of the last stop.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +27,8 @@ pub(crate) struct LastStop {
     pub(crate) aborted: bool,
     pub(crate) java: JavaCheckpoint,
     pub(crate) own: Option<OwnCheckpoint>,
+    /// Up to where the log was known to be on disk.
+    pub(crate) flushed: Option<u64>,
 }
 
 /// Where to begin, by the files.
@@ -32,6 +40,10 @@ pub(crate) struct Start {
     pub(crate) timestamp: Timestamp,
     /// Nothing can lie behind the log's end.
     pub(crate) clean: bool,
+    /// Our own checkpoint says so.
+    pub(crate) is_ours: bool,
+    /// Where the last record before `at` begins, if known.
+    pub(crate) last: Option<u64>,
 }
 
 /// The log as it was found.
@@ -41,6 +53,8 @@ pub(crate) struct Found {
     pub(crate) end: u64,
     /// When its last record was stored.
     pub(crate) last_timestamp: Timestamp,
+    /// Where its last record begins, if known.
+    pub(crate) last: Option<u64>,
     /// How many records were dispatched again.
     pub(crate) replayed: u64,
 }
@@ -58,10 +72,11 @@ impl Recovery<'_> {
         if let Some(own) = self.last_stop.own
             && own.applied >= first
             && own.applied <= self.segments.prepared()
-            && self.is_boundary(own.applied)?
+            && self.is_true(own)?
         {
             let clean = own.clean && !self.last_stop.aborted && self.is_nothing(own.applied)?;
-            return Ok(Some(Start { at: own.applied, timestamp: own.timestamp, clean }));
+            let OwnCheckpoint { applied: at, timestamp, last, .. } = own;
+            return Ok(Some(Start { at, timestamp, clean, is_ours: true, last }));
         }
         // RocketMQ's rule: the newest file whose first message is old enough. After a clean stop
         // everything is on disk, and the newest file with a message will do.
@@ -74,7 +89,28 @@ impl Recovery<'_> {
                 break;
             }
         }
-        Ok(Some(Start { at, timestamp: Timestamp(0), clean: false }))
+        Ok(Some(Start::at(at)))
+    }
+
+    /// Whether the log is the one that our checkpoint speaks of. A RocketMQ that worked on the
+    /// directory in between may have made it untrue.
+    fn is_true(&self, own: OwnCheckpoint) -> Result<bool, Error> {
+        let Some((last, segment)) =
+            own.last.and_then(|last| Some((last, self.segments.holding(last)?)))
+        else {
+            return self.is_boundary(own.applied);
+        };
+        let size = own.applied.saturating_sub(last);
+        if size > self.segments.size - last % self.segments.size {
+            return Ok(false);
+        }
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        segment
+            .file
+            .read_at(&mut bytes, last - segment.base)
+            .map_err(Error::io("read", &self.segments.path(segment.base)))?;
+        let whole = check(&bytes);
+        Ok(matches!(whole, Ok(Checked::Message(record)) if record.bytes.len() as u64 == size))
     }
 
     fn head<const N: usize>(&self, at: u64) -> Result<[u8; N], Error> {
@@ -86,6 +122,24 @@ impl Recovery<'_> {
         Ok(head)
     }
 
+    /// Whether the record of an entry is the one with that offset.
+    pub(crate) fn is_there(&self, unit: Unit, offset: u64) -> Result<bool, Error> {
+        let head = self.head::<36>(unit.physical)?;
+        let wide = |at: usize| head[at..].first_chunk().map_or(0, |b| u64::from_be_bytes(*b));
+        let size = head.first_chunk().map_or(0, |b| u32::from_be_bytes(*b));
+        Ok(wide(layout::PHYSICAL_OFFSET) == unit.physical
+            && wide(layout::QUEUE_OFFSET) == offset
+            && size == unit.size)
+    }
+
+    /// When the record at a place was stored, if one begins there.
+    pub(crate) fn time_at(&self, at: u64) -> Option<i64> {
+        let head = self.head::<{ layout::HEAD_LEN }>(at).ok()?;
+        let place = head.get(layout::PHYSICAL_OFFSET..)?.first_chunk::<8>()?;
+        let time = view::store_timestamp(&head).map(|time| time.0);
+        time.filter(|_| u64::from_be_bytes(*place) == at)
+    }
+
     fn first_timestamp(&self, segment: &Segment) -> Result<Option<Timestamp>, Error> {
         let head = self.head::<{ layout::HEAD_LEN }>(segment.base)?;
         Ok(view::store_timestamp(&head).filter(|t| t.0 > 0))
@@ -95,8 +149,7 @@ impl Recovery<'_> {
         Ok(self.head::<8>(at)? == [0; 8])
     }
 
-    /// Whether a record, the filler or nothing begins at `at`. A RocketMQ that worked on the
-    /// directory in between may have made our checkpoint untrue.
+    /// Whether a record, the filler or nothing begins at `at`.
     fn is_boundary(&self, at: u64) -> Result<bool, Error> {
         let head = self.head::<36>(at)?;
         let number = |at: usize| head[at..].first_chunk().map_or(0, |b| u32::from_be_bytes(*b));
@@ -111,22 +164,30 @@ impl Recovery<'_> {
         })
     }
 
-    /// Reads on from `start` to the first place that holds no whole record, giving each record.
+    /// Reads on from `start` to the first place that holds no whole record, or to `until` if that
+    /// comes first, giving each record.
     pub(crate) fn scan(
         &self,
         start: Start,
+        until: u64,
         each: &mut dyn FnMut(&View<'_>),
     ) -> Result<Found, Error> {
-        let mut found = Found { end: start.at, last_timestamp: start.timestamp, replayed: 0 };
+        let Start { at: end, timestamp: last_timestamp, last, .. } = start;
+        let mut found = Found { end, last_timestamp, last, replayed: 0 };
         if start.clean {
             return Ok(found);
         }
         let mut buffer = Vec::new();
-        while let Some(segment) = self.segments.holding(found.end) {
+        // Ahead of `found.end` at the start of a file: that counts once a record is there.
+        let mut at = start.at;
+        while at < until
+            && let Some(segment) = self.segments.holding(at)
+        {
             let file_end = segment.base + self.segments.size;
-            let mut scanner = Scanner { segment: &segment, buffer: &mut buffer, start: found.end };
+            let mut scanner = Scanner { segment: &segment, buffer: &mut buffer, start: at, until };
             let is_full = scanner.run(file_end, &mut |record| {
                 each(record);
+                found.last = Some(record.physical_offset.0);
                 found.end = record.physical_offset.0 + record.bytes.len() as u64;
                 found.last_timestamp = record.store_timestamp.max(found.last_timestamp);
                 found.replayed += 1;
@@ -135,7 +196,7 @@ impl Recovery<'_> {
             if !is_full || !self.continues_at(file_end)? {
                 break;
             }
-            found.end = file_end;
+            at = file_end;
         }
         Ok(found)
     }
@@ -148,12 +209,21 @@ impl Recovery<'_> {
     }
 }
 
+impl Start {
+    /// At a place about which nothing is known.
+    pub(crate) const fn at(at: u64) -> Self {
+        Self { at, timestamp: Timestamp(0), clean: false, is_ours: false, last: None }
+    }
+}
+
 /// Reads the records of one file.
 struct Scanner<'a> {
     segment: &'a Segment,
     buffer: &'a mut Vec<u8>,
     /// Where the next record begins.
     start: u64,
+    /// Where to stop.
+    until: u64,
 }
 
 impl Scanner<'_> {
@@ -177,6 +247,9 @@ impl Scanner<'_> {
             let mut used = 0;
             let more = loop {
                 let at = self.start + used as u64;
+                if at >= self.until {
+                    return Ok(false);
+                }
                 let rest = self.buffer.get(used..).unwrap_or(&[]);
                 if let Some(size) = size_of_next(rest, at).filter(|size| *size > rest.len()) {
                     // A record that reaches past the buffer: read again from its start.
@@ -215,19 +288,39 @@ fn size_of_next(rest: &[u8], at: u64) -> Option<usize> {
 }
 
 /// Opens all queues that have files: they hold what lies before `limit`, and nothing else if
-/// `clean`.
-pub(crate) fn load_queues(queues: &Queues, limit: u64, clean: bool) -> Result<(), Error> {
+/// `clean`. Gives those that are damaged before that; they are empty, and their files are as found.
+pub(crate) fn load_queues(
+    queues: &Queues,
+    limit: u64,
+    clean: bool,
+    is_there: &IsThere<'_>,
+) -> Result<Vec<Arc<Queue>>, Error> {
+    let mut damaged = Vec::new();
     for (topic, id) in queues.files.list()? {
         let id = QueueId(id);
         let probe = queues.probe(&topic, id);
-        let bounds = queues.files.bounds(&probe, limit)?;
+        let bounds = queues.files.bounds(&probe, limit, is_there)?;
         queues.files.forget(&probe);
-        let queue = queues.add(&topic, id, bounds);
+        if bounds.damaged {
+            tracing::error!("{topic} {id}: an entry of the queue is damaged at {}", bounds.max);
+            damaged.push(queues.add(&topic, id, (0, 0)));
+            continue;
+        }
+        let queue = queues.add(&topic, id, (bounds.min, bounds.max));
         if !clean {
-            queues.files.cut(&queue, bounds.1)?;
+            queues.files.cut(&queue, bounds.max)?;
         }
     }
-    Ok(())
+    Ok(damaged)
+}
+
+/// Whether a record may be the next that is known of a queue that ends at `end`. The checksum covers
+/// the body alone, so a damaged offset comes this far; no queue has more messages than the log has
+/// bytes.
+fn can_follow(record: &View<'_>, end: u64) -> bool {
+    let offset = record.queue_offset.0;
+    let fills_a_gap = end > 0 && offset > end;
+    offset <= record.physical_offset.0 && !(fills_a_gap && offset - end > GAP_MAX)
 }
 
 /// Gives a record that was read again to queues and index.
@@ -236,10 +329,15 @@ pub(crate) fn replay(record: &View<'_>, queues: &Queues, dispatcher: &Dispatcher
         tracing::warn!("the record at {} has an impossible topic", record.physical_offset);
         return;
     };
+    if !can_follow(record, queue.max()) {
+        let (offset, at) = (record.queue_offset, record.physical_offset);
+        tracing::error!("the record at {at} has the impossible queue offset {offset}: left out");
+        return;
+    }
     let mut keys = Vec::new();
     let shape = shaper.shape(&queue, record.sys_flag, record.properties, &mut keys);
     let entry = Entry {
-        unit: crate::queue::Unit {
+        unit: Unit {
             physical: record.physical_offset.0,
             size: u32::try_from(record.bytes.len()).unwrap_or(u32::MAX),
             tags_code: shape.tags_code(record.store_timestamp),

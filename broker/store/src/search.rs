@@ -1,7 +1,7 @@
 //! Looking things up: by time, by place, by key.
 
 use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Timestamp, properties};
-use blockhouse_record::{View, layout, view};
+use blockhouse_record::{Checked, View, check, layout, view};
 use bytes::Bytes;
 
 use crate::Error;
@@ -158,6 +158,15 @@ fn has_key(record: &[u8], topic: &str, key: &str) -> bool {
             || (tag.is_some() && view.property(properties::TAGS) == tag))
 }
 
+/// Whether the bytes are a record that is not damaged.
+fn is_whole(record: &[u8], at: PhysicalOffset) -> bool {
+    let is_whole = matches!(check(record), Ok(Checked::Message(_)));
+    if !is_whole {
+        tracing::error!("the record at {at} of the log is damaged");
+    }
+    is_whole
+}
+
 impl Shared {
     fn unit_at(&self, queue: &Queue, offset: u64) -> Option<Unit> {
         let mut units = Vec::new();
@@ -187,7 +196,8 @@ impl Shared {
             && place.is_some_and(|place| u64::from_be_bytes(*place) == at.0);
         match view::total_size(&head) {
             Some(size) if is_record && (layout::HEAD_LEN..=RECORD_MAX).contains(&size) => {
-                self.log.read(at, size, cold)
+                let record = self.log.read(at, size, cold)?;
+                Ok(record.filter(|bytes| is_whole(bytes, at)))
             }
             _ => Ok(None),
         }

@@ -140,13 +140,14 @@ impl Segments {
             let base = self.prepared();
             let path = self.path(base);
             let file = self.disk.create(&path).map_err(Error::io("create", &path))?;
-            if let Err(e) = file.allocate(self.size) {
+            // Its length must be there after a crash before the file after it can be.
+            if let Err(e) = file.allocate(self.size).and_then(|()| file.sync_data()) {
                 if let Err(e) = self.disk.remove(&path) {
                     tracing::warn!("cannot remove {}: {e}", path.display());
                 }
                 return Err(Error::io("allocate", &path)(e));
             }
-            self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir))?;
+            self.sync_names()?;
             self.list.write().push(Arc::new(Segment { base, file, map: Mutex::new(None) }));
             self.prepared.store(base + self.size, Ordering::Release);
         }
@@ -164,7 +165,13 @@ impl Segments {
         let path = self.path(first.base);
         self.disk.remove(&path).map_err(Error::io("remove", &path))?;
         self.list.write().remove(0);
+        // Or a crash may bring it back without the file behind it, if that is removed next.
+        self.sync_names()?;
         Ok(true)
+    }
+
+    fn sync_names(&self) -> Result<(), Error> {
+        self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir))
     }
 
     /// Makes the log end at `end` for good: zeros behind it, no files behind its file.
@@ -175,6 +182,8 @@ impl Segments {
             let path = self.path(last.base);
             self.disk.remove(&path).map_err(Error::io("remove", &path))?;
             list.pop();
+            // One by one, the last first: whenever a crash comes, no file is missing in between.
+            self.sync_names()?;
         }
         if let Some(last) = list.last() {
             let path = self.path(last.base);
@@ -184,7 +193,6 @@ impl Segments {
                 .and_then(|()| last.file.allocate(self.size))
                 .and_then(|()| last.file.sync_data())
                 .map_err(Error::io("cut", &path))?;
-            self.disk.sync_dir(&self.dir).map_err(Error::io("sync", &self.dir))?;
             self.prepared.store(last.base + self.size, Ordering::Release);
         }
         Ok(())

@@ -13,8 +13,8 @@ const NAME: &str = "blockhouse/version";
 /// More is no stamp.
 const LEN_MAX: usize = 1024;
 
-/// Refuses a directory that a newer program wrote, and puts this one's stamp on it.
-pub(crate) fn stamp(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+/// Refuses a directory that a newer program wrote.
+pub(crate) fn check(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     let path = dir.join(NAME);
     let found = whole::read(disk, &path).map_err(Error::io("read", &path))?;
     let refused = |problem: String| Err(Error::Format { path: path.clone(), problem });
@@ -37,6 +37,13 @@ pub(crate) fn stamp(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
             Some(_) => {}
         }
     }
+    Ok(())
+}
+
+/// Puts this program's stamp on the directory, before anything else in it is changed.
+pub(crate) fn put(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let path = dir.join(NAME);
+    let found = whole::read(disk, &path).map_err(Error::io("read", &path))?;
     let text = format!("layout {LAYOUT}\nwritten by {}\n", env!("CARGO_PKG_VERSION"));
     if found.as_deref() == Some(text.as_bytes()) {
         return Ok(());
@@ -62,7 +69,8 @@ mod tests {
         if let Some(text) = text {
             whole::replace(&disk, &path, text.as_bytes()).unwrap();
         }
-        let result = stamp(&disk, Path::new("/d")).map_err(|e| e.to_string());
+        let dir = Path::new("/d");
+        let result = check(&disk, dir).and_then(|()| put(&disk, dir)).map_err(|e| e.to_string());
         let after = whole::read(&disk, &path).unwrap().unwrap();
         (result, String::from_utf8(after).unwrap())
     }

@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use blockhouse_disk::Disk;
 use blockhouse_model::{Clock, DelayLevels, PhysicalOffset};
+use blockhouse_record::View;
 use parking_lot::Mutex;
 
 use crate::checkpoint::Marks;
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Applied, Dispatcher};
 use crate::index::{Index, Shape};
 use crate::local_log::{LocalLog, LogParts};
 use crate::log::{Follower, Log};
+use crate::queue::Queue;
 use crate::queue_files::QueueFiles;
 use crate::queues::Queues;
 use crate::read::QueueListener;
-use crate::recovery::{Found, LastStop, Recovery, load_queues, replay};
+use crate::recovery::{Found, LastStop, Recovery, Start, load_queues, replay};
 use crate::segments::Segments;
 use crate::shape::Shaper;
 use crate::upkeep::Done;
@@ -61,6 +63,8 @@ pub struct StoreStats {
     pub disk_used_percent: u64,
     /// Whether sends are refused since the disk is too full.
     pub disk_full: bool,
+    /// How often the log was synced.
+    pub flushes: u64,
     /// Whether a write or sync failed.
     pub poisoned: bool,
     /// Keys that wait for the index.
@@ -75,6 +79,7 @@ pub struct StoreStats {
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     behind: Worker,
+    checkpoints: Worker,
 }
 
 /// What the store's threads share.
@@ -92,6 +97,8 @@ pub(crate) struct Shared {
     pub(crate) disk_full: AtomicBool,
     pub(crate) disk_used: AtomicU64,
     pub(crate) done: Mutex<Done>,
+    /// When retention looked last, by the monotonic clock.
+    pub(crate) retained: Mutex<Duration>,
     replayed: u64,
 }
 
@@ -119,7 +126,7 @@ impl Opening {
         let disk = &parts.disk;
         let marks = Marks::open(Arc::clone(disk), &config.dir)?;
         layout::check(&**disk, &config)?;
-        stamp::stamp(&**disk, &config.dir)?;
+        stamp::check(&**disk, &config.dir)?;
         let files = QueueFiles::new(
             Arc::clone(disk),
             config.dir.join("consumequeue"),
@@ -151,33 +158,35 @@ impl Opening {
             aborted: self.marks.is_aborted(),
             java: self.marks.java()?,
             own: self.marks.own()?,
+            flushed: self.marks.flushed()?,
         };
         let recovery = Recovery { segments, last_stop };
-        let Some(start) = recovery.start()? else {
+        let start = recovery.start()?;
+        if let Some(start) = start {
+            recovery.refuse_damage(start)?;
+        }
+        stamp::put(&*self.parts.disk, &self.config.dir)?;
+        let Some(start) = start else {
             // No log: what points into it is void (RocketMQ does the same).
+            self.marks.forget()?;
             self.queues.files.remove_all()?;
             self.index.remove_all()?;
             return Ok(Found::default());
         };
-        load_queues(&self.queues, start.at, start.clean)?;
-        if !start.clean {
-            self.index.cut(start.at)?;
+        if last_stop.own.is_some_and(|own| own.applied != start.at) {
+            self.marks.set_back(start.at, start.timestamp)?;
         }
-        let mut replayed = 0_usize;
-        let mut failed = None;
-        let found = recovery.scan(start, &mut |record| {
-            replay(record, &self.queues, &self.dispatcher, &self.shaper);
-            replayed += 1;
-            // So that a long replay does not pile up in memory.
-            if replayed.is_multiple_of(REPLAYED_AT_ONCE) && failed.is_none() {
-                failed =
-                    self.index.absorb().and_then(|()| self.queues.write_behind(u64::MAX)).err();
-            }
-        })?;
-        if let Some(e) = failed {
-            return Err(e);
-        }
+        let is_there = |unit, offset| recovery.is_there(unit, offset);
+        let damaged = load_queues(&self.queues, start.at, start.clean, &is_there)?;
         if !start.clean {
+            self.index.cut(start.at, &|at| recovery.time_at(at))?;
+        } else if !self.index.is_sound(start.at)? {
+            self.mend_index(&recovery, start)?;
+        }
+        self.rebuild(&recovery, &damaged, start)?;
+        let found = self.replay(&recovery, start, u64::MAX, &|_| true)?;
+        if !start.clean {
+            recovery.report_tail(found)?;
             segments.cut(found.end)?;
             // What a killed process wrote may be in the page cache alone.
             segments.sync_from(start.at)?;
@@ -194,9 +203,78 @@ impl Opening {
         Ok(found)
     }
 
+    /// Reads the log from `start` on and dispatches the records that are `wanted`.
+    fn replay(
+        &self,
+        recovery: &Recovery<'_>,
+        start: Start,
+        until: u64,
+        wanted: &dyn Fn(&View<'_>) -> bool,
+    ) -> Result<Found, Error> {
+        let mut replayed = 0_usize;
+        let mut failed = None;
+        let found = recovery.scan(start, until, &mut |record| {
+            if !wanted(record) {
+                return;
+            }
+            replay(record, &self.queues, &self.dispatcher, &self.shaper);
+            replayed += 1;
+            // So that a long replay does not pile up in memory.
+            if replayed.is_multiple_of(REPLAYED_AT_ONCE) && failed.is_none() {
+                failed =
+                    self.index.absorb().and_then(|()| self.queues.write_behind(u64::MAX)).err();
+            }
+        })?;
+        failed.map_or(Ok(found), Err)
+    }
+
+    /// The newest index file is not what a clean stop leaves: keeps what can be believed of it, and
+    /// indexes again what follows that in the log.
+    fn mend_index(&self, recovery: &Recovery<'_>, start: Start) -> Result<(), Error> {
+        self.index.cut(start.at, &|at| recovery.time_at(at))?;
+        let last = self.index.last_update().1;
+        let is_record = recovery.time_at(last).is_some();
+        let from = if is_record { last } else { recovery.segments.first().unwrap_or(0) };
+        tracing::error!("the newest index file is damaged: messages are indexed again from {from}");
+        let is_known = |record: &View<'_>| self.queues.find(record.topic, record.queue).is_some();
+        self.replay(recovery, Start::at(from), start.at, &is_known)?;
+        Ok(())
+    }
+
+    /// Builds queues anew from the log before `start`, which must be whole for that.
+    fn rebuild(
+        &self,
+        recovery: &Recovery<'_>,
+        damaged: &[Arc<Queue>],
+        start: Start,
+    ) -> Result<(), Error> {
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let first = Start::at(recovery.segments.first().unwrap_or(0));
+        let found = recovery.scan(first, start.at, &mut |_| {})?;
+        if found.end < start.at {
+            let behind = recovery.behind(found)?;
+            return Err(recovery.damage(found.end, start.at, behind));
+        }
+        // Whatever comes in between, the next start reads everything again.
+        self.marks.set_back(first.at, first.timestamp)?;
+        for queue in damaged {
+            self.queues.files.cut(queue, 0)?;
+        }
+        tracing::error!("{} damaged queues are built anew from the whole log", damaged.len());
+        let is_of = |record: &View<'_>, queue: &Arc<Queue>| {
+            queue.id == record.queue && queue.topic.as_str() == record.topic
+        };
+        let wanted = |record: &View<'_>| damaged.iter().any(|queue| is_of(record, queue));
+        self.replay(recovery, first, start.at, &wanted)?;
+        Ok(())
+    }
+
     fn finish(self, segments: Segments, found: Found) -> Result<Store, Error> {
         let Self { config, parts, marks, queues, index, dispatcher, shaper, signal } = self;
-        dispatcher.start_at(found.end, found.last_timestamp);
+        let Found { end: to, last_timestamp: timestamp, last, .. } = found;
+        dispatcher.start_at(Applied { to, timestamp, last });
         marks.set_abort()?;
         let follower: Arc<dyn Follower> = Arc::<Dispatcher>::clone(&dispatcher);
         let tick = Duration::from_millis(config.flush_interval_ms.max(1));
@@ -230,12 +308,17 @@ impl Opening {
             disk_full: AtomicBool::new(false),
             disk_used: AtomicU64::new(0),
             done: Mutex::default(),
+            retained: Mutex::default(),
             replayed: found.replayed,
         });
         shared.look_at_disk()?;
         let worked = Arc::clone(&shared);
         let behind = Worker::start("store-behind", signal, tick, move |_| worked.tick())?;
-        Ok(Store { shared, behind })
+        let worked = Arc::clone(&shared);
+        let checkpoints = Worker::start("store-checkpoint", Arc::default(), tick, move |_| {
+            worked.checkpoint_if_due();
+        })?;
+        Ok(Store { shared, behind, checkpoints })
     }
 }
 
@@ -274,6 +357,7 @@ impl Store {
             segments: log.segments,
             disk_used_percent: shared.disk_used.load(Ordering::Relaxed),
             disk_full: shared.is_disk_full(),
+            flushes: log.flushes,
             poisoned: log.poisoned,
             index_backlog: shared.index.backlog(),
             replayed: shared.replayed,
@@ -286,6 +370,7 @@ impl Store {
     /// What the filesystem says; the stop is unclean then.
     pub fn close(&self) -> Result<(), Error> {
         self.behind.stop();
+        self.checkpoints.stop();
         self.shared.log.close()?;
         self.shared.checkpoint(true)?;
         self.shared.marks.clear_abort()

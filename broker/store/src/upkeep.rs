@@ -1,4 +1,6 @@
-//! What happens in the background: writing behind, checkpoints, retention.
+//! What happens in the background: writing behind and retention on one thread, checkpoints on
+//! another, because a checkpoint waits for the disk and keys for the index pile up meanwhile. (A
+//! third, of the log, prepares its files.)
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use blockhouse_model::PhysicalOffset;
 
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
+use crate::dispatch::Applied;
 use crate::store::{Shared, Store};
 
 /// How often retention looks (RocketMQ: `cleanResourceInterval`).
@@ -15,11 +18,11 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 const REMOVED_MAX: usize = 10;
 const MS_PER_HOUR: i64 = 3_600_000;
 
-/// When things were done last, by the monotonic clock.
+/// What the last checkpoint did. Held while one is made.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    checkpoint: Duration,
-    retention: Duration,
+    /// When it was, by the monotonic clock.
+    at: Duration,
     /// Up to where the last checkpoint went.
     applied: Option<u64>,
     /// A sync failed: what it left unwritten is unknown, so checkpoints stay where they are.
@@ -36,9 +39,11 @@ enum Effort {
 }
 
 impl Store {
-    /// What the background thread does: writes entries behind, absorbs index keys, prepares files,
+    /// What the background threads do: writes entries behind, absorbs index keys, prepares files,
     /// and when it is time makes a checkpoint and removes old files. For tests and for hurrying.
     pub fn tick(&self) {
+        self.shared.checkpoint_if_due();
+        report("preparing CommitLog files", self.shared.log.upkeep());
         self.shared.tick();
     }
 
@@ -82,35 +87,35 @@ impl Store {
 
 impl Shared {
     pub(crate) fn tick(&self) {
-        let now = self.clock.monotonic();
-        let report = |what: &str, result: Result<(), Error>| {
-            if let Err(e) = result {
-                tracing::warn!("{what}: {e}");
-            }
-        };
-        report("preparing CommitLog files", self.log.upkeep());
         let flushed = self.log.stats().flushed;
         report("writing ConsumeQueues", self.queues.write_behind(flushed.0));
+        report("noting the flush", self.marks.note_flushed(flushed.0));
         report("indexing", self.index.absorb());
-        let (checkpoint, retention) = {
-            let done = self.done.lock();
-            (done.checkpoint, done.retention)
+        let now = self.clock.monotonic();
+        let due = {
+            let mut last = self.retained.lock();
+            let due = now.saturating_sub(*last) >= RETENTION_INTERVAL;
+            *last = if due { now } else { *last };
+            due
         };
-        let interval = Duration::from_millis(self.config.checkpoint_interval_ms);
-        if now.saturating_sub(checkpoint) >= interval {
-            report("checkpoint", self.checkpoint(false));
-        }
-        if now.saturating_sub(retention) >= RETENTION_INTERVAL {
-            self.done.lock().retention = now;
+        if due {
             report("retention", self.retain(Effort::Scheduled).map(|_| ()));
+        }
+    }
+
+    pub(crate) fn checkpoint_if_due(&self) {
+        let interval = Duration::from_millis(self.config.checkpoint_interval_ms);
+        let last = self.done.lock().at;
+        if self.clock.monotonic().saturating_sub(last) >= interval {
+            report("checkpoint", self.checkpoint(false));
         }
     }
 
     /// Makes queues and index durable and says so.
     pub(crate) fn checkpoint(&self, clean: bool) -> Result<(), Error> {
         let mut done = self.done.lock();
-        done.checkpoint = self.clock.monotonic();
-        let (applied, timestamp) = self.dispatcher.applied();
+        done.at = self.clock.monotonic();
+        let applied = self.dispatcher.applied();
         self.log.flush()?;
         let log = self.log.stats();
         self.queues.write_behind(log.flushed.0)?;
@@ -118,19 +123,20 @@ impl Shared {
         if done.sync_failed {
             return Err(Error::Poisoned);
         }
-        if done.applied == Some(applied) && !clean && !self.queues.take_changed() {
+        if done.applied == Some(applied.to) && !clean && !self.queues.take_changed() {
             return Ok(());
         }
         if let Err(e) = self.disk.sync_all(&self.config.dir) {
             done.sync_failed = true;
             return Err(Error::io("sync", &self.config.dir)(e));
         }
+        let Applied { to, timestamp, last } = applied;
         let java =
             JavaCheckpoint { physical: log.flushed_timestamp, queues: timestamp, index: timestamp };
-        let clean = clean && applied == log.end.0;
-        self.marks.write(java, OwnCheckpoint { applied, clean, timestamp })?;
-        done.applied = Some(applied);
-        Ok(())
+        let clean = clean && to == log.end.0;
+        self.marks.write(java, OwnCheckpoint { applied: to, clean, timestamp, last })?;
+        done.applied = Some(to);
+        self.marks.note_flushed(log.flushed.0)
     }
 
     /// Looks at the disk's room and removes old files.
@@ -182,5 +188,11 @@ impl Shared {
         let Some(stored) = self.time_at(next) else { return false };
         let kept = Duration::from_secs(self.config.file_reserved_hours.saturating_mul(3_600));
         self.clock.now().since(stored) >= kept
+    }
+}
+
+fn report(what: &str, result: Result<(), Error>) {
+    if let Err(e) = result {
+        tracing::warn!("{what}: {e}");
     }
 }

@@ -10,9 +10,25 @@ const IMPL_LINES_MAX: usize = 300;
 /// How many exceptions there are. Lower it when one goes; do not raise it.
 const EXCEPTIONS: usize = 0;
 
-/// Lines in front of the unit tests.
+/// All lines but those of items that only tests have. The code is formatted, so that an item ends
+/// with the first line of its own indent that closes a brace, or with a line that ends in `;`.
 fn production(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().take_while(|line| line.trim() != "#[cfg(test)]")
+    let mut test_item: Option<usize> = None;
+    text.lines().filter(move |line| {
+        let code = line.trim_start();
+        let indent = line.len() - code.len();
+        match test_item {
+            None if code == "#[cfg(test)]" => test_item = Some(indent),
+            None => return true,
+            Some(start) => {
+                let ends = code.starts_with('}') || code.ends_with(['}', ';']);
+                if indent == start && ends && !code.starts_with("#[") {
+                    test_item = None;
+                }
+            }
+        }
+        false
+    })
 }
 
 /// The longest impl block: its first line and its length. The code is formatted, so that a block
@@ -80,4 +96,10 @@ fn impl_blocks_are_measured() {
     let text = "impl A {\n    fn f() {\n    }\n}\n\nimpl<T> B<T> {\n}\n#[cfg(test)]\nimpl C {\n\n\n\n\n}\n";
     assert_eq!(longest_impl(text), Some(("impl A {".to_owned(), 4)));
     assert_eq!(production(text).count(), 7);
+}
+
+#[test]
+fn only_what_tests_alone_have_is_not_counted() {
+    let text = "one\n#[cfg(test)]\n#[derive(Debug)]\npub fn f() {\n    x;\n}\ntwo\n    #[cfg(test)]\n    use a::b;\n    three\n";
+    assert_eq!(production(text).collect::<Vec<_>>(), ["one", "two", "    three"]);
 }

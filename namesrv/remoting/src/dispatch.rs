@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Verdict};
 use blockhouse_model::{Principal, RequestContext};
-use blockhouse_protocol::codes::{request_code, version};
+use blockhouse_protocol::codes::request_code;
+use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, signed_fields};
 use blockhouse_protocol::{ExtFields, RemotingCommand};
 use blockhouse_transport::{Connection, Replies};
 use tokio::sync::oneshot;
@@ -29,9 +30,10 @@ pub(crate) fn answer(
         debug!(peer = %connection.peer(), code = command.code, %error, "request not carried out");
     }
     if outcome.as_ref().is_ok_and(|reply| reply.after_save) {
-        defer_until_saved(service, outcome, command.opaque, replies);
+        defer_until_saved(service, outcome, command, replies);
     } else {
-        reply::write(outcome, command.opaque, replies);
+        let code = reply::write(outcome, command.opaque, replies);
+        service.meter.requests.add(command.code, code, 1);
     }
     if command.is_one_way() {
         replies.silence(mark);
@@ -88,23 +90,17 @@ pub(crate) fn pass(verdict: Verdict) -> Result<(), Error> {
     }
 }
 
-/// Asks the hooks who this is. Clients sign the values of all fields in the order of their names,
-/// then the body; clients up to 4.9.3 leave one field out.
+/// Asks the hooks who this is.
 fn authenticate(
     hooks: &HookChain,
     cx: &RequestContext,
     command: &RemotingCommand,
 ) -> Result<Principal, Error> {
-    let Some(access_key) = command.ext.get("AccessKey") else { return Ok(Principal::Anonymous) };
-    let unsigned = |name: &str| {
-        name == "Signature" || name == "_UNIQUE_KEY_QUERY" && command.version <= version::V4_9_3
-    };
-    let mut fields: Vec<_> = command.ext.iter().filter(|(name, _)| !unsigned(name)).collect();
-    fields.sort_by_key(|(name, _)| *name);
-    let signed: Vec<u8> = fields.iter().flat_map(|(_, value)| value.bytes()).collect();
+    let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
+    let signed = if access_key.is_empty() { Vec::new() } else { signed_fields(command) };
     let credentials = Credentials {
         access_key,
-        signature: command.ext.get("Signature").unwrap_or_default(),
+        signature: command.ext.get(SIGNATURE).unwrap_or_default(),
         signed_fields: &signed,
         body: &command.body,
     };
@@ -112,7 +108,14 @@ fn authenticate(
 }
 
 /// Sends the answer when the KV configuration is on disk.
-fn defer_until_saved(service: &NameService, outcome: Outcome, opaque: i32, replies: &mut Replies) {
+fn defer_until_saved(
+    service: &NameService,
+    outcome: Outcome,
+    command: &RemotingCommand,
+    replies: &mut Replies,
+) {
+    let (request, opaque) = (command.code, command.opaque);
+    let meter = Arc::clone(&service.meter);
     let (tell, told) = oneshot::channel();
     let kv = Arc::clone(&service.kv);
     service.background.run(Box::new(move || {
@@ -123,7 +126,8 @@ fn defer_until_saved(service: &NameService, outcome: Outcome, opaque: i32, repli
         let saved = told.await.unwrap_or_else(|_| Err(std::io::Error::other("the server stops")));
         let outcome = outcome.and_then(|reply| saved.map(|()| reply).map_err(Error::NotSaved));
         let mut replies = Replies::new();
-        reply::write(outcome, opaque, &mut replies);
+        let code = reply::write(outcome, opaque, &mut replies);
+        meter.requests.add(request, code, 1);
         replies
     });
 }

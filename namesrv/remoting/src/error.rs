@@ -110,6 +110,17 @@ pub enum StartError {
         /// What the filesystem said.
         source: io::Error,
     },
+    /// Another process keeps its KV configuration there.
+    #[error("{0} is in use by another name server: give each its own --data directory")]
+    InUse(PathBuf),
+    /// The lock cannot be taken.
+    #[error("cannot lock {path}: {source}")]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// What the filesystem said.
+        source: io::Error,
+    },
     /// Neither the KV configuration nor its backup is whole.
     #[error("{path} and its .bak are not a KV configuration: repair or remove them")]
     Damaged {

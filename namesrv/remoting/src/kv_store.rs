@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{fmt, io};
 
-use blockhouse_disk::{Disk, whole};
+use blockhouse_disk::{Disk, LockGuard, whole};
 use blockhouse_route::KvConfig;
 use blockhouse_route::kv::Namespaces;
 use parking_lot::{Mutex, RwLock};
@@ -14,6 +14,8 @@ use crate::StartError;
 
 /// Below the data directory; a former version is kept as `kvConfig.json.bak`, as by RocketMQ.
 const PATH: &str = "namesrv/kvConfig.json";
+/// Held for as long as the file is somebody's.
+const LOCK: &str = "namesrv/lock";
 
 /// RocketMQ's `KVConfigSerializeWrapper`.
 #[derive(Serialize, Deserialize)]
@@ -29,6 +31,7 @@ pub struct KvStore {
     path: PathBuf,
     /// One save at a time: each writes what is in force then, so the last one leaves the newest.
     saving: Mutex<()>,
+    _lock: Box<dyn LockGuard>,
 }
 
 impl KvStore {
@@ -37,6 +40,11 @@ impl KvStore {
     /// # Errors
     /// It cannot be read, or holds something else.
     pub fn open(disk: Arc<dyn Disk>, data_dir: &std::path::Path) -> Result<Self, StartError> {
+        let lock_path = data_dir.join(LOCK);
+        let lock = disk.lock(&lock_path).map_err(|source| match source.kind() {
+            io::ErrorKind::WouldBlock => StartError::InUse(data_dir.to_owned()),
+            _ => StartError::Lock { path: lock_path, source },
+        })?;
         let path = data_dir.join(PATH);
         let accept = |bytes: &[u8]| serde_json::from_slice::<Stored<Namespaces>>(bytes).ok();
         let stored = whole::read_or_bak(disk.as_ref(), &path, accept)
@@ -47,7 +55,7 @@ impl KvStore {
             None => Namespaces::default(),
         };
         let values = RwLock::new(KvConfig::from_table(table));
-        Ok(Self { values, disk, path, saving: Mutex::new(()) })
+        Ok(Self { values, disk, path, saving: Mutex::new(()), _lock: lock })
     }
 
     /// Where it is kept.
@@ -107,6 +115,16 @@ mod tests {
         assert_eq!(bytes, br#"{"configTable":{"ns":{"k":"v"}}}"#);
         let again = open(&disk).unwrap();
         assert_eq!(again.read(|kv| kv.value("ns", "k").map(str::to_owned)).as_deref(), Some("v"));
+    }
+
+    #[test]
+    fn a_directory_has_one_owner() {
+        let disk: Arc<dyn Disk> = Arc::new(MemDisk::new());
+        let first = KvStore::open(Arc::clone(&disk), DIR.as_ref()).unwrap();
+        let second = KvStore::open(Arc::clone(&disk), DIR.as_ref());
+        assert!(matches!(second, Err(StartError::InUse(_))));
+        drop(first);
+        KvStore::open(disk, DIR.as_ref()).unwrap();
     }
 
     #[test]

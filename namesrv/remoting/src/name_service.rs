@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use blockhouse_hook::{ConnectionInfo, Hooks, Verdict};
+use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_route::{ConnectionId, Routes, Withdrawn};
@@ -35,6 +36,8 @@ pub struct Parts {
     pub hooks: Arc<Hooks>,
     /// For saving.
     pub background: Arc<dyn Background>,
+    /// Where requests are counted.
+    pub meter: Arc<Meter>,
 }
 
 /// The name server: answers requests and watches its brokers' connections.
@@ -44,6 +47,7 @@ pub struct NameService {
     pub(crate) fixed_options: BTreeMap<String, String>,
     pub(crate) kv: Arc<KvStore>,
     pub(crate) background: Arc<dyn Background>,
+    pub(crate) meter: Arc<Meter>,
     clock: Arc<dyn Clock>,
     started: Duration,
     hooks: Arc<Hooks>,
@@ -61,6 +65,7 @@ impl NameService {
             fixed_options: parts.fixed_options,
             kv: Arc::new(parts.kv),
             background: parts.background,
+            meter: parts.meter,
             started: parts.clock.monotonic(),
             clock: parts.clock,
             hooks: parts.hooks,

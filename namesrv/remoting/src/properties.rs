@@ -39,7 +39,26 @@ pub(crate) fn render(properties: &BTreeMap<String, String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in prop_oneof!["[a-c=:#! \t\r\n]{0,60}", any::<String>()],
+        ) {
+            if let Some(read) = parse(&text) {
+                prop_assert!(read.keys().all(|key| !key.is_empty()));
+                let written = render(&read);
+                // A key may be a comment's first character by itself; such a line is passed over.
+                let plain = read.keys().all(|key| !key.starts_with(['#', '!']));
+                prop_assert!(!plain || parse(&written) == Some(read));
+            }
+        }
+    }
 
     #[test]
     fn lines_are_read_and_written() {

@@ -42,8 +42,8 @@ impl Reply {
     }
 }
 
-/// Writes the answer to the request `opaque`.
-pub(crate) fn write(outcome: Outcome, opaque: i32, replies: &mut Replies) {
+/// Writes the answer to the request `opaque`; gives its code.
+pub(crate) fn write(outcome: Outcome, opaque: i32, replies: &mut Replies) -> i32 {
     match outcome {
         Ok(reply) => {
             let head = ResponseHead::new(opaque, response_code::SUCCESS, reply.remark);
@@ -54,11 +54,13 @@ pub(crate) fn write(outcome: Outcome, opaque: i32, replies: &mut Replies) {
             };
             encode::response(replies.frames(), &head, fields, reply.body.len());
             replies.slice(reply.body);
+            response_code::SUCCESS
         }
         Err(error) => {
-            let remark = error.to_string();
-            let head = ResponseHead::new(opaque, status::response_code(&error), Some(&remark));
+            let (code, remark) = (status::response_code(&error), error.to_string());
+            let head = ResponseHead::new(opaque, code, Some(&remark));
             encode::response(replies.frames(), &head, |_| {}, 0);
+            code
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use blockhouse_model::OptionError;
 use blockhouse_route::Policy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,10 @@ use crate::Error;
 pub struct Settings {
     /// How long a broker may be silent before it is taken out, in milliseconds, unless it says
     /// itself. RocketMQ: fixed.
+    #[schemars(range(min = 1_000))]
     pub broker_expiry_ms: u64,
     /// Milliseconds between two looks for silent brokers. RocketMQ: `scanNotActiveBrokerInterval`.
+    #[schemars(range(min = 10))]
     pub scan_interval_ms: u64,
     /// Whether routes are refused at first, so that brokers have the time to report.
     /// RocketMQ: `needWaitForService`.
@@ -58,6 +61,9 @@ impl Default for Settings {
     }
 }
 
+const EXPIRY_MIN_MS: u64 = 1_000;
+const SCAN_MIN_MS: u64 = 10;
+
 /// An option by RocketMQ's name.
 struct Knob {
     name: &'static str,
@@ -71,10 +77,13 @@ enum Value {
 }
 
 const KNOBS: &[Knob] = &[
-    Knob { name: "brokerExpiryMillis", value: Value::Number(|s| &mut s.broker_expiry_ms, 1_000) },
+    Knob {
+        name: "brokerExpiryMillis",
+        value: Value::Number(|s| &mut s.broker_expiry_ms, EXPIRY_MIN_MS),
+    },
     Knob {
         name: "scanNotActiveBrokerInterval",
-        value: Value::Number(|s| &mut s.scan_interval_ms, 10),
+        value: Value::Number(|s| &mut s.scan_interval_ms, SCAN_MIN_MS),
     },
     Knob { name: "needWaitForService", value: Value::Flag(|s| &mut s.need_wait_for_service) },
     Knob { name: "waitSecondsForService", value: Value::Number(|s| &mut s.wait_for_service_s, 0) },
@@ -93,6 +102,15 @@ const KNOBS: &[Knob] = &[
 ];
 
 impl Settings {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The option with which no broker would stay known.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        OptionError::check_least("broker_expiry_ms", &self.broker_expiry_ms, &EXPIRY_MIN_MS)?;
+        OptionError::check_least("scan_interval_ms", &self.scan_interval_ms, &SCAN_MIN_MS)
+    }
+
     /// What the route table needs to know.
     #[must_use]
     pub fn policy(&self) -> Policy {
@@ -106,7 +124,7 @@ impl Settings {
     /// How long to wait between two looks for silent brokers.
     #[must_use]
     pub fn scan_interval(&self) -> Duration {
-        Duration::from_millis(self.scan_interval_ms.max(10))
+        Duration::from_millis(self.scan_interval_ms.max(SCAN_MIN_MS))
     }
 
     /// All options by RocketMQ's names.
@@ -158,6 +176,15 @@ mod tests {
         }
         let fields = serde_json::to_value(&settings).unwrap();
         assert_eq!(fields.as_object().unwrap().len(), KNOBS.len());
+    }
+
+    #[test]
+    fn a_start_has_the_bounds_of_a_change() {
+        assert_eq!(Settings::default().validate(), Ok(()));
+        let short = Settings { broker_expiry_ms: 999, ..Settings::default() };
+        assert_eq!(short.validate().unwrap_err().option, "broker_expiry_ms");
+        let short = Settings { scan_interval_ms: 9, ..Settings::default() };
+        assert_eq!(short.validate().unwrap_err().option, "scan_interval_ms");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use blockhouse_disk::Disk;
 use blockhouse_hook::Hooks;
-use blockhouse_meter::Connections;
+use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_namesrv_remoting::{Background, KvStore, NameService, name_service};
 use blockhouse_service::{Shutdown, Tasks};
@@ -37,8 +37,8 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Bytes in flight, shared with other listeners of the process; `None` for its own.
     pub budget: Option<Arc<Budget>>,
-    /// Where connections are counted; `None` for nowhere.
-    pub counts: Option<Arc<Connections>>,
+    /// Where requests and connections are counted.
+    pub meter: Arc<Meter>,
 }
 
 /// Starts name servers.
@@ -68,12 +68,13 @@ impl NameServer {
             clock: parts.clock,
             hooks: parts.hooks,
             background: Arc::new(Blocking(tasks.clone())),
+            meter: Arc::clone(&parts.meter),
         }));
         let budget = parts.budget;
         let mut endpoint =
             Endpoint::new(Arc::clone(&service) as _, Arc::clone(&service) as _, config.limits);
         endpoint.budget = budget.unwrap_or(endpoint.budget);
-        endpoint.counts = parts.counts.unwrap_or_default();
+        endpoint.counts = Arc::clone(&parts.meter.connections);
         let server =
             Server::bind(&config.listen, endpoint).await.context("the name server's listener")?;
         tasks.spawn_vital("scan", scan(Arc::clone(&service), tasks.shutdown()));

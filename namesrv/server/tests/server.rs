@@ -25,7 +25,7 @@ async fn start(data_dir: &Path, tasks: &Tasks, listen: &str) -> anyhow::Result<R
         data_dir: data_dir.to_owned(),
         tasks: tasks.clone(),
         budget: None,
-        counts: None,
+        meter: Arc::default(),
     };
     NameServer::start(config, parts).await
 }
@@ -88,8 +88,11 @@ async fn two_run_in_one_process_and_kv_entries_outlive_a_restart() {
     let tasks = Tasks::new("test");
     let first = start(dirs[0].path(), &tasks, "127.0.0.1:0").await.unwrap();
     let second = start(dirs[1].path(), &tasks, "127.0.0.1:0").await.unwrap();
-    let taken = start(dirs[1].path(), &tasks, &second.local_addr().to_string()).await;
+    let third = tempfile::tempdir().unwrap();
+    let taken = start(third.path(), &tasks, &second.local_addr().to_string()).await;
     assert!(taken.unwrap_err().to_string().contains("listener"));
+    let in_use = start(dirs[1].path(), &tasks, "127.0.0.1:0").await.unwrap_err();
+    assert!(format!("{in_use:#}").contains("in use by another name server"), "{in_use:#}");
 
     let dialer = dialer();
     let to_first = dialer.connect(&first.local_addr().to_string(), PATIENCE).await.unwrap();

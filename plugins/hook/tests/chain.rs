@@ -88,3 +88,28 @@ fn the_first_refusal_ends_the_question() {
     assert_ne!(chain.authorize(&context(), &access), Verdict::Continue);
     assert_eq!(second.calls.load(Ordering::SeqCst), 0);
 }
+
+/// The point after each, in the order they are declared: a new one does not compile without it.
+const fn next(point: Point) -> Option<Point> {
+    Some(match point {
+        Point::ConnectionOpened => Point::ConnectionClosed,
+        Point::ConnectionClosed => Point::Authenticate,
+        Point::Authenticate => Point::Authorize,
+        Point::Authorize => Point::BeforeSend,
+        Point::BeforeSend => Point::AfterAppend,
+        Point::AfterAppend => Point::Pull,
+        Point::Pull => Point::BeforeDeliver,
+        Point::BeforeDeliver => Point::Ack,
+        Point::Ack => Point::AdminCommand,
+        Point::AdminCommand => Point::BrokerRegistration,
+        Point::BrokerRegistration => Point::RouteQuery,
+        Point::RouteQuery => Point::Lifecycle,
+        Point::Lifecycle => return None,
+    })
+}
+
+#[test]
+fn all_points_are_in_the_list_of_all() {
+    let declared = std::iter::successors(Some(Point::ConnectionOpened), |point| next(*point));
+    assert_eq!(declared.collect::<Vec<_>>(), Point::ALL);
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::process::Role;
 use crate::{admin, bench, consume, produce};
 
 const AFTER_HELP: &str = "\
@@ -36,12 +37,12 @@ pub(crate) enum Command {
     /// It keeps no routes on disk: brokers report to every name server, so start as many as you
     /// like and list them all to brokers and clients.
     #[command(after_help = NAMESRV_EXAMPLES)]
-    Namesrv(NodeArgs),
+    Namesrv(NamesrvNode),
     /// Run a broker
     ///
     /// It reports itself to all name servers of --namesrv, under the address of --advertise.
     #[command(after_help = BROKER_EXAMPLES)]
-    Broker(NodeArgs),
+    Broker(BrokerNode),
     /// Look at and change topics, groups and brokers of a running cluster
     Admin(admin::Args),
     /// Send messages to a topic
@@ -85,7 +86,7 @@ pub(crate) enum ConfigCommand {
     /// Print every option, its value, and where the value comes from
     ///
     /// Takes the same flags and files as the commands that run a server, and judges them the same
-    /// way. Stronger sources win: flags and --set, then --config, then --java-conf, then defaults.
+    /// way (for `broker` or `namesrv` alone, say so with --role). Stronger sources win: flags and --set, then --config, then --java-conf, then defaults.
     #[command(after_help = "Examples:\n  blockhouse config show --config broker.toml\n  \
                             blockhouse config show --java-conf broker.conf --toml > broker.toml")]
     Show(Box<ShowArgs>),
@@ -98,6 +99,9 @@ pub(crate) enum ConfigCommand {
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) node: NodeArgs,
+    /// The command that is going to run with it
+    #[arg(long, value_enum, value_name = "COMMAND", default_value = "standalone")]
+    pub(crate) role: Role,
     /// Print a file for --config
     #[arg(long, conflicts_with = "json")]
     pub(crate) toml: bool,
@@ -106,21 +110,79 @@ pub(crate) struct ShowArgs {
     pub(crate) json: bool,
 }
 
-/// How a server is set up.
+/// How a name server and a broker in one process are set up.
 #[derive(Debug, Default, Args)]
 pub(crate) struct NodeArgs {
+    #[command(flatten)]
+    pub(crate) process: ProcessArgs,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArgs,
+    #[command(flatten)]
+    pub(crate) name_server: NamesrvArgs,
+}
+
+/// How a name server alone is set up.
+#[derive(Debug, Args)]
+pub(crate) struct NamesrvNode {
+    #[command(flatten)]
+    process: ProcessArgs,
+    #[command(flatten)]
+    name_server: NamesrvArgs,
+}
+
+impl From<NamesrvNode> for NodeArgs {
+    fn from(args: NamesrvNode) -> Self {
+        let NamesrvNode { process, name_server } = args;
+        Self { process, name_server, ..Self::default() }
+    }
+}
+
+/// How a broker alone is set up.
+#[derive(Debug, Args)]
+pub(crate) struct BrokerNode {
+    #[command(flatten)]
+    process: ProcessArgs,
+    #[command(flatten)]
+    broker: BrokerArgs,
+}
+
+impl From<BrokerNode> for NodeArgs {
+    fn from(args: BrokerNode) -> Self {
+        let BrokerNode { process, broker } = args;
+        Self { process, broker, ..Self::default() }
+    }
+}
+
+/// What every process is told.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ProcessArgs {
     /// Read options from a TOML file
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Set any option, e.g. `store.flush=sync`; may be given several times
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub(crate) sets: Vec<String>,
-    /// Read RocketMQ's own broker.conf; keys that are not honoured are printed
-    #[arg(long, value_name = "FILE")]
-    pub(crate) java_conf: Option<PathBuf>,
     /// Keep data here (RocketMQ: storePathRootDir)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<String>,
+    /// Where health and metrics are served: IP:PORT, a port on 127.0.0.1, or `off`
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) ops_listen: Option<String>,
+    /// Listen on other than loopback addresses though nothing is encrypted and nobody is asked
+    /// who he is
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// How much to log: error, warn, info, debug, trace, off
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
+}
+
+/// What a broker is told.
+#[derive(Debug, Default, Args)]
+pub(crate) struct BrokerArgs {
+    /// Read RocketMQ's own broker.conf; keys that are not honoured are printed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) java_conf: Option<PathBuf>,
     /// The broker's name; every broker of a cluster needs its own
     #[arg(long)]
     pub(crate) name: Option<String>,
@@ -133,24 +195,19 @@ pub(crate) struct NodeArgs {
     /// The IP address that clients are told (RocketMQ: brokerIP1)
     #[arg(long, value_name = "IP")]
     pub(crate) advertise: Option<String>,
-    /// Where the name server listens: IP:PORT, or a port on 127.0.0.1
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) namesrv_listen: Option<String>,
     /// Where the broker listens: IP:PORT, or a port on 127.0.0.1
     #[arg(long, value_name = "ADDR")]
     pub(crate) broker_listen: Option<String>,
-    /// Where health and metrics are served: IP:PORT, a port on 127.0.0.1, or `off`
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) ops_listen: Option<String>,
-    /// Listen on other than loopback addresses though nothing is encrypted and nobody is asked
-    /// who he is
-    #[arg(long)]
-    pub(crate) insecure: bool,
     /// Start though the data directory holds what is not served (half messages of transactions,
     /// timer messages, POP deliveries); they stay where they are
     #[arg(long)]
     pub(crate) allow_inert: bool,
-    /// How much to log: error, warn, info, debug, trace
-    #[arg(long, value_name = "LEVEL")]
-    pub(crate) log: Option<String>,
+}
+
+/// What a name server is told.
+#[derive(Debug, Default, Args)]
+pub(crate) struct NamesrvArgs {
+    /// Where the name server listens: IP:PORT, or a port on 127.0.0.1
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) namesrv_listen: Option<String>,
 }

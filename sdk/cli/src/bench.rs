@@ -82,6 +82,6 @@ fn run_one(kind: Kind, one: One) -> anyhow::Result<()> {
         let outcome = measure::run(kind, &one.load, &one.cluster, one.server_pid).await?;
         let report = report::Report::of(kind, &one.load, &outcome);
         out::text(&if one.json { report.to_json()? } else { report.to_string() });
-        Ok(())
+        report.verdict()
     })
 }

@@ -22,7 +22,8 @@ Examples:
   blockhouse consume TopicTest --group new --from last --follow --tag 'TagA || TagB'
 
 Members of a group share a topic's messages, and the group goes on where it stopped. Progress is
-committed every 5 seconds and at the end.";
+committed every 5 seconds and at the end. Control characters in messages are escaped on a terminal; a
+file or pipe gets them as they are.";
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]
@@ -122,14 +123,14 @@ fn as_text(message: &Received) -> String {
     );
     for (name, label) in [(properties::TAGS, "tag"), (properties::KEYS, "keys")] {
         if let Some(value) = message.property(name) {
-            line.push_str(&format!(" {label}={value}"));
+            line.push_str(&format!(" {label}={}", out::foreign(value)));
         }
     }
     if message.reconsume_times > 0 {
         line.push_str(&format!(" redelivery={}", message.reconsume_times));
     }
     line.push_str("  ");
-    line.push_str(&String::from_utf8_lossy(&message.body));
+    line.push_str(&out::foreign(&String::from_utf8_lossy(&message.body)));
     line
 }
 

@@ -1,10 +1,12 @@
 //! Which addresses a process may listen on and tell others.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use anyhow::bail;
+use blockhouse_service::config::{Loaded, Source};
 
-use crate::options::Node;
+use crate::options::{Config, Node};
+use crate::process::Role;
 
 /// The kinds of listeners that there are rules for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,37 +24,55 @@ impl Listener {
             Self::Ops => "--ops-listen",
         }
     }
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Namesrv => "namesrv.listen",
+            Self::Broker => "node.broker_listen",
+            Self::Ops => "ops.listen",
+        }
+    }
+
+    /// The option as it was given.
+    fn name(self, loaded: &Loaded<Config>) -> String {
+        match loaded.source(self.path()) {
+            Source::Flag(flag) => flag,
+            Source::Default => self.flag().to_owned(),
+            place => format!("{} ({place})", place.called(self.path())),
+        }
+    }
 }
 
-/// Refuses listeners that would be open by accident.
-pub(crate) fn check(node: &Node, listeners: &[(Listener, SocketAddr)]) -> anyhow::Result<()> {
+/// Refuses listeners of a process of `role` that would be open by accident.
+pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
+    let config = &loaded.config;
+    let mut listeners = Vec::new();
+    if role.has_namesrv() {
+        listeners.push((Listener::Namesrv, config.namesrv.address()?));
+    }
+    if role.has_broker() {
+        listeners.push((Listener::Broker, config.node.broker_listen));
+    }
+    listeners.extend(config.ops.listen.map(|address| (Listener::Ops, address)));
     for (kind, address) in listeners {
-        let flag = kind.flag();
-        if !is_loopback(address.ip()) && !node.insecure {
+        if !is_loopback(address.ip()) && !config.node.insecure {
             bail!(
-                "{flag} {address} is not a loopback address, and there is no encryption or \
+                "{} {address} is not a loopback address, and there is no encryption or \
                  authentication yet: listen on 127.0.0.1, or add --insecure if the network is \
-                 trusted"
+                 trusted",
+                kind.name(loaded)
             );
         }
-        if *kind == Listener::Broker {
-            check_advertised(node, *address)?;
+        let is_everywhere = address.ip().is_unspecified();
+        if kind == Listener::Broker && is_everywhere && config.node.advertise.is_none() {
+            bail!(
+                "{} {address} listens everywhere, so clients cannot be told where: add \
+                 --advertise IP with the address they can reach",
+                kind.name(loaded)
+            );
         }
     }
     Ok(())
-}
-
-fn check_advertised(node: &Node, address: SocketAddr) -> anyhow::Result<()> {
-    match node.advertise {
-        None if address.ip().is_unspecified() => bail!(
-            "--broker-listen {address} listens everywhere, so clients cannot be told where: add \
-             --advertise IP with the address they can reach"
-        ),
-        Some(ip) if ip.is_unspecified() => {
-            bail!("--advertise {ip} is no address that clients can reach: give the host's own")
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Says what to do about a port that is taken.
@@ -86,38 +106,52 @@ fn is_loopback(ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use blockhouse_service::config::Layer;
+
     use super::*;
 
     fn node(advertise: Option<&str>, insecure: bool) -> Node {
         Node { advertise: advertise.map(|a| a.parse().unwrap()), insecure, ..Node::default() }
     }
 
-    fn text(node: &Node, kind: Listener, address: &str) -> String {
-        match check(node, &[(kind, address.parse().unwrap())]) {
-            Ok(()) => String::new(),
-            Err(error) => error.to_string(),
-        }
+    fn text(role: Role, sets: &[&str]) -> String {
+        let mut layer = Layer::default();
+        sets.iter().for_each(|set| layer.assign(set).unwrap());
+        let loaded = Loaded::from_layers(&[layer]).unwrap();
+        check(&loaded, role).err().map(|e| e.to_string()).unwrap_or_default()
     }
 
     #[test]
     fn loopback_is_free_and_anything_else_needs_insecure() {
         for address in ["127.0.0.1:1", "127.8.8.8:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert_eq!(text(&node(None, false), Listener::Broker, address), "");
+            let listen = format!("node.broker_listen={address}");
+            assert_eq!(text(Role::Broker, &[&listen]), "");
         }
-        let refused = text(&node(None, false), Listener::Namesrv, "10.0.0.5:9876");
-        assert!(refused.starts_with("--namesrv-listen 10.0.0.5:9876 is not"), "{refused}");
+        let open = "namesrv.listen=10.0.0.5:9876";
+        let refused = text(Role::Namesrv, &[open]);
+        assert!(refused.starts_with("--set namesrv.listen 10.0.0.5:9876 is not"), "{refused}");
         assert!(refused.contains("--insecure"));
-        assert_eq!(text(&node(None, true), Listener::Namesrv, "10.0.0.5:9876"), "");
-        assert_eq!(text(&node(None, true), Listener::Ops, "0.0.0.0:5557"), "");
+        assert_eq!(text(Role::Namesrv, &[open, "node.insecure=true"]), "");
+        assert_eq!(text(Role::Namesrv, &["ops.listen=0.0.0.0:5557", "node.insecure=true"]), "");
+        // Where it is not going to listen does not matter.
+        assert_eq!(text(Role::Broker, &[open]), "");
+    }
+
+    #[test]
+    fn a_listener_from_a_file_is_named_with_its_line() {
+        let layer = Layer::from_toml("b.toml", "[ops]\nlisten = \"10.0.0.5:1\"\n").unwrap();
+        let refused = check(&Loaded::from_layers(&[layer]).unwrap(), Role::Namesrv).unwrap_err();
+        let refused = refused.to_string();
+        assert!(refused.starts_with("ops.listen (b.toml:2) 10.0.0.5:1 is not a"), "{refused}");
     }
 
     #[test]
     fn a_broker_on_a_wildcard_needs_an_address_to_tell() {
-        let refused = text(&node(None, true), Listener::Broker, "0.0.0.0:10911");
+        let everywhere = ["node.insecure=true", "node.broker_listen=0.0.0.0:10911"];
+        let refused = text(Role::Broker, &everywhere);
         assert!(refused.contains("--advertise"), "{refused}");
-        assert_eq!(text(&node(Some("10.0.0.5"), true), Listener::Broker, "0.0.0.0:10911"), "");
-        let refused = text(&node(Some("0.0.0.0"), true), Listener::Broker, "0.0.0.0:10911");
-        assert!(refused.contains("no address that clients can reach"), "{refused}");
+        let told = [&everywhere[..], &["node.advertise=10.0.0.5"]].concat();
+        assert_eq!(text(Role::Broker, &told), "");
     }
 
     #[test]

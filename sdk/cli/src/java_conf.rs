@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use blockhouse_service::config::{Layer, Loaded, Source};
 use blockhouse_store::Flush;
 use serde_json::Value;
 
 use crate::options::Config;
 use properties::Entry;
-use table::Meaning;
+use table::{Half, Meaning};
 
 /// A `broker.conf` as a layer of our own options.
 #[derive(Debug)]
@@ -45,11 +45,15 @@ pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
     for entry in &entries {
         let Entry { line, key, value } = entry;
         let source = Source::File { name: name.to_owned(), line: *line };
+        let broken = |allowed| format!("`{key}` must be {allowed}, not `{value}` ({source})");
         match table::meaning(key) {
-            Meaning::Is(path) => layer.set(path, value, source),
-            Meaning::Through(path, convert) => {
-                let ours = convert(value);
-                let ours = ours.with_context(|| format!("{key} cannot be `{value}` ({source})"))?;
+            Meaning::Is(path) => layer.set(path, value, called(key, &source)),
+            Meaning::Only(path, is_good, allowed) => {
+                ensure!(is_good(value), broken(allowed));
+                layer.set(path, value, called(key, &source));
+            }
+            Meaning::Through(path, convert, allowed) => {
+                let ours = convert(value).with_context(|| broken(allowed))?;
                 layer.set(path, ours, source);
             }
             Meaning::Refused(works, because) => {
@@ -57,10 +61,16 @@ pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
                     bail!("{key}={value} cannot be honoured ({source}): {because}");
                 }
             }
-            Meaning::Address(path, ..) => {
-                let address = address(&entries, path)
-                    .with_context(|| format!("{key} cannot be `{value}` ({source})"))?;
-                layer.set(path, address, source);
+            Meaning::Address(path, half) => {
+                let (is_good, allowed) = match half {
+                    Half::Host => (host(value).is_some(), "an IP address"),
+                    Half::Port => (port(value).is_some(), "a port from 1 to 65535"),
+                };
+                ensure!(is_good, broken(allowed));
+                // What there is to say about an address is mostly about its host.
+                if half == Half::Host || !has_host(&entries, path) {
+                    layer.set(path, address(&entries, path), called(key, &source));
+                }
             }
             Meaning::None(because) => {
                 let place = source.to_string();
@@ -71,23 +81,50 @@ pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
     Ok(Translated { layer, unhonoured })
 }
 
-/// Puts an address together that RocketMQ has in two keys.
-fn address(entries: &[Entry], wanted: &str) -> Option<String> {
-    let mut host = IpAddr::from(Ipv4Addr::LOCALHOST);
-    let mut port = None;
+/// The place of an option whose values are the same in both files.
+fn called(key: &str, place: &Source) -> Source {
+    match place {
+        Source::File { name, line } => {
+            Source::Key { name: name.clone(), line: *line, key: key.into() }
+        }
+        other => other.clone(),
+    }
+}
+
+fn has_host(entries: &[Entry], wanted: &str) -> bool {
+    let mut meanings = entries.iter().map(|entry| table::meaning(&entry.key));
+    meanings.any(|m| matches!(m, Meaning::Address(path, Half::Host) if path == wanted))
+}
+
+/// Puts an address together that RocketMQ has in two keys. A half that is wrong is refused where
+/// it stands.
+fn address(entries: &[Entry], wanted: &str) -> String {
+    let mut address = if wanted == "ops.listen" { OPS_DEFAULT } else { BROKER_DEFAULT };
     for Entry { key, value, .. } in entries {
         match table::meaning(key) {
-            Meaning::Address(path, table::Half::Host) if path == wanted => {
-                host = value.parse().ok()?;
+            Meaning::Address(path, Half::Host) if path == wanted => {
+                host(value).into_iter().for_each(|host| address.set_ip(host));
             }
-            Meaning::Address(path, table::Half::Port(otherwise)) if path == wanted => {
-                port = Some(value.parse::<u16>().ok().filter(|p| *p > 0).unwrap_or(otherwise));
+            Meaning::Address(path, Half::Port) if path == wanted => {
+                port(value).into_iter().for_each(|port| address.set_port(port));
             }
             _ => {}
         }
     }
-    let otherwise = if wanted == "ops.listen" { 5_557 } else { 10_911 };
-    Some(SocketAddr::new(host, port.unwrap_or(otherwise)).to_string())
+    address.to_string()
+}
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const BROKER_DEFAULT: SocketAddr = SocketAddr::new(LOOPBACK, 10_911);
+const OPS_DEFAULT: SocketAddr = SocketAddr::new(LOOPBACK, 5_557);
+
+/// RocketMQ's own default of `metricsPromExporterHost` is nothing.
+fn host(text: &str) -> Option<IpAddr> {
+    if text.is_empty() { Some(LOOPBACK) } else { text.parse().ok() }
+}
+
+fn port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port > 0)
 }
 
 /// Options of which tools are told what came of them.
@@ -164,6 +201,15 @@ mod tests {
         assert_eq!(node.namesrv, ["10.0.0.3:9876", "10.0.0.4:9876"]);
         let node = load("bindAddress=0.0.0.0\n").unwrap().0.config.node;
         assert_eq!(node.broker_listen.to_string(), "0.0.0.0:10911");
+        for text in ["bindAddress=0.0.0.0\nlistenPort=1\n", "listenPort=1\nbindAddress=0.0.0.0\n"] {
+            let loaded = load(text).unwrap().0;
+            assert_eq!(loaded.config.node.broker_listen.to_string(), "0.0.0.0:1");
+            assert_eq!(loaded.source("node.broker_listen").called(""), "bindAddress");
+        }
+        assert_eq!(
+            load("listenPort=1\n").unwrap().0.source("node.broker_listen").called(""),
+            "listenPort"
+        );
     }
 
     #[test]
@@ -177,7 +223,53 @@ mod tests {
         assert!(refused.starts_with("aclEnable=true cannot be honoured (broker.conf:3): "));
         assert!(load("aclEnable=false\n").is_ok());
         let refused = load("flushDiskType=SOMETIMES\n").unwrap_err().to_string();
-        assert_eq!(refused, "flushDiskType cannot be `SOMETIMES` (broker.conf:1)");
+        assert_eq!(
+            refused,
+            "`flushDiskType` must be ASYNC_FLUSH or SYNC_FLUSH, not `SOMETIMES` (broker.conf:1)"
+        );
+    }
+
+    #[test]
+    fn values_that_cannot_be_used_are_not_replaced_by_others() {
+        let refused = |text: &str| load(text).map(|_| ()).unwrap_err().to_string();
+        for key in ["listenPort", "metricsPromExporterPort"] {
+            for value in ["0", "70000", "abc", "-1", ""] {
+                assert_eq!(
+                    refused(&format!("\n{key}={value}\n")),
+                    format!(
+                        "`{key}` must be a port from 1 to 65535, not `{value}` (broker.conf:2)"
+                    )
+                );
+            }
+        }
+        assert_eq!(
+            refused("listenPort=10911\nbindAddress=here\n"),
+            "`bindAddress` must be an IP address, not `here` (broker.conf:2)"
+        );
+        assert_eq!(
+            refused("storePathCommitLog=/a,/b\n"),
+            "`storePathCommitLog` must be one directory (a CommitLog over several is not \
+             supported), not `/a,/b` (broker.conf:1)"
+        );
+        assert_eq!(
+            refused("mappedFileSizeConsumeQueue=many\n"),
+            "`mappedFileSizeConsumeQueue` must be a number of bytes, not `many` (broker.conf:1)"
+        );
+        // RocketMQ's own word for an option is the one in its file.
+        assert!(refused("autoCreateTopicEnable=yes\n").starts_with("`autoCreateTopicEnable` must"));
+    }
+
+    #[test]
+    fn one_commit_log_directory_and_compressed_reports_are_honoured() {
+        let (loaded, unhonoured) =
+            load("storePathCommitLog=/a\ncompressedRegister=true\n").unwrap();
+        assert_eq!(unhonoured, Vec::<String>::new());
+        assert_eq!(loaded.config.store.commit_log_dir, std::path::Path::new("/a"));
+        assert!(loaded.config.registrar.compressed);
+        let told = properties(&loaded, &[]);
+        for line in ["storePathCommitLog=/a", "compressedRegister=true"] {
+            assert!(told.lines().any(|l| l == line), "{line} is not in\n{told}");
+        }
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod process;
 mod produce;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::process::ExitCode;
 
 use blockhouse_service::config::Shape;
@@ -55,8 +56,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match cli.command {
         Command::Standalone(node) => serve(&node, Role::Standalone),
-        Command::Namesrv(node) => serve(&node, Role::Namesrv),
-        Command::Broker(node) => serve(&node, Role::Broker),
+        Command::Namesrv(node) => serve(&node.into(), Role::Namesrv),
+        Command::Broker(node) => serve(&node.into(), Role::Broker),
         Command::Admin(args) => report(admin::run(args)),
         Command::Produce(args) => report(produce::run(args)),
         Command::Consume(args) => report(consume::run(args)),
@@ -103,7 +104,9 @@ fn serve(args: &NodeArgs, role: Role) -> ExitCode {
 }
 
 fn show(args: &ShowArgs) -> ExitCode {
-    let options = match options::load(&args.node) {
+    let judged = options::load(&args.node)
+        .and_then(|options| options::check(&options.loaded, args.role).map(|()| options));
+    let options = match judged {
         Ok(options) => options,
         Err(error) => return fail(&error, WRONG_USE),
     };
@@ -119,8 +122,26 @@ fn show(args: &ShowArgs) -> ExitCode {
 fn report(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<WrongUse>() => fail(&error, WRONG_USE),
         Err(error) => fail(&error, FAILED),
     }
+}
+
+/// Arguments that fit their types but break a rule of a tool: the tool has done nothing yet.
+#[derive(Debug)]
+struct WrongUse(String);
+
+impl fmt::Display for WrongUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for WrongUse {}
+
+/// The error of a tool for wrong arguments; `what` is one sentence.
+fn wrong_use(what: impl Into<String>) -> anyhow::Error {
+    WrongUse(what.into()).into()
 }
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {

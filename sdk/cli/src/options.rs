@@ -1,6 +1,9 @@
 //! The sections of the configuration, and how flags and files become one.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+mod check;
+mod node;
+
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -11,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::NodeArgs;
 use crate::java_conf::{self, Unhonoured};
+pub(crate) use check::check;
+pub use node::Node;
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -34,51 +39,6 @@ pub struct Config {
     pub log: log::Config,
 }
 
-/// Section `[node]`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Node {
-    /// The broker's name; every broker of a cluster needs its own (RocketMQ: `brokerName`).
-    pub name: String,
-    /// The cluster that the broker belongs to (RocketMQ: `brokerClusterName`).
-    pub cluster: String,
-    /// 0 for a master (RocketMQ: `brokerId`).
-    pub broker_id: u64,
-    /// Where everything is kept (RocketMQ: `storePathRootDir`): `commitlog`, `consumequeue`,
-    /// `index`, `config`, ... in it.
-    pub data: PathBuf,
-    /// The name servers that the broker reports to (RocketMQ: `namesrvAddr`). Empty in
-    /// `standalone`: the one in the same process.
-    pub namesrv: Vec<String>,
-    /// Where the broker listens (RocketMQ: `bindAddress`, `listenPort`).
-    pub broker_listen: SocketAddr,
-    /// Listen on the port two below `broker_listen`'s as well: older clients send there (RocketMQ
-    /// calls it the VIP channel).
-    pub vip_port: bool,
-    /// The IP address that clients are told and that message ids carry (RocketMQ: `brokerIP1`).
-    /// Nothing: the one of `broker_listen`.
-    pub advertise: Option<IpAddr>,
-    /// Allow listeners on other than loopback addresses though nothing is encrypted and nobody is
-    /// asked who he is.
-    pub insecure: bool,
-}
-
-impl Default for Node {
-    fn default() -> Self {
-        Self {
-            name: "broker-a".to_owned(),
-            cluster: "DefaultCluster".to_owned(),
-            broker_id: 0,
-            data: PathBuf::from("blockhouse-data"),
-            namesrv: Vec::new(),
-            broker_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_911)),
-            vip_port: true,
-            advertise: None,
-            insecure: false,
-        }
-    }
-}
-
 /// A configuration, and the `broker.conf` keys that had no effect.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -90,12 +50,12 @@ pub(crate) struct Options {
 pub(crate) fn load(args: &NodeArgs) -> anyhow::Result<Options> {
     let mut layers = Vec::new();
     let mut unhonoured = Vec::new();
-    if let Some(path) = &args.java_conf {
+    if let Some(path) = &args.broker.java_conf {
         let translated = java_conf::translate(&path.display().to_string(), &read(path)?)?;
         layers.push(translated.layer);
         unhonoured = translated.unhonoured;
     }
-    if let Some(path) = &args.config {
+    if let Some(path) = &args.process.config {
         layers.push(Layer::from_toml(&path.display().to_string(), &read(path)?)?);
     }
     layers.push(flags(args)?);
@@ -111,12 +71,12 @@ fn read(path: &PathBuf) -> anyhow::Result<String> {
 fn flags(args: &NodeArgs) -> anyhow::Result<Layer> {
     let mut layer = Layer::default();
     let plain = [
-        ("--data", "node.data", &args.data),
-        ("--name", "node.name", &args.name),
-        ("--cluster", "node.cluster", &args.cluster),
-        ("--namesrv", "node.namesrv", &args.namesrv),
-        ("--advertise", "node.advertise", &args.advertise),
-        ("--log", "log.level", &args.log),
+        ("--data", "node.data", &args.process.data),
+        ("--name", "node.name", &args.broker.name),
+        ("--cluster", "node.cluster", &args.broker.cluster),
+        ("--namesrv", "node.namesrv", &args.broker.namesrv),
+        ("--advertise", "node.advertise", &args.broker.advertise),
+        ("--log", "log.level", &args.process.log),
     ];
     for (flag, path, value) in plain {
         if let Some(value) = value {
@@ -124,9 +84,9 @@ fn flags(args: &NodeArgs) -> anyhow::Result<Layer> {
         }
     }
     let listeners = [
-        ("--namesrv-listen", "namesrv.listen", &args.namesrv_listen),
-        ("--broker-listen", "node.broker_listen", &args.broker_listen),
-        ("--ops-listen", "ops.listen", &args.ops_listen),
+        ("--namesrv-listen", "namesrv.listen", &args.name_server.namesrv_listen),
+        ("--broker-listen", "node.broker_listen", &args.broker.broker_listen),
+        ("--ops-listen", "ops.listen", &args.process.ops_listen),
     ];
     for (flag, path, value) in listeners {
         if let Some(value) = value {
@@ -134,23 +94,22 @@ fn flags(args: &NodeArgs) -> anyhow::Result<Layer> {
         }
     }
     let switches = [
-        ("--insecure", "node.insecure", args.insecure),
-        ("--allow-inert", "broker.allow_inert", args.allow_inert),
+        ("--insecure", "node.insecure", args.process.insecure),
+        ("--allow-inert", "broker.allow_inert", args.broker.allow_inert),
     ];
     for (flag, path, _) in switches.iter().filter(|(.., is_set)| *is_set) {
         layer.set(*path, "true", Source::Flag((*flag).to_owned()));
     }
-    for set in &args.sets {
+    for set in &args.process.sets {
         layer.assign(set)?;
     }
     Ok(layer)
 }
 
-/// A port alone is one on loopback; `off` is no address.
+/// A port alone is one on loopback.
 fn address(text: &str) -> String {
     match text.trim_start_matches(':').parse::<u16>() {
         Ok(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string(),
-        Err(_) if text == "off" => String::new(),
         Err(_) => text.replacen("localhost:", "127.0.0.1:", 1),
     }
 }

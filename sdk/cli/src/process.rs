@@ -3,6 +3,8 @@
 mod metrics;
 mod parts;
 mod readiness;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::config::Loaded;
 use blockhouse_service::{StopSignals, SystemClock, Tasks, log};
 use blockhouse_telemetry::{Exporter, Identity};
+use blockhouse_transport::Budget;
 
 use crate::args::NodeArgs;
 use crate::guard::{self, Listener};
@@ -31,7 +34,7 @@ const STOP_PATIENCE: Duration = Duration::from_millis(4_500);
 const OPS_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
     /// Name server and broker.
     Standalone,
@@ -42,11 +45,11 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    const fn has_namesrv(self) -> bool {
+    pub(crate) const fn has_namesrv(self) -> bool {
         matches!(self, Self::Standalone | Self::Namesrv)
     }
 
-    const fn has_broker(self) -> bool {
+    pub(crate) const fn has_broker(self) -> bool {
         matches!(self, Self::Standalone | Self::Broker)
     }
 
@@ -60,10 +63,10 @@ impl Role {
 }
 
 /// A checked configuration, ready to run.
-#[derive(Debug)]
 pub(crate) struct Setup {
     role: Role,
     options: Loaded<Config>,
+    hooks: Arc<Hooks>,
 }
 
 /// What the parts of a process share.
@@ -72,6 +75,8 @@ struct Shared {
     hooks: Arc<Hooks>,
     meter: Arc<Meter>,
     readiness: Arc<Readiness>,
+    /// Bytes in flight on all listeners together.
+    budget: Arc<Budget>,
     tasks: Tasks,
 }
 
@@ -80,7 +85,7 @@ impl Setup {
     pub(crate) fn new(args: &NodeArgs, role: Role) -> anyhow::Result<Self> {
         let options = options::load(args)?;
         let config = &options.loaded.config;
-        guard::check(&config.node, &listeners(config, role)?)?;
+        options::check(&options.loaded, role)?;
         log::start(&config.log)?;
         options.unhonoured.iter().for_each(|key| out::note(&key.to_string()));
         if role.has_broker()
@@ -88,7 +93,7 @@ impl Setup {
         {
             tracing::warn!("{doubt}");
         }
-        Ok(Self { role, options: options.loaded })
+        Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()) })
     }
 
     /// Runs until a signal or the failure of a part that cannot be missed.
@@ -108,9 +113,10 @@ impl Setup {
         let mut signals = StopSignals::listen()?;
         let shared = Shared {
             clock: Arc::new(SystemClock::new()),
-            hooks: Arc::new(Hooks::none()),
+            hooks: Arc::clone(&self.hooks),
             meter: Arc::new(Meter::default()),
             readiness: Arc::default(),
+            budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
             tasks: Tasks::new("process"),
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
@@ -165,7 +171,12 @@ impl Setup {
         let identity = Identity {
             cluster: node.cluster.clone(),
             node_type: self.role.name().to_owned(),
-            node_id: node.name.clone(),
+            // A name server has no name; its address tells it from others.
+            node_id: if self.role.has_broker() {
+                node.name.clone()
+            } else {
+                self.options.config.namesrv.listen.clone()
+            },
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let info = serde_json::json!({
@@ -223,17 +234,4 @@ async fn stop(started: Vec<Started>, tasks: &Tasks) -> anyhow::Result<()> {
         tracing::warn!(?late, "these tasks had to be aborted");
     }
     in_time.context("the parts did not stop in time; the next start checks the store")
-}
-
-/// Where the process is going to listen.
-fn listeners(config: &Config, role: Role) -> anyhow::Result<Vec<(Listener, std::net::SocketAddr)>> {
-    let mut listeners = Vec::new();
-    if role.has_namesrv() {
-        listeners.push((Listener::Namesrv, parts::namesrv_address(config)?));
-    }
-    if role.has_broker() {
-        listeners.push((Listener::Broker, config.node.broker_listen));
-    }
-    listeners.extend(config.ops.listen.map(|address| (Listener::Ops, address)));
-    Ok(listeners)
 }

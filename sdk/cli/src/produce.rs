@@ -1,13 +1,13 @@
 //! Sending messages from a terminal or a script.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead, IsTerminal as _};
 
 use anyhow::Context as _;
 use blockhouse_client::{Outgoing, Producer, Sent};
 use serde_json::json;
 
 use crate::cluster::{ClusterArgs, block_on};
-use crate::out;
+use crate::{out, wrong_use};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,12 +21,12 @@ Examples:
 pub(crate) struct Args {
     /// Where to; brokers that allow it create an unknown topic
     topic: String,
-    /// The messages; without any, each line of stdin is one
+    /// The messages; without any, each line of stdin is one, whatever its bytes
     messages: Vec<String>,
     /// The tag that consumers can filter by
     #[arg(long)]
     tag: Option<String>,
-    /// A key that messages can be found by; may be given several times
+    /// A key that messages can be found by, without spaces; may be given several times
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,
     /// A property; may be given several times
@@ -59,20 +59,40 @@ async fn send_all(args: &Args) -> anyhow::Result<()> {
         if stdin.is_terminal() {
             out::note("Each line is a message; ctrl-D ends.");
         }
-        for line in stdin.lock().lines() {
-            let line = line.context("cannot read stdin")?;
+        let mut lines = stdin.lock();
+        for number in 1.. {
+            let line = read_line(&mut lines);
+            let line = line.with_context(|| format!("cannot read line {number} of stdin"))?;
+            let Some(line) = line else { break };
             // RocketMQ stores no empty bodies.
             if !line.is_empty() {
-                send(args, &producer, &template, line).await?;
+                let sent = send(args, &producer, &template, line).await;
+                sent.with_context(|| format!("line {number} of stdin"))?;
             }
         }
     } else {
         for message in &args.messages {
-            send(args, &producer, &template, message.clone()).await?;
+            send(args, &producer, &template, message.clone().into_bytes()).await?;
         }
     }
     client.close().await;
     Ok(())
+}
+
+/// The next line without its end. Bodies are bytes, so lines need not be text.
+fn read_line(lines: &mut impl BufRead) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    if lines.read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    for end in [b'\n', b'\r'] {
+        if line.last() == Some(&end) {
+            line.pop();
+        } else {
+            break;
+        }
+    }
+    Ok(Some(line))
 }
 
 fn template(args: &Args) -> anyhow::Result<Outgoing> {
@@ -80,13 +100,18 @@ fn template(args: &Args) -> anyhow::Result<Outgoing> {
     if let Some(tag) = &args.tag {
         message = message.tag(tag);
     }
+    if let Some(key) = args.keys.iter().find(|k| k.is_empty() || k.contains(char::is_whitespace)) {
+        return Err(wrong_use(format!(
+            "--key `{key}` is no key: keys have no spaces; give --key once for each"
+        )));
+    }
     if !args.keys.is_empty() {
         message = message.keys(&args.keys.join(" "));
     }
     for property in &args.properties {
         let (name, value) = property
             .split_once('=')
-            .with_context(|| format!("--property {property} is not of the form NAME=VALUE"))?;
+            .ok_or_else(|| wrong_use(format!("--property {property} is not NAME=VALUE")))?;
         message = message.property(name, value);
     }
     Ok(message)
@@ -96,7 +121,7 @@ async fn send(
     args: &Args,
     producer: &Producer<'_>,
     template: &Outgoing,
-    body: String,
+    body: Vec<u8>,
 ) -> anyhow::Result<()> {
     let message = Outgoing { body: body.into(), ..template.clone() };
     let failed = || format!("cannot send to topic {}", args.topic);
@@ -131,4 +156,19 @@ fn as_json(sent: &Sent) -> String {
         "offsetMsgId": sent.offset_id,
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_bytes_and_end_as_text_lines_do() {
+        let mut input: &[u8] = b"one\r\n\n\xff\0\r\rlast";
+        let mut lines = Vec::new();
+        while let Some(line) = read_line(&mut input).unwrap() {
+            lines.push(line);
+        }
+        assert_eq!(lines, [&b"one"[..], b"", b"\xff\0\r\rlast"]);
+    }
 }

@@ -143,8 +143,12 @@ fn ask(address: &str, code: i32, fields: &str, body: &str) -> anyhow::Result<Str
 }
 
 fn standalone(data: &str) -> anyhow::Result<Server> {
+    standalone_with(data, &[])
+}
+
+fn standalone_with(data: &str, more: &[&str]) -> anyhow::Result<Server> {
     let listen = ["--namesrv-listen", "0", "--broker-listen", "0", "--ops-listen", "0"];
-    let server = Server::start(&[&["standalone", "--data", data], &listen[..]].concat())?;
+    let server = Server::start(&[&["standalone", "--data", data], &listen[..], more].concat())?;
     let ops = server.address("ops")?;
     // Ready comes with the name server's answer to the first report, soon after the line.
     for _ in 0..10_000 {
@@ -171,9 +175,12 @@ fn a_message_outlives_a_clean_restart_and_the_data_has_one_owner() {
                    response_code=\"success\"";
     assert!(metrics.contains(counted), "{metrics}");
 
-    let second = ["broker", "--data", data, "--broker-listen", "0", "--ops-listen", "off"];
+    let namesrv = server.address("namesrv").unwrap();
+    let listen = ["--broker-listen", "0", "--ops-listen", "off"];
+    let second = [&["broker", "--data", data, "--namesrv", &namesrv], &listen[..]].concat();
     let (code, _, stderr) = run(&second).unwrap();
     assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("is in use by another process"), "{stderr}");
 
     server.signal("TERM").unwrap();
     assert_eq!(server.end(STOP_MAX).unwrap().code(), Some(0));
@@ -199,7 +206,7 @@ fn a_port_that_is_taken_is_a_sentence_and_code_1() {
 
 #[test]
 fn wrong_configuration_is_one_sentence_and_code_2() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 11] = [
         (
             &["broker", "--set", "store.flsh=sync"],
             "blockhouse: there is no option `store.flsh` (--set store.flsh); did you mean \
@@ -222,10 +229,38 @@ fn wrong_configuration_is_one_sentence_and_code_2() {
              syntax\n",
         ),
         (
+            &["standalone", "--broker-listen", "here:1"],
+            "blockhouse: `node.broker_listen` cannot be \"here:1\" (--broker-listen): it must be \
+             IP:PORT\n",
+        ),
+        (
             &["broker", "--config", "/nonexistent/b.toml"],
             "blockhouse: cannot read /nonexistent/b.toml: No such file or directory (os error 2)\n",
         ),
-        (&["broker", "--log", "a=b=c"], "blockhouse: `log.level` is not a level or filter: "),
+        (
+            &["standalone", "--log", "bogus"],
+            "blockhouse: `log.level` must be one of error, warn, info, debug, trace, off, or a \
+             filter by crate such as `info,blockhouse_store=debug`, not \"bogus\" (--log)\n",
+        ),
+        (
+            &["broker", "--namesrv", "bad:x"],
+            "blockhouse: `node.namesrv` must be a list of HOST:PORT, not [\"bad:x\"] (--namesrv)\n",
+        ),
+        (
+            &["standalone", "--set", "store.disk_max_used_percent=500"],
+            "blockhouse: `store.disk_max_used_percent` must be a whole number from 1 to 100, not `500` \
+             (--set store.disk_max_used_percent)\n",
+        ),
+        (
+            &["broker"],
+            "blockhouse: the broker has no name server to report to, so that no client would find \
+             it: give --namesrv HOST:PORT (broker.conf: namesrvAddr), or run `blockhouse \
+             standalone`\n",
+        ),
+        (
+            &["namesrv", "--namesrv-listen", "off"],
+            "blockhouse: `namesrv.listen` must be IP:PORT, not \"off\" (--namesrv-listen)\n",
+        ),
     ];
     for (args, sentence) in cases {
         let (code, stdout, stderr) = run(args).unwrap();
@@ -234,6 +269,91 @@ fn wrong_configuration_is_one_sentence_and_code_2() {
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
     assert_eq!(run(&["no-such-command"]).unwrap().0, 2);
+}
+
+/// Asserts that servers and `config show` refuse `args` in the same words, and that nothing was
+/// made in the data directory.
+fn assert_refused(args: &[&str], option: &str) -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let data = dir.path().join("data");
+    let data_args = ["--data", data.to_str().context("not text")?];
+    let judge = |command: &[&str]| run(&[command, &data_args[..], args].concat());
+    let (code, stdout, stderr) = judge(&["standalone"])?;
+    assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}: {stderr}");
+    assert!(stderr.starts_with(&format!("blockhouse: {option} ")), "{args:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(!data.exists(), "{args:?} made {}", data.display());
+    assert_eq!(judge(&["config", "show"])?, (2, String::new(), stderr));
+    Ok(())
+}
+
+#[test]
+fn values_out_of_bounds_are_refused_before_anything_is_touched() {
+    for set in [
+        "store.write_buffer_size=1",
+        "store.segment_size=0",
+        "store.delete_when=99",
+        "store.disk_clean_percent=0",
+        "broker.message_delay_level=bogus",
+        "broker.permission=99",
+        "broker.default_topic_queues=0",
+        "node.name=",
+        "node.name=a/b",
+        "node.cluster=../x",
+        "node.broker_id=3",
+        "node.data=",
+        "node.advertise=0.0.0.0",
+        "node.namesrv=bad",
+        "transport.frame_len_max=0",
+        "transport.in_flight_bytes=0",
+        "transport.connections_max=0",
+        "transport.deferred_max=0",
+        "namesrv.limits.deferred_max=0",
+        "namesrv.service.scan_interval_ms=0",
+        "registrar.answer_timeout_ms=0",
+        "ops.connections_max=0",
+        "log.level=bogus",
+    ] {
+        let option = set.split('=').next().unwrap();
+        assert_refused(&["--set", set], &format!("`{option}`")).unwrap();
+    }
+    let open = "--broker-listen 10.0.0.5:10911";
+    assert_refused(&open.split(' ').collect::<Vec<_>>(), open).unwrap();
+}
+
+#[test]
+fn broker_conf_is_judged_in_its_own_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let conf = dir.path().join("k.conf");
+    for (line, option) in [
+        ("listenPort=70000", "`listenPort`"),
+        ("storePathCommitLog=/a,/b", "`storePathCommitLog`"),
+        ("deleteWhen=99", "`deleteWhen`"),
+        ("brokerPermission=99", "`brokerPermission`"),
+        ("maxMessageSize=lots", "`maxMessageSize`"),
+        ("bindAddress=0.0.0.0\nlistenPort=1", "bindAddress"),
+    ] {
+        write(&conf, line);
+        assert_refused(&["--java-conf", conf.to_str().unwrap()], option).unwrap();
+    }
+    write(&conf, "brokerName=b\n");
+    let show = ["config", "show", "--java-conf", conf.to_str().unwrap()];
+    assert_eq!(run(&show).unwrap().0, 0);
+    let (code, _, stderr) = run(&[&show[..], &["--role", "broker"]].concat()).unwrap();
+    assert!(code == 2 && stderr.contains("namesrvAddr"), "{stderr}");
+}
+
+#[test]
+fn what_a_server_does_not_use_is_no_flag_of_it() {
+    for (args, flag) in [
+        (["namesrv", "--broker-listen", "0"], "--broker-listen"),
+        (["namesrv", "--java-conf", "b.conf"], "--java-conf"),
+        (["broker", "--namesrv-listen", "0"], "--namesrv-listen"),
+    ] {
+        let (code, _, stderr) = run(&args).unwrap();
+        assert!(code == 2 && stderr.contains(flag), "{stderr}");
+        assert!(!run(&[args[0], "--help"]).unwrap().1.contains(flag));
+    }
 }
 
 #[test]
@@ -264,6 +384,12 @@ fn what_is_configured_can_be_shown_and_read_again() {
     let again: serde_json::Value = serde_json::from_str(&again).unwrap();
     assert_eq!(again["store.flush"]["value"], "sync");
     assert_eq!(again["node.advertise"]["value"], "10.0.0.5");
+
+    let (_, toml, _) = run(&["config", "show", "--ops-listen", "off", "--toml"]).unwrap();
+    write(&file, &toml);
+    let show = ["config", "show", "--config", file.to_str().unwrap(), "--json"];
+    let again: serde_json::Value = serde_json::from_str(&run(&show).unwrap().1).unwrap();
+    assert_eq!(again["ops.listen"]["value"], serde_json::Value::Null, "{toml}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test writes its input")]
@@ -278,4 +404,132 @@ fn help_has_examples_and_completions_are_scripts() {
     assert!(help.contains("Examples:") && help.contains("--java-conf"), "{help}");
     let (code, script, _) = run(&["completions", "bash"]).unwrap();
     assert!(code == 0 && script.contains("standalone"));
+}
+
+/// Sends requests whose answers nobody reads until no more are taken.
+fn stall(address: &str) -> anyhow::Result<TcpStream> {
+    let header = br#"{"code":26,"flag":0,"language":"JAVA","opaque":1,"version":401}"#;
+    let mut frame = Vec::new();
+    frame.extend_from_slice(&u32::try_from(header.len() + 4)?.to_be_bytes());
+    frame.extend_from_slice(&u32::try_from(header.len())?.to_be_bytes());
+    frame.extend_from_slice(header);
+    let frames = frame.repeat(1_000);
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_write_timeout(Some(Duration::from_millis(300)))?;
+    while stream.write_all(&frames).is_ok() {}
+    Ok(stream)
+}
+
+#[test]
+fn clients_that_do_not_read_their_answers_do_not_keep_a_stop_from_being_clean() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let flags = ["--namesrv-listen", "0", "--broker-listen", "0", "--ops-listen", "off"];
+    let mut server =
+        Server::start(&[&["standalone", "--data", data], &flags[..]].concat()).unwrap();
+    let listeners: Vec<_> = server.printed.iter().filter_map(|l| l.rsplit(' ').next()).collect();
+    let _stalled: Vec<_> = listeners.iter().map(|address| stall(address).unwrap()).collect();
+    server.signal("TERM").unwrap();
+    assert_eq!(server.end(STOP_MAX).unwrap().code(), Some(0));
+    assert!(!dir.path().join("abort").exists(), "the store was closed");
+}
+
+#[test]
+fn whoever_sent_to_a_new_topic_finds_it_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let flags = ["--namesrv-listen", "0", "--broker-listen", "0", "--ops-listen", "off"];
+    let server = Server::start(&[&["standalone", "--data", data], &flags[..]].concat()).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    for n in 0..5 {
+        let topic = format!("new{n}");
+        let (code, _, said) = run(&["produce", &topic, "hello", "-n", &namesrv]).unwrap();
+        assert_eq!(code, 0, "{said}");
+        let group = format!("group{n}");
+        let consume = ["consume", &topic, "--group", &group, "-n", &namesrv];
+        let (code, got, said) = run(&consume).unwrap();
+        assert_eq!((code, got.contains("hello")), (0, true), "{topic}: {got} {said}");
+    }
+}
+
+#[test]
+fn arguments_that_a_tool_refuses_are_code_2_without_a_cluster() {
+    let cases: [(&[&str], &str); 5] = [
+        (&["produce", "T", "--key", "k 1", "x"], "--key `k 1` is no key"),
+        (&["produce", "T", "--property", "colour", "x"], "--property colour is not NAME=VALUE"),
+        (&["admin", "message", "key", "T", "k 1"], "`k 1` is no key"),
+        (&["admin", "config", "set", "b", "flushDiskType"], "flushDiskType is not KEY=VALUE"),
+        (&["bench", "consume", "--rate", "5000"], "--rate is for sending"),
+    ];
+    for (args, start) in cases {
+        let (code, stdout, stderr) = run(args).unwrap();
+        assert_eq!((code, stdout.as_str()), (2, ""), "{args:?}: {stderr}");
+        assert!(stderr.starts_with(&format!("blockhouse: {start}")), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn admin_says_what_was_done_and_not_more() {
+    let data = tempfile::tempdir().unwrap();
+    let server = standalone(data.path().to_str().unwrap()).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let admin = |args: &[&str]| run(&[&["admin", "--namesrv", &namesrv], args].concat()).unwrap();
+
+    for kind in ["topic", "group"] {
+        let (code, stdout, stderr) = admin(&[kind, "delete", "nosuch"]);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        assert!(stderr.contains(&format!("there is no {kind} nosuch")), "{stderr}");
+        assert_eq!(admin(&[kind, "create", "there"]).0, 0);
+        let (code, stdout, _) = admin(&[kind, "delete", "there"]);
+        assert!(code == 0 && stdout.ends_with("there deleted from broker-a.\n"), "{stdout}");
+        assert_eq!(admin(&[kind, "delete", "there"]).0, 1);
+    }
+
+    let (code, _, stderr) = admin(&["config", "set", "broker-a", "flushDiskType=SYNC_FLUSH"]);
+    assert_eq!(code, 1);
+    assert!(stderr.contains("does not change while it runs"), "{stderr}");
+    assert!(!stderr.contains("topic route"), "{stderr}");
+
+    let clients = admin(&["clients", "nosuch", "--json"]).1;
+    let clients: serde_json::Value = serde_json::from_str(&clients).unwrap();
+    for (field, empty) in [
+        ("consumers", serde_json::json!([])),
+        ("producers", serde_json::json!([])),
+        ("subscriptions", serde_json::json!({})),
+    ] {
+        assert_eq!(clients[field], empty, "{clients}");
+    }
+}
+
+#[test]
+fn lines_of_any_bytes_are_messages() {
+    let data = tempfile::tempdir().unwrap();
+    let server = standalone(data.path().to_str().unwrap()).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let mut command = blockhouse(&["produce", "T", "--namesrv", &namesrv]);
+    let mut produce = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    produce.stdin.take().unwrap().write_all(b"one\n\xff\xfe\nlast").unwrap();
+    let Output { status, stdout, .. } = produce.wait_with_output().unwrap();
+    assert_eq!((status.code(), String::from_utf8(stdout).unwrap().lines().count()), (Some(0), 3));
+    let consume = ["consume", "T", "--namesrv", &namesrv, "--json", "--follow", "--count", "3"];
+    let (code, printed, stderr) = run(&consume).unwrap();
+    assert!(code == 0 && printed.contains("\"bodyHex\":\"FFFE\""), "{printed}{stderr}");
+}
+
+#[test]
+fn a_load_of_which_nothing_went_through_has_failed() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let server = standalone_with(data, &["--set", "broker.max_message_size=16"]).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let load = ["--connections", "1", "--in-flight", "1", "--warmup", "0", "--duration", "0.2"];
+    let bench = |size: &str| {
+        let what = ["bench", "produce", "--namesrv", &namesrv, "--size", size];
+        run(&[&what[..], &load[..]].concat()).unwrap()
+    };
+    let (code, report, stderr) = bench("17");
+    assert_eq!(code, 1, "{report}{stderr}");
+    assert!(report.contains("refused"), "{report}");
+    assert!(stderr.starts_with("blockhouse: no message went through: "), "{stderr}");
+    assert_eq!(bench("16").0, 0);
 }

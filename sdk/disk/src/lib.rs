@@ -14,8 +14,10 @@
 //! |---|---|
 //! | [`real`] | [`RealDisk`] |
 //! | [`mem`] | [`MemDisk`] for tests |
+//! | [`crash`] | [`CrashDisk`] for tests: what a power cut could leave |
 //! | [`whole`] | whole small files: read, replace, RocketMQ's `.bak` |
 
+pub mod crash;
 mod map;
 pub mod mem;
 pub mod real;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use crash::{CrashDisk, Crashes};
 pub use mem::MemDisk;
 pub use real::RealDisk;
 
@@ -71,6 +74,14 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// What the filesystem says.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens an existing file that is only going to be read, so that read-only filesystems will do.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path)
+    }
 
     /// Opens a file for reading and writing, making it (empty) and its directories if missing.
     ///
@@ -134,6 +145,15 @@ pub trait Disk: Send + Sync + Debug {
     /// # Errors
     /// `WouldBlock` if another process holds it; else what the filesystem says.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>>;
+
+    /// Keeps others from taking the lock file at `path`, but not from sharing it so. Changes
+    /// nothing on the disk: without such a file there is nothing to share.
+    ///
+    /// # Errors
+    /// `WouldBlock` if another process holds it; else what the filesystem says.
+    fn lock_shared(&self, path: &Path) -> io::Result<Option<Box<dyn LockGuard>>> {
+        self.lock(path).map(Some)
+    }
 }
 
 /// An open file. All positions are bytes from its start.
@@ -189,6 +209,23 @@ pub trait DiskFile: Send + Sync + Debug {
     /// What the filesystem says.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
+    /// The first place from `at` on that may hold something else than zeros; `None` if only zeros
+    /// follow. What was never written need not be read to know it.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        Ok((at < self.len()?).then_some(at))
+    }
+
+    /// Makes everything from `at` on read as zeros. The length stays what it is, at every moment.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn zero_from(&self, at: u64) -> io::Result<()> {
+        write_zeros(self, at, self.len()?)
+    }
+
     /// The first `len` bytes, for reading. Later writes show through where the disk is real.
     ///
     /// Only bytes that no one writes any more may be looked at, and the file must never get shorter
@@ -199,6 +236,16 @@ pub trait DiskFile: Send + Sync + Debug {
     fn map(&self, len: u64) -> io::Result<FileMap>;
 }
 
+fn write_zeros<F: DiskFile + ?Sized>(file: &F, mut at: u64, end: u64) -> io::Result<()> {
+    let zeros = [0; 16 << 10];
+    while at < end {
+        let n = usize::try_from(end - at).unwrap_or(usize::MAX).min(zeros.len());
+        file.write_at(&zeros[..n], at)?;
+        at += n as u64;
+    }
+    Ok(())
+}
+
 /// A map of a file's beginning; cheap to clone, and so are its slices.
 #[derive(Clone, Debug)]
 pub struct FileMap(FileMapKind);
@@ -206,5 +253,5 @@ pub struct FileMap(FileMapKind);
 #[derive(Clone, Debug)]
 enum FileMapKind {
     Real(Bytes),
-    Sim(mem::MemFile),
+    Sim(Arc<dyn DiskFile>),
 }

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::{Disk, DiskFile, Entry, FileMap, FileMapKind, LockGuard, Space};
 
@@ -32,14 +31,16 @@ struct Failures {
     cold: AtomicBool,
     sync_count: AtomicU64,
     write_count: AtomicU64,
+    held: Mutex<bool>,
+    released: Condvar,
 }
 
-const PAGE: usize = 4096;
-const PAGE_U64: u64 = PAGE as u64;
+pub(crate) const PAGE: usize = 4096;
+pub(crate) const PAGE_U64: u64 = PAGE as u64;
 
 /// A file in memory; clones are the same file.
 #[derive(Clone, Debug)]
-pub(crate) struct MemFile(Arc<Shared>);
+struct MemFile(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -68,6 +69,12 @@ impl MemDisk {
     /// From now on, syncs fail or succeed.
     pub fn fail_syncs(&self, fail: bool) {
         self.0.failures.syncs.store(fail, Ordering::SeqCst);
+    }
+
+    /// From now on, syncs wait, until this is called with `false`.
+    pub fn hold_syncs(&self, hold: bool) {
+        *self.0.failures.held.lock() = hold;
+        self.0.failures.released.notify_all();
     }
 
     /// From now on, allocations fail for lack of room, or succeed.
@@ -215,12 +222,16 @@ impl Disk for MemDisk {
 impl Failures {
     fn sync(&self) -> io::Result<()> {
         self.sync_count.fetch_add(1, Ordering::SeqCst);
+        self.released.wait_while(&mut self.held.lock(), |held| *held);
         if self.syncs.load(Ordering::SeqCst) { Err(io::Error::other("injected")) } else { Ok(()) }
     }
 }
 
 /// The parts of `range` that lie in one page each: page number, place in the page, place in range.
-fn pages(at: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>, Range<usize>)> {
+pub(crate) fn pages(
+    at: u64,
+    len: usize,
+) -> impl Iterator<Item = (u64, Range<usize>, Range<usize>)> {
     let mut done = 0;
     std::iter::from_fn(move || {
         if done >= len {
@@ -233,14 +244,6 @@ fn pages(at: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>, Range<
         done += n;
         Some(part)
     })
-}
-
-impl MemFile {
-    pub(crate) fn copy(&self, range: Range<usize>) -> Option<Bytes> {
-        let mut buf = vec![0; range.end.checked_sub(range.start)?];
-        let n = self.read_at(&mut buf, range.start as u64).ok()?;
-        (n == buf.len()).then(|| Bytes::from(buf))
-    }
 }
 
 impl DiskFile for MemFile {
@@ -307,11 +310,17 @@ impl DiskFile for MemFile {
         Ok(())
     }
 
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        let contents = self.0.contents.read();
+        let next = contents.pages.range(at / PAGE_U64..).next();
+        Ok(next.map(|(page, _)| at.max(page * PAGE_U64)).filter(|next| *next < contents.len))
+    }
+
     fn map(&self, len: u64) -> io::Result<FileMap> {
         if self.0.contents.read().len < len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(FileMap(FileMapKind::Sim(Self(Arc::clone(&self.0)))))
+        Ok(FileMap(FileMapKind::Sim(Arc::new(self.clone()))))
     }
 }
 
@@ -336,6 +345,9 @@ mod tests {
         let entries = disk.list(Path::new("/d")).unwrap();
         assert_eq!(entries, [Entry { name: "sub".into(), len: 0, is_dir: true }]);
         assert!(disk.exists(Path::new("/d/sub")) && !disk.exists(Path::new("/d/su")));
+        file.set_len(1 << 20).unwrap();
+        assert_eq!(file.next_data(7).unwrap(), Some(7));
+        assert_eq!(file.next_data(8192).unwrap(), None);
     }
 
     #[test]

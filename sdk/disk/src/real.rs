@@ -55,6 +55,11 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile { file, mapped: AtomicU64::new(0) }))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = File::open(path)?;
+        Ok(Arc::new(RealFile { file, mapped: AtomicU64::new(0) }))
+    }
+
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         Ok(Arc::new(RealFile { file: open_or_create(path)?, mapped: AtomicU64::new(0) }))
     }
@@ -112,10 +117,19 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn LockGuard>> {
         let file = open_or_create(path)?;
-        sys::lock_first_byte(&file)?;
+        sys::lock_first_byte(&file, sys::Lock::Exclusive)?;
         // RocketMQ writes this word into its lock file.
         file.write_all_at(b"lock", 0)?;
         Ok(Box::new(RealLock(file)))
+    }
+
+    fn lock_shared(&self, path: &Path) -> io::Result<Option<Box<dyn LockGuard>>> {
+        let file = match File::open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        sys::lock_first_byte(&file, sys::Lock::Shared)?;
+        Ok(Some(Box::new(RealLock(file))))
     }
 }
 
@@ -189,6 +203,29 @@ impl DiskFile for RealFile {
         self.file.set_len(len)
     }
 
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        let len = self.len()?;
+        if at >= len {
+            return Ok(None);
+        }
+        match sys::next_data(&self.file, at) {
+            Err(e) if e.raw_os_error() == Some(libc::ENXIO) => Ok(None),
+            // A filesystem that does not know its holes.
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Ok(Some(at)),
+            other => other.map(Some),
+        }
+    }
+
+    fn zero_from(&self, at: u64) -> io::Result<()> {
+        let len = self.len()?;
+        match sys::punch_hole(&self.file, at, len.saturating_sub(at)) {
+            Err(e) if e.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                crate::write_zeros(self, at, len)
+            }
+            other => other,
+        }
+    }
+
     fn map(&self, len: u64) -> io::Result<FileMap> {
         self.mapped.fetch_max(len, Ordering::AcqRel);
         if self.len()? < len {
@@ -225,13 +262,64 @@ mod tests {
     }
 
     #[test]
+    fn zeroed_parts_keep_the_length_and_are_no_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let sim = crate::MemDisk::new();
+        let crash = crate::CrashDisk::new();
+        for disk in [&RealDisk as &dyn Disk, &sim, &crash] {
+            let file = disk.create(&dir.path().join("f")).unwrap();
+            file.write_at(&[7; 20_000], 0).unwrap();
+            file.set_len(1 << 20).unwrap();
+            file.zero_from(9_000).unwrap();
+            assert_eq!(file.len().unwrap(), 1 << 20);
+            let mut buf = [9; 20_000];
+            assert_eq!(file.read_at(&mut buf, 0).unwrap(), 20_000);
+            assert!(buf[..9_000].iter().all(|b| *b == 7) && buf[9_000..].iter().all(|b| *b == 0));
+            assert_eq!(file.next_data(100).unwrap(), Some(100));
+            file.write_at(&[1], 900_000).unwrap();
+            let next = file.next_data(100_000).unwrap().unwrap();
+            assert!((100_000..=900_000).contains(&next), "{next}");
+            assert_eq!(file.next_data(1 << 20).unwrap(), None);
+        }
+    }
+
+    #[test]
     fn a_lock_is_held_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let held = RealDisk.lock(&path).unwrap();
         assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(RealDisk.lock_shared(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(held);
         RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_shared_lock_keeps_owners_out_and_makes_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        assert!(RealDisk.lock_shared(&path).unwrap().is_none());
+        assert!(!RealDisk.exists(&path));
+        drop(RealDisk.lock(&path).unwrap());
+        let shared = [RealDisk.lock_shared(&path).unwrap(), RealDisk.lock_shared(&path).unwrap()];
+        assert!(shared.iter().all(Option::is_some));
+        assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(shared);
+        RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn holes_are_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = RealDisk.create(&dir.path().join("f")).unwrap();
+        file.set_len(8 << 20).unwrap();
+        file.write_at(b"x", 5 << 20).unwrap();
+        let next = file.next_data(0).unwrap().unwrap();
+        assert!(next <= 5 << 20, "{next}");
+        assert!(matches!(file.next_data(5 << 20), Ok(Some(at)) if at == 5 << 20));
+        assert_eq!(file.next_data(8 << 20).unwrap(), None);
+        let read = RealDisk.open_read(&dir.path().join("f")).unwrap();
+        assert!(read.write_at(b"y", 0).is_err());
     }
 
     #[test]

@@ -30,6 +30,18 @@ pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
     checked(unsafe { libc::fallocate64(file.as_raw_fd(), 0, 0, len) })
 }
 
+/// `fallocate` that gives the room back and keeps the length.
+pub(crate) fn punch_hole(file: &File, at: u64, len: u64) -> io::Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    let at = libc::off64_t::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let len = libc::off64_t::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    // SAFETY: the descriptor is open; no memory is passed.
+    checked(unsafe { libc::fallocate64(file.as_raw_fd(), mode, at, len) })
+}
+
 /// `syncfs` of the filesystem that holds `dir`.
 pub(crate) fn sync_filesystem(dir: &File) -> io::Result<()> {
     // SAFETY: the descriptor is open; no memory is passed.
@@ -51,11 +63,32 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     })
 }
 
+/// `lseek(SEEK_DATA)`. It moves the file's own position, which nothing here uses.
+pub(crate) fn next_data(file: &File, at: u64) -> io::Result<u64> {
+    let at = libc::off64_t::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: the descriptor is open; no memory is passed.
+    let next = unsafe { libc::lseek64(file.as_raw_fd(), at, libc::SEEK_DATA) };
+    u64::try_from(next).map_err(|_| io::Error::last_os_error())
+}
+
+/// Who else may lock the same byte.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lock {
+    /// Nobody.
+    Exclusive,
+    /// Those who share.
+    Shared,
+}
+
 /// Locks the first byte for as long as the file is open, as Java's `FileChannel.tryLock(0, 1, _)`
 /// does. An "open file description" lock: it excludes Java's, and a second one of this process.
-pub(crate) fn lock_first_byte(file: &File) -> io::Result<()> {
+pub(crate) fn lock_first_byte(file: &File, lock: Lock) -> io::Result<()> {
+    let kind = match lock {
+        Lock::Exclusive => libc::F_WRLCK,
+        Lock::Shared => libc::F_RDLCK,
+    };
     let lock = libc::flock {
-        l_type: libc::c_short::try_from(libc::F_WRLCK).map_err(|_| io::ErrorKind::InvalidInput)?,
+        l_type: libc::c_short::try_from(kind).map_err(|_| io::ErrorKind::InvalidInput)?,
         l_whence: libc::c_short::try_from(libc::SEEK_SET)
             .map_err(|_| io::ErrorKind::InvalidInput)?,
         l_start: 0,

@@ -22,7 +22,7 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// # Errors
 /// What the filesystem says, and files over 1 GiB.
 pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match disk.open(path) {
+    let file = match disk.open_read(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
@@ -61,6 +61,9 @@ pub fn replace_keeping(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result
         let next_bak = with_suffix(path, ".bak.tmp");
         disk.link(path, &next_bak)?;
         disk.rename(&next_bak, &with_suffix(path, ".bak"))?;
+        // After a crash between these lines and the next, both names are of one file, and then a
+        // rename leaves the third.
+        disk.remove(&next_bak)?;
     }
     replace(disk, path, bytes)
 }
@@ -106,6 +109,20 @@ mod tests {
                 disk.list(&root.join("config")).unwrap().into_iter().map(|e| e.name).collect();
             assert_eq!(names, ["topics.json", "topics.json.bak"]);
         }
+    }
+
+    #[test]
+    fn a_crash_before_the_new_contents_leaves_no_litter() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("topics.json");
+        replace_keeping(&RealDisk, &path, b"first").unwrap();
+        RealDisk.link(&path, &with_suffix(&path, ".bak")).unwrap();
+        replace_keeping(&RealDisk, &path, b"second").unwrap();
+        let names: Vec<_> =
+            RealDisk.list(dir.path()).unwrap().into_iter().map(|e| e.name).collect();
+        assert_eq!(names, ["topics.json", "topics.json.bak"]);
+        let bak = read(&RealDisk, &with_suffix(&path, ".bak")).unwrap().unwrap();
+        assert_eq!(bak, b"first");
     }
 
     #[test]

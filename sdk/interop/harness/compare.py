@@ -1,27 +1,24 @@
 """What differs between the transcripts of two servers, and which differences are written down."""
 
-import re
+from wire import known
 
 from . import paths
 
 
-def allowed(page=None):
-    """The `scenario.fact` names in the table of docs/differences.md."""
-    path = page or paths.DIFFERENCES
-    if not path.is_file():
-        return set()
-    rows = re.findall(r"^\|\s*`?([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)`?\s*\|", path.read_text(), re.MULTILINE)
-    return set(rows)
+def listed():
+    """The rows `clients.scenario.fact` of docs/differences.md."""
+    return known.Rows("clients.", paths.DIFFERENCES)
 
 
-def differences(ours, reference, listed):
+def differences(ours, reference, rows):
     """One sentence for every fact that differs and is not listed."""
     scenario = ours["scenario"]
     found = []
     for fact in sorted(set(ours["facts"]) | set(reference["facts"])):
         mine, other = ours["facts"].get(fact, "absent"), reference["facts"].get(fact, "absent")
-        if mine != other and f"{scenario}.{fact}" not in listed:
-            found.append(f"{scenario}.{fact}: {_shown(mine, other)} here, {_shown(other, mine)} there")
+        name = f"clients.{scenario}.{fact}"
+        if mine != other and not rows.covers(name, mine):
+            found.append(f"{name}: {_shown(mine, other)} here, {_shown(other, mine)} there")
     return found
 
 

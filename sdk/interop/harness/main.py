@@ -83,12 +83,17 @@ def main(argv):
     parts = chosen.parts.split(",")
     only = [name for name in chosen.only.split(",") if name]
     if software and "clients" in parts:
-        suite.Suite(out, software, only).run(built)
-    java_clients = [client for client in built if client.label.startswith("java")][-1:]
+        scenarios = suite.Suite(out, software, only)
+        scenarios.run(built)
+        if len(software) == 2 and not only and len(built) == len(VERSIONS.split(",")) + 1:
+            scenarios.complete()
+    java_clients = [client for client in built if client.label.startswith("java")]
     if java_clients and "kill" in parts:
+        # The oldest client and the newest.
+        affected = list(dict.fromkeys((java_clients[0], java_clients[-1])))
         for kind in sorted(software):
             if kind == "blockhouse" or chosen.target == "java":
-                processes.kill_and_restart(out, java_clients[0], kind, software)
+                processes.kill_and_restart(out, affected, kind, software)
     if software and "mixed" in parts:
         if chosen.target == "java" and "java" in software:
             kinds = ["java", "java"]
@@ -96,7 +101,7 @@ def main(argv):
             kinds = ["blockhouse", "java"]
         else:
             kinds = None
-        newest = java_clients + [client for client in built if client.label == "go"]
+        newest = java_clients[-1:] + [client for client in built if client.label == "go"]
         if kinds and newest:
             processes.mixed(out, newest, kinds, software, only)
     return out.end()

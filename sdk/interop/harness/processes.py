@@ -6,7 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import probe, servers
+from . import paths, probe, servers
 from .clients import RUNNING, parse
 
 MIXED_SCENARIOS = {
@@ -20,7 +20,8 @@ class Continuous:
     """The Java program that sends and consumes until it is told to stop."""
 
     def __init__(self, client, cluster):
-        home = cluster.directory / "continuous"
+        self.label = client.label
+        home = cluster.directory / f"continuous-{client.label}"
         self.process = client.start(";".join(cluster.namesrv_addresses()), cluster.brokers, ["continuous"], home, stdin=subprocess.PIPE)
         self.sent = self.consumed = self.gap = 0
         self.steps, self.stepped = [], time.monotonic()
@@ -42,9 +43,9 @@ class Continuous:
         deadline = time.monotonic() + seconds
         while self.sent < sent or self.consumed < consumed:
             if self.process.poll() is not None:
-                raise RuntimeError(f"{what}: the client program ended")
+                raise RuntimeError(f"{self.label}: {what}: the client program ended")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{what}: not {count} more messages in {seconds} s (sent {self.sent}, consumed {self.consumed})")
+                raise RuntimeError(f"{self.label}: {what}: not {count} more messages in {seconds} s (sent {self.sent}, consumed {self.consumed})")
             time.sleep(0.1)
         self.step(what)
 
@@ -69,38 +70,51 @@ class Continuous:
             self.process.kill()
 
 
-def kill_and_restart(report, client, kind, software):
+def kill_and_restart(report, clients, kind, software):
     """Two name servers, two brokers: kill -9 a name server, kill -9 and restart a broker, restart the name server empty."""
-    test = f"{client.label} processes-kill ({kind})"
     begun = time.monotonic()
+    tests = {client: f"{client.label} processes-kill ({kind})" for client in clients}
     with servers.grown("kill", [kind] * 2, [kind] * 2, software) as cluster:
-        traffic = None
+        traffic = {}
         try:
             cluster.ready()
-            traffic = Continuous(client, cluster)
-            traffic.goes_on("before", seconds=60)
-            cluster.namesrvs[0].kill()
-            traffic.goes_on("one name server killed")
-            cluster.brokers[0].kill()
-            traffic.goes_on("one broker killed")
-            cluster.brokers[0].start()
-            cluster.namesrvs[0].start()
-            known_again(cluster, 1, 90)
-            traffic.goes_on("the broker is back", 300, 60)
-            # A name server that begins empty is full again within one report period (30 s by default).
-            known_again(cluster, 0, 45)
-            traffic.goes_on("the name server is back")
-            transcript = traffic.finish()
+            for client in clients:
+                traffic[client] = Continuous(client, cluster)
+            _kill_under(list(traffic.values()), cluster)
+            transcripts = {client: running.finish() for client, running in traffic.items()}
         except (RuntimeError, subprocess.TimeoutExpired) as problem:
-            report.failed(test, [problem])
+            for test in tests.values():
+                report.failed(test, [problem])
             return
         finally:
-            if traffic:
-                traffic.end()
-    if transcript["outcome"] == "ok":
-        report.passed(test, 1000 * (time.monotonic() - begun), f"{traffic.sent} messages, longest time without one {traffic.gap / 1000:.1f} s: {', '.join(traffic.steps)}")
-    else:
-        report.failed(test, transcript["why"])
+            for running in traffic.values():
+                running.end()
+    for client, running in traffic.items():
+        if transcripts[client]["outcome"] == "ok":
+            report.passed(tests[client], 1000 * (time.monotonic() - begun), f"{running.sent} messages, longest time without one "
+                          f"{running.gap / 1000:.1f} s: {', '.join(running.steps)}")
+        else:
+            report.failed(tests[client], transcripts[client]["why"])
+
+
+def _kill_under(traffic, cluster):
+    """What is killed and started again while clients are at work; each must go on after every step."""
+    def all_go_on(what, count=100, seconds=40):
+        for running in traffic:
+            running.goes_on(what, count, seconds)
+
+    all_go_on("before", seconds=60)
+    cluster.namesrvs[0].kill()
+    all_go_on("one name server killed")
+    cluster.brokers[0].kill()
+    all_go_on("one broker killed")
+    cluster.brokers[0].start()
+    cluster.namesrvs[0].start()
+    known_again(cluster, 1, 90)
+    all_go_on("the broker is back", 300, 60)
+    # A name server that begins empty is full again within one report period (30 s by default).
+    known_again(cluster, 0, 45)
+    all_go_on("the name server is back")
 
 
 def known_again(cluster, number, seconds):
@@ -123,6 +137,26 @@ def mixed(report, clients, kinds, software, chosen):
                 runs = [pool.submit(_mixed_client, report, client, names, cluster, number, kind) for number, kind in enumerate(kinds)]
                 for run in runs:
                     run.result()
+        if not chosen:
+            _mixed_admin(report, cluster)
+
+
+def _mixed_admin(report, cluster):
+    """mqadmin asks both name servers about both brokers, and is told the same."""
+    command = [str(paths.INTEROP / "mqadmin" / "run"), "--mixed", "--namesrv", cluster.namesrvs[0].address,
+               "--compare", cluster.namesrvs[1].address]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False)
+    if done.returncode == 77:
+        report.skipped("mqadmin in the mixed cluster", done.stdout.strip())
+        return
+    rows = re.findall(r"^(ok  |FAIL) (\S+)(?: \((\d+) s\))?((?:\n {7}.*)*)", done.stdout, re.MULTILINE)
+    for outcome, row, seconds, notes in rows:
+        if outcome == "FAIL":
+            report.failed(f"mqadmin mixed-{row}", notes.split("\n")[1:])
+        else:
+            report.passed(f"mqadmin mixed-{row}", 1000 * int(seconds or 0))
+    if not rows or done.returncode not in (0, 1):
+        report.failed("mqadmin in the mixed cluster", [done.stdout[-1500:]])
 
 
 def _mixed_client(report, client, names, cluster, number, kind):

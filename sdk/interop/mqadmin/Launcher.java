@@ -12,7 +12,7 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
 /**
  * Runs official mqadmin commands one after the other in this JVM, because each start costs seconds.
  * A request is a line of tab-separated arguments; the answer is the command's output and a line with END.
- * `!consumer GROUP TOPIC` and `!producer GROUP TOPIC` start clients that stay alive, `!send GROUP TOPIC TAG KEYS BODY` sends.
+ * `!consumer GROUP TOPIC` and `!producer GROUP TOPIC` start clients that stay alive, `!send GROUP TOPIC TAG KEYS BODY [BROKER]` sends.
  */
 public class Launcher {
     static final String END = "\u0001END";
@@ -106,9 +106,10 @@ public class Launcher {
     static Object client(String namesrv, String[] words) throws Exception {
         switch (words[0]) {
             case "!producer":
-                return send(namesrv, words[1], new Message(words[2], "live".getBytes()));
+                return send(namesrv, words[1], new Message(words[2], "live".getBytes()), "");
             case "!send":
-                return send(namesrv, words[1], new Message(words[2], words[3], words[4], words[5].getBytes("UTF-8")));
+                return send(namesrv, words[1], new Message(words[2], words[3], words[4], words[5].getBytes("UTF-8")),
+                    words.length > 6 ? words[6] : "");
             case "!consumer":
                 return consumer(namesrv, words[1], words[2]);
             case "!sleep":
@@ -119,9 +120,10 @@ public class Launcher {
         }
     }
 
-    /** Always to the first queue: left to itself the client begins with any, and the rows that follow show which. */
-    static SendResult send(String namesrv, String group, Message message) throws Exception {
-        return producer(namesrv, group).send(message, (queues, sent, none) -> queues.get(0), null);
+    /** Always to the first queue, or that of a broker: left to itself the client begins with any, and the rows that follow show which. */
+    static SendResult send(String namesrv, String group, Message message, String broker) throws Exception {
+        return producer(namesrv, group).send(message, (queues, sent, none) -> queues.stream()
+            .filter(queue -> broker.isEmpty() || queue.getBrokerName().equals(broker)).findFirst().get(), null);
     }
 
     static DefaultMQProducer producer(String namesrv, String group) throws Exception {

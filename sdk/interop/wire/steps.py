@@ -47,10 +47,11 @@ class Notices:
 class Case:
     id: str
     steps: list
+    ours: dict = field(default_factory=dict)  # what every answer of the server under test must show
 
 
-def case(name, *steps):
-    return Case(name, list(flat(steps)))
+def case(name, *steps, ours=None):
+    return Case(name, list(flat(steps)), ours or {})
 
 
 def flat(steps):

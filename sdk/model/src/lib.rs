@@ -15,6 +15,7 @@
 //! | [`topic`] | [`TopicConfig`], [`SubscriptionGroup`], [`DataVersion`] |
 //! | [`delay`] | the delay-level table |
 //! | [`request`] | [`RequestContext`], [`Principal`], [`Access`] |
+//! | [`option`] | [`OptionError`]: what is wrong with a configured value |
 //! | [`time`] | [`Clock`], [`Timestamp`] |
 
 pub mod delay;
@@ -23,6 +24,7 @@ pub mod id;
 pub mod java;
 pub mod names;
 pub mod offset;
+pub mod option;
 pub mod properties;
 pub mod request;
 pub mod time;
@@ -34,6 +36,7 @@ pub use id::MessageId;
 pub use java::java_hash;
 pub use names::{Group, NameError, Topic};
 pub use offset::{PhysicalOffset, QueueId, QueueOffset};
+pub use option::OptionError;
 pub use request::{Access, Action, Principal, RequestContext, Resource};
 pub use time::{Clock, ManualClock, Timestamp};
 pub use topic::{DataVersion, SubscriptionGroup, TopicConfig};

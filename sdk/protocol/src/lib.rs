@@ -14,6 +14,7 @@
 //! | [`body`] | the bodies, both ways |
 //! | [`batch`] | the body of a batch send |
 //! | [`fastjson`] | Java's dialect of JSON |
+//! | [`signed`] | what RocketMQ's ACL signs |
 //! | [`error`] | what can be wrong with input |
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -29,6 +30,7 @@ pub mod fastjson;
 pub mod frame;
 pub mod header;
 mod json_header;
+pub mod signed;
 mod text_scan;
 
 pub use body::{Body, MessageQueue};

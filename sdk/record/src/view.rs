@@ -170,6 +170,19 @@ impl<'a> View<'a> {
         blockhouse_model::properties::find(self.properties, name)
     }
 
+    /// The property text as it is stored, whether it is UTF-8 or not.
+    fn property_bytes(&self) -> &'a [u8] {
+        let extra = |host: &SocketAddr| if host.is_ipv6() { layout::V6_EXTRA } else { 0 };
+        let hosts = extra(&self.born_host) + extra(&self.store_host);
+        let topic_len = if self.topic_len_is_wide() { 2 } else { 1 };
+        let before = layout::FIXED_LEN + topic_len + hosts + self.body.len() + self.topic.len();
+        self.bytes.get(before..).unwrap_or(&[])
+    }
+
+    fn topic_len_is_wide(&self) -> bool {
+        be32(self.bytes, layout::MAGIC) == Some(layout::MAGIC_V2)
+    }
+
     /// Whether the body has the checksum that the record carries.
     #[must_use]
     pub fn is_intact(&self) -> bool {
@@ -196,6 +209,17 @@ fn names<'a>(at: &mut Cursor<'a>, magic: u32) -> Result<(&'a str, &'a str), Erro
     }
 }
 
+/// Whether there are as many zeros in a row as a disk's sector has bytes.
+fn has_empty_sector(bytes: &[u8]) -> bool {
+    const SECTOR: usize = 512;
+    let mut zeros = 0;
+    bytes.len() >= SECTOR
+        && bytes.iter().any(|byte| {
+            zeros = if *byte == 0 { zeros + 1 } else { 0 };
+            zeros >= SECTOR
+        })
+}
+
 /// Reads and verifies what lies at the start of `bytes`: size, magic number, lengths, checksum.
 ///
 /// # Errors
@@ -205,12 +229,13 @@ pub fn check(bytes: &[u8]) -> Result<Checked<'_>, Error> {
         return Ok(Checked::Filler);
     }
     let view = View::parse(bytes)?;
-    // The checksum covers the body alone. What a torn write left unwritten behind it reads as zeros,
-    // and no client ends its properties with one.
+    // The checksum covers the body alone. What a torn write left unwritten behind it reads as zeros:
+    // up to the end of the properties, which no client ends with one, or whole sectors inside them.
     if view.topic.contains('\0') {
         return Err(Error::Field("topic"));
     }
-    if view.properties.ends_with('\0') {
+    let properties = view.property_bytes();
+    if properties.ends_with(&[0]) || has_empty_sector(properties) {
         return Err(Error::Field("properties"));
     }
     if view.is_intact() { Ok(Checked::Message(view)) } else { Err(Error::Crc) }

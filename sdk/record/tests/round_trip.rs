@@ -113,6 +113,27 @@ fn what_is_too_long_is_refused_by_name() {
 }
 
 #[test]
+fn a_record_that_lost_a_sector_is_seen() {
+    for filling in ["x", "é"] {
+        let text = format!("A\u{1}{}\u{2}", filling.repeat(900));
+        for body in [&b""[..], &[0; 700], &[7; 700]] {
+            let bytes = stamped(&draft("topic", body, &text), PLACE);
+            // Wherever the record begins in its sector.
+            for start in (0..512).step_by(7) {
+                for sector in 0..=(start + bytes.len()) / 512 {
+                    let mut bad = bytes.clone();
+                    let lost = |at: usize| (start + at) / 512 == sector;
+                    for (_, byte) in bad.iter_mut().enumerate().filter(|(at, _)| lost(*at)) {
+                        *byte = 0;
+                    }
+                    assert!(bad == bytes || check(&bad).is_err(), "{start}, sector {sector}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn damage_is_seen() {
     let bytes = stamped(&draft("topic", b"some body", "A\u{1}b\u{2}"), PLACE);
     assert!(matches!(check(&bytes), Ok(Checked::Message(_))));

@@ -19,6 +19,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::Error;
+
 pub use layer::Layer;
 pub use shape::{Kind, OptionShape, Shape};
 
@@ -40,6 +42,15 @@ pub enum Source {
         /// The line, from 1.
         line: usize,
     },
+    /// A line of a file that has a name of its own for the option.
+    Key {
+        /// The file's name as it was given.
+        name: String,
+        /// The line, from 1.
+        line: usize,
+        /// What the file calls the option.
+        key: Box<str>,
+    },
     /// A flag of the command, for example `--data`.
     Flag(String),
 }
@@ -48,8 +59,19 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File { name, line } => write!(f, "{name}:{line}"),
+            Self::File { name, line } | Self::Key { name, line, .. } => write!(f, "{name}:{line}"),
             Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+impl Source {
+    /// What the option `path` is called there.
+    #[must_use]
+    pub fn called(&self, path: &str) -> String {
+        match self {
+            Self::Key { key, .. } => key.to_string(),
+            _ => path.to_owned(),
         }
     }
 }
@@ -74,6 +96,15 @@ impl<T> Loaded<T> {
     #[must_use]
     pub fn is_set(&self, path: &str) -> bool {
         self.origins.contains_key(path)
+    }
+
+    /// What is wrong with the value of `path`; `rule` goes on after the option's name ("must be
+    /// at least 1").
+    #[must_use]
+    pub fn broken_rule(&self, path: &str, rule: &str) -> Error {
+        let found = self.values.get(path).map(Value::to_string).unwrap_or_default();
+        let origin = self.source(path);
+        Error::BrokenRule { path: origin.called(path), rule: rule.to_owned(), found, origin }
     }
 
     /// All options, sorted by path: path, value, source.

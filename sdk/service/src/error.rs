@@ -48,6 +48,18 @@ pub enum Error {
         /// The rule.
         problem: String,
     },
+    /// The value breaks a rule that its section checks.
+    #[error("`{path}` {rule}, not {found} ({origin})")]
+    BrokenRule {
+        /// The option.
+        path: String,
+        /// What it must be.
+        rule: String,
+        /// What was given.
+        found: String,
+        /// Where.
+        origin: Source,
+    },
     /// A `--set` without `=`.
     #[error("`--set {0}` should be `--set section.key=value`")]
     NotAnAssignment(String),

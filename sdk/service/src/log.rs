@@ -1,5 +1,6 @@
 //! What the process says about itself: lines on stderr.
 
+use blockhouse_model::OptionError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -10,7 +11,7 @@ use crate::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter by crate such as
+    /// `error`, `warn`, `info`, `debug`, `trace`, `off`, or a filter by crate such as
     /// `info,blockhouse_store=debug`.
     pub level: String,
     /// How lines look: for people, or one JSON object per line for collectors.
@@ -34,6 +35,30 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The level is none.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        let refused = OptionError::new(
+            "level",
+            "must be one of error, warn, info, debug, trace, off, or a filter by crate such as \
+             `info,blockhouse_store=debug`",
+        );
+        let is_filter = EnvFilter::try_new(&self.level).is_ok();
+        // A word alone that is no level would be taken for a crate, and everything else be silent.
+        let mut words = self.level.split(',').map(str::trim);
+        let is_plain = words.all(|word| word.contains('=') || is_level(word));
+        if is_filter && is_plain { Ok(()) } else { Err(refused) }
+    }
+}
+
+fn is_level(word: &str) -> bool {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
+}
+
 /// Sends what the process logs to stderr. Call it once; a second call changes nothing.
 ///
 /// # Errors
@@ -48,4 +73,23 @@ pub fn start(config: &Config) -> Result<(), Error> {
         Format::Json => lines.json().flatten_event(true).try_init(),
     };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        let is_good = |level: &str| {
+            Config { level: level.to_owned(), ..Config::default() }.validate().is_ok()
+        };
+        for good in ["info", "off", "info,blockhouse_store=debug", "blockhouse_core=trace, warn"] {
+            assert!(is_good(good), "{good}");
+        }
+        for bad in ["bogus", "", "info,", "a=b=c", "blockhouse_store=loud", "info,blockhouse_store"]
+        {
+            assert!(!is_good(bad), "{bad}");
+        }
+    }
 }

@@ -125,11 +125,58 @@ fn what_is_shown_as_toml_is_the_same_configuration() {
 }
 
 #[test]
+fn no_value_can_be_written_in_every_source() {
+    let address = |toml: &str, sets: &[&str]| load(toml, sets).unwrap().config.node.advertise;
+    let given = "[node]\nadvertise = \"10.0.0.5\"\n";
+    assert!(address(given, &[]).is_some());
+    assert_eq!(address(given, &["node.advertise=off"]), None);
+    assert_eq!(address(given, &["node.advertise="]), None);
+    assert_eq!(address("[node]\nadvertise = \"off\"\n", &[]), None);
+    assert_eq!(address("[node]\nadvertise = \"\"\n", &[]), None);
+    let shown = load(given, &["node.advertise=off"]).unwrap().to_toml();
+    assert!(shown.contains("advertise = \"off\"  # --set node.advertise\n"), "{shown}");
+    let again = load(&shown, &[]).unwrap();
+    assert!(again.is_set("node.advertise") && again.config.node.advertise.is_none());
+    // A word is nothing only where there may be nothing.
+    assert_eq!(load("[node]\nname = \"off\"\n", &[]).unwrap().config.node.name, "off");
+}
+
+#[test]
+fn an_option_is_called_as_its_file_calls_it() {
+    let refused = |value: &str| {
+        let mut layer = Layer::default();
+        let key = "flushInterval".into();
+        let source = Source::Key { name: "b.conf".to_owned(), line: 7, key };
+        layer.set("store.flush_interval_ms", value, source);
+        match Loaded::<Config>::from_layers(&[layer]) {
+            Ok(loaded) => loaded.broken_rule("store.flush_interval_ms", "must be odd").to_string(),
+            Err(error) => error.to_string(),
+        }
+    };
+    assert_eq!(
+        refused("x"),
+        "`flushInterval` must be a whole number from 0 to 4294967295, not `x` (b.conf:7)"
+    );
+    assert_eq!(refused("2"), "`flushInterval` must be odd, not 2 (b.conf:7)");
+}
+
+#[test]
+fn a_broken_rule_is_told_with_value_and_place() {
+    let loaded = load("[store]\nflush_interval_ms = 0\n", &[]).unwrap();
+    assert_eq!(
+        loaded.broken_rule("store.flush_interval_ms", "must be at least 1").to_string(),
+        "`store.flush_interval_ms` must be at least 1, not 0 (b.toml:2)"
+    );
+}
+
+#[test]
 fn the_reference_page_has_a_row_per_option() {
     let page = Shape::of::<Config>().unwrap().to_markdown();
     assert!(page.contains("## [store]\n\nWhat is kept.\n"), "{page}");
     assert!(
-        page.contains("| `advertise` | text, or nothing | - | The address \\| that others see. |"),
+        page.contains(
+            "| `advertise` | text, or \"off\" | `\"off\"` | The address \\| that others see. |"
+        ),
         "{page}"
     );
     assert!(page.contains("| `flush` | one of async, sync | `\"async\"` |"), "{page}");

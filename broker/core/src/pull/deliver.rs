@@ -1,6 +1,7 @@
 //! Records on their way out, seen by the hooks that subscribed; without any, this does not run.
 
-use blockhouse_hook::{Delivery, HookChain, Outbound};
+use blockhouse_hook::{Delivery, HookChain, Outbound, Point};
+use blockhouse_model::RequestContext;
 use blockhouse_record::{Draft, Stamp, View, records};
 use blockhouse_store::{ReadOutcome, ReadStatus};
 use bytes::Bytes;
@@ -9,8 +10,38 @@ use super::Plan;
 
 /// Takes out what the hooks take out and puts in the bodies that they change.
 pub(super) fn through_hooks(plan: &Plan, hooks: &HookChain, read: &ReadOutcome) -> ReadOutcome {
-    let views: Vec<(Bytes, View<'_>)> = read
-        .slices
+    let delivery = Delivery { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue };
+    let slices = allowed(&plan.cx, hooks, &delivery, &read.slices);
+    let status = if slices.is_empty() { ReadStatus::NoMatch } else { read.status };
+    let (count, bytes) = (slices.len(), slices.iter().map(Bytes::len).sum());
+    let &ReadOutcome { next, min, max, behind, .. } = read;
+    ReadOutcome { status, next, min, max, slices, count, bytes, behind }
+}
+
+/// A record that was asked for by its place or key, as the hooks let it out; `group` is empty if
+/// it is for no consumer. `None` if they do not.
+pub(crate) fn looked_up(
+    cx: &RequestContext,
+    hooks: &HookChain,
+    group: &str,
+    record: Bytes,
+) -> Option<Bytes> {
+    if !hooks.has(Point::BeforeDeliver) {
+        return Some(record);
+    }
+    let view = View::parse(&record).ok()?;
+    let delivery = Delivery { group, topic: view.topic, queue: view.queue };
+    allowed(cx, hooks, &delivery, std::slice::from_ref(&record)).pop()
+}
+
+/// The records of `slices` that the hooks let out, one slice each.
+fn allowed(
+    cx: &RequestContext,
+    hooks: &HookChain,
+    delivery: &Delivery<'_>,
+    slices: &[Bytes],
+) -> Vec<Bytes> {
+    let views: Vec<(Bytes, View<'_>)> = slices
         .iter()
         .flat_map(|slice| {
             records(slice).map_while(Result::ok).map(|v| (slice.slice_ref(v.bytes), v))
@@ -26,8 +57,7 @@ pub(super) fn through_hooks(plan: &Plan, hooks: &HookChain, read: &ReadOutcome) 
             keep: true,
         })
         .collect();
-    let delivery = Delivery { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue };
-    hooks.before_deliver(&plan.cx, &delivery, &mut messages);
+    hooks.before_deliver(cx, delivery, &mut messages);
 
     let mut slices = Vec::with_capacity(messages.len());
     for (message, (stored, view)) in messages.iter().zip(&views) {
@@ -38,10 +68,7 @@ pub(super) fn through_hooks(plan: &Plan, hooks: &HookChain, read: &ReadOutcome) 
             Some(body) => slices.extend(with_body(view, body)),
         }
     }
-    let status = if slices.is_empty() { ReadStatus::NoMatch } else { read.status };
-    let (count, bytes) = (slices.len(), slices.iter().map(Bytes::len).sum());
-    let &ReadOutcome { next, min, max, behind, .. } = read;
-    ReadOutcome { status, next, min, max, slices, count, bytes, behind }
+    slices
 }
 
 /// The same record with another body: what a consumer sees is complete and its checksum is right.

@@ -37,7 +37,7 @@ pub(crate) fn handle(
     let mut sends = Vec::with_capacity(run.len());
     let parsed: Vec<Result<(), Failure>> =
         run.iter().map(|command| parse(command).map(|send| sends.push(send))).collect();
-    let Sent { outcomes, placed, placement } = broker.send(cx, &sends);
+    let Sent { outcomes, placed, placement, new_topic } = broker.send(cx, &sends);
     drop(sends);
     let outcomes = merge(parsed, outcomes);
     let Some(placement) = placement else {
@@ -49,6 +49,7 @@ pub(crate) fn handle(
     let ticket =
         if run.len() > ALONE_MAX { Ok(broker.store().settle(placement)) } else { Err(placement) };
     if let Ok(ticket) = &ticket
+        && !new_topic
         && let Some(settled) = ticket.try_settled()
     {
         return Answer { broker, meter, settled, placed: &placed }
@@ -64,7 +65,10 @@ pub(crate) fn handle(
                 broker.store().settle(placement)
             }
         };
-        let settled = ticket.settled().await;
+        let mut settled = ticket.settled().await;
+        if new_topic && !broker.keep_new_topics().await && settled == Settled::PutOk {
+            settled = Settled::FlushDiskTimeout;
+        }
         let mut replies = Replies::new();
         let answer = Answer { broker: &broker, meter: &meter, settled, placed: &placed };
         answer.write_all(&run, outcomes.into_iter(), &mut replies);

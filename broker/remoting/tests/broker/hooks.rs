@@ -7,7 +7,7 @@ use blockhouse_hook::{
     Ack, AdminCommand, Appended, ConnectionInfo, Credentials, Decision, Delivery, Draft, Hook,
     Identity, Outbound, Points, Pull, Rejection, Verdict,
 };
-use blockhouse_model::{Access, Principal, RequestContext};
+use blockhouse_model::{Access, MessageId, Principal, RequestContext};
 use blockhouse_protocol::codes::{request_code, response_code as code};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -155,8 +155,10 @@ async fn a_send_is_rejected_dropped_rerouted_or_edited() {
 async fn a_delivery_is_filtered_and_masked() {
     let world = World::new(&[Arc::new(Recorder::default()) as _]).await;
     let client = world.client().await;
+    let mut ids = Vec::new();
     for body in [&b"hide"[..], b"mask", b"plain"] {
-        client.send("t", "", body).await;
+        let sent = client.send("t", "KEYS\u{1}k\u{2}", body).await;
+        ids.push(sent.ext.get("msgId").unwrap().to_owned());
     }
     let pulled = client.pull("t", 0, "*").await;
     assert_eq!(bodies(&pulled), ["****", "plain"]);
@@ -164,6 +166,16 @@ async fn a_delivery_is_filtered_and_masked() {
     for record in blockhouse_record::records(&pulled.body) {
         blockhouse_record::check(record.unwrap().bytes).unwrap();
     }
+    // The other ways to a message are no way around.
+    for (at, seen) in [(0, None), (1, Some("****")), (2, Some("plain"))] {
+        let id = MessageId::parse(&ids[at]).unwrap().offset.0.to_string();
+        let viewed = client.ask(request_code::VIEW_MESSAGE_BY_ID, &[("offset", &id)], b"").await;
+        assert_eq!(bodies(&viewed).first().map(String::as_str), seen);
+    }
+    let (begin, end) = (("beginTimestamp", "0"), ("endTimestamp", "9999999999999"));
+    let query = [("topic", "t"), ("key", "k"), ("maxNum", "9"), begin, end];
+    let found = client.ask(request_code::QUERY_MESSAGE, &query, b"").await;
+    assert_eq!(bodies(&found), ["****", "plain"]);
     world.server.shutdown().await;
 }
 

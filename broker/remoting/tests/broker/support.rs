@@ -39,6 +39,7 @@ impl Node for NoNode {
 pub(crate) struct World {
     pub(crate) broker: Arc<Broker>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) disk: MemDisk,
     pub(crate) server: Server,
     dialer: Dialer,
 }
@@ -83,13 +84,14 @@ fn broker(disk: &MemDisk, clock: &Arc<ManualClock>, hooks: &[Arc<dyn Hook>]) -> 
 impl World {
     pub(crate) async fn new(hooks: &[Arc<dyn Hook>]) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp(1_700_000_000_000)));
-        let broker = Arc::new(broker(&MemDisk::new(), &clock, hooks));
+        let disk = MemDisk::new();
+        let broker = Arc::new(broker(&disk, &clock, hooks));
         let remoting =
             Remoting::new(Arc::clone(&broker), Arc::new(NoNode), Arc::new(Meter::default()));
         let endpoint = Endpoint::new(Arc::clone(&remoting) as _, remoting, Limits::default());
         let server = Server::bind("127.0.0.1:0", endpoint).await.unwrap();
         let no_one = Endpoint::new(Arc::new(NoService), Arc::new(NoSessions), Limits::default());
-        Self { broker, clock, server, dialer: Dialer::new(no_one) }
+        Self { broker, clock, disk, server, dialer: Dialer::new(no_one) }
     }
 
     pub(crate) async fn client(&self) -> Client {

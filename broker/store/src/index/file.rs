@@ -12,6 +12,8 @@ const HEADER_LEN: u64 = 40;
 const SLOT_LEN: u64 = 4;
 const ENTRY_LEN: usize = 20;
 const ENTRY_LEN_U64: u64 = ENTRY_LEN as u64;
+/// Bytes of entries that stay in memory until a checkpoint.
+const ENTRIES_KEPT: usize = 1 << 20;
 const PAGE: usize = 4096;
 const PAGE_U64: u64 = PAGE as u64;
 
@@ -226,7 +228,7 @@ impl IndexFile {
         let seconds = if self.header.begin_timestamp <= 0 {
             0
         } else {
-            let seconds = (put.store_timestamp - self.header.begin_timestamp) / 1_000;
+            let seconds = put.store_timestamp.saturating_sub(self.header.begin_timestamp) / 1_000;
             i32::try_from(seconds.max(0)).unwrap_or(i32::MAX)
         };
         Entry { hash: put.hash, physical: put.physical, seconds, previous }
@@ -241,6 +243,16 @@ impl IndexFile {
         self.header.next_entry += 1;
         self.header.end_physical = put.physical;
         self.header.end_timestamp = put.store_timestamp;
+        // Nobody looks at them before the header counts them.
+        if self.entries.len() >= ENTRIES_KEPT { self.write_entries() } else { Ok(()) }
+    }
+
+    fn write_entries(&mut self) -> Result<(), Error> {
+        if !self.entries.is_empty() {
+            let at = self.shape.entry_at(self.written_entries());
+            self.file.write_at(&self.entries, at).map_err(self.failed("write"))?;
+            self.entries.clear();
+        }
         Ok(())
     }
 
@@ -250,12 +262,7 @@ impl IndexFile {
         if self.entries.is_empty() && !self.pages.iter().any(is_dirty) {
             return Ok(());
         }
-        if !self.entries.is_empty() {
-            let at = self.shape.entry_at(self.written_entries());
-            self.file.write_at(&self.entries, at).map_err(self.failed("write"))?;
-            self.entries.clear();
-            self.entries.shrink_to(1 << 20);
-        }
+        self.write_entries()?;
         let slots_end = self.shape.entries_at();
         for (number, page) in self.pages.iter_mut().enumerate() {
             let Some(page) = page.as_mut().filter(|page| page.dirty) else { continue };
@@ -328,7 +335,7 @@ impl IndexFile {
             if entry.seconds < 0 {
                 break;
             }
-            let time = self.header.begin_timestamp + i64::from(entry.seconds) * 1_000;
+            let time = self.header.begin_timestamp.saturating_add(i64::from(entry.seconds) * 1_000);
             let in_time = time >= find.begin && time <= find.end;
             if entry.hash == find.hash && in_time && !accept(entry.physical) {
                 return Ok(false);
@@ -342,16 +349,30 @@ impl IndexFile {
         Ok(true)
     }
 
-    /// Keeps the entries of records before `limit` and builds the slots from them. False if there
-    /// are none.
-    pub(super) fn rebuild(&mut self, limit: u64) -> Result<bool, Error> {
+    /// Whether the header agrees with the entries, and none is of a record at `limit` or behind it.
+    pub(super) fn is_sound(&self, limit: u64) -> Result<bool, Error> {
+        let header = &self.header;
+        if header.next_entry <= 1 {
+            return Ok(true);
+        }
+        let (first, last) = (self.entry(1)?, self.entry(header.next_entry - 1)?);
+        Ok(first.physical == header.begin_physical
+            && last.physical == header.end_physical
+            && (first.physical..limit).contains(&last.physical)
+            && header.begin_timestamp <= header.end_timestamp)
+    }
+
+    /// Keeps the entries of records before `limit` and builds header and slots from them; `time_at`
+    /// tells when the record at a place was stored. False if there are none.
+    pub(super) fn rebuild(
+        &mut self,
+        limit: u64,
+        time_at: &dyn Fn(u64) -> Option<i64>,
+    ) -> Result<bool, Error> {
         let (mut low, mut high) = (1, self.shape.entries);
         while low < high {
             let mid = low + (high - low) / 2;
-            let mut bytes = [0; ENTRY_LEN];
-            let at = self.shape.entry_at(mid);
-            self.file.read_at(&mut bytes, at).map_err(self.failed("read"))?;
-            let entry = Entry::read(&bytes);
+            let entry = self.entry_in_file(mid)?;
             if entry.is_nothing() || entry.physical >= limit { high = mid } else { low = mid + 1 }
         }
         if low <= 1 {
@@ -359,8 +380,15 @@ impl IndexFile {
         }
         self.let_go();
         self.fresh = true;
-        self.header = Header { next_entry: low, slots_used: 0, ..self.header };
-        self.rebuild_slots(low)?;
+        let begin_physical = self.entry_in_file(1)?.physical;
+        let begin_timestamp = time_at(begin_physical).unwrap_or(self.header.begin_timestamp);
+        let header = Header { begin_physical, begin_timestamp, ..self.header };
+        self.header = Header { next_entry: low, slots_used: 0, ..header };
+        let end = self.rebuild_slots(low, limit)?;
+        if end <= 1 {
+            return Ok(false);
+        }
+        self.header.next_entry = end;
         // Pages without a used slot must be zeros as well.
         for number in 0..self.shape.entries_at().div_ceil(PAGE_U64) {
             let slot = (number * PAGE_U64).saturating_sub(HEADER_LEN) / SLOT_LEN;
@@ -372,7 +400,16 @@ impl IndexFile {
         Ok(true)
     }
 
-    fn rebuild_slots(&mut self, end: u32) -> Result<(), Error> {
+    fn entry_in_file(&self, number: u32) -> Result<Entry, Error> {
+        let mut bytes = [0; ENTRY_LEN];
+        let at = self.shape.entry_at(number);
+        self.file.read_at(&mut bytes, at).map_err(self.failed("read"))?;
+        Ok(Entry::read(&bytes))
+    }
+
+    /// Gives where it stopped: at `end`, or at an entry that cannot follow the one before. Half an
+    /// entry, as a crash may leave it, can lead the search for the end astray.
+    fn rebuild_slots(&mut self, end: u32, limit: u64) -> Result<u32, Error> {
         const AT_ONCE: u32 = 1 << 14;
         let mut buffer = vec![0; AT_ONCE as usize * ENTRY_LEN];
         let mut number = 1;
@@ -385,15 +422,20 @@ impl IndexFile {
             let (entries, _) = bytes.as_chunks::<ENTRY_LEN>();
             for bytes in entries {
                 let entry = Entry::read(bytes);
+                let lowest = if number == 1 { 0 } else { self.header.end_physical };
+                if entry.is_nothing() || !(lowest..limit).contains(&entry.physical) {
+                    return Ok(number);
+                }
                 if self.swap_slot(entry.hash % self.shape.slots, number)? == 0 {
                     self.header.slots_used += 1;
                 }
                 let seconds = i64::from(entry.seconds.max(0));
-                self.header.end_timestamp = self.header.begin_timestamp + seconds * 1_000;
+                self.header.end_timestamp =
+                    self.header.begin_timestamp.saturating_add(seconds * 1_000);
                 self.header.end_physical = entry.physical;
                 number += 1;
             }
         }
-        Ok(())
+        Ok(end)
     }
 }

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is a failed test")]
 
 mod append;
+mod arbitrary;
+mod crash;
+mod damage;
 mod golden;
 mod query;
 mod read;
@@ -9,3 +12,4 @@ mod real;
 mod restart;
 mod retention;
 mod rig;
+mod torn;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::rig::{Rig, START, draft, send};
+use crate::rig::{Rig, START, config, draft, send};
 use blockhouse_model::Timestamp;
 use blockhouse_record::View;
-use blockhouse_store::{QUERY_MAX, Store};
+use blockhouse_store::{Config, QUERY_MAX, Store};
 
 fn find(store: &Store, topic: &str, key: &str, max: usize, from_s: i64, to_s: i64) -> Vec<u64> {
     let moment = |s: i64| Timestamp(START.0 + s * 1_000);
@@ -81,4 +81,24 @@ fn index_files_are_laid_out_as_rocketmqs() {
     let entry = 40 + slots * 4 + 2 * 20;
     assert_eq!(narrow(entry), hash);
     assert_eq!((wide(entry + 4), narrow(entry + 12), narrow(entry + 16)), (place, 2, 1));
+}
+
+#[test]
+fn keys_do_not_pile_up_while_a_checkpoint_waits_for_the_disk() {
+    let rig = Rig::with(Config { flush_interval_ms: 1, segment_size: 64 << 20, ..config() });
+    let store = rig.open();
+    send(&store, &[draft("t", 0, b"x", "KEYS\u{1}k\u{2}")]);
+    rig.disk.hold_syncs(true);
+    let held_from = rig.disk.syncs();
+    // Now a checkpoint is stuck in its sync, and still is when the keys are absorbed.
+    while rig.disk.syncs() == held_from {
+        send(&store, &[draft("t", 0, b"x", "KEYS\u{1}k\u{2}")]);
+        std::thread::yield_now();
+    }
+    send(&store, &[draft("t", 0, b"x", "KEYS\u{1}k\u{2}")]);
+    while store.stats().index_backlog > 0 {
+        std::thread::yield_now();
+    }
+    rig.disk.hold_syncs(false);
+    store.close().unwrap();
 }

@@ -40,6 +40,20 @@ fn neighbours_in_the_log_come_as_one_slice() {
 }
 
 #[test]
+fn copied_records_come_in_one_piece_whatever_lies_between_them() {
+    let rig = Rig::with(Config { hot_bytes: 0, ..config() });
+    let store = rig.open();
+    for n in 0..20_u8 {
+        send(&store, &[draft("t", 0, &[n; 700], ""), draft("u", 0, b"between", "")]);
+    }
+    let outcome = read(&store, "t", 0, 0, 32);
+    assert_eq!((outcome.slices.len(), outcome.count), (1, 20));
+    assert_eq!(outcome.bytes, outcome.slices[0].len());
+    let bodies: Vec<_> = views(&outcome).iter().map(|v| v.body[0]).collect();
+    assert_eq!(bodies, (0..20).collect::<Vec<_>>());
+}
+
+#[test]
 fn limits_hold_but_one_message_always_comes() {
     let rig = Rig::new();
     let store = rig.open();

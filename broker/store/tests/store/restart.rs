@@ -310,3 +310,45 @@ fn a_long_replay_is_written_as_it_goes() {
 fn find_bodies(store: &Store) -> usize {
     store.query("t", "u", 64, Timestamp(0), Timestamp(i64::MAX)).records.len()
 }
+
+#[test]
+fn a_record_with_an_impossible_queue_offset_is_left_out() {
+    for offset in [1_u64 << 32, 1 << 63, u64::MAX] {
+        let rig = Rig::new();
+        fill(&rig.open(), 0, 40);
+        let killed = rig.killed();
+        let log = format!("commitlog/{:020}", 0);
+        let bytes = killed.bytes(&log);
+        let mut at = 0;
+        for record in blockhouse_record::records(&bytes).map_while(Result::ok) {
+            if (record.topic, record.queue_offset.0) == ("u", 7) {
+                break;
+            }
+            at += record.bytes.len() as u64;
+        }
+        let file = killed.disk.open(&Path::new(DIR).join(&log)).unwrap();
+        let place = at + blockhouse_record::layout::QUEUE_OFFSET as u64;
+        file.write_at(&offset.to_be_bytes(), place).unwrap();
+        let store = killed.open();
+        assert_eq!(store.max_offset("u", QueueId(0)).0, 40);
+        assert_eq!(bodies(&store, "u", 0, 8).len(), 32);
+        assert_eq!(bodies(&store, "t", 0, 0).len(), 14);
+        fill(&store, 40, 41);
+        assert_eq!(store.max_offset("u", QueueId(0)).0, 41);
+    }
+}
+
+#[test]
+fn an_index_that_points_behind_the_log_takes_new_keys() {
+    let rig = Rig::new();
+    let store = rig.open();
+    fill(&store, 0, 20);
+    store.close().unwrap();
+    drop(store);
+    let is_index = |path: &std::path::PathBuf| path.starts_with("/data/index");
+    let last = rig.disk.paths().into_iter().rfind(is_index).unwrap();
+    rig.disk.open(&last).unwrap().write_at(&(1_u64 << 40).to_be_bytes(), 24).unwrap();
+    let store = rig.open();
+    fill(&store, 20, 40);
+    assert_whole(&store, 40);
+}

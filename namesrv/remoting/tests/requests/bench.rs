@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use blockhouse_disk::{MemDisk, whole};
 use blockhouse_hook::{Hook, HookChain, Hooks};
+use blockhouse_meter::Meter;
 use blockhouse_model::{Clock, ManualClock, Timestamp};
 use blockhouse_namesrv_remoting::{Background, KvStore, NameService, Settings, name_service};
 use blockhouse_protocol::codes::request_code;
@@ -53,6 +54,7 @@ pub(crate) struct Bench {
     pub(crate) connection: Arc<Connection>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) disk: MemDisk,
+    pub(crate) meter: Arc<Meter>,
 }
 
 #[derive(Debug)]
@@ -82,6 +84,7 @@ impl Bench {
         let disk = MemDisk::new();
         let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
         let kv = KvStore::open(Arc::new(disk.clone()), "/d".as_ref());
+        let meter = Arc::<Meter>::default();
         let service = NameService::new(name_service::Parts {
             settings,
             fixed_options: BTreeMap::from([("listenPort".to_owned(), "9876".to_owned())]),
@@ -89,9 +92,10 @@ impl Bench {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             hooks: Arc::new(Hooks::new(HookChain::new(hooks))),
             background: Arc::new(AtOnce),
+            meter: Arc::clone(&meter),
         });
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        Self { service, connection: Connection::detached(at(5), at(9876)), clock, disk }
+        Self { service, connection: Connection::detached(at(5), at(9876)), clock, disk, meter }
     }
 
     /// The broker `a` with the topics `t` and `u`.

@@ -297,6 +297,10 @@ impl Hook for Guard {
         self.note("closed".to_owned());
     }
     fn authenticate(&self, _: &RequestContext, credentials: &Credentials<'_>) -> Identity {
+        if credentials.access_key.is_empty() {
+            self.note("authenticate nobody".to_owned());
+            return Identity::Unknown;
+        }
         let signed = String::from_utf8_lossy(credentials.signed_fields);
         self.note(format!("authenticate {} {signed}", credentials.access_key));
         Identity::Known(Principal::User(credentials.access_key.into()))
@@ -344,13 +348,32 @@ fn hooks_are_asked_at_their_points() {
         "authenticate me me127.0.0.1:109110ac127.0.0.1:10912",
         "authorize User(\"me\") Update Cluster",
         "registration c a 127.0.0.1:10911 2",
+        "authenticate nobody",
         "authorize Anonymous Update Cluster",
         "admin WIPE_WRITE_PERM_OF_BROKER a",
+        "authenticate nobody",
         "authorize Anonymous Get Topic(\"t\")",
         "route t",
         "closed",
     ];
     assert_eq!(*guard.seen.lock(), expected);
+}
+
+#[test]
+fn requests_are_counted_by_code_and_result() {
+    let bench = Bench::new();
+    bench.register();
+    let topics = [("topic", "t"), ("topic", "none"), ("topic", "none")];
+    for topic in topics {
+        bench.ask(code::GET_ROUTEINFO_BY_TOPIC, &[topic], b"");
+    }
+    bench.ask(code::PUT_KV_CONFIG, &[("namespace", "n"), ("key", "k"), ("value", "v")], b"");
+    let counted = bench.meter.requests.read();
+    let count = |request, result| counted.get(&Some((request, result))).copied();
+    assert_eq!(count(code::GET_ROUTEINFO_BY_TOPIC, 0), Some(1));
+    let missing = response_code::TOPIC_NOT_EXIST;
+    assert_eq!(count(code::GET_ROUTEINFO_BY_TOPIC, missing), Some(2));
+    assert_eq!(count(code::PUT_KV_CONFIG, 0), Some(1));
 }
 
 #[test]
@@ -396,7 +419,8 @@ fn every_code_is_authorized_before_anything_else() {
             Needs::Topic(action, _) => (action, Resource::Topic("t")),
         };
         let (action, resource): (Action, Resource<'_>) = needs;
-        assert_eq!(*guard.seen.lock(), [format!("authorize Anonymous {action:?} {resource:?}")]);
+        let asked = format!("authorize Anonymous {action:?} {resource:?}");
+        assert_eq!(*guard.seen.lock(), ["authenticate nobody", &asked]);
     }
     // The chain without hooks asks nobody.
     assert!(!HookChain::new(&[]).has(Point::Authorize));
@@ -436,7 +460,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_request_gets_one_answer(

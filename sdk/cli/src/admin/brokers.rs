@@ -1,12 +1,13 @@
 //! Clusters, brokers, options.
 
 use anyhow::Context as _;
-use blockhouse_client::Client;
 use blockhouse_client::admin::Scope;
+use blockhouse_client::{Client, Error};
 use serde_json::json;
 
 use super::Answer;
 use crate::cluster::Table;
+use crate::wrong_use;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum ConfigCommand {
@@ -17,6 +18,9 @@ pub(super) enum ConfigCommand {
         broker: String,
     },
     /// Change options while the broker runs
+    ///
+    /// Apache RocketMQ's brokers allow it. A Blockhouse broker takes its options only from its
+    /// files and flags, and refuses.
     Set {
         /// The broker
         #[arg(value_name = "NAME|HOST:PORT")]
@@ -84,20 +88,29 @@ pub(super) async fn config(client: &Client, command: ConfigCommand) -> anyhow::R
                 .map(|change| {
                     let (key, value) = change
                         .split_once('=')
-                        .with_context(|| format!("{change} is not of the form KEY=VALUE"))?;
+                        .ok_or_else(|| wrong_use(format!("{change} is not KEY=VALUE")))?;
                     Ok((key.to_owned(), value.to_owned()))
                 })
                 .collect::<anyhow::Result<Vec<_>>>()?;
             let master = client.masters(&Scope::Broker(broker)).await?.remove(0);
-            client
-                .update_broker_config(&master.addr, &changes)
-                .await
-                .with_context(|| format!("cannot change options of {}", master.name))?;
+            let changed = client.update_broker_config(&master.addr, &changes).await;
+            changed.map_err(|error| refused_change(&master.name, error))?;
             Ok(Answer::done(
                 &format!("Changed on {}: {}.", master.name, args_of(&changes)),
                 json!({"broker": master.name, "changed": changes.len()}),
             ))
         }
+    }
+}
+
+/// What a broker says about a change says what to do as well: advice for topics and groups, which
+/// goes by the code, would mislead.
+fn refused_change(broker: &str, error: Error) -> anyhow::Error {
+    match error {
+        Error::Refused { remark, .. } => {
+            anyhow::anyhow!("cannot change options of {broker}: it refused: {remark}")
+        }
+        other => anyhow::Error::new(other).context(format!("cannot change options of {broker}")),
     }
 }
 

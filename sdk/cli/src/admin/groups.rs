@@ -1,6 +1,6 @@
 //! Consumer groups.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use blockhouse_client::Client;
 use blockhouse_client::admin::{Lag, ResetTo, Scope};
 use blockhouse_model::names;
@@ -11,6 +11,7 @@ use serde_json::json;
 use super::messages::{parse_time, time};
 use super::{Answer, ScopeArgs};
 use crate::cluster::Table;
+use crate::{out, wrong_use};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -116,6 +117,9 @@ pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Ans
             ))
         }
         Command::Delete { group, with_offsets, scope } => {
+            if !client.groups(&scope.scope()).await?.contains_key(&group) {
+                bail!("there is no group {group}; `blockhouse admin groups` lists those there are");
+            }
             let brokers = client
                 .delete_group(&scope.scope(), &group, with_offsets)
                 .await
@@ -177,17 +181,23 @@ pub(super) async fn clients(client: &Client, args: &ClientsArgs) -> anyhow::Resu
         let Connection { client_addr, client_id, language, version } = connection;
         table.row([role, client_id, client_addr, language, &version.to_string()]);
     };
-    if let Some(consumers) = &consumers {
-        consumers.connection_set.iter().for_each(|c| add("consumer", c));
-    }
+    let (consume_type, model) =
+        consumers.as_ref().map(|c| (c.consume_type, c.message_model)).unzip();
+    let (members, subscriptions) =
+        consumers.map(|c| (c.connection_set, c.subscription_table)).unwrap_or_default();
+    members.iter().for_each(|c| add("consumer", c));
     producers.connection_set.iter().for_each(|c| add("producer", c));
     let mut answer = Answer::table(
         &table,
         "No client of this group is connected.",
-        json!({"consumers": consumers, "producers": producers.connection_set}),
+        json!({
+            "consumers": members, "consumeType": consume_type, "messageModel": model,
+            "subscriptions": subscriptions, "producers": producers.connection_set,
+        }),
     );
-    for (topic, subscription) in consumers.iter().flat_map(|c| &c.subscription_table) {
-        answer.text.push_str(&format!("subscribed: {topic} {}\n", subscription.sub_string));
+    for (topic, subscription) in &subscriptions {
+        let expression = out::foreign(&subscription.sub_string);
+        answer.text.push_str(&format!("subscribed: {topic} {expression}\n"));
     }
     Ok(answer)
 }
@@ -196,8 +206,9 @@ pub(super) async fn reset(client: &Client, args: &ResetArgs) -> anyhow::Result<A
     let to = match args.to.as_str() {
         "first" => ResetTo::First,
         "last" => ResetTo::Last,
-        text => ResetTo::Time(parse_time(text).with_context(|| {
-            format!("--to {text} is none of first, last, milliseconds, 2026-11-23T08:00:00Z")
+        text => ResetTo::Time(parse_time(text).ok_or_else(|| {
+            let forms = "first, last, milliseconds, 2026-11-23T08:00:00Z";
+            wrong_use(format!("--to {text} is none of {forms}"))
         })?),
     };
     let offsets = client

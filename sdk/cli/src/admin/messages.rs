@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use crate::consume::to_json;
+use crate::{out, wrong_use};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -30,6 +31,11 @@ pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Ans
     let found = match command {
         Command::Id { id, topic: None } => vec![client.message_by_id(None, &id).await?],
         Command::Id { id, topic: Some(topic) } => by_either_id(client, &topic, &id).await?,
+        Command::Key { key, .. } if key.contains(char::is_whitespace) => {
+            return Err(wrong_use(format!(
+                "`{key}` is no key: keys end at spaces, so look for one of its words"
+            )));
+        }
         Command::Key { topic, key } => {
             client.messages_by_key(&topic, &key, false, (0, i64::MAX)).await?
         }
@@ -72,9 +78,11 @@ fn as_text(message: &Received) -> String {
         message.reconsume_times,
     );
     for (name, value) in properties::pairs(&message.properties) {
+        let (name, value) = (out::foreign(name), out::foreign(value));
         text.push_str(&format!("property       {name}={value}\n"));
     }
-    text.push_str(&format!("body           {}\n", String::from_utf8_lossy(&message.body)));
+    let body = String::from_utf8_lossy(&message.body);
+    text.push_str(&format!("body           {}\n", out::foreign(&body)));
     text
 }
 

@@ -1,13 +1,15 @@
 //! Topics.
 
-use anyhow::Context as _;
-use blockhouse_client::Client;
+use anyhow::{Context as _, bail};
+use blockhouse_client::admin::Scope;
+use blockhouse_client::{Client, Error};
 use blockhouse_model::names;
 use blockhouse_protocol::body::topic::TopicConfig;
 use serde_json::json;
 
 use super::{Answer, ScopeArgs};
 use crate::cluster::Table;
+use crate::wrong_use;
 
 /// Which topics to list.
 #[derive(Debug, clap::Args)]
@@ -81,19 +83,32 @@ pub(super) async fn list(client: &Client, args: &ListArgs) -> anyhow::Result<Ans
 pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Answer> {
     match command {
         Command::Create(args) => create(client, &args).await,
-        Command::Delete { topic, scope } => {
-            let brokers = client
-                .delete_topic(&scope.scope(), &topic)
-                .await
-                .with_context(|| format!("cannot delete topic {topic}"))?;
-            Ok(Answer::done(
-                &format!("Topic {topic} deleted from {}.", brokers.join(", ")),
-                json!({"topic": topic, "brokers": brokers}),
-            ))
-        }
+        Command::Delete { topic, scope } => delete(client, &topic, &scope.scope()).await,
         Command::Route { topic } => route(client, &topic).await,
         Command::Status { topic } => status(client, &topic).await,
     }
+}
+
+async fn delete(client: &Client, topic: &str, scope: &Scope) -> anyhow::Result<Answer> {
+    let holders: Vec<String> = match client.route_data(topic).await {
+        Ok(data) => data.queue_datas.into_iter().map(|queues| queues.broker_name).collect(),
+        Err(Error::NoRoute(_)) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    // Those that are not known to have it are asked all the same: something may be left there.
+    let mut brokers = client
+        .delete_topic(scope, topic)
+        .await
+        .with_context(|| format!("cannot delete topic {topic}"))?;
+    let asked = brokers.join(", ");
+    brokers.retain(|broker| holders.contains(broker));
+    if brokers.is_empty() {
+        bail!("there is no topic {topic} on {asked}; `blockhouse admin topics` lists what exists");
+    }
+    Ok(Answer::done(
+        &format!("Topic {topic} deleted from {}.", brokers.join(", ")),
+        json!({"topic": topic, "brokers": brokers}),
+    ))
 }
 
 async fn create(client: &Client, args: &CreateArgs) -> anyhow::Result<Answer> {
@@ -102,12 +117,12 @@ async fn create(client: &Client, args: &CreateArgs) -> anyhow::Result<Answer> {
         "rw" | "wr" => 6,
         "r" => 4,
         "w" => 2,
-        other => anyhow::bail!("--perm {other} is none of rw, r, w"),
+        other => return Err(wrong_use(format!("--perm {other} is none of rw, r, w"))),
     };
     let attributes = args.attributes.iter().map(|attribute| {
         let (name, value) = attribute
             .split_once('=')
-            .with_context(|| format!("--attribute {attribute} is not of the form NAME=VALUE"))?;
+            .ok_or_else(|| wrong_use(format!("--attribute {attribute} is not NAME=VALUE")))?;
         Ok((name.to_owned(), value.to_owned()))
     });
     let config = TopicConfig {

@@ -80,6 +80,7 @@ pub(crate) fn run(args: CompareArgs) -> anyhow::Result<()> {
                 let outcome = outcome.with_context(|| format!("round {round}, server {name}"))?;
                 let report = Report::of(args.kind, &args.load, &outcome);
                 out::note(&format!("{name}{round} {report}"));
+                report.verdict().with_context(|| format!("round {round}, server {name}"))?;
                 reports.push(report);
             }
         }

@@ -46,7 +46,7 @@ pub(crate) struct LoadArgs {
     /// What the topics' names begin with
     #[arg(long, value_name = "NAME", default_value = "blockhouse-bench")]
     pub(crate) topic: String,
-    /// Messages per second of all connections together; as many as possible if absent
+    /// Messages per second that all connections together send; as many as possible if absent
     #[arg(long, value_name = "PER_SECOND")]
     pub(crate) rate: Option<f64>,
     /// How long to measure, in seconds
@@ -90,6 +90,10 @@ impl LoadArgs {
         let memory = self.connections * self.in_flight * (self.size + 512) * self.batch;
         ensure!(memory < 4 << 30, "connections x in-flight x batch x size is over 4 GiB");
         ensure!(self.rate.is_none_or(|r| r > 0.0), "--rate must be over 0");
+        ensure!(
+            kind != Kind::Consume || self.rate.is_none(),
+            "--rate is for sending: consume pulls as fast as the broker answers, so leave it out"
+        );
         ensure!(self.duration > 0.0 && self.duration < 1e6, "--duration must be over 0");
         ensure!((0.0..1e6).contains(&self.warmup), "--warmup must not be negative");
         Ok(())
@@ -113,5 +117,27 @@ impl LoadArgs {
         let connections = u32::try_from(self.connections).unwrap_or(u32::MAX);
         let seconds = f64::from(connections) * f64::from(messages_per_request) / self.rate?;
         u64::try_from(Duration::try_from_secs_f64(seconds).ok()?.as_nanos()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: LoadArgs,
+    }
+
+    #[test]
+    fn a_rate_is_for_those_who_send() {
+        let paced = Line::parse_from(["bench", "--rate", "5000"]).load;
+        assert!(paced.check(Kind::Produce).is_ok() && paced.check(Kind::EndToEnd).is_ok());
+        let refused = paced.check(Kind::Consume).unwrap_err().to_string();
+        assert!(refused.starts_with("--rate is for sending"), "{refused}");
+        assert!(Line::parse_from(["bench"]).load.check(Kind::Consume).is_ok());
     }
 }

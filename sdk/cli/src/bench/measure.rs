@@ -19,6 +19,7 @@ use super::process::{self, Usage};
 use super::stats::{Shared, Stats};
 use super::wire::Wire;
 use crate::cluster::ClusterArgs;
+use crate::wrong_use;
 
 /// How often progress is shown and `--messages` looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -39,7 +40,7 @@ pub(crate) async fn run(
     cluster: &ClusterArgs,
     pid: Option<u32>,
 ) -> anyhow::Result<Outcome> {
-    load.check(kind)?;
+    load.check(kind).map_err(|error| wrong_use(error.to_string()))?;
     let client = cluster.client()?;
     if kind == Kind::Consume {
         let stored = plan::stored(&client, load).await?;
@@ -101,9 +102,15 @@ async fn supervise(
     bar: &ProgressBar,
 ) -> anyhow::Result<(f64, Option<(Usage, Usage)>)> {
     let failed = || threads.iter().any(JoinHandle::is_finished);
-    let warm = clock::now() + nanos(load.warmup());
+    let opened = clock::now();
+    let show = |what: String| {
+        bar.set_position((clock::now() - opened) / 1_000_000);
+        bar.set_message(what);
+    };
+    let warm = opened + nanos(load.warmup());
     while clock::now() < warm && !failed() {
         tokio::time::sleep(LOOK).await;
+        show("warming up".to_owned());
     }
     let before = pid.map(process::usage).transpose()?;
     let begun = clock::now();
@@ -111,8 +118,7 @@ async fn supervise(
     let end = begun + nanos(load.duration());
     while clock::now() < end && !failed() && load.messages.is_none_or(|n| shared.messages() < n) {
         tokio::time::sleep(LOOK).await;
-        bar.set_position((clock::now() - begun) / 1_000_000);
-        bar.set_message(format!("{} messages", shared.messages()));
+        show(format!("{} messages", shared.messages()));
     }
     shared.set_measuring(false);
     let took = Duration::from_nanos(clock::now() - begun);
@@ -125,7 +131,7 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 fn progress(load: &LoadArgs, doing: &'static str) -> ProgressBar {
-    let length = nanos(load.duration()) / 1_000_000;
+    let length = nanos(load.warmup() + load.duration()) / 1_000_000;
     // A pipe or file gets no bar.
     let target = if std::io::stderr().is_terminal() {
         ProgressDrawTarget::stderr()
@@ -188,5 +194,29 @@ async fn run_connection(
         Planned::Pulling(addr, script) => {
             Wire::connect(&addr, script, stats, shared).await?.run().await
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: LoadArgs,
+    }
+
+    #[tokio::test]
+    async fn the_bar_moves_while_warming_up() {
+        let line = ["bench", "--warmup", "0.1", "--duration", "0.001"];
+        let load = Line::parse_from(line).load;
+        let bar = progress(&load, "measuring");
+        assert_eq!(bar.length(), Some(101));
+        let measured = supervise(&load, &Shared::default(), &[], None, &bar).await.unwrap();
+        assert!(bar.position() >= 100, "{}", bar.position());
+        assert!(measured.0 > 0.0 && measured.1.is_none());
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use anyhow::bail;
 use blockhouse_protocol::codes::response_code;
 use serde::Serialize;
 
@@ -21,6 +22,7 @@ pub(crate) struct Report {
     pub(crate) messages: u64,
     pub(crate) requests: u64,
     pub(crate) messages_per_second: f64,
+    /// Of message bodies.
     pub(crate) mib_per_second: f64,
     pub(crate) latency: Latency,
     /// Refused requests by response code.
@@ -69,7 +71,6 @@ impl Report {
         let Outcome { stats, seconds, usage } = outcome;
         let us = |quantile: f64| real(stats.latency.value_at_quantile(quantile)) / 1e3;
         let per_second = real(stats.messages) / seconds;
-        let size = real(u64::try_from(load.size).unwrap_or(0));
         let server = usage.map(|(before, after)| {
             let cpu_us = real(after.cpu_us - before.cpu_us);
             Server {
@@ -90,7 +91,7 @@ impl Report {
             messages: stats.messages,
             requests: stats.requests,
             messages_per_second: per_second,
-            mib_per_second: per_second * size / MIB,
+            mib_per_second: real(stats.bytes) / seconds / MIB,
             latency: Latency {
                 mean_us: stats.latency.mean() / 1e3,
                 p50_us: us(0.5),
@@ -105,6 +106,21 @@ impl Report {
 
     pub(crate) fn to_json(&self) -> anyhow::Result<String> {
         Ok(format!("{}\n", serde_json::to_string_pretty(self)?))
+    }
+
+    /// Fails if no message went through: such a run has measured nothing.
+    pub(crate) fn verdict(&self) -> anyhow::Result<()> {
+        if self.messages > 0 {
+            return Ok(());
+        }
+        match self.refused.first_key_value() {
+            Some((code, refused)) => bail!(
+                "no message went through: {} requests were refused, for example with {code}: {}",
+                self.refusals(),
+                refused.remark
+            ),
+            None => bail!("no message went through in {:.1} s", self.seconds),
+        }
     }
 
     /// How many requests were refused.
@@ -153,5 +169,49 @@ impl fmt::Display for Report {
             writeln!(f, "  refused     {} x {code}: {}", refused.count, refused.remark)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::stats::Stats;
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: LoadArgs,
+    }
+
+    fn report(stats: Stats) -> Report {
+        let load = Line::parse_from(["bench", "--size", "1024"]).load;
+        Report::of(Kind::Consume, &load, &Outcome { stats, seconds: 2.0, usage: None })
+    }
+
+    #[test]
+    fn bytes_are_those_that_were_received() {
+        let mut stats = Stats::new().unwrap();
+        stats.answered(3, 4 << 20, 1);
+        assert_eq!(report(stats).mib_per_second.to_string(), "2");
+    }
+
+    #[test]
+    fn a_run_without_a_message_fails() {
+        let mut stats = Stats::new().unwrap();
+        stats.refuse(2, || Some("busy".to_owned()));
+        stats.refuse(2, || None);
+        let refused = report(stats).verdict().unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "no message went through: 2 requests were refused, for example with SYSTEM_BUSY (2): busy"
+        );
+        let nothing = report(Stats::new().unwrap()).verdict().unwrap_err().to_string();
+        assert_eq!(nothing, "no message went through in 2.0 s");
+        let mut stats = Stats::new().unwrap();
+        stats.answered(1, 1, 1);
+        stats.refuse(2, || None);
+        assert!(report(stats).verdict().is_ok());
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Sending {
     slots: Vec<Slot>,
     free: Vec<usize>,
     counter: u64,
+    /// Bytes of a body.
+    size: u64,
     stamp: bool,
     pace: Option<Pace>,
 }
@@ -50,6 +52,7 @@ impl Sending {
             slots,
             // Keys must differ from those of earlier runs.
             counter: clock::wall_ms(0) << 8,
+            size: u64::try_from(load.size).unwrap_or(0),
             stamp: kind == load::Kind::EndToEnd,
             pace,
         }
@@ -88,7 +91,9 @@ impl Script for Sending {
                 0 | 10..=12 if self.stamp => {}
                 0 | 10..=12 => {
                     let slot = &self.slots[at];
-                    stats.answered(slot.frame.messages(), now.saturating_sub(slot.started));
+                    let messages = slot.frame.messages();
+                    let latency = now.saturating_sub(slot.started);
+                    stats.answered(messages, messages * self.size, latency);
                 }
                 code => stats.refuse(code, || response.remark()),
             }

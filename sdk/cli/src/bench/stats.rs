@@ -15,6 +15,8 @@ pub(crate) struct Stats {
     pub(crate) latency: Histogram<u64>,
     /// Messages that were stored or received.
     pub(crate) messages: u64,
+    /// Bytes of those messages' bodies.
+    pub(crate) bytes: u64,
     /// Answered requests.
     pub(crate) requests: u64,
     /// Answers with an error code, and an example's remark.
@@ -26,13 +28,16 @@ impl Stats {
         Ok(Self {
             latency: Histogram::new_with_bounds(1, LATENCY_MAX, 3)?,
             messages: 0,
+            bytes: 0,
             requests: 0,
             refused: BTreeMap::new(),
         })
     }
 
-    pub(crate) fn answered(&mut self, messages: u64, latency: u64) {
+    /// Counts the answer to a request with `messages`, whose bodies have `bytes` together.
+    pub(crate) fn answered(&mut self, messages: u64, bytes: u64, latency: u64) {
         self.messages += messages;
+        self.bytes += bytes;
         self.requests += 1;
         self.latency.saturating_record(latency.max(1));
     }
@@ -45,6 +50,7 @@ impl Stats {
     pub(crate) fn add(&mut self, other: &Self) -> anyhow::Result<()> {
         self.latency.add(&other.latency)?;
         self.messages += other.messages;
+        self.bytes += other.bytes;
         self.requests += other.requests;
         for (code, (count, remark)) in &other.refused {
             let entry = self.refused.entry(*code).or_insert_with(|| (0, remark.clone()));

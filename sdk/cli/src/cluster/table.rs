@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::out;
+
 /// Rows of texts under a heading.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -16,7 +18,8 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = impl ToString>) {
-        self.rows.push(cells.into_iter().map(|c| c.to_string()).collect());
+        self.rows
+            .push(cells.into_iter().map(|c| out::foreign(&c.to_string()).into_owned()).collect());
     }
 
     /// Whether there is nothing under the heading.

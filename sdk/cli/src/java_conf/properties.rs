@@ -80,7 +80,56 @@ fn unescape(chars: &mut Peekable<Chars<'_>>, is_key: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{table, translate};
     use super::*;
+
+    /// As Java's `store` writes it: everything unusual with an escape.
+    fn escaped(text: &str) -> String {
+        let escape = |c: char| match c {
+            '\n' => "\\n".to_owned(),
+            '\t' => "\\t".to_owned(),
+            '\r' => "\\r".to_owned(),
+            c if c.is_alphanumeric() && c.is_ascii() => c.to_string(),
+            c if c.is_ascii_punctuation() || c == ' ' => format!("\\{c}"),
+            c => format!("\\u{:04X}", u32::from(c)),
+        };
+        text.chars().map(escape).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_is_read_and_translated_or_refused(
+            text in prop_oneof!["[ab=:#!\\\\ \t\nu0]{0,60}", any::<String>()],
+        ) {
+            let entries = parse(&text);
+            prop_assert!(entries.iter().all(|e| e.line <= text.lines().count()));
+            prop_assert!(entries.is_sorted_by_key(|e| e.line));
+            translate("broker.conf", &text).ok();
+        }
+
+        #[test]
+        fn any_value_of_a_known_key_is_translated_or_refused(
+            key in prop::sample::select(table::same().map(|(key, _)| key).collect::<Vec<_>>()),
+            value in prop_oneof!["-?[0-9]{0,22}", "[0-9.:;a-z]{0,20}", any::<String>()],
+        ) {
+            translate("broker.conf", &format!("{key}={value}")).ok();
+            translate("broker.conf", &format!("listenPort={value}\nbindAddress={value}")).ok();
+        }
+
+        #[test]
+        fn what_java_writes_comes_back(
+            written in prop::collection::vec(("[^\u{10000}-\u{10ffff}]{1,8}", "([^\u{10000}-\u{10ffff}]{0,8}[a-z])?"), 0..6),
+        ) {
+            let line = |(key, value): &(String, String)| format!("{}={}\n", escaped(key), escaped(value));
+            let text: String = written.iter().map(line).collect();
+            let read = parse(&text).into_iter().map(|e| (e.key, e.value));
+            prop_assert_eq!(read.collect::<Vec<_>>(), written);
+        }
+    }
 
     #[test]
     fn separators_comments_continuations_and_escapes() {

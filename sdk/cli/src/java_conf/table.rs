@@ -5,8 +5,10 @@
 pub(crate) enum Meaning {
     /// Our option has the same values.
     Is(&'static str),
-    /// Our option has other values.
-    Through(&'static str, fn(&str) -> Option<String>),
+    /// Our option has some of the same values; the text says which.
+    Only(&'static str, fn(&str) -> bool, &'static str),
+    /// Our option has other values; the text says which there are.
+    Through(&'static str, fn(&str) -> Option<String>, &'static str),
     /// Half of the address that is our option.
     Address(&'static str, Half),
     /// Other values than these would be dangerous to pass over.
@@ -16,14 +18,13 @@ pub(crate) enum Meaning {
 }
 
 /// Which half of an address.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {
     Host,
-    /// The port, and which one an unusable value stands for.
-    Port(u16),
+    Port,
 }
 
-use Meaning::{Address, Is, None as Not, Refused, Through};
+use Meaning::{Address, Is, None as Not, Only, Refused, Through};
 
 const THREADS: &str = "there are no thread pools: requests run where their connection is read";
 const POOLS: &str = "memory is bounded by transport.in_flight_bytes and store.write_buffer_size";
@@ -38,6 +39,8 @@ const NO_AUTH: &str = "there is no authentication yet, and starting without what
 const NO_REPLICATION: &str = "replication is not built yet; run the node as a master of its own, \
                               with its own brokerName";
 
+const BYTES: &str = "a number of bytes";
+const ONE_PATH: &str = "one directory (a CommitLog over several is not supported)";
 const DLEDGER: &str = "DLedger's log is not read here; start a new broker beside it, with its own \
                        brokerName, and let the old one be consumed empty";
 const ROCKSDB: &str = "queues, topics, groups and offsets are in files here, not in RocksDB; \
@@ -50,17 +53,17 @@ const EXACT: &[(&str, Meaning)] = &[
     ("brokerId", Refused(&["0"], NO_REPLICATION)),
     ("namesrvAddr", Is("node.namesrv")),
     ("brokerIP1", Is("node.advertise")),
-    ("listenPort", Address("node.broker_listen", Half::Port(10_911))),
+    ("listenPort", Address("node.broker_listen", Half::Port)),
     ("bindAddress", Address("node.broker_listen", Half::Host)),
-    ("metricsPromExporterPort", Address("ops.listen", Half::Port(5_557))),
+    ("metricsPromExporterPort", Address("ops.listen", Half::Port)),
     ("metricsPromExporterHost", Address("ops.listen", Half::Host)),
     ("storePathRootDir", Is("node.data")),
-    ("storePathCommitLog", Is("store.commit_log_dir")),
-    ("flushDiskType", Through("store.flush", flush)),
+    ("storePathCommitLog", Only("store.commit_log_dir", one_path, ONE_PATH)),
+    ("flushDiskType", Through("store.flush", flush, "ASYNC_FLUSH or SYNC_FLUSH")),
     ("syncFlushTimeout", Is("store.sync_flush_timeout_ms")),
     ("flushIntervalCommitLog", Is("store.flush_interval_ms")),
     ("mappedFileSizeCommitLog", Is("store.segment_size")),
-    ("mappedFileSizeConsumeQueue", Through("store.queue_file_entries", entries)),
+    ("mappedFileSizeConsumeQueue", Through("store.queue_file_entries", entries, BYTES)),
     ("maxHashSlotNum", Is("store.index_slots")),
     ("maxIndexNum", Is("store.index_entries")),
     ("messageIndexEnable", Is("store.index")),
@@ -69,7 +72,7 @@ const EXACT: &[(&str, Meaning)] = &[
     ("diskMaxUsedSpaceRatio", Is("store.disk_clean_percent")),
     ("diskSpaceCleanForciblyRatio", Is("store.disk_force_clean_percent")),
     ("diskSpaceWarningLevelRatio", Is("store.disk_max_used_percent")),
-    ("maxFilterMessageSize", Through("store.filter_scan_entries", entries)),
+    ("maxFilterMessageSize", Through("store.filter_scan_entries", entries, BYTES)),
     ("maxMessageSize", Is("broker.max_message_size")),
     ("messageDelayLevel", Is("broker.message_delay_level")),
     ("autoCreateTopicEnable", Is("broker.auto_create_topic")),
@@ -84,10 +87,14 @@ const EXACT: &[(&str, Meaning)] = &[
     ("notifyConsumerIdsChangedEnable", Is("broker.notify_consumer_ids_changed")),
     ("maxTransferCountOnMessageInMemory", Is("broker.pull_messages_max")),
     ("maxTransferBytesOnMessageInMemory", Is("broker.pull_bytes_max")),
-    ("serverChannelMaxIdleTimeSeconds", Through("transport.idle_ms", seconds)),
+    (
+        "serverChannelMaxIdleTimeSeconds",
+        Through("transport.idle_ms", seconds, "a number of seconds"),
+    ),
     ("waitTimeMillsInSendQueue", Is("transport.busy_wait_ms")),
     ("registerNameServerPeriod", Is("registrar.report_ms")),
     ("forceRegister", Is("registrar.report_in_full")),
+    ("compressedRegister", Is("registrar.compressed")),
     ("registerBrokerTimeoutMills", Is("registrar.answer_timeout_ms")),
     ("brokerRole", Refused(&["ASYNC_MASTER"], NO_REPLICATION)),
     ("enableDLegerCommitLog", Refused(&["false"], DLEDGER)),
@@ -104,7 +111,6 @@ const EXACT: &[(&str, Meaning)] = &[
     ("totalReplicas", Not(REPLICATION)),
     ("inSyncReplicas", Not(REPLICATION)),
     ("minInSyncReplicas", Not(REPLICATION)),
-    ("compressedRegister", Not("registrations are sent plain, which every name server reads")),
     ("rocketmqHome", Not("there is nothing to look for there")),
     ("transferMsgByHeap", Not("messages are always sent from where they are stored")),
     ("warmMapedFileEnable", Not(MAPS)),
@@ -172,7 +178,7 @@ pub(crate) fn meaning(key: &str) -> Meaning {
 /// The keys whose values are ours as they are, and our options.
 pub(crate) fn same() -> impl Iterator<Item = (&'static str, &'static str)> {
     EXACT.iter().filter_map(|(key, meaning)| match meaning {
-        Is(path) => Some((*key, *path)),
+        Is(path) | Only(path, ..) => Some((*key, *path)),
         _ => None,
     })
 }
@@ -181,7 +187,7 @@ pub(crate) fn same() -> impl Iterator<Item = (&'static str, &'static str)> {
 #[cfg(test)]
 pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
     EXACT.iter().filter_map(|(_, meaning)| match meaning {
-        Is(path) | Through(path, _) | Address(path, _) => Some(*path),
+        Is(path) | Only(path, ..) | Through(path, ..) | Address(path, _) => Some(*path),
         Refused(..) | Not(_) => None,
     })
 }
@@ -192,6 +198,11 @@ fn flush(value: &str) -> Option<String> {
         "SYNC_FLUSH" => Some("sync".to_owned()),
         _ => None,
     }
+}
+
+/// RocketMQ reads a comma as the end of a path.
+fn one_path(value: &str) -> bool {
+    !value.contains(',')
 }
 
 /// From bytes of 20-byte ConsumeQueue entries to entries. RocketMQ rounds up.

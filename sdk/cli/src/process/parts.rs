@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use blockhouse_broker::{Broker, Settings};
 use blockhouse_disk::RealDisk;
 use blockhouse_namesrv::NameServer;
@@ -40,12 +39,6 @@ impl Started {
     }
 }
 
-/// Where the name server is going to listen.
-pub(super) fn namesrv_address(config: &Config) -> anyhow::Result<SocketAddr> {
-    let text = &config.namesrv.listen;
-    text.parse().with_context(|| format!("namesrv.listen must be IP:PORT, not `{text}`"))
-}
-
 pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<Started> {
     let parts = blockhouse_namesrv::Parts {
         clock: Arc::clone(&shared.clock),
@@ -53,8 +46,8 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
         disk: Arc::new(RealDisk),
         data_dir: config.node.data.clone(),
         tasks: shared.tasks.clone(),
-        budget: None,
-        counts: Some(Arc::clone(&shared.meter.connections)),
+        budget: Some(Arc::clone(&shared.budget)),
+        meter: Arc::clone(&shared.meter),
     };
     let running = NameServer::start(config.namesrv.clone(), parts).await?;
     let address = running.local_addr();
@@ -98,7 +91,7 @@ pub(super) async fn broker(
         disk: Arc::new(RealDisk),
         meter: Arc::clone(&shared.meter),
         tasks: shared.tasks.clone(),
-        budget: None,
+        budget: Some(Arc::clone(&shared.budget)),
     };
     let running = Broker::start(settings, parts).await?;
     shared.readiness.watch(Arc::clone(running.registered()));

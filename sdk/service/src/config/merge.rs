@@ -44,7 +44,9 @@ fn blame<T: Options>(
         let value = values.get(path).cloned().unwrap_or_default();
         alone.insert(path.clone(), value.clone());
         if let Err(problem) = build::<T>(&alone) {
-            let (path, origin, found) = (path.clone(), origin.clone(), value.to_string());
+            // The standard library's words do not say what an address looks like.
+            let problem = problem.replace("invalid socket address syntax", "it must be IP:PORT");
+            let (path, origin, found) = (origin.called(path), origin.clone(), value.to_string());
             return Error::Refused { path, found, origin, problem };
         }
     }
@@ -82,7 +84,7 @@ fn typed(shape: &Shape, given: &Assignment) -> Result<Value, Error> {
         Given::Text(text) => from_text(&given.path, option, text),
     };
     value.ok_or_else(|| Error::WrongType {
-        path: given.path.clone(),
+        path: given.source.called(&given.path),
         expected: expected(&given.path, option),
         found: match &given.value {
             Given::Typed(value) => value.to_string(),
@@ -92,7 +94,17 @@ fn typed(shape: &Shape, given: &Assignment) -> Result<Value, Error> {
     })
 }
 
+/// What an option that may be without a value is set to for that. TOML has no word of its own.
+pub(super) const NOTHING: &str = "off";
+
+fn is_nothing(option: &OptionShape, text: &str) -> bool {
+    option.optional && (text.is_empty() || text == NOTHING)
+}
+
 fn from_typed(path: &str, option: &OptionShape, value: &Value) -> Option<Value> {
+    if value.as_str().is_some_and(|text| is_nothing(option, text)) {
+        return Some(Value::Null);
+    }
     let fits = match (&option.kind, value) {
         (Kind::Integer { .. }, Value::String(text)) if is_size(path) => {
             return from_text(path, option, text);
@@ -113,7 +125,7 @@ fn from_typed(path: &str, option: &OptionShape, value: &Value) -> Option<Value> 
 }
 
 fn from_text(path: &str, option: &OptionShape, text: &str) -> Option<Value> {
-    if text.is_empty() && option.optional {
+    if is_nothing(option, text) {
         return Some(Value::Null);
     }
     match &option.kind {
@@ -175,5 +187,5 @@ pub(super) fn expected(path: &str, option: &OptionShape) -> String {
         Kind::List => "a list of texts".to_owned(),
         Kind::Other => "a value of its own form".to_owned(),
     };
-    if option.optional { format!("{expected}, or nothing") } else { expected }
+    if option.optional { format!("{expected}, or \"{NOTHING}\"") } else { expected }
 }

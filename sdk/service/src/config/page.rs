@@ -25,11 +25,10 @@ impl Shape {
             out.push_str("| option | takes | default | what it does |\n|---|---|---|---|\n");
             for (path, option) in options {
                 let name = path.rsplit('.').next().unwrap_or(path);
-                let default =
-                    toml_value(&option.default).map_or("-".to_owned(), |v| format!("`{v}`"));
+                let default = toml_value(&option.default);
                 let takes = cell(&expected(path, option));
                 let help = cell(&one_line(&option.help));
-                let _infallible = writeln!(out, "| `{name}` | {takes} | {default} | {help} |");
+                let _infallible = writeln!(out, "| `{name}` | {takes} | `{default}` | {help} |");
             }
         }
         out

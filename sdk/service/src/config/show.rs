@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::Loaded;
+use super::merge::NOTHING;
 
 impl<T> Loaded<T> {
     /// Lines of path, value and source, in columns.
@@ -35,8 +36,7 @@ impl<T> Loaded<T> {
         format!("{:#}\n", Value::Object(all))
     }
 
-    /// A file for `--config` that sets every option to what it is now; options without a value are
-    /// comments.
+    /// A file for `--config` that sets every option to what it is now.
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
@@ -48,10 +48,8 @@ impl<T> Loaded<T> {
                 let _infallible = writeln!(out, "{gap}[{section}]");
                 open = section;
             }
-            let _infallible = match toml_value(value) {
-                Some(text) => writeln!(out, "{name} = {text}  # {source}"),
-                None => writeln!(out, "# {name} =  # {source}"),
-            };
+            let text = toml_value(value);
+            let _infallible = writeln!(out, "{name} = {text}  # {source}");
         }
         out
     }
@@ -67,10 +65,7 @@ pub(super) fn plain(value: &Value) -> String {
     }
 }
 
-/// `None` for what TOML cannot say.
-pub(super) fn toml_value(value: &Value) -> Option<String> {
-    if value.is_null() {
-        return None;
-    }
-    toml::Value::try_from(value).ok().map(|value| value.to_string())
+/// No value is a word here: TOML cannot say it otherwise.
+pub(super) fn toml_value(value: &Value) -> String {
+    toml::Value::try_from(value).map_or_else(|_| format!("\"{NOTHING}\""), |v| v.to_string())
 }

@@ -1,0 +1,207 @@
+//! Bytes that change on the disk: flipped bits, pages of zeros, files that are cut.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use blockhouse_disk::{Disk, MemDisk};
+use blockhouse_model::{QueueId, Timestamp};
+use blockhouse_record::View;
+use blockhouse_store::{Config, Error, Flush, Placed, Store};
+
+use super::{images_wanted, variable};
+use crate::rig::{Rig, config, draft, read, send, views};
+
+/// What happened to a file: from where to where it is not what it was.
+#[derive(Clone, Debug)]
+struct Harm {
+    path: PathBuf,
+    from: u64,
+    to: u64,
+}
+
+struct Site {
+    rig: Rig,
+    /// All messages of the queues 0 to 2, in order.
+    sent: Vec<Vec<Placed>>,
+}
+
+const COUNT: u64 = 600;
+
+fn body(queue: u32, offset: u64) -> Vec<u8> {
+    format!("{queue} {offset} {}", "b".repeat(usize::try_from(offset % 150).unwrap())).into_bytes()
+}
+
+/// A stopped store: closed, or killed after a checkpoint with more behind it.
+fn site(is_clean: bool) -> Site {
+    let rig = Rig::with(Config {
+        flush: Flush::Sync,
+        queue_file_entries: 150,
+        index_entries: 500,
+        index_slots: 700,
+        segment_size: 32 << 10,
+        checkpoint_interval_ms: u64::MAX,
+        ..config()
+    });
+    let store = rig.open();
+    let mut sent = vec![Vec::new(); 3];
+    for n in 0..COUNT {
+        rig.clock.advance(std::time::Duration::from_millis(50));
+        let (queue, offset) = (u32::try_from(n % 3).unwrap(), n / 3);
+        let text = format!("UNIQ_KEY\u{1}q{queue}-{offset}\u{2}");
+        let body = body(queue, offset);
+        sent[queue as usize].extend(send(&store, &[draft("t", queue, &body, &text)]));
+        if n == COUNT * 3 / 4 {
+            store.flush().unwrap();
+        }
+    }
+    if is_clean {
+        store.close().unwrap();
+    } else {
+        store.tick();
+    }
+    drop(store);
+    Site { rig: rig.killed(), sent }
+}
+
+/// Numbers from a seed.
+fn dice(seed: &mut u64, end: u64) -> u64 {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    (*seed >> 9) % end.max(1)
+}
+
+/// Does something to one file.
+fn harm(disk: &MemDisk, seed: &mut u64) -> Harm {
+    let all: Vec<_> = disk.paths().into_iter().filter(|p| !p.ends_with("abort")).collect();
+    let path = all[usize::try_from(dice(seed, all.len() as u64)).unwrap()].clone();
+    let file = disk.open(&path).unwrap();
+    let len = file.len().unwrap();
+    match dice(seed, 5) {
+        0 => {
+            let page = dice(seed, len.div_ceil(4096));
+            let (from, to) = (page * 4096, (page * 4096 + 4096).min(len));
+            file.write_at(&vec![0; usize::try_from(to - from).unwrap()], from).unwrap();
+            Harm { path, from, to }
+        }
+        1 => {
+            let from = dice(seed, len);
+            file.set_len(from).unwrap();
+            Harm { path, from, to: len }
+        }
+        _ => {
+            let from = dice(seed, len);
+            let mut byte = [0];
+            file.read_at(&mut byte, from).unwrap();
+            file.write_at(&[byte[0] ^ (1 << dice(seed, 8))], from).unwrap();
+            Harm { path, from, to: from + 1 }
+        }
+    }
+}
+
+/// All offsets that a queue gives; each with the right message.
+fn served(store: &Store, queue: u32) -> Vec<u64> {
+    let mut got = Vec::new();
+    let mut next = store.min_offset("t", QueueId(queue)).0;
+    while next < store.max_offset("t", QueueId(queue)).0 {
+        let outcome = read(store, "t", queue, next, 16);
+        for view in views(&outcome) {
+            assert_true(&view, queue);
+            assert!(view.queue_offset.0 >= next);
+            got.push(view.queue_offset.0);
+        }
+        assert!(outcome.next.0 > next, "{outcome:?}");
+        next = outcome.next.0;
+    }
+    got
+}
+
+fn assert_true(view: &View<'_>, queue: u32) {
+    assert_eq!((view.topic, view.queue.0), ("t", queue));
+    assert_eq!(view.body, body(queue, view.queue_offset.0));
+}
+
+impl Site {
+    fn lies_in(&self, harm: &Harm, placed: &Placed) -> bool {
+        let size = self.rig.config.segment_size;
+        let at = placed.physical_offset.0;
+        let name = format!("commitlog/{:020}", at - at % size);
+        let (from, to) = (at % size, at % size + u64::from(placed.size));
+        harm.path.ends_with(name) && from < harm.to && harm.from < to
+    }
+
+    /// Whether the harm may have taken this message away: its record, or its entry, or the end of
+    /// its queue.
+    fn may_lack(&self, harm: &Harm, queue: u32, offset: u64) -> bool {
+        let placed = &self.sent[queue as usize][usize::try_from(offset).unwrap()];
+        if self.lies_in(harm, placed) {
+            return true;
+        }
+        let dir = format!("/data/consumequeue/t/{queue}");
+        let base = harm.path.file_name().unwrap().to_string_lossy().parse::<u64>().unwrap_or(0);
+        harm.path.starts_with(dir) && (base + harm.from) / 20 <= offset
+    }
+
+    fn check(&self, disk: &MemDisk, harm: &Harm) -> bool {
+        let store = match self.rig.open_on(Arc::new(disk.clone())) {
+            Ok(store) => store,
+            Err(Error::Damaged { .. } | Error::Format { .. }) => return false,
+            Err(e) => {
+                assert_eq!(e.to_string(), "", "{harm:?}");
+                return false;
+            }
+        };
+        let log_end = store.stats().log_end;
+        for queue in 0..3 {
+            let got = served(&store, queue);
+            for offset in 0..COUNT / 3 {
+                let placed = &self.sent[queue as usize][usize::try_from(offset).unwrap()];
+                assert!(placed.physical_offset < log_end, "{harm:?} cut what was synced");
+                let is_there = got.binary_search(&offset).is_ok();
+                assert!(is_there || self.may_lack(harm, queue, offset), "{harm:?}: {offset}");
+            }
+        }
+        for n in (0..COUNT / 3).step_by(9) {
+            let found = store.query("t", &format!("q1-{n}"), 9, Timestamp(0), Timestamp(i64::MAX));
+            assert!(found.records.len() <= 1, "{harm:?}");
+            for record in &found.records {
+                assert_true(&View::parse(record).unwrap(), 1);
+            }
+            let is_elsewhere = !harm.path.starts_with(Path::new("/data/index"));
+            let placed = &self.sent[1][usize::try_from(n).unwrap()];
+            let is_lost = found.records.is_empty() && is_elsewhere;
+            assert!(!is_lost || self.lies_in(harm, placed), "{harm:?}: key of {n}");
+        }
+        // It goes on working.
+        send(&store, &[draft("t", 0, b"more", "")]);
+        store.close().unwrap();
+        true
+    }
+}
+
+fn decay(is_clean: bool) {
+    let site = site(is_clean);
+    let only = variable("BLOCKHOUSE_DECAY_SEED").and_then(|n| n.parse::<u64>().ok());
+    let mut opened = 0;
+    let count = images_wanted() as u64 / 20;
+    for n in only.map_or(0..count, |n| n..n + 1) {
+        let disk = site.rig.disk.snapshot();
+        let mut seed = (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let harm = harm(&disk, &mut seed);
+        let result =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| site.check(&disk, &harm)));
+        assert!(result.is_ok(), "to run this again: BLOCKHOUSE_DECAY_SEED={n} ({harm:?})");
+        opened += u64::from(result.unwrap_or(false));
+    }
+    assert!(only.is_some() || opened > count / 4, "{opened} of {count} opened");
+}
+
+#[test]
+fn decay_of_a_closed_store_is_never_served() {
+    decay(true);
+}
+
+#[test]
+fn decay_of_a_killed_store_is_never_served() {
+    decay(false);
+}

@@ -1,0 +1,129 @@
+//! What every configuration has to fulfil before anything is touched.
+
+use anyhow::bail;
+use blockhouse_model::OptionError;
+use blockhouse_service::config::Loaded;
+
+use super::Config;
+use crate::guard;
+use crate::process::Role;
+
+/// Refuses a configuration that a process of `role` cannot run with. Sections that it does not
+/// use are judged as well, so that a file is right or wrong for all processes that share it.
+pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
+    let config = &loaded.config;
+    judge(config).map_err(|error| loaded.broken_rule(&error.option, &error.rule))?;
+    guard::check(loaded, role)?;
+    if role == Role::Broker && config.node.namesrv.is_empty() {
+        bail!(
+            "the broker has no name server to report to, so that no client would find it: give \
+             --namesrv HOST:PORT (broker.conf: namesrvAddr), or run `blockhouse standalone`"
+        );
+    }
+    Ok(())
+}
+
+fn judge(config: &Config) -> Result<(), OptionError> {
+    let Config { node, namesrv, broker, store, transport, registrar, ops, log } = config;
+    for (section, verdict) in [
+        ("node", node.validate()),
+        ("namesrv", namesrv.validate()),
+        ("broker", broker.validate()),
+        ("transport", transport.validate()),
+        ("registrar", registrar.validate()),
+        ("ops", ops.validate()),
+        ("log", log.validate()),
+    ] {
+        verdict.map_err(|error| error.within(section))?;
+    }
+    let message = usize::try_from(broker.max_message_size).unwrap_or(usize::MAX);
+    if message >= transport.frame_len_max {
+        let rule = format!("must be below transport.frame_len_max ({})", transport.frame_len_max);
+        return Err(OptionError::new("broker.max_message_size", rule));
+    }
+    match blockhouse_broker::store_config(store, broker, &node.data).validate() {
+        Ok(()) => Ok(()),
+        Err(blockhouse_store::Error::Config { option, problem }) => {
+            Err(OptionError::new(option, problem))
+        }
+        Err(other) => Err(OptionError::new("store", format!("cannot be used: {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blockhouse_service::config::{Kind, Layer, Shape};
+
+    use super::*;
+
+    fn refused(role: Role, sets: &[&str]) -> String {
+        let mut layer = Layer::default();
+        sets.iter().for_each(|set| layer.assign(set).unwrap());
+        let loaded = Loaded::from_layers(&[layer]).unwrap();
+        check(&loaded, role).err().map(|e| e.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_option_is_named_as_it_was_given() {
+        let broker = |sets: &[&str]| refused(Role::Broker, sets);
+        assert_eq!(
+            broker(&["namesrv.listen=here"]),
+            "`namesrv.listen` must be IP:PORT, not \"here\" (--set namesrv.listen)"
+        );
+        // The store has the same list, but no option of its own for it.
+        assert!(
+            broker(&["broker.message_delay_level=bogus"])
+                .starts_with("`broker.message_delay_level` must be up to 128 waiting times"),
+        );
+        assert_eq!(
+            broker(&["broker.max_message_size=16MiB"]),
+            "`broker.max_message_size` must be below transport.frame_len_max (16777216), not \
+             16777216 (--set broker.max_message_size)"
+        );
+        // What is too small here is the default, because of another option.
+        assert_eq!(
+            broker(&["broker.max_message_size=15MiB"]),
+            "`store.write_buffer_size` must be at least max_message_size and 128 KiB (15859712), \
+             not 8388608 (default)"
+        );
+    }
+
+    #[test]
+    fn only_a_broker_alone_needs_to_be_told_name_servers() {
+        assert_eq!(refused(Role::Standalone, &[]), "");
+        assert_eq!(refused(Role::Namesrv, &[]), "");
+        assert!(refused(Role::Broker, &[]).contains("--namesrv HOST:PORT"));
+        assert_eq!(refused(Role::Broker, &["node.namesrv=a:1"]), "");
+    }
+
+    /// The defaults with another value at `path`.
+    fn with(path: &str, value: i128) -> Option<Config> {
+        let mut all = serde_json::to_value(Config::default()).ok()?;
+        let value = u64::try_from(value).ok()?;
+        *all.pointer_mut(&format!("/{}", path.replace('.', "/")))? = value.into();
+        serde_json::from_value(all).ok()
+    }
+
+    #[test]
+    fn the_bounds_in_the_reference_are_those_that_are_checked() {
+        // What 0 is wrong for though the reference says it in words.
+        let in_words = ["broker.permission", "store.write_buffer_size"];
+        let mut bounded = 0;
+        for (path, option) in Shape::of::<Config>().unwrap().options {
+            let Kind::Integer { min, max } = option.kind else { continue };
+            let refused = |value| match with(&path, value).map(|config| judge(&config)) {
+                Some(Err(error)) => assert_eq!(error.option, path),
+                Some(Ok(())) => panic!("{path}={value} is taken"),
+                // Not even the type takes it.
+                None => {}
+            };
+            refused(min - 1);
+            refused(max + 1);
+            if min == 0 && !in_words.contains(&path.as_str()) {
+                assert_eq!(with(&path, 0).map(|config| judge(&config)), Some(Ok(())), "{path}");
+            }
+            bounded += usize::from(min > 0);
+        }
+        assert!(bounded > 30, "{bounded}");
+    }
+}
