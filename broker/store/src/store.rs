@@ -24,7 +24,7 @@ use crate::segments::Segments;
 use crate::shape::Shaper;
 use crate::upkeep::Done;
 use crate::worker::{Signal, Worker};
-use crate::{Config, Error};
+use crate::{Config, Error, layout, stamp};
 
 /// What a record has besides its body at most: topic, properties, fixed fields.
 const RECORD_EXTRA: usize = 128 << 10;
@@ -128,6 +128,8 @@ impl Opening {
         config.validate()?;
         let disk = &parts.disk;
         let marks = Marks::open(Arc::clone(disk), &config.dir)?;
+        layout::check(&**disk, &config)?;
+        stamp::check(&**disk, &config.dir)?;
         let files = QueueFiles::new(
             Arc::clone(disk),
             config.dir.join("consumequeue"),
@@ -162,14 +164,18 @@ impl Opening {
             flushed: self.marks.flushed()?,
         };
         let recovery = Recovery { segments, last_stop };
-        let Some(start) = recovery.start()? else {
+        let start = recovery.start()?;
+        if let Some(start) = start {
+            recovery.refuse_damage(start)?;
+        }
+        stamp::put(&*self.parts.disk, &self.config.dir)?;
+        let Some(start) = start else {
             // No log: what points into it is void (RocketMQ does the same).
             self.marks.forget()?;
             self.queues.files.remove_all()?;
             self.index.remove_all()?;
             return Ok(Found::default());
         };
-        recovery.refuse_damage(start)?;
         if last_stop.own.is_some_and(|own| own.applied != start.at) {
             self.marks.set_back(start.at, start.timestamp)?;
         }
