@@ -20,6 +20,7 @@
 //! | `queue`, `queues`, `queue_files` | ConsumeQueues |
 //! | `index` | IndexFiles |
 //! | `recovery`, `checkpoint` | restart |
+//! | [`faults`] | what the disk refuses, and whether sends are taken |
 //! | `upkeep`, `worker` | background work: writing behind, checkpoints, retention |
 
 pub mod append;
@@ -27,6 +28,7 @@ mod checkpoint;
 pub mod config;
 mod dispatch;
 pub mod error;
+pub mod faults;
 mod index;
 mod local_log;
 pub mod log;
@@ -47,6 +49,7 @@ mod worker;
 pub use append::{Placed, Placement, Settled};
 pub use config::{Config, Flush};
 pub use error::{AppendError, Error};
+pub use faults::{Cause, Fault, Part, Trouble};
 pub use progress::Ticket;
 pub use read::{
     Accept, Boundary, ColdRead, NoListener, QueryOutcome, QueueBounds, QueueListener, ReadOutcome,

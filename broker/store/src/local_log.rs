@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 
 use crate::config::Flush;
+use crate::faults::{Faults, Part};
 use crate::log::{Encoded, Follower, Log, LogStats, Piece, Place};
 use crate::progress::{Progress, Ticket, Wait};
 use crate::read::ColdRead;
@@ -32,6 +33,7 @@ pub(crate) struct LogParts {
     pub(crate) segments: Segments,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) follower: Arc<dyn Follower>,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) flush: Flush,
     pub(crate) flush_interval: Duration,
     pub(crate) sync_flush_timeout: Duration,
@@ -53,6 +55,7 @@ struct Core {
     segments: Segments,
     clock: Arc<dyn Clock>,
     follower: Arc<dyn Follower>,
+    faults: Arc<Faults>,
     flush: Flush,
     flush_interval: Duration,
     sync_flush_timeout: Duration,
@@ -92,6 +95,7 @@ impl LocalLog {
             segments: parts.segments,
             clock: parts.clock,
             follower: parts.follower,
+            faults: parts.faults,
             flush: parts.flush,
             flush_interval: parts.flush_interval,
             sync_flush_timeout: parts.sync_flush_timeout,
@@ -123,9 +127,7 @@ impl LocalLog {
         let worked = Arc::clone(&core);
         let preparer =
             Worker::start("store-prepare", Arc::default(), parts.flush_interval, move |_| {
-                if let Err(e) = worked.upkeep() {
-                    tracing::warn!("preparing CommitLog files: {e}");
-                }
+                worked.faults.report(Part::CommitLog, worked.upkeep());
             })?;
         Ok(Self { core, flusher, preparer })
     }
@@ -163,10 +165,8 @@ impl Core {
             };
             drop(appender);
             if let Some(end) = unprepared {
-                self.segments.prepare(end).map_err(|e| {
-                    tracing::error!("no room for the next CommitLog file: {e}");
-                    AppendError::DiskFull
-                })?;
+                let prepared = self.segments.prepare(end);
+                prepared.map_err(|e| self.faults.refuse(Part::CommitLog, &e))?;
             } else {
                 helped = true;
                 self.drive();
@@ -269,7 +269,7 @@ impl Core {
     }
 
     fn poison(&self, e: &Error) -> Error {
-        tracing::error!("the store takes no more messages: {e}");
+        self.faults.poison(e);
         self.progress.poison();
         Error::Poisoned
     }

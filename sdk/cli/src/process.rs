@@ -1,5 +1,6 @@
 //! A server process: its parts started in order, watched, and stopped in the opposite order.
 
+mod descriptors;
 mod metrics;
 mod parts;
 mod readiness;
@@ -81,7 +82,7 @@ struct Shared {
 impl Setup {
     /// Reads the configuration, starts logging, and refuses what must not run.
     pub(crate) fn new(args: &NodeArgs, role: Role) -> anyhow::Result<Self> {
-        let options = options::load(args)?;
+        let mut options = options::load(args)?;
         let config = &options.loaded.config;
         options::check(&options.loaded, role)?;
         log::start(&config.log)?;
@@ -91,6 +92,7 @@ impl Setup {
         {
             tracing::warn!("{doubt}");
         }
+        descriptors::fit(&mut options.loaded.config);
         Ok(Self { role, options: options.loaded })
     }
 
@@ -184,10 +186,12 @@ impl Setup {
             "cluster": node.cluster,
             "started_ms": shared.clock.now().0,
         });
+        let readiness = Arc::clone(&shared.readiness);
         let exporter =
             Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
         let parts = blockhouse_ops::Parts {
             checks: shared.readiness.checks(),
+            complaints: Box::new(move || readiness.complaints()),
             metrics: Box::new(move || exporter.text().map_err(|e| e.to_string())),
             rows: vec![Row {
                 path: "/v1/info",

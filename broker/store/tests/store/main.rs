@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is a failed test")]
 
 mod append;
+mod faults;
 mod golden;
 mod query;
 mod read;
