@@ -350,8 +350,11 @@ impl Core {
         let Some(segment) = self.segments.holding(at) else { return Ok(None) };
         let failed = |what, e| Error::io(what, &self.segments.path(segment.base))(e);
         let inside = at - segment.base;
-        if at >= self.hot_from() {
-            let map = segment.map(size).map_err(|e| failed("map", e))?;
+        // A file that cannot be mapped (the disk has become read-only, there are too many maps) can
+        // still be read.
+        if at >= self.hot_from()
+            && let Ok(map) = segment.map(size)
+        {
             let start = usize::try_from(inside).map_err(|_| Error::Poisoned)?;
             return Ok(map.slice(start..start + len).map(Piece::Mapped));
         }

@@ -84,6 +84,8 @@ pub(crate) enum Got {
     Missing,
     /// They are not in memory.
     WouldBlock,
+    /// The disk did not give them.
+    Failed,
 }
 
 impl QueueFiles {

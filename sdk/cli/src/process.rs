@@ -223,17 +223,20 @@ impl Setup {
 /// Stops the parts, the last started first, and then everything else.
 async fn stop(started: Vec<Started>, tasks: &Tasks) -> anyhow::Result<()> {
     let parts = async {
+        let mut all = Ok(());
         for part in started.into_iter().rev() {
             let name = part.name;
             if let Err(error) = part.stop().await {
                 tracing::error!("{name} did not stop cleanly: {error:#}");
+                all = Err(error.context(format!("{name} did not stop cleanly")));
             }
         }
+        all
     };
     let in_time = tokio::time::timeout(STOP_PATIENCE, parts).await;
     let late = tasks.stop(OPS_PATIENCE).await;
     if !late.is_empty() {
         tracing::warn!(?late, "these tasks had to be aborted");
     }
-    in_time.context("the parts did not stop in time; the next start checks the store")
+    in_time.context("the parts did not stop in time; the next start checks the store")?
 }

@@ -112,10 +112,10 @@ pub(super) async fn broker(
     let stop = move || -> Stop {
         Box::pin(async move {
             let running = slot.lock().take();
-            if let Some(running) = running {
-                running.stop().await;
+            match running {
+                Some(running) => running.stop().await,
+                None => Ok(()),
             }
-            Ok(())
         })
     };
     Ok(Started { name: "broker", address, also, stop: Box::new(stop) })
