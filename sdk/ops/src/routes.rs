@@ -156,8 +156,8 @@ mod tests {
         assert_eq!([status("/healthz"), status("/readyz")], [StatusCode::SERVICE_UNAVAILABLE; 2]);
     }
 
-    #[test]
-    fn what_passes_is_told_and_what_lasts_makes_the_process_unhealthy() {
+    #[tokio::test]
+    async fn what_passes_is_told_and_what_lasts_makes_the_process_unhealthy() {
         let lasting = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let seen = Arc::clone(&lasting);
         let parts = Parts {

@@ -1,9 +1,9 @@
 //! A disk that refuses for a while: who notices, and what is left when it is over.
 
 use blockhouse_model::Timestamp;
-use blockhouse_store::{AppendError, Cause, Part, Trouble};
+use blockhouse_store::{AppendError, Cause, Config, Part, ReadStatus, Trouble};
 
-use crate::rig::{Rig, bodies, draft, send, try_send};
+use crate::rig::{Rig, bodies, config, draft, read, send, try_send};
 
 #[test]
 fn what_cannot_be_written_behind_refuses_sends_until_it_can() {
@@ -63,4 +63,23 @@ fn a_poisoned_store_says_so() {
     let faults = store.faults();
     assert_eq!(faults.len(), 1);
     assert!(faults[0].name == "poisoned" && faults[0].lasting && faults[0].refuses);
+}
+
+#[test]
+fn a_read_that_fails_passes_no_message_over() {
+    let rig = Rig::with(Config { hot_bytes: 0, ..config() });
+    let store = rig.open();
+    for n in 0..100_u32 {
+        send(&store, &[draft("t", 0, &n.to_be_bytes(), "")]);
+    }
+    store.flush().unwrap();
+    rig.disk.fail_reads(true);
+    // The entries of the first are in files alone, those of the last in memory.
+    for from in [0, 95] {
+        let outcome = read(&store, "t", 0, from, 10);
+        assert_eq!((outcome.status, outcome.next.0), (ReadStatus::Failed, from));
+        assert_eq!(outcome.count, 0);
+    }
+    rig.disk.fail_reads(false);
+    assert_eq!(bodies(&store, "t", 0, 0).len(), 100);
 }
