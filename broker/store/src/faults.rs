@@ -21,9 +21,9 @@ const NO_DESCRIPTORS: [i32; 2] = [23, 24];
 pub enum Part {
     /// Making the next CommitLog file.
     CommitLog,
-    /// Writing ConsumeQueues behind.
+    /// Writing the entries of each ConsumeQueue behind.
     ConsumeQueue,
-    /// Writing IndexFiles.
+    /// Writing the index.
     Index,
     /// Making queues and index durable.
     Checkpoint,

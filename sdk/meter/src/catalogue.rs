@@ -73,7 +73,7 @@ catalogue! {
     STORE_REFUSES: Gauge "blockhouse_store_refuses_sends" ["1"] {}
         "1 while no messages are taken because of the disk.";
     STORE_FAULT: Gauge "blockhouse_store_fault" ["1"] {"fault"}
-        "1 while the disk refuses something: poisoned (lasts until a restart), disk_full, commit_log, consume_queue, index, checkpoint, retention.";
+        "1 while the disk fails the part that the label names; poisoned lasts until a restart.";
     CONNECTIONS: Gauge "blockhouse_connections" ["connections"] {}
         "Open client connections.";
     CONNECTIONS_OPENED: Counter "blockhouse_connections_opened_total" ["connections"] {}
