@@ -196,9 +196,10 @@ impl Broker {
 pub(crate) fn refused_append(error: &AppendError) -> Refusal {
     let kind = match error {
         AppendError::Busy => RefusalKind::SystemBusy,
-        AppendError::DiskFull | AppendError::Closed | AppendError::Poisoned => {
-            RefusalKind::ServiceNotAvailable
-        }
+        AppendError::DiskFull
+        | AppendError::Disk(_)
+        | AppendError::Closed
+        | AppendError::Poisoned => RefusalKind::ServiceNotAvailable,
         AppendError::Illegal { .. } | AppendError::TooLarge { .. } => RefusalKind::MessageIllegal,
         _ => RefusalKind::SystemError,
     };

@@ -53,6 +53,8 @@ pub(crate) const fn of_pull(outcome: &PullOutcome) -> (i32, &'static str) {
         ReadStatus::WouldBlock | ReadStatus::MessageWasRemoving => {
             (code::PULL_RETRY_IMMEDIATELY, "MESSAGE_WAS_REMOVING")
         }
+        // Clients ask again after a pause.
+        ReadStatus::Failed => (code::SYSTEM_ERROR, "the store could not read: the disk fails"),
         ReadStatus::OffsetFoundNull => (code::PULL_NOT_FOUND, "OFFSET_FOUND_NULL"),
         ReadStatus::OffsetOverflowOne => (code::PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE"),
         ReadStatus::OffsetOverflowBadly => (code::PULL_OFFSET_MOVED, "OFFSET_OVERFLOW_BADLY"),

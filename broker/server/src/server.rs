@@ -18,7 +18,7 @@ use blockhouse_remoting::Remoting;
 use blockhouse_service::Tasks;
 use blockhouse_store::Store;
 use blockhouse_transport::{Budget, Endpoint, Server};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::inert;
 use crate::node::Facts;
@@ -287,7 +287,10 @@ impl Running {
     }
 
     /// Leaves the name servers, ends connections and tasks, and closes the data directory cleanly.
-    pub async fn stop(self) {
+    ///
+    /// # Errors
+    /// What could not be saved. The next start recovers it as far as it is on disk.
+    pub async fn stop(self) -> anyhow::Result<()> {
         let mut late = self.registrar.stop(PATIENCE).await;
         self.core.held().wake_all();
         let vip = async {
@@ -303,16 +306,12 @@ impl Running {
         }
         let (store, meta) = (self.store, self.meta);
         let closed = tokio::task::spawn_blocking(move || {
-            if let Err(error) = meta.persist() {
-                error!(%error, "topics, groups and offsets were not saved");
-            }
-            if let Err(error) = store.close() {
-                error!(%error, "the store was not closed cleanly; it is recovered at the next start");
-            }
+            let saved = meta.persist().context("topics, groups and offsets were not saved");
+            // Whatever became of those.
+            let closed = store.close();
+            saved.and(closed.context("the store is not closed cleanly: the next start recovers it"))
         });
-        if closed.await.is_err() {
-            error!("closing the data directory failed");
-        }
+        closed.await.context("closing the data directory panicked")?
     }
 }
 

@@ -177,6 +177,9 @@ impl Shared {
         if self.is_disk_full() {
             return Err(AppendError::DiskFull);
         }
+        if let Some(trouble) = self.faults.blocking() {
+            return Err(AppendError::Disk(trouble));
+        }
         if self.dispatcher.waiting() > UNCONFIRMED_MAX || self.index.backlog() > UNINDEXED_MAX {
             return Err(AppendError::Busy);
         }

@@ -154,8 +154,14 @@ impl Marks {
     /// Says that a process works here: until [`Marks::clear_abort`], a stop is not clean.
     pub(crate) fn set_abort(&self) -> Result<(), Error> {
         let path = self.abort_path();
-        whole::replace(&*self.disk, &path, std::process::id().to_string().as_bytes())
-            .map_err(Error::io("write", &path))
+        match whole::replace(&*self.disk, &path, std::process::id().to_string().as_bytes()) {
+            // That it is there is what counts: on a full disk, messages can still be read.
+            Err(e) if self.is_aborted() => {
+                tracing::warn!("{} keeps an old process id: {e}", path.display());
+                Ok(())
+            }
+            other => other.map_err(Error::io("write", &path)),
+        }
     }
 
     pub(crate) fn clear_abort(&self) -> Result<(), Error> {

@@ -82,9 +82,12 @@ pub enum AppendError {
     /// The buffers are full: the disk does not keep up (RocketMQ: `SYSTEM_BUSY`).
     #[error("the store is busy: its write buffers are full")]
     Busy,
-    /// The disk is full, or fuller than `disk_max_used_percent`.
-    #[error("the disk is full")]
+    /// The disk is fuller than `disk_max_used_percent`.
+    #[error("the disk is full: store.disk_max_used_percent of it are used")]
     DiskFull,
+    /// The disk refuses what the message would need.
+    #[error("{0}")]
+    Disk(crate::faults::Trouble),
     /// A write or sync failed before; the store takes no more messages.
     #[error("the store stopped after a failed write or sync")]
     Poisoned,

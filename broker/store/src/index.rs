@@ -160,14 +160,23 @@ impl Index {
             self.backlog.store(0, Ordering::Relaxed);
         }
         let mut result = Ok(());
+        let mut done = 0;
         for put in &puts {
             files.put_since_write = true;
             result = self.put_into(files, *put);
             if result.is_err() {
                 break;
             }
+            done += 1;
         }
-        puts.clear();
+        puts.drain(..done);
+        if !puts.is_empty() {
+            // Or messages that are in the log would never be found by key.
+            let mut queue = self.queue.lock();
+            puts.append(&mut queue);
+            std::mem::swap(&mut *queue, &mut puts);
+            self.backlog.store(queue.len(), Ordering::Relaxed);
+        }
         puts.shrink_to(WAKE_AT);
         files.spare = puts;
         result
@@ -192,7 +201,11 @@ impl Index {
         let last_name = files.list.last().map(IndexFile::name);
         let path = self.dir.join(name::next(self.clock.now(), last_name.as_deref()));
         let file = self.disk.create(&path).map_err(Error::io("create", &path))?;
-        file.set_len(self.shape.file_len()).map_err(Error::io("extend", &path))?;
+        if let Err(e) = file.set_len(self.shape.file_len()) {
+            // The next try takes another name.
+            self.disk.remove(&path).map_err(Error::io("remove", &path))?;
+            return Err(Error::io("extend", &path)(e));
+        }
         files.list.push(IndexFile::fresh(file, path, self.shape, start));
         Ok(())
     }

@@ -23,6 +23,7 @@
 //! | `recovery`, `checkpoint` | restart |
 //! | `verify` | what is checked before it is handed out |
 //! | [`examine`] | looking at a stopped store's files, and mending them |
+//! | [`faults`] | what the disk refuses, and whether sends are taken |
 //! | `upkeep`, `worker` | background work: writing behind, checkpoints, retention |
 
 pub mod append;
@@ -31,6 +32,7 @@ pub mod config;
 mod dispatch;
 pub mod error;
 pub mod examine;
+pub mod faults;
 mod index;
 mod layout;
 mod local_log;
@@ -54,6 +56,7 @@ mod worker;
 pub use append::{Placed, Placement, Settled};
 pub use config::{Config, Flush};
 pub use error::{AppendError, Error};
+pub use faults::{Cause, Fault, Part, Trouble};
 pub use progress::Ticket;
 pub use read::{
     Accept, Boundary, ColdRead, NoListener, QueryOutcome, QueueBounds, QueueListener, ReadOutcome,

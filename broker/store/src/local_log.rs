@@ -16,6 +16,7 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 
 use crate::config::Flush;
+use crate::faults::{Faults, Part};
 use crate::log::{Encoded, Follower, Log, LogStats, Piece, Place};
 use crate::progress::{Progress, Ticket, Wait};
 use crate::read::ColdRead;
@@ -32,6 +33,7 @@ pub(crate) struct LogParts {
     pub(crate) segments: Segments,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) follower: Arc<dyn Follower>,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) flush: Flush,
     pub(crate) flush_interval: Duration,
     pub(crate) sync_flush_timeout: Duration,
@@ -53,6 +55,7 @@ struct Core {
     segments: Segments,
     clock: Arc<dyn Clock>,
     follower: Arc<dyn Follower>,
+    faults: Arc<Faults>,
     flush: Flush,
     flush_interval: Duration,
     sync_flush_timeout: Duration,
@@ -93,6 +96,7 @@ impl LocalLog {
             segments: parts.segments,
             clock: parts.clock,
             follower: parts.follower,
+            faults: parts.faults,
             flush: parts.flush,
             flush_interval: parts.flush_interval,
             sync_flush_timeout: parts.sync_flush_timeout,
@@ -125,9 +129,7 @@ impl LocalLog {
         let worked = Arc::clone(&core);
         let preparer =
             Worker::start("store-prepare", Arc::default(), parts.flush_interval, move |_| {
-                if let Err(e) = worked.upkeep() {
-                    tracing::warn!("preparing CommitLog files: {e}");
-                }
+                worked.faults.report(Part::CommitLog, worked.upkeep());
             })?;
         Ok(Self { core, flusher, preparer })
     }
@@ -165,10 +167,8 @@ impl Core {
             };
             drop(appender);
             if let Some(end) = unprepared {
-                self.segments.prepare(end).map_err(|e| {
-                    tracing::error!("no room for the next CommitLog file: {e}");
-                    AppendError::DiskFull
-                })?;
+                let prepared = self.segments.prepare(end);
+                prepared.map_err(|e| self.faults.refuse(Part::CommitLog, &e))?;
             } else {
                 helped = true;
                 self.drive();
@@ -271,7 +271,7 @@ impl Core {
     }
 
     fn poison(&self, e: &Error) -> Error {
-        tracing::error!("the store takes no more messages: {e}");
+        self.faults.poison(e);
         self.progress.poison();
         Error::Poisoned
     }
@@ -353,8 +353,11 @@ impl Core {
         let Some(segment) = self.segments.holding(at) else { return Ok(None) };
         let failed = |what, e| Error::io(what, &self.segments.path(segment.base))(e);
         let inside = at - segment.base;
-        if at >= self.hot_from() {
-            let map = segment.map(size).map_err(|e| failed("map", e))?;
+        // A file that cannot be mapped (the disk has become read-only, there are too many maps) can
+        // still be read.
+        if at >= self.hot_from()
+            && let Ok(map) = segment.map(size)
+        {
             let start = usize::try_from(inside).map_err(|_| Error::Poisoned)?;
             return Ok(map.slice(start..start + len).map(Piece::Mapped));
         }

@@ -4,13 +4,14 @@ mod bounds;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blockhouse_disk::{Disk, DiskFile, Entry};
 use parking_lot::Mutex;
 
 use crate::Error;
+use crate::faults::is_out_of_descriptors;
 use crate::queue::{Queue, UNIT_LEN, Unit};
 use crate::read::ColdRead;
 use crate::segments::{file_name, parse_name};
@@ -60,6 +61,17 @@ impl OpenFiles {
         }
     }
 
+    /// Closes the older half. Gives whether there was a file to close.
+    fn close_half(&mut self) -> bool {
+        let count = self.files.len().div_ceil(2);
+        for _ in 0..count {
+            if let Some((_, oldest)) = self.by_age.pop_first() {
+                self.files.remove(&oldest);
+            }
+        }
+        count > 0
+    }
+
     fn forget(&mut self, uid: u64) {
         self.files.retain(|key, _| key.0 != uid);
         self.by_age.retain(|_, key| key.0 != uid);
@@ -75,6 +87,8 @@ pub(crate) enum Got {
     Missing,
     /// They are not in memory.
     WouldBlock,
+    /// The disk did not give them.
+    Failed,
 }
 
 impl QueueFiles {
@@ -106,17 +120,30 @@ impl QueueFiles {
             return Ok(file);
         }
         let path = self.path(queue, number);
-        let file = match self.disk.open(&path) {
-            Err(e) if create && e.kind() == io::ErrorKind::NotFound => {
-                let file = self.disk.create(&path)?;
-                // Java refuses files of another length; the file is sparse.
-                file.set_len(self.file_len())?;
-                file
+        let file = match self.open_or_create(&path, create) {
+            // Files that nobody uses now must not keep the process from what it needs.
+            Err(e) if is_out_of_descriptors(&e) && self.open.lock().close_half() => {
+                self.open_or_create(&path, create)?
             }
             other => other?,
         };
         self.open.lock().add(key, &file);
         Ok(file)
+    }
+
+    fn open_or_create(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        match self.disk.open(path) {
+            Err(e) if create && e.kind() == io::ErrorKind::NotFound => {
+                let file = self.disk.create(path)?;
+                // Java refuses files of another length; the file is sparse.
+                if let Err(e) = file.set_len(self.file_len()) {
+                    self.disk.remove(path)?;
+                    return Err(e);
+                }
+                Ok(file)
+            }
+            other => other,
+        }
     }
 
     /// Writes entries from `first` on.
@@ -135,6 +162,8 @@ impl QueueFiles {
             let at = first % self.per_file * UNIT_LEN_U64;
             self.fill_before(queue, number, first)
                 .and_then(|()| self.file(queue, number, true)?.write_at(&bytes, at))
+                // It may have been opened while the disk was read-only.
+                .inspect_err(|_| self.forget(queue))
                 .map_err(Error::io("write", &self.path(queue, number)))?;
             first += now.len() as u64;
             rest = later;
@@ -152,7 +181,13 @@ impl QueueFiles {
         for _ in 0..before {
             Unit::BLANK.write(&mut bytes);
         }
-        self.file(queue, number, true)?.write_at(&bytes, 0)
+        let filled = self.file(queue, number, true)?.write_at(&bytes, 0);
+        if filled.is_err() {
+            // The next try must not take it for filled.
+            self.forget(queue);
+            self.disk.remove(&self.path(queue, number))?;
+        }
+        filled
     }
 
     /// Reads up to `count` entries from `first` on, within one file. All must have been written.
@@ -313,7 +348,7 @@ impl QueueFiles {
 
     /// The topics and queue ids that have directories.
     pub(crate) fn list(&self) -> Result<Vec<(String, u32)>, Error> {
-        let list = |dir: &std::path::Path| self.disk.list(dir).map_err(Error::io("list", dir));
+        let list = |dir: &Path| self.disk.list(dir).map_err(Error::io("list", dir));
         let mut found = Vec::new();
         for topic in list(&self.root)? {
             // A name that is no topic is not ours to touch.

@@ -65,8 +65,10 @@ pub enum ReadStatus {
     WouldBlock,
     /// The log no longer has what the entries point to.
     MessageWasRemoving,
-    /// The entries could not be read.
+    /// There are no entries where the queue says that there are.
     OffsetFoundNull,
+    /// The disk did not give what is there: to be asked for again.
+    Failed,
     /// The offset is the queue's end.
     OffsetOverflowOne,
     /// The offset is past the queue's end.

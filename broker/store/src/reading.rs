@@ -72,8 +72,8 @@ impl Shared {
         }
         let count = usize::try_from(in_memory - from).unwrap_or(count).min(count);
         self.queues.files.read(queue, from, count, cold, out).unwrap_or_else(|e| {
-            tracing::warn!("cannot read entries of {} {}: {e}", queue.topic, queue.id);
-            Got::Missing
+            tracing::error!("cannot read entries of {} {}: {e}", queue.topic, queue.id);
+            Got::Failed
         })
     }
 }
@@ -91,9 +91,22 @@ struct Run {
 }
 
 /// Why a scan ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Full,
     WouldBlock,
+    /// The disk failed. Nothing is passed over: it is there.
+    Failed,
+}
+
+impl End {
+    fn of(error: &Error, at: u64) -> Self {
+        if matches!(error, Error::WouldBlock) {
+            return Self::WouldBlock;
+        }
+        tracing::error!("cannot read the log at {at}: {error}");
+        Self::Failed
+    }
 }
 
 struct Scan<'a> {
@@ -136,6 +149,7 @@ impl<'a> Scan<'a> {
             match self.shared.units(self.queue, at, left.min(FETCH), self.request.cold, &mut units)
             {
                 Got::WouldBlock => end = Some(End::WouldBlock),
+                Got::Failed => end = Some(End::Failed),
                 Got::Units if !units.is_empty() => end = self.take(&units, accept),
                 Got::Units | Got::Missing => {
                     if self.out.count == 0 {
@@ -147,12 +161,15 @@ impl<'a> Scan<'a> {
                 }
             }
         }
-        if matches!(self.close_run(), Some(End::WouldBlock)) {
-            end = Some(End::WouldBlock);
-        }
+        end = self.close_run().or(end);
         self.push_copied();
-        if matches!(end, Some(End::WouldBlock)) && self.out.count == 0 {
-            self.out.status = ReadStatus::WouldBlock;
+        let status = match end {
+            Some(End::WouldBlock) => Some(ReadStatus::WouldBlock),
+            Some(End::Failed) => Some(ReadStatus::Failed),
+            Some(End::Full) | None => None,
+        };
+        if let Some(status) = status.filter(|_| self.out.count == 0) {
+            self.out.status = status;
             self.out.next = self.request.from;
         }
         self.out.behind = PhysicalOffset(self.last_physical).until(self.log.confirmed());
@@ -234,15 +251,11 @@ impl<'a> Scan<'a> {
                 return self.close_but_last(run);
             }
             Ok(None) => self.gone(run.start),
-            Err(Error::WouldBlock) => {
+            Err(e) => {
                 self.out.count -= run.count;
                 self.out.bytes -= run.len;
                 self.out.next = QueueOffset(run.first);
-                return Some(End::WouldBlock);
-            }
-            Err(e) => {
-                tracing::error!("cannot read the log at {}: {e}", run.start);
-                self.gone(run.start);
+                return Some(End::of(&e, run.start));
             }
         }
         self.out.count -= run.count;
@@ -374,14 +387,9 @@ impl<'a> Scan<'a> {
                 self.gone(unit.physical);
                 None
             }
-            Err(Error::WouldBlock) => {
-                self.out.next = QueueOffset(offset);
-                Some(End::WouldBlock)
-            }
             Err(e) => {
-                tracing::error!("cannot read the log at {}: {e}", unit.physical);
-                self.gone(unit.physical);
-                None
+                self.out.next = QueueOffset(offset);
+                Some(End::of(&e, unit.physical))
             }
         }
     }

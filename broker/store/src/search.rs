@@ -172,7 +172,7 @@ impl Shared {
         let mut units = Vec::new();
         match self.units(queue, offset, 1, ColdRead::Allow, &mut units) {
             Got::Units => units.first().copied().filter(|unit| unit.is_entry()),
-            Got::Missing | Got::WouldBlock => None,
+            Got::Missing | Got::WouldBlock | Got::Failed => None,
         }
     }
 

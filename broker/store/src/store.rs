@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::checkpoint::Marks;
 use crate::dispatch::{Applied, Dispatcher};
+use crate::faults::{Fault, Faults};
 use crate::index::{Index, Shape};
 use crate::local_log::{LocalLog, LogParts};
 use crate::log::{Follower, Log};
@@ -97,6 +98,7 @@ pub(crate) struct Shared {
     pub(crate) log: Box<dyn Log>,
     pub(crate) shaper: Shaper,
     pub(crate) max_record: usize,
+    pub(crate) faults: Arc<Faults>,
     pub(crate) disk_full: AtomicBool,
     pub(crate) disk_used: AtomicU64,
     pub(crate) done: Mutex<Done>,
@@ -294,8 +296,10 @@ impl Opening {
         let follower: Arc<dyn Follower> = Arc::<Dispatcher>::clone(&dispatcher);
         let tick = Duration::from_millis(config.flush_interval_ms.max(1));
         let segment_room = usize::try_from(config.segment_size).unwrap_or(usize::MAX);
+        let faults = Arc::new(Faults::default());
         let log = LocalLog::open(LogParts {
             segments,
+            faults: Arc::clone(&faults),
             clock: Arc::clone(&parts.clock),
             follower,
             flush: config.flush,
@@ -320,6 +324,7 @@ impl Opening {
             dispatcher,
             log: Box::new(log),
             shaper,
+            faults,
             disk_full: AtomicBool::new(false),
             disk_used: AtomicU64::new(0),
             done: Mutex::default(),
@@ -377,6 +382,21 @@ impl Store {
             index_backlog: shared.index.backlog(),
             replayed: shared.replayed,
         }
+    }
+
+    /// What the disk refuses at the moment, the worst first.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = self.shared.faults.list();
+        if self.shared.is_disk_full() {
+            let used = self.shared.disk_used.load(Ordering::Relaxed);
+            let most = self.shared.config.disk_max_used_percent;
+            let text = format!(
+                "the disk is {used} % full; from {most} % (store.disk_max_used_percent) no messages are taken"
+            );
+            faults.push(Fault { name: "disk_full", text, refuses: true, lasting: false });
+        }
+        faults
     }
 
     /// A clean stop: no more appends, everything synced, `abort` removed. Reads still work.

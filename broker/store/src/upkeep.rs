@@ -10,6 +10,7 @@ use blockhouse_model::PhysicalOffset;
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
 use crate::dispatch::Applied;
+use crate::faults::Part;
 use crate::store::{Shared, Store};
 
 /// How often retention looks (RocketMQ: `cleanResourceInterval`).
@@ -43,7 +44,7 @@ impl Store {
     /// and when it is time makes a checkpoint and removes old files. For tests and for hurrying.
     pub fn tick(&self) {
         self.shared.checkpoint_if_due();
-        report("preparing CommitLog files", self.shared.log.upkeep());
+        self.shared.faults.report(Part::CommitLog, self.shared.log.upkeep());
         self.shared.tick();
     }
 
@@ -88,9 +89,17 @@ impl Store {
 impl Shared {
     pub(crate) fn tick(&self) {
         let flushed = self.log.stats().flushed;
-        report("writing ConsumeQueues", self.queues.write_behind(flushed.0));
-        report("noting the flush", self.marks.note_flushed(flushed.0));
-        report("indexing", self.index.absorb());
+        self.faults.report(Part::ConsumeQueue, self.queues.write_behind(flushed.0));
+        // Only a help for the next start; what fails here fails the next checkpoint as well.
+        if let Err(e) = self.marks.note_flushed(flushed.0) {
+            tracing::debug!("noting the flush: {e}");
+        }
+        // Usually a checkpoint writes the index. While that fails, each tick tries.
+        let failing = self.faults.has(Part::Index);
+        let indexed = if failing { self.index.write_out() } else { self.index.absorb() };
+        if failing || indexed.is_err() {
+            self.faults.report(Part::Index, indexed);
+        }
         let now = self.clock.monotonic();
         let due = {
             let mut last = self.retained.lock();
@@ -99,7 +108,7 @@ impl Shared {
             due
         };
         if due {
-            report("retention", self.retain(Effort::Scheduled).map(|_| ()));
+            self.faults.report(Part::Retention, self.retain(Effort::Scheduled).map(|_| ()));
         }
     }
 
@@ -107,7 +116,7 @@ impl Shared {
         let interval = Duration::from_millis(self.config.checkpoint_interval_ms);
         let last = self.done.lock().at;
         if self.clock.monotonic().saturating_sub(last) >= interval {
-            report("checkpoint", self.checkpoint(false));
+            self.faults.report(Part::Checkpoint, self.checkpoint(false));
         }
     }
 
@@ -119,7 +128,10 @@ impl Shared {
         self.log.flush()?;
         let log = self.log.stats();
         self.queues.write_behind(log.flushed.0)?;
-        self.index.write_out()?;
+        if let Err(e) = self.index.write_out() {
+            self.faults.refuse(Part::Index, &e);
+            return Err(e);
+        }
         if done.sync_failed {
             return Err(Error::Poisoned);
         }
@@ -188,11 +200,5 @@ impl Shared {
         let Some(stored) = self.time_at(next) else { return false };
         let kept = Duration::from_secs(self.config.file_reserved_hours.saturating_mul(3_600));
         self.clock.now().since(stored) >= kept
-    }
-}
-
-fn report(what: &str, result: Result<(), Error>) {
-    if let Err(e) = result {
-        tracing::warn!("{what}: {e}");
     }
 }

@@ -1,5 +1,6 @@
 //! A server process: its parts started in order, watched, and stopped in the opposite order.
 
+mod descriptors;
 mod metrics;
 mod parts;
 mod readiness;
@@ -83,7 +84,7 @@ struct Shared {
 impl Setup {
     /// Reads the configuration, starts logging, and refuses what must not run.
     pub(crate) fn new(args: &NodeArgs, role: Role) -> anyhow::Result<Self> {
-        let options = options::load(args)?;
+        let mut options = options::load(args)?;
         let config = &options.loaded.config;
         options::check(&options.loaded, role)?;
         log::start(&config.log)?;
@@ -93,6 +94,7 @@ impl Setup {
         {
             tracing::warn!("{doubt}");
         }
+        descriptors::fit(&mut options.loaded.config);
         Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()) })
     }
 
@@ -186,10 +188,12 @@ impl Setup {
             "cluster": node.cluster,
             "started_ms": shared.clock.now().0,
         });
+        let readiness = Arc::clone(&shared.readiness);
         let exporter =
             Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
         let parts = blockhouse_ops::Parts {
             checks: shared.readiness.checks(),
+            complaints: Box::new(move || readiness.complaints()),
             metrics: Box::new(move || exporter.text().map_err(|e| e.to_string())),
             rows: vec![Row {
                 path: "/v1/info",
@@ -221,17 +225,20 @@ impl Setup {
 /// Stops the parts, the last started first, and then everything else.
 async fn stop(started: Vec<Started>, tasks: &Tasks) -> anyhow::Result<()> {
     let parts = async {
+        let mut all = Ok(());
         for part in started.into_iter().rev() {
             let name = part.name;
             if let Err(error) = part.stop().await {
                 tracing::error!("{name} did not stop cleanly: {error:#}");
+                all = Err(error.context(format!("{name} did not stop cleanly")));
             }
         }
+        all
     };
     let in_time = tokio::time::timeout(STOP_PATIENCE, parts).await;
     let late = tasks.stop(OPS_PATIENCE).await;
     if !late.is_empty() {
         tracing::warn!(?late, "these tasks had to be aborted");
     }
-    in_time.context("the parts did not stop in time; the next start checks the store")
+    in_time.context("the parts did not stop in time; the next start checks the store")?
 }

@@ -35,6 +35,14 @@ pub use crash::{CrashDisk, Crashes};
 pub use mem::MemDisk;
 pub use real::RealDisk;
 
+/// Raises this process's limit of open files as far as it may be raised; gives what it is then.
+///
+/// # Errors
+/// What the operating system says.
+pub fn raise_open_files() -> io::Result<u64> {
+    sys::raise_open_files()
+}
+
 /// One thing in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -69,7 +77,7 @@ pub trait LockGuard: Send + Sync + Debug {}
 
 /// A filesystem, real or simulated.
 pub trait Disk: Send + Sync + Debug {
-    /// Opens an existing file for reading and writing.
+    /// Opens an existing file for reading and writing; on a read-only filesystem for reading.
     ///
     /// # Errors
     /// What the filesystem says.

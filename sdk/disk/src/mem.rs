@@ -25,6 +25,7 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Failures {
+    reads: AtomicBool,
     writes: AtomicBool,
     syncs: AtomicBool,
     full: AtomicBool,
@@ -59,6 +60,11 @@ impl MemDisk {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// From now on, reads fail or succeed.
+    pub fn fail_reads(&self, fail: bool) {
+        self.0.failures.reads.store(fail, Ordering::SeqCst);
     }
 
     /// From now on, writes fail or succeed.
@@ -248,6 +254,9 @@ pub(crate) fn pages(
 
 impl DiskFile for MemFile {
     fn read_at(&self, buf: &mut [u8], at: u64) -> io::Result<usize> {
+        if self.0.failures.reads.load(Ordering::SeqCst) {
+            return Err(io::Error::other("injected"));
+        }
         let contents = self.0.contents.read();
         let there = contents.len.saturating_sub(at).min(buf.len() as u64);
         let there = usize::try_from(there).unwrap_or(buf.len());

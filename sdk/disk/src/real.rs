@@ -51,7 +51,11 @@ fn open_or_create(path: &Path) -> io::Result<File> {
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let file = open_file(path, false)?;
+        let file = match open_file(path, false) {
+            // To be read at least: on a disk that has become read-only, say.
+            Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => File::open(path)?,
+            other => other?,
+        };
         Ok(Arc::new(RealFile { file, mapped: AtomicU64::new(0) }))
     }
 
@@ -165,13 +169,8 @@ impl DiskFile for RealFile {
     }
 
     fn write_at(&self, buf: &[u8], at: u64) -> io::Result<()> {
-        let n = loop {
-            match self.file.write_at(buf, at) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => break other?,
-            }
-        };
-        if n == buf.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+        // After a short write the next one says what the matter is.
+        self.file.write_all_at(buf, at)
     }
 
     fn sync_data(&self) -> io::Result<()> {

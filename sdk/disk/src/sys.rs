@@ -48,6 +48,21 @@ pub(crate) fn sync_filesystem(dir: &File) -> io::Result<()> {
     checked(unsafe { libc::syncfs(dir.as_raw_fd()) })
 }
 
+/// Raises the soft limit of open files to the hard one, as Java and Go do; gives the limit.
+pub(crate) fn raise_open_files() -> io::Result<u64> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is writable and outlives the call.
+    checked(unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    if limit.rlim_cur < limit.rlim_max {
+        let raised = libc::rlimit64 { rlim_cur: limit.rlim_max, ..limit };
+        // SAFETY: `raised` outlives the call.
+        if checked(unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &raw const raised) }).is_ok() {
+            limit = raised;
+        }
+    }
+    Ok(limit.rlim_cur)
+}
+
 /// `statvfs`.
 pub(crate) fn space(path: &Path) -> io::Result<Space> {
     let path = CString::new(path.as_os_str().as_bytes())?;

@@ -68,6 +68,12 @@ catalogue! {
         "Bytes of the log that consumers do not see yet.";
     STORE_OFFSET: Gauge "blockhouse_store_offset_bytes" ["bytes"] {"place"}
         "Offsets in the log: min, written, flushed, confirmed, dispatched.";
+    STORE_DISK_USED: Gauge "blockhouse_store_disk_used_percent" ["percent"] {}
+        "Use of the filesystem that holds the log.";
+    STORE_REFUSES: Gauge "blockhouse_store_refuses_sends" ["1"] {}
+        "1 while no messages are taken because of the disk.";
+    STORE_FAULT: Gauge "blockhouse_store_fault" ["1"] {"fault"}
+        "1 while the disk fails the part that the label names; poisoned lasts until a restart.";
     CONNECTIONS: Gauge "blockhouse_connections" ["connections"] {}
         "Open client connections.";
     CONNECTIONS_OPENED: Counter "blockhouse_connections_opened_total" ["connections"] {}

@@ -27,6 +27,8 @@ pub struct Meter {
     pub connections: Arc<Connections>,
     /// Where the log stands.
     pub store: StoreOffsets,
+    /// How the store gets on with its disk.
+    pub store_health: StoreHealth,
     /// Topics of the broker.
     pub topics: Gauge,
     /// Consumer groups of the broker.
@@ -76,6 +78,21 @@ pub struct StoreOffsets {
     pub confirmed: Gauge,
     /// Visible to consumers up to here.
     pub dispatched: Gauge,
+}
+
+/// What can be wrong with a store, in the order of [`StoreHealth::faults`].
+pub const STORE_FAULTS: [&str; 7] =
+    ["poisoned", "disk_full", "commit_log", "consume_queue", "index", "checkpoint", "retention"];
+
+/// How the store gets on with its disk.
+#[derive(Debug, Default)]
+pub struct StoreHealth {
+    /// Use of the filesystem in percent.
+    pub disk_used: Gauge,
+    /// 1 while sends are refused.
+    pub refuses: Gauge,
+    /// 1 for each of [`STORE_FAULTS`] that there is now.
+    pub faults: [Gauge; STORE_FAULTS.len()],
 }
 
 /// One value with its labels.
@@ -172,6 +189,16 @@ impl Meter {
             ("dispatched", dispatched),
         ] {
             visit(&Sample { metric: &c::STORE_OFFSET, labels: &[place], value: signed(value) });
+        }
+        let health = &self.store_health;
+        for (metric, gauge) in
+            [(&c::STORE_DISK_USED, &health.disk_used), (&c::STORE_REFUSES, &health.refuses)]
+        {
+            visit(&Sample { metric, labels: &[], value: signed(gauge.read()) });
+        }
+        for (fault, gauge) in STORE_FAULTS.iter().zip(&health.faults) {
+            let value = signed(gauge.read());
+            visit(&Sample { metric: &c::STORE_FAULT, labels: &[fault], value });
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | path | answers |
 //! |---|---|
-//! | `/healthz` | 200 while the process works; 503 after a part that it cannot do without has died |
+//! | `/healthz` | 200 while the process works, with a line per fault that passes; 503 if only a restart helps |
 //! | `/readyz` | 200 when all parts can serve, else 503 and a line per part that says why |
 //! | `/metrics` | Prometheus' text format |
 //! | `/v1/...` | the rows that the process put in: see [`Row`] |
@@ -20,5 +20,5 @@ mod row;
 pub use config::Config;
 pub use error::Error;
 pub use listener::{Ops, Running};
-pub use routes::{Check, Parts};
+pub use routes::{Check, Complaint, Parts};
 pub use row::{Reply, Row};

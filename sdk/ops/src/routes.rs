@@ -13,6 +13,8 @@ use crate::Row;
 pub struct Parts {
     /// Who has to be ready.
     pub checks: Vec<Check>,
+    /// What is wrong now.
+    pub complaints: Box<dyn Fn() -> Vec<Complaint> + Send + Sync>,
     /// Makes the text of `/metrics`.
     pub metrics: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
     /// The control API.
@@ -29,6 +31,15 @@ pub struct Check {
     pub name: &'static str,
     /// What it waits for, if it is not ready.
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+/// What is wrong with a process that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// The part and what is wrong with it.
+    pub text: String,
+    /// Whether only a restart ends it.
+    pub lasting: bool,
 }
 
 impl Parts {
@@ -56,7 +67,12 @@ impl Parts {
             let text = "a part that the process needs has died; see the log\n";
             return plain(StatusCode::SERVICE_UNAVAILABLE, text.to_owned());
         }
-        plain(StatusCode::OK, "ok\n".to_owned())
+        let complaints = (self.complaints)();
+        let lines = complaints.iter().map(|complaint| format!("{}\n", complaint.text));
+        if complaints.iter().any(|complaint| complaint.lasting) {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, lines.collect());
+        }
+        plain(StatusCode::OK, std::iter::once("ok\n".to_owned()).chain(lines).collect())
     }
 
     fn readiness(&self) -> Response<String> {
@@ -123,6 +139,7 @@ mod tests {
         let tasks = Tasks::new("process");
         let parts = Parts {
             checks: Vec::new(),
+            complaints: Box::new(Vec::new),
             metrics: Box::new(|| Err("no metrics".to_owned())),
             rows: Vec::new(),
             hooks: Arc::new(Hooks::none()),
@@ -137,5 +154,28 @@ mod tests {
         let vital = tasks.spawn_vital("vital", async { panic!("expected by the test") });
         assert!(vital.await.is_err());
         assert_eq!([status("/healthz"), status("/readyz")], [StatusCode::SERVICE_UNAVAILABLE; 2]);
+    }
+
+    #[tokio::test]
+    async fn what_passes_is_told_and_what_lasts_makes_the_process_unhealthy() {
+        let lasting = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = Arc::clone(&lasting);
+        let parts = Parts {
+            checks: Vec::new(),
+            complaints: Box::new(move || {
+                let lasting = seen.load(std::sync::atomic::Ordering::SeqCst);
+                vec![Complaint { text: "store: bad".to_owned(), lasting }]
+            }),
+            metrics: Box::new(|| Ok(String::new())),
+            rows: Vec::new(),
+            hooks: Arc::new(Hooks::none()),
+            tasks: Tasks::new("process"),
+        };
+        let answer = parts.health();
+        assert_eq!((answer.status(), answer.body().as_str()), (StatusCode::OK, "ok\nstore: bad\n"));
+        lasting.store(true, std::sync::atomic::Ordering::SeqCst);
+        let answer = parts.health();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.body(), "store: bad\n");
     }
 }

@@ -47,6 +47,7 @@ async fn start() -> Result<Fixture, blockhouse_ops::Error> {
     };
     let parts = Parts {
         checks: vec![Check { name: "store", ready: Box::new(check) }],
+        complaints: Box::new(Vec::new),
         metrics: Box::new(|| Ok("a_total 1\n".to_owned())),
         rows: vec![Row {
             path: "/v1/info",

@@ -4,6 +4,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::Error;
 
+/// Sent for a write that would make a file larger than the process may; by default it kills.
+const SIGXFSZ: i32 = 25;
+
 /// Signals that ask the process to stop.
 #[derive(Debug)]
 pub struct StopSignals {
@@ -18,6 +21,8 @@ impl StopSignals {
     /// If the operating system refuses.
     pub fn listen() -> Result<Self, Error> {
         let on = |kind| signal(kind).map_err(Error::Signals);
+        // Once it is listened to, the write fails instead, and whoever wrote can say so.
+        drop(on(SignalKind::from_raw(SIGXFSZ))?);
         Ok(Self {
             terminate: on(SignalKind::terminate())?,
             interrupt: on(SignalKind::interrupt())?,

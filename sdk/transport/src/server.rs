@@ -117,6 +117,7 @@ struct Acceptor {
 impl Acceptor {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let mut pausing = pin!(tokio::time::sleep(Duration::ZERO));
+        let mut failing = false;
         loop {
             let accept = async {
                 pausing.as_mut().await;
@@ -124,11 +125,17 @@ impl Acceptor {
             };
             tokio::select! {
                 accepted = accept => match accepted {
-                    Ok((stream, peer)) => self.admit(stream, peer),
+                    Ok((stream, peer)) => {
+                        failing = false;
+                        self.admit(stream, peer);
+                    }
                     // A client that gave up before it was accepted is no reason to pause.
                     Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
                     Err(error) => {
-                        warn!(%error, "cannot accept connections, trying again");
+                        // Once, and not at each try.
+                        if !std::mem::replace(&mut failing, true) {
+                            warn!(%error, "cannot accept connections, trying again");
+                        }
                         pausing.as_mut().reset(Instant::now() + ACCEPT_PAUSE);
                     }
                 },

@@ -225,6 +225,11 @@ impl IndexFile {
 
     /// Adds a key.
     pub(super) fn put(&mut self, put: Put) -> Result<(), Error> {
+        // Nobody looks at them before the header counts them. First, so that a key whose put fails
+        // is not there and can be put again.
+        if self.entries.len() >= ENTRIES_KEPT {
+            self.write_entries()?;
+        }
         let number = self.header.next_entry;
         let previous = self.swap_slot(put.hash % self.shape.slots, number)?;
         let seconds = if self.header.begin_timestamp <= 0 {
@@ -245,8 +250,7 @@ impl IndexFile {
         self.header.next_entry += 1;
         self.header.end_physical = put.physical;
         self.header.end_timestamp = put.store_timestamp;
-        // Nobody looks at them before the header counts them.
-        if self.entries.len() >= ENTRIES_KEPT { self.write_entries() } else { Ok(()) }
+        Ok(())
     }
 
     fn write_entries(&mut self) -> Result<(), Error> {

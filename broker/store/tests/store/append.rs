@@ -8,7 +8,7 @@ use crate::rig::{Recorder, Rig, START, bodies, config, draft, read, send, try_se
 use blockhouse_disk::{Disk, Space};
 use blockhouse_model::{Clock, PhysicalOffset, QueueId, QueueOffset, SysFlag, Timestamp, names};
 use blockhouse_record::{Checked, check};
-use blockhouse_store::{AppendError, Config, Flush, Settled};
+use blockhouse_store::{AppendError, Cause, Config, Flush, Part, Settled, Trouble};
 
 #[test]
 fn a_burst_gets_dense_offsets_in_order() {
@@ -199,7 +199,8 @@ fn a_full_disk_is_refused_before_anything_is_placed() {
     rig.disk.fail_allocations(true);
     let before = store.stats();
     let refused = try_send(&store, &burst).err();
-    assert_eq!(refused, Some(AppendError::DiskFull));
+    let trouble = Trouble { part: Part::CommitLog, cause: Cause::Full };
+    assert_eq!(refused, Some(AppendError::Disk(trouble)));
     assert_eq!((store.stats().log_end, store.stats().poisoned), (before.log_end, false));
     rig.disk.fail_allocations(false);
     send(&store, &burst);

@@ -6,6 +6,7 @@ mod arbitrary;
 mod crash;
 mod damage;
 mod examine;
+mod faults;
 mod golden;
 mod query;
 mod read;

@@ -2,7 +2,7 @@
 
 use blockhouse_broker::Running;
 use blockhouse_core::stats::Kind;
-use blockhouse_meter::{Meter, OutLabels};
+use blockhouse_meter::{Meter, OutLabels, STORE_FAULTS};
 use blockhouse_model::PhysicalOffset;
 
 pub(super) fn refresh(meter: &Meter, broker: &Running) {
@@ -33,4 +33,11 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     meter.store.confirmed.set(place(store.confirmed));
     // What is confirmed is dispatched in the same step: consumers see it at once.
     meter.store.dispatched.set(place(store.confirmed));
+    let faults = core.store().faults();
+    let health = &meter.store_health;
+    health.disk_used.set(i64::try_from(store.disk_used_percent).unwrap_or(100));
+    health.refuses.set(faults.iter().any(|fault| fault.refuses).into());
+    for (name, gauge) in STORE_FAULTS.iter().zip(&health.faults) {
+        gauge.set(faults.iter().any(|fault| fault.name == *name).into());
+    }
 }

@@ -104,13 +104,18 @@ pub(super) async fn broker(
             metrics::refresh(meter, running);
         }
     }));
+    let seen = Arc::clone(&slot);
+    shared.readiness.watch_store(Box::new(move || {
+        let running = seen.lock();
+        running.as_ref().map(|running| running.core().store().faults()).unwrap_or_default()
+    }));
     let stop = move || -> Stop {
         Box::pin(async move {
             let running = slot.lock().take();
-            if let Some(running) = running {
-                running.stop().await;
+            match running {
+                Some(running) => running.stop().await,
+                None => Ok(()),
             }
-            Ok(())
         })
     };
     Ok(Started { name: "broker", address, also, stop: Box::new(stop) })

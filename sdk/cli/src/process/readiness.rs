@@ -3,14 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use blockhouse_ops::Check;
+use blockhouse_ops::{Check, Complaint};
 use blockhouse_registrar::State;
+use blockhouse_store::Fault;
+
+/// Tells what is wrong with the store.
+type Faults = Box<dyn Fn() -> Vec<Fault> + Send + Sync>;
 
 /// What has to be true before clients should be sent here.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Readiness {
     all_up: AtomicBool,
     registered: OnceLock<Arc<State>>,
+    faults: OnceLock<Faults>,
 }
 
 impl Readiness {
@@ -24,16 +29,45 @@ impl Readiness {
         self.registered.get_or_init(|| registered);
     }
 
+    /// There is a store, and this says what is wrong with it.
+    pub(super) fn watch_store(&self, faults: Faults) {
+        self.faults.get_or_init(|| faults);
+    }
+
     pub(super) fn checks(self: &Arc<Self>) -> Vec<Check> {
-        let (parts, registrar) = (Arc::clone(self), Arc::clone(self));
+        let (parts, registrar, store) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         vec![
             Check { name: "process", ready: Box::new(move || parts.parts()) },
             Check { name: "registrar", ready: Box::new(move || registrar.registrar()) },
+            Check { name: "store", ready: Box::new(move || store.store()) },
         ]
     }
 
     fn parts(&self) -> Result<(), String> {
         if self.all_up.load(Ordering::SeqCst) { Ok(()) } else { Err("starting".to_owned()) }
+    }
+
+    /// All that is wrong with the store, whether or not it can still take messages.
+    pub(super) fn complaints(&self) -> Vec<Complaint> {
+        let text = |fault: &Fault| {
+            let sends = if fault.refuses { " (sends are refused)" } else { "" };
+            format!("store: {}{sends}", fault.text)
+        };
+        let faults = self.faults();
+        faults.iter().map(|f| Complaint { text: text(f), lasting: f.lasting }).collect()
+    }
+
+    fn faults(&self) -> Vec<Fault> {
+        self.faults.get().map(|faults| faults()).unwrap_or_default()
+    }
+
+    fn store(&self) -> Result<(), String> {
+        let refusing = self.faults().into_iter().filter(|fault| fault.refuses);
+        let reasons: Vec<String> = refusing.map(|fault| fault.text).collect();
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        Err(format!("sends are refused: {}", reasons.join("; ")))
     }
 
     fn registrar(&self) -> Result<(), String> {

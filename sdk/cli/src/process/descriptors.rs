@@ -1,0 +1,56 @@
+//! File descriptors: what connections may take, so that the store always finds some.
+
+use crate::options::Config;
+
+/// For listeners, logs, CommitLog and index files, and what is opened for a moment.
+const RESERVE: u64 = 64;
+
+/// Raises the process's limit as far as it may, and keeps connections and open ConsumeQueue files
+/// within it: a store that cannot make its next file takes no messages.
+pub(super) fn fit(config: &mut Config) {
+    let limit = match blockhouse_disk::raise_open_files() {
+        Ok(limit) => limit,
+        Err(error) => {
+            tracing::warn!(%error, "cannot tell how many files may be open");
+            return;
+        }
+    };
+    let wanted = (config.transport.connections_max, config.store.open_queue_files);
+    let fitting = share(limit, wanted);
+    if fitting == wanted {
+        return;
+    }
+    tracing::info!(
+        "at most {limit} files may be open (ulimit -n, LimitNOFILE): {} connections instead of {}, \
+         {} open ConsumeQueue files instead of {}",
+        fitting.0,
+        wanted.0,
+        fitting.1,
+        wanted.1
+    );
+    (config.transport.connections_max, config.store.open_queue_files) = fitting;
+}
+
+/// Connections and ConsumeQueue files under `limit`: a quarter at most for the files, a quarter and
+/// the reserve stay free, as log files come to be many.
+fn share(limit: u64, (connections, queue_files): (usize, usize)) -> (usize, usize) {
+    let quarter = limit / 4;
+    let at_most = |value: usize, most: u64| value.min(usize::try_from(most).unwrap_or(usize::MAX));
+    let files = at_most(queue_files, quarter.max(1));
+    let rest = limit.saturating_sub(quarter + files as u64 + RESERVE).max(1);
+    (at_most(connections, rest), files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_the_store() {
+        assert_eq!(share(1 << 20, (65_536, 512)), (65_536, 512));
+        assert_eq!(share(1_024, (65_536, 512)), (1_024 - 256 - 256 - 64, 256));
+        assert_eq!(share(256, (65_536, 512)), (64, 64));
+        assert_eq!(share(256, (10, 20)), (10, 20));
+        assert_eq!(share(10, (65_536, 512)), (1, 2));
+    }
+}
