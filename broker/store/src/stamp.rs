@@ -9,35 +9,46 @@ use crate::Error;
 /// The layout that this program writes. It rises when an older program would misread or spoil what
 /// a newer one wrote, and only then.
 const LAYOUT: u32 = 1;
-const NAME: &str = "blockhouse/version";
+pub(crate) const NAME: &str = "blockhouse/version";
 /// More is no stamp.
 const LEN_MAX: usize = 1024;
 
-/// Refuses a directory that a newer program wrote.
-pub(crate) fn check(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+/// What stands on a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stamp {
+    /// Nothing, or a layout that this program knows.
+    Known,
+    /// Something else than a stamp.
+    Damaged,
+    /// A layout that this program does not know.
+    Newer(u32),
+}
+
+/// Reads the stamp.
+pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Stamp, Error> {
     let path = dir.join(NAME);
     let found = whole::read(disk, &path).map_err(Error::io("read", &path))?;
-    let refused = |problem: String| Err(Error::Format { path: path.clone(), problem });
-    if let Some(found) = &found {
-        match layout(found) {
-            None => {
-                return refused(
-                    "is no stamp of Blockhouse; remove it if you are sure that no \
-                 newer version wrote here"
-                        .to_owned(),
-                );
-            }
-            Some(newer) if newer > LAYOUT => {
-                return refused(format!(
-                    "a newer version wrote this directory (layout {newer}, this one knows {LAYOUT}): \
-                 use that version, or stop it cleanly and remove `blockhouse`; what is left is \
-                 RocketMQ's own layout"
-                ));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
+    Ok(match found.as_deref().map(layout) {
+        Some(None) => Stamp::Damaged,
+        Some(Some(newer)) if newer > LAYOUT => Stamp::Newer(newer),
+        _ => Stamp::Known,
+    })
+}
+
+/// Refuses a directory that a newer program wrote.
+pub(crate) fn check(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    let problem = match read(disk, dir)? {
+        Stamp::Known => return Ok(()),
+        Stamp::Damaged => "is no stamp of Blockhouse; remove it if you are sure that no newer \
+                           version wrote here, or let `blockhouse admin store repair` do it"
+            .to_owned(),
+        Stamp::Newer(newer) => format!(
+            "a newer version wrote this directory (layout {newer}, this one knows {LAYOUT}): use \
+             that version, or stop it cleanly and remove `blockhouse`; what is left is RocketMQ's \
+             own layout"
+        ),
+    };
+    Err(Error::Format { path: dir.join(NAME), problem })
 }
 
 /// Puts this program's stamp on the directory, before anything else in it is changed.

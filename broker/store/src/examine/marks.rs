@@ -9,6 +9,7 @@ use super::site::Site;
 use super::walk::Walker;
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
+use crate::stamp::{self, Stamp};
 
 /// Length of RocketMQ's `checkpoint`.
 const JAVA_LEN: usize = 4096;
@@ -69,6 +70,7 @@ pub(super) struct Read {
     pub(super) own: Option<OwnCheckpoint>,
     /// It is there, whole or not.
     own_exists: bool,
+    stamp: Stamp,
 }
 
 impl Read {
@@ -81,6 +83,7 @@ impl Read {
             java_len: bytes.map(|bytes| bytes.len()),
             own: site.marks.own()?,
             own_exists: site.disk.exists(&site.dir.join("blockhouse/checkpoint")),
+            stamp: stamp::read(&*site.disk, &site.dir)?,
         })
     }
 
@@ -139,6 +142,16 @@ impl Read {
         findings: &mut Findings,
     ) -> Result<(), Error> {
         let damage = (Kind::Checkpoint, Remedy::RewriteCheckpoint);
+        match self.stamp {
+            Stamp::Known => {}
+            Stamp::Damaged => {
+                findings.damage(damage, stamp::NAME, None, "is no stamp of Blockhouse");
+            }
+            Stamp::Newer(layout) => {
+                let problem = format!("a newer version wrote this directory (layout {layout})");
+                findings.damage((Kind::Checkpoint, Remedy::None), stamp::NAME, None, problem);
+            }
+        }
         let name = "checkpoint";
         match self.java_len {
             Some(len) if len < JAVA_LEN => {

@@ -17,6 +17,7 @@ use super::{Findings, queue_dirs::QueueDirs};
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
 use crate::index;
+use crate::stamp::{self, Stamp};
 use rebuild::Rebuild;
 use saved::Saved;
 
@@ -51,6 +52,10 @@ pub fn repair(
 ) -> Result<Repaired, Error> {
     if let Some(why) = &plan.refused {
         return Err(Error::Refused(why.clone()));
+    }
+    if let Stamp::Newer(layout) = stamp::read(&*site.disk, &site.dir)? {
+        let why = format!("a newer version wrote the directory (layout {layout}): use that one");
+        return Err(Error::Refused(why));
     }
     if site.access != Access::Write {
         return Err(Error::Refused("the directory was opened for reading".to_owned()));
@@ -91,6 +96,10 @@ pub fn repair(
         let java = JavaCheckpoint { physical: stored, queues: stored, index: stored };
         site.marks
             .write(java, OwnCheckpoint { applied, clean: true, timestamp: stored, last: None })?;
+        if stamp::read(&*site.disk, &site.dir)? == Stamp::Damaged {
+            saved.keep_file(&site.dir.join(stamp::NAME))?;
+            stamp::put(&*site.disk, &site.dir)?;
+        }
         site.marks.clear_abort()?;
     }
     Ok(Repaired { saved: saved.dir })
