@@ -108,13 +108,15 @@ impl QueueFiles {
         let path = self.path(queue, number);
         let file = match self.disk.open(&path) {
             Err(e) if create && e.kind() == io::ErrorKind::NotFound => {
-                let file = self.disk.create(&path)?;
                 // Java refuses files of another length; the file is sparse.
-                file.set_len(self.file_len())?;
-                file
+                self.disk.create(&path)?
             }
             other => other?,
         };
+        // New, or a crash while it was made.
+        if file.is_empty()? {
+            file.set_len(self.file_len())?;
+        }
         self.open.lock().add(key, &file);
         Ok(file)
     }
@@ -133,8 +135,9 @@ impl QueueFiles {
             }
             let number = first / self.per_file;
             let at = first % self.per_file * UNIT_LEN_U64;
-            self.fill_before(queue, number, first)
-                .and_then(|()| self.file(queue, number, true)?.write_at(&bytes, at))
+            self.fill_before(queue, number, first)?;
+            self.file(queue, number, true)
+                .and_then(|file| file.write_at(&bytes, at))
                 .map_err(Error::io("write", &self.path(queue, number)))?;
             first += now.len() as u64;
             rest = later;
@@ -143,16 +146,22 @@ impl QueueFiles {
     }
 
     /// A queue that begins inside a file: RocketMQ fills what is before with blank entries.
-    fn fill_before(&self, queue: &Queue, number: u64, first: u64) -> io::Result<()> {
+    fn fill_before(&self, queue: &Queue, number: u64, first: u64) -> Result<(), Error> {
         let before = first % self.per_file;
-        if before == 0 || first != queue.min() || self.disk.exists(&self.path(queue, number)) {
+        if before == 0 || first != queue.min() {
+            return Ok(());
+        }
+        // A file that a crash left may be there without them.
+        if self.unit_at(queue, first - 1)?.is_some_and(|unit| unit.size != 0) {
             return Ok(());
         }
         let mut bytes = Vec::new();
         for _ in 0..before {
             Unit::BLANK.write(&mut bytes);
         }
-        self.file(queue, number, true)?.write_at(&bytes, 0)
+        self.file(queue, number, true)
+            .and_then(|file| file.write_at(&bytes, 0))
+            .map_err(Error::io("write", &self.path(queue, number)))
     }
 
     /// Reads up to `count` entries from `first` on, within one file. All must have been written.
@@ -239,7 +248,7 @@ impl QueueFiles {
 
     /// The first offset whose record lies at `log_min` or after it.
     pub(crate) fn first_from(&self, queue: &Queue, log_min: u64) -> Result<u64, Error> {
-        let range = (queue.min(), queue.max());
+        let range = (self.first_kept(queue)?, queue.max());
         let mut tail = Vec::new();
         let in_memory = queue.copy_tail(range.0, 0, &mut tail).min(range.1);
         let past = |u: Unit| u.is_entry() && u.physical >= log_min;
@@ -250,6 +259,32 @@ impl QueueFiles {
         queue.copy_tail(in_memory, usize::MAX, &mut tail);
         let skip = tail.iter().take_while(|u| !past(**u)).count();
         Ok((in_memory + skip as u64).min(range.1))
+    }
+
+    /// The queue's first offset, or a later one if its file is gone.
+    fn first_kept(&self, queue: &Queue) -> Result<u64, Error> {
+        let (min, max) = (queue.min(), queue.in_files());
+        if min >= max || self.disk.exists(&self.path(queue, min / self.per_file)) {
+            return Ok(min);
+        }
+        let numbers = self.numbers(queue)?;
+        let kept = numbers.iter().map(|number| number * self.per_file).find(|start| *start > min);
+        Ok(kept.unwrap_or(max).min(max))
+    }
+
+    /// Entries per file.
+    pub(crate) const fn per_file(&self) -> u64 {
+        self.per_file
+    }
+
+    /// Whether both offsets are in one file.
+    pub(crate) const fn are_together(&self, one: u64, other: u64) -> bool {
+        one / self.per_file == other / self.per_file
+    }
+
+    /// Whether a topic has a directory.
+    pub(crate) fn has_topic(&self, topic: &str) -> bool {
+        self.disk.exists(&self.root.join(topic))
     }
 
     /// Removes all entries from `max` on.

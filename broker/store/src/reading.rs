@@ -3,7 +3,7 @@
 use blockhouse_model::{PhysicalOffset, QueueOffset};
 use bytes::{Bytes, BytesMut};
 
-use crate::queue::{Queue, Unit};
+use crate::queue::{BLANK_SIZE, Queue, Unit};
 use crate::queue_files::Got;
 use crate::read::{Accept, ColdRead, ReadOutcome, ReadRequest, ReadStatus};
 use crate::store::{Shared, Store};
@@ -175,6 +175,9 @@ impl<'a> Scan<'a> {
                 continue;
             }
             let end = if !unit.is_entry() || unit.size > RECORD_MAX {
+                if unit.size != BLANK_SIZE {
+                    self.shared.distrust_queues();
+                }
                 self.gone(unit.physical);
                 // What lies on both sides of it in the log has no successive offsets.
                 self.close_run()
@@ -231,7 +234,7 @@ impl<'a> Scan<'a> {
             Ok(None) if run.count > 1 && run.start >= self.log.min().0 => {
                 return self.close_but_last(run);
             }
-            Ok(None) => self.gone(run.start),
+            Ok(None) => self.lost(run.start),
             Err(Error::WouldBlock) => {
                 self.out.count -= run.count;
                 self.out.bytes -= run.len;
@@ -316,6 +319,7 @@ impl<'a> Scan<'a> {
     }
 
     fn report(&self, offset: u64, physical: u64) {
+        self.shared.distrust_queues();
         let (topic, id) = (&self.queue.topic, self.queue.id);
         tracing::error!(
             "{topic} {id}: message {offset} is passed over: the record at {physical} of the log is \
@@ -342,6 +346,14 @@ impl<'a> Scan<'a> {
     }
 
     /// The log has no such record (any more): nor others of that file.
+    /// An entry leads to no record.
+    fn lost(&mut self, physical: u64) {
+        if physical >= self.log.min().0 {
+            self.shared.distrust_queues();
+        }
+        self.gone(physical);
+    }
+
     fn gone(&mut self, physical: u64) {
         if self.out.status != ReadStatus::Found {
             self.out.status = ReadStatus::MessageWasRemoving;
@@ -369,7 +381,7 @@ impl<'a> Scan<'a> {
                 None
             }
             Ok(None) => {
-                self.gone(unit.physical);
+                self.lost(unit.physical);
                 None
             }
             Err(Error::WouldBlock) => {

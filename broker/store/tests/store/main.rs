@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod golden;
 mod query;
+mod queue_table;
 mod read;
 mod real;
 mod restart;
