@@ -120,13 +120,25 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(&mut self, behind: &mut Behind) -> io::Result<()> {
+        self.segment.file.read_ahead(false)?;
+        let result = self.look(behind);
+        self.segment.file.read_ahead(true)?;
+        result
+    }
+
+    fn look(&mut self, behind: &mut Behind) -> io::Result<()> {
         let mut buffer = Vec::new();
-        while self.at < self.end {
-            // What was never written is not read.
-            let Some(next) = self.segment.file.next_data(self.at - self.segment.base)? else {
+        // Where the bytes begin that were not read yet. They decide whether to go on: what was read,
+        // even of reserved room, counts as written.
+        let mut unread = self.at;
+        while unread < self.end {
+            let Some(next) = self.segment.file.next_data(unread - self.segment.base)? else {
                 break;
             };
-            self.at = self.at.max(self.segment.base + next);
+            let next = self.segment.base + next;
+            if next > unread {
+                self.at = next;
+            }
             self.read(&mut buffer, self.at, CHUNK)?;
             if buffer.len() < layout::HEAD_LEN {
                 break;
@@ -138,6 +150,7 @@ impl Search<'_> {
                 let rest = buffer.get(inside..).unwrap_or(&[]);
                 inside += self.count(rest, self.at + inside as u64, behind)?;
             }
+            unread = (self.at + buffer.len() as u64).max(self.at + inside as u64);
             self.at += inside as u64;
         }
         Ok(())
