@@ -18,6 +18,9 @@ pub struct Config {
     /// (RocketMQ: `defaultTopicQueueNums`).
     #[schemars(range(min = 1, max = 65_536))]
     pub default_topic_queues: u32,
+    /// Start though the data directory holds what is not served: half messages of transactions,
+    /// timer messages, POP deliveries. They stay where they are.
+    pub allow_inert: bool,
     /// Largest message body in bytes (RocketMQ: `maxMessageSize`). Below
     /// `transport.frame_len_max`.
     #[schemars(range(min = 1))]
@@ -57,6 +60,7 @@ impl Default for Config {
             auto_create_topic: true,
             auto_create_subscription_group: true,
             default_topic_queues: 8,
+            allow_inert: false,
             max_message_size: 4 * 1024 * 1024,
             long_polling: true,
             short_polling_ms: 1_000,

@@ -48,8 +48,21 @@ pub const OF_TOPICS: &[Attribute] = &[
 pub const OF_GROUPS: &[Attribute] =
     &[Attribute { name: "priority.factor", changeable: true, kind: Kind::Range(0, 100) }];
 
+/// Attributes of topics whose messages RocketMQ keeps in another way than others.
+const UNSERVED: &[(&str, &str)] = &[("queue.type", "BatchCQ"), ("cleanup.policy", "COMPACTION")];
+
+/// The attribute that makes a topic one that is not served here, if it has one.
+#[must_use]
+pub fn unserved(attributes: &BTreeMap<String, String>) -> Option<(&'static str, &'static str)> {
+    let is_set = |(name, value): &(&str, &str)| attributes.get(*name).is_some_and(|v| v == value);
+    UNSERVED.iter().copied().find(is_set)
+}
+
 impl Attribute {
     fn check(&self, value: &str) -> Result<(), String> {
+        if UNSERVED.contains(&(self.name, value)) {
+            return Err(format!("{}={value} is not served here", self.name));
+        }
         match self.kind {
             Kind::OneOf(values) if values.contains(&value) => Ok(()),
             Kind::OneOf(values) => Err(format!("{}: value is not in set: {values:?}", self.name)),
@@ -167,12 +180,23 @@ mod tests {
     }
 
     #[test]
+    fn topics_that_are_kept_in_another_way_are_known() {
+        let of = |name: &str, value: &str| unserved(&[(name.to_owned(), value.to_owned())].into());
+        assert_eq!(of("queue.type", "BatchCQ"), Some(("queue.type", "BatchCQ")));
+        assert_eq!(of("cleanup.policy", "COMPACTION"), Some(("cleanup.policy", "COMPACTION")));
+        assert_eq!(of("queue.type", "SimpleCQ"), None);
+        assert_eq!(of("message.type", "FIFO"), None);
+    }
+
+    #[test]
     fn each_broken_rule_is_named() {
         for (current, changes, problem) in [
             (None, "message.type=FIFO", "add/alter attribute format is wrong"),
             (None, "message.type", "delete attribute format is wrong"),
             (None, "-message.type", "only add attribute"),
             (None, "+nonsense=1", "unsupported key: nonsense"),
+            (None, "+queue.type=BatchCQ", "queue.type=BatchCQ is not served here"),
+            (None, "+cleanup.policy=COMPACTION", "is not served here"),
             (None, "+message.type=ODD", "message.type: value is not in set"),
             (None, "+reserve.time=-2", "reserve.time: value is not in range"),
             (None, "+reserve.time=x", "reserve.time: value is not in range"),

@@ -88,6 +88,11 @@ impl DelayOffsets {
     }
 }
 
+/// The levels in the file's text.
+pub(crate) fn levels_in(text: &[u8]) -> Result<Vec<(u32, QueueOffset)>, String> {
+    Ok(decode(text)?.table.into_iter().collect())
+}
+
 fn decode(text: &[u8]) -> Result<State, String> {
     let mut root = parse(text)?;
     let version = take_version(&mut root)?;

@@ -54,6 +54,11 @@ pub enum GroupChange {
     Removed(Group),
 }
 
+/// Whether the file's text can be understood.
+pub(crate) fn verify(text: &[u8]) -> Result<(), String> {
+    codec::decode(text).map(drop)
+}
+
 #[derive(Clone, Debug)]
 struct Entry {
     config: Arc<SubscriptionGroup>,

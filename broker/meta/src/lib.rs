@@ -17,12 +17,14 @@
 //! | [`groups`] | [`Groups`] | `config/subscriptionGroup.json` |
 //! | [`offsets`] | [`Offsets`] | `config/consumerOffset.json`, `blockhouse/offsets.log` |
 //! | [`delay_offsets`] | [`DelayOffsets`] | `config/delayOffset.json` |
+//! | [`examine`] | looking at the files of a stopped broker | all of them |
 //! | [`attributes`] | attributes of topics and groups, and their changes | |
 
 pub mod attributes;
 mod config_file;
 pub mod delay_offsets;
 mod error;
+pub mod examine;
 mod extra;
 mod fields;
 pub mod groups;

@@ -15,7 +15,7 @@ mod listing;
 mod progress;
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -51,6 +51,31 @@ pub enum Committed {
     },
     /// Not a possible name or queue, or no room for another pair of group and topic.
     Refused,
+}
+
+/// Topic, group, queue and offset.
+pub(crate) type Line = (String, String, QueueId, QueueOffset);
+
+/// What the texts of the file and of the journal say, sorted.
+pub(crate) fn progress_in(text: &[u8], journal: Option<&[u8]>) -> Result<Vec<Line>, String> {
+    let state = codec::decode(text)?;
+    let key = |(topic, group, queue, offset): Line| ((topic, group, queue), offset);
+    let mut all: BTreeMap<_, _> = state.offsets.into_iter().map(key).collect();
+    let replay = journal::replay(journal.unwrap_or_default(), Digest::of(text));
+    for change in replay.changes() {
+        match change {
+            Change::Set { topic, group, queue, offset } => {
+                all.insert((topic.to_owned(), group.to_owned(), queue), offset);
+            }
+            Change::Remove { topic, group } => {
+                all.retain(|(of_topic, of_group, _), _| of_topic != topic || of_group != group);
+            }
+        }
+    }
+    Ok(all
+        .into_iter()
+        .map(|((topic, group, queue), offset)| (topic, group, queue, offset))
+        .collect())
 }
 
 type ByTopic = HashMap<Topic, Queues>;

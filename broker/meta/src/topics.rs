@@ -3,7 +3,7 @@
 mod codec;
 mod system;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,6 +32,12 @@ pub enum TopicChange {
     Put(Arc<TopicConfig>),
     /// A topic is gone.
     Removed(Topic),
+}
+
+/// The names in the file's text.
+pub(crate) fn names_in(text: &[u8]) -> Result<BTreeSet<String>, String> {
+    let (_, entries) = codec::decode(text)?;
+    Ok(entries.into_iter().map(|entry| entry.config.name.as_str().to_owned()).collect())
 }
 
 #[derive(Clone, Debug)]

@@ -9,8 +9,10 @@
 //! | [`server`] | [`Broker`], [`Running`] |
 //! | `upkeep` | the periodic work |
 //! | `reported` | what name servers are told |
+//! | `inert` | what of a directory is not served |
 //! | `node` | what tools ask about the process |
 
+mod inert;
 mod node;
 mod reported;
 pub mod server;

@@ -20,6 +20,7 @@ use blockhouse_store::Store;
 use blockhouse_transport::{Budget, Endpoint, Server};
 use tracing::{error, info, warn};
 
+use crate::inert;
 use crate::node::Facts;
 use crate::reported::Topics;
 use crate::settings::{Settings, store_config};
@@ -80,6 +81,11 @@ impl Broker {
         let held = Arc::new(HeldPulls::default());
         let store = Arc::new(open_store(&settings, &parts, &held)?);
         let meta = open_meta(&home, &settings)?;
+        if let Err(refused) = inert::check(&store, &meta, &*parts.disk, settings.core.allow_inert) {
+            // Nothing was changed: leave it as it was found for whoever can serve it.
+            store.close().context("the store")?;
+            return Err(refused);
+        }
 
         // The port must be known before the first message: it is part of every message's id.
         let listener =

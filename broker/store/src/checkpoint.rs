@@ -130,6 +130,11 @@ impl Marks {
         Ok(Self { disk, dir: dir.to_owned(), _lock: lock, noted: AtomicU64::new(UNKNOWN) })
     }
 
+    /// The files of a directory whose lock is held, or is not there to be held.
+    pub(crate) fn with_lock(disk: Arc<dyn Disk>, dir: &Path, lock: Box<dyn LockGuard>) -> Self {
+        Self { disk, dir: dir.to_owned(), _lock: lock, noted: AtomicU64::new(UNKNOWN) }
+    }
+
     fn java_path(&self) -> PathBuf {
         self.dir.join("checkpoint")
     }
@@ -188,6 +193,16 @@ impl Marks {
     }
 
     pub(crate) fn write(&self, java: JavaCheckpoint, own: OwnCheckpoint) -> Result<(), Error> {
+        self.write_java(java)?;
+        self.noted.store(own.applied, Ordering::Release);
+        self.write_flushed(own.applied)
+            .and_then(|file| file.sync_data())
+            .map_err(Error::io("write", &self.flushed_path()))?;
+        self.write_own(own)
+    }
+
+    /// RocketMQ's file alone.
+    pub(crate) fn write_java(&self, java: JavaCheckpoint) -> Result<(), Error> {
         let path = self.java_path();
         let times = [java.physical, java.queues, java.index];
         let bytes: Vec<u8> = times.iter().flat_map(|t| t.0.to_be_bytes()).collect();
@@ -201,12 +216,7 @@ impl Marks {
                 file.write_at(&bytes, 0)?;
                 file.sync_data()
             })
-            .map_err(Error::io("write", &path))?;
-        self.noted.store(own.applied, Ordering::Release);
-        self.write_flushed(own.applied)
-            .and_then(|file| file.sync_data())
-            .map_err(Error::io("write", &self.flushed_path()))?;
-        self.write_own(own)
+            .map_err(Error::io("write", &path))
     }
 
     /// The table of queues with that checksum.

@@ -49,6 +49,9 @@ pub enum Error {
         /// How many bytes those have.
         bytes: u64,
     },
+    /// A repair is not made.
+    #[error("{0}")]
+    Refused(String),
     /// A setting is out of its range.
     #[error("{option}: {problem}")]
     Config {

@@ -19,7 +19,8 @@ use parking_lot::Mutex;
 use crate::Error;
 use crate::worker::Signal;
 use file::IndexFile;
-pub(crate) use file::Shape;
+pub(crate) use file::{ENTRY_LEN, Entry, HEADER_LEN, Header, SLOT_LEN, Shape};
+pub(crate) use name::{in_utc as name_at, is_name};
 
 /// Backlog at which the background thread is woken early.
 const WAKE_AT: usize = 1 << 15;
@@ -88,7 +89,7 @@ impl Index {
     ) -> Result<Self, Error> {
         let mut list = Vec::new();
         for entry in disk.list(&dir).map_err(Error::io("list", &dir))? {
-            if entry.is_dir || !name::is_name(&entry.name) {
+            if entry.is_dir || !is_name(&entry.name) {
                 continue;
             }
             let path = dir.join(&entry.name);

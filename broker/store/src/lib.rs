@@ -19,8 +19,10 @@
 //! | `dispatch`, `shape` | from the log to queues and index |
 //! | `queue`, `queues`, `queue_files` | ConsumeQueues |
 //! | `index` | IndexFiles |
+//! | `layout`, `stamp` | which directories are refused |
 //! | `recovery`, `checkpoint` | restart |
 //! | `verify` | what is checked before it is handed out |
+//! | [`examine`] | looking at a stopped store's files, and mending them |
 //! | `upkeep`, `worker` | background work: writing behind, checkpoints, retention |
 
 pub mod append;
@@ -28,7 +30,9 @@ mod checkpoint;
 pub mod config;
 mod dispatch;
 pub mod error;
+pub mod examine;
 mod index;
+mod layout;
 mod local_log;
 pub mod log;
 pub mod progress;
@@ -42,6 +46,7 @@ mod recovery;
 mod search;
 mod segments;
 mod shape;
+mod stamp;
 pub mod store;
 mod upkeep;
 mod verify;

@@ -147,7 +147,7 @@ impl Queue {
             return None;
         }
         if offset > end {
-            self.skip_to(&mut tail, end, offset);
+            self.skip_to(&mut tail, end, (offset, unit));
         }
         if offset == self.min() {
             self.raise_oldest(unit.physical);
@@ -157,8 +157,10 @@ impl Queue {
         Some(offset + 1)
     }
 
-    /// The log has no record for the offsets from `end` to `offset`.
-    fn skip_to(&self, tail: &mut Tail, end: u64, offset: u64) {
+    /// The log has no record for the offsets from `end` to `offset`. They lead to the message that
+    /// comes next, which consumers may get twice: at a blank entry between others, RocketMQ 5.4
+    /// passes over all messages that follow in the log's first file.
+    fn skip_to(&self, tail: &mut Tail, end: u64, (offset, unit): (u64, Unit)) {
         if end == 0 {
             // A queue whose older part is lost begins here.
             self.raise_min(offset);
@@ -166,7 +168,7 @@ impl Queue {
         } else {
             tracing::warn!("{} {}: no messages from {end} to {offset}", self.topic, self.id);
             for _ in end..offset {
-                tail.units.push_back(Unit::BLANK);
+                tail.units.push_back(unit);
             }
         }
     }
@@ -271,7 +273,7 @@ mod tests {
         assert_eq!((queue.min(), queue.max()), (40, 41));
         assert_eq!(queue.push(43, unit(43)), Some(44));
         let (first, units) = queue.unwritten(u64::MAX, 9);
-        assert_eq!((first, units[1]), (40, Unit::BLANK));
+        assert_eq!((first, units[1], units[2]), (40, unit(43), unit(43)));
     }
 
     #[test]

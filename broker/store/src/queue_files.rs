@@ -194,6 +194,14 @@ impl QueueFiles {
         Ok(Got::Units)
     }
 
+    /// The first offset from `from` on, in its file, whose entry may have been written.
+    fn next_written(&self, queue: &Queue, from: u64) -> io::Result<Option<u64>> {
+        let start = from - from % self.per_file;
+        let file = self.file(queue, start / self.per_file, false)?;
+        let next = file.next_data((from - start) * UNIT_LEN_U64)?;
+        Ok(next.map(|at| start + at / UNIT_LEN_U64))
+    }
+
     /// Where the file after the one with `offset` begins.
     pub(crate) const fn next_file(&self, offset: u64) -> u64 {
         (offset / self.per_file + 1) * self.per_file

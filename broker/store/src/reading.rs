@@ -160,7 +160,7 @@ impl<'a> Scan<'a> {
     }
 
     fn take(&mut self, units: &[Unit], accept: &mut dyn Accept) -> Option<End> {
-        for unit in units {
+        for (at, unit) in units.iter().enumerate() {
             let size = usize::try_from(unit.size).unwrap_or(usize::MAX);
             let is_full = self.out.count >= self.request.max_messages
                 || self.out.bytes.saturating_add(size) > self.request.max_bytes;
@@ -174,8 +174,10 @@ impl<'a> Scan<'a> {
             if unit.physical < self.skip_to || !accept.entry(unit.tags_code) {
                 continue;
             }
-            let end = if !unit.is_entry() || unit.size > RECORD_MAX {
-                if unit.size != BLANK_SIZE {
+            // The entry of a lost message leads to the message that comes next.
+            let is_lost = units.get(at + 1).is_some_and(|next| next.physical == unit.physical);
+            let end = if is_lost || !unit.is_entry() || unit.size > RECORD_MAX {
+                if !is_lost && unit.size != BLANK_SIZE {
                     self.shared.distrust_queues();
                 }
                 self.gone(unit.physical);

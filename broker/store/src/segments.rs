@@ -74,7 +74,10 @@ impl Segments {
             let format = |problem: String| Error::Format { path: path.clone(), problem };
             let expected = found[0].0 + i as u64 * size;
             if *base != expected || base % size != 0 {
-                return Err(format(format!("expected a CommitLog file at {expected}")));
+                return Err(format(format!(
+                    "expected a CommitLog file at {expected}, as segment_size is {size}. Where \
+                     storePathCommitLog names several directories, move all files into one"
+                )));
             }
             let last = i + 1 == found.len();
             if entry.len > size || (entry.len < size && !last) {

@@ -46,27 +46,14 @@ impl Shaper {
         keys: &mut Vec<u32>,
     ) -> Shape {
         let mut shape = Shape { tags_code: 0, delay: None, visible: is_visible(flags) };
-        let index = self.index && is_indexed(flags);
         let is_delayed = queue.topic.as_str() == names::SCHEDULE_TOPIC;
-        let first_key = keys.len();
-        let mut tag = None;
+        let (mut tag, mut unique, mut words) = (None, None, "");
+        // Of several pairs of one name the last counts.
         for (name, value) in properties::pairs(property_text) {
             match name {
-                properties::TAGS => {
-                    shape.tags_code = i64::from(java_hash(value));
-                    tag = Some(value);
-                }
-                properties::UNIQUE_KEY if index => {
-                    keys.push(key_hash_on(queue.key_hash, value));
-                    // RocketMQ indexes the unique key first.
-                    if let Some(all) = keys.get_mut(first_key..) {
-                        all.rotate_right(1);
-                    }
-                }
-                properties::KEYS if index => {
-                    let words = value.split(' ').filter(|key| !key.is_empty());
-                    keys.extend(words.map(|key| key_hash_on(queue.key_hash, key)));
-                }
+                properties::TAGS => tag = Some(value),
+                properties::UNIQUE_KEY => unique = Some(value),
+                properties::KEYS => words = value,
                 properties::DELAY if is_delayed => {
                     let level = value.parse().map_or(0, |level| self.levels.clamp(level));
                     shape.delay = (level > 0).then(|| self.levels.delay(level));
@@ -74,8 +61,14 @@ impl Shaper {
                 _ => {}
             }
         }
-        if let Some(tag) = tag.filter(|_| index && self.index_tags) {
-            keys.push(key_hash_on(java_hash_on(queue.key_hash, TAG_KEY), tag));
+        shape.tags_code = tag.map_or(0, |tag| i64::from(java_hash(tag)));
+        if self.index && is_indexed(flags) {
+            // RocketMQ indexes the unique key first.
+            let all = unique.into_iter().chain(words.split(' ').filter(|key| !key.is_empty()));
+            keys.extend(all.map(|key| key_hash_on(queue.key_hash, key)));
+            if let Some(tag) = tag.filter(|_| self.index_tags) {
+                keys.push(key_hash_on(java_hash_on(queue.key_hash, TAG_KEY), tag));
+            }
         }
         shape
     }
@@ -103,6 +96,17 @@ mod tests {
         assert_eq!(keys, [hash("u"), hash("a"), hash("b")]);
         assert_eq!(seen.tags_code(Timestamp(5)), 2_598_919);
         assert!(seen.visible);
+    }
+
+    #[test]
+    fn what_a_batch_adds_behind_a_messages_own_properties_counts() {
+        let own = "UNIQ_KEY\u{1}own\u{2}KEYS\u{1}a b\u{2}TAGS\u{1}A\u{2}";
+        let (shape_of_both, keys) =
+            shape("t", 0, &format!("{own}UNIQ_KEY\u{1}batch\u{2}TAGS\u{1}B\u{2}"));
+        let (expected, expected_keys) =
+            shape("t", 0, "UNIQ_KEY\u{1}batch\u{2}KEYS\u{1}a b\u{2}TAGS\u{1}B\u{2}");
+        assert_eq!(keys, expected_keys);
+        assert_eq!(shape_of_both.tags_code, expected.tags_code);
     }
 
     #[test]

@@ -25,13 +25,16 @@ use crate::segments::Segments;
 use crate::shape::Shaper;
 use crate::upkeep::Done;
 use crate::worker::{Signal, Worker};
-use crate::{Config, Error};
+use crate::{Config, Error, layout, stamp};
 
 /// What a record has besides its body at most: topic, properties, fixed fields.
 const RECORD_EXTRA: usize = 128 << 10;
 
 /// Records that a restart dispatches before it writes what has piled up.
 const REPLAYED_AT_ONCE: usize = 1 << 16;
+
+/// How far the clock may have been ahead when the last message was stored.
+const AHEAD_MAX: Duration = Duration::from_hours(24);
 
 /// What a store is given.
 pub struct Parts {
@@ -128,6 +131,8 @@ impl Opening {
         config.validate()?;
         let disk = &parts.disk;
         let marks = Marks::open(Arc::clone(disk), &config.dir)?;
+        layout::check(&**disk, &config)?;
+        stamp::check(&**disk, &config.dir)?;
         let files = QueueFiles::new(
             Arc::clone(disk),
             config.dir.join("consumequeue"),
@@ -162,14 +167,18 @@ impl Opening {
             flushed: self.marks.flushed()?,
         };
         let recovery = Recovery { segments, last_stop };
-        let Some(start) = recovery.start()? else {
+        let start = recovery.start()?;
+        if let Some(start) = start {
+            recovery.refuse_damage(start)?;
+        }
+        stamp::put(&*self.parts.disk, &self.config.dir)?;
+        let Some(start) = start else {
             // No log: what points into it is void (RocketMQ does the same).
             self.marks.forget()?;
             self.queues.files.remove_all()?;
             self.index.remove_all()?;
             return Ok(Found::default());
         };
-        recovery.refuse_damage(start)?;
         if last_stop.own.is_some_and(|own| own.applied != start.at) {
             self.marks.set_back(start.at, start.timestamp)?;
         }
@@ -208,6 +217,7 @@ impl Opening {
         if let Some(min) = segments.first().filter(|min| *min > self.queues.expired()) {
             self.queues.expire(min)?;
         }
+        let found = self.with_possible_time(found);
         if found.replayed > 0 || last_stop.aborted {
             tracing::info!("read {} records again, the log ends at {}", found.replayed, found.end);
         }
@@ -230,6 +240,17 @@ impl Opening {
         self.queues.set_expired(log_min);
         table.load(&self.queues);
         Ok(true)
+    }
+
+    /// Times never fall within a log, and no checksum covers them: one far in the future would be
+    /// the time of all messages to come.
+    fn with_possible_time(&self, found: Found) -> Found {
+        let now = self.parts.clock.now();
+        if found.last_timestamp <= now.plus(AHEAD_MAX) {
+            return found;
+        }
+        tracing::error!("the log says that its last message comes from {}", found.last_timestamp.0);
+        Found { last_timestamp: now, ..found }
     }
 
     /// Reads the log from `start` on and dispatches the records that are `wanted`.

@@ -1,9 +1,12 @@
-//! Looking at and changing a running cluster.
+//! Looking at and changing a running cluster, or the files of a stopped broker.
 
 mod brokers;
 mod groups;
 mod messages;
+mod store;
 mod topics;
+
+use std::process::ExitCode;
 
 use blockhouse_client::admin::Scope;
 use serde_json::Value;
@@ -17,7 +20,8 @@ Examples:
   blockhouse admin topic create orders --queues 16 --attribute message.type=FIFO
   blockhouse admin progress billing
   blockhouse admin offsets reset billing orders --to 2026-11-23T08:00:00Z
-  blockhouse admin message key orders order-17 --json";
+  blockhouse admin message key orders order-17 --json
+  blockhouse admin store check --data /var/lib/blockhouse";
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]
@@ -76,6 +80,9 @@ enum What {
     /// Show or change a broker's options
     #[command(subcommand)]
     Config(brokers::ConfigCommand),
+    /// Look at, check and mend the files of a stopped broker
+    #[command(subcommand, after_help = store::AFTER_HELP)]
+    Store(store::Command),
 }
 
 /// Which brokers a change is for.
@@ -117,11 +124,19 @@ impl Answer {
 }
 
 /// Does it.
-pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: Args) -> ExitCode {
+    match args.what {
+        What::Store(command) => store::run(&command, args.json),
+        what => crate::report(ask(what, args.cluster, args.json)),
+    }
+}
+
+/// Asks or changes a cluster.
+fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
     block_on(async move {
-        let ClusterFlags { namesrv, timeout_ms } = args.cluster;
+        let ClusterFlags { namesrv, timeout_ms } = cluster;
         let client = ClusterArgs { namesrv, timeout_ms }.client()?;
-        let answer = match args.what {
+        let answer = match what {
             What::Cluster => brokers::cluster(&client).await?,
             What::Topics(list) => topics::list(&client, &list).await?,
             What::Topic(command) => topics::run(&client, command).await?,
@@ -134,9 +149,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
                 groups::reset(&client, &reset).await?
             }
             What::Config(command) => brokers::config(&client, command).await?,
+            What::Store(_) => anyhow::bail!("a stopped broker's files need no cluster"),
         };
         client.close().await;
-        if args.json {
+        if as_json {
             out::line(&serde_json::to_string_pretty(&answer.json)?);
         } else {
             out::text(&answer.text);

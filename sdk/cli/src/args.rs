@@ -198,6 +198,10 @@ pub(crate) struct BrokerArgs {
     /// Where the broker listens: IP:PORT, or a port on 127.0.0.1
     #[arg(long, value_name = "ADDR")]
     pub(crate) broker_listen: Option<String>,
+    /// Start though the data directory holds what is not served (half messages of transactions,
+    /// timer messages, POP deliveries); they stay where they are
+    #[arg(long)]
+    pub(crate) allow_inert: bool,
 }
 
 /// What a name server is told.

@@ -93,8 +93,12 @@ fn flags(args: &NodeArgs) -> anyhow::Result<Layer> {
             layer.set(path, address(value), Source::Flag(flag.to_owned()));
         }
     }
-    if args.process.insecure {
-        layer.set("node.insecure", "true", Source::Flag("--insecure".to_owned()));
+    let switches = [
+        ("--insecure", "node.insecure", args.process.insecure),
+        ("--allow-inert", "broker.allow_inert", args.broker.allow_inert),
+    ];
+    for (flag, path, _) in switches.iter().filter(|(.., is_set)| *is_set) {
+        layer.set(*path, "true", Source::Flag((*flag).to_owned()));
     }
     for set in &args.process.sets {
         layer.assign(set)?;

@@ -14,6 +14,11 @@ pub(crate) fn line(line: &str) {
     text(&format!("{line}\n"));
 }
 
+/// Writes a line to stdout; false if nobody reads any more.
+pub(crate) fn try_line(line: &str) -> bool {
+    writeln!(std::io::stdout().lock(), "{line}").is_ok()
+}
+
 /// Writes a line to stderr.
 pub(crate) fn note(line: &str) {
     let _reader_is_gone = writeln!(std::io::stderr().lock(), "{line}");

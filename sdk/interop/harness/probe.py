@@ -9,20 +9,25 @@ import time
 GET_BROKER_CLUSTER_INFO = 106
 
 
-def ask(address, code, fields=None, timeout=2.0):
+def ask(address, code, fields=None, timeout=2.0, body=b""):
     """Sends one request and returns (response code, body)."""
+    header, answered = exchange(address, code, fields, timeout, body)
+    return header["code"], answered
+
+
+def exchange(address, code, fields=None, timeout=2.0, body=b""):
+    """Sends one request and returns (header, body) of the response."""
     header = json.dumps({"code": code, "language": "JAVA", "version": 473, "opaque": 1, "flag": 0,
                          "extFields": fields or {}}).encode()
     host, port = address.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=timeout) as connection:
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout) as connection:
         connection.settimeout(timeout)
-        connection.sendall(struct.pack(">ii", 4 + len(header), len(header)) + header)
+        connection.sendall(struct.pack(">ii", 4 + len(header) + len(body), len(header)) + header + body)
         length = struct.unpack(">i", _exactly(connection, 4))[0]
         frame = _exactly(connection, length)
     kind_and_length = struct.unpack(">i", frame[:4])[0]
     header_length = kind_and_length & 0xFFFFFF
-    answer = json.loads(frame[4:4 + header_length])
-    return answer["code"], frame[4 + header_length:]
+    return json.loads(frame[4:4 + header_length]), frame[4 + header_length:]
 
 
 def _exactly(connection, count):
@@ -42,7 +47,7 @@ def brokers(namesrv):
     except (OSError, ValueError, struct.error):
         return set()
     # The Java server writes integer keys without quotes, which is not JSON.
-    return set(re.findall(r'"?0"?:"([\d.]+:\d+)"', body.decode())) if code == 0 else set()
+    return set(re.findall(r'"?0"?:"([\d.]+:\d+|\[?[\da-f:]+\]?:\d+)"', body.decode())) if code == 0 else set()
 
 
 def wait_for_brokers(namesrv, expected, seconds, alive=lambda: None):
@@ -55,3 +60,23 @@ def wait_for_brokers(namesrv, expected, seconds, alive=lambda: None):
         alive()
         time.sleep(0.1)
     raise RuntimeError(f"after {seconds} s name server {namesrv} knows {sorted(brokers(namesrv))}, not {sorted(expected)}")
+
+
+def wait_until(true, seconds, what, alive=lambda: None):
+    """Waits until `true` gives something; `alive` raises if waiting has become pointless."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        alive()
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"not in {seconds} s: {what}")
+        time.sleep(0.1)
+
+
+def listens(address):
+    """Whether something accepts connections there."""
+    host, port = address.rsplit(":", 1)
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1.0).close()
+    except OSError:
+        return False
+    return True

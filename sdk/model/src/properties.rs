@@ -56,16 +56,17 @@ pub const INNER_MULTI_DISPATCH: &str = "INNER_MULTI_DISPATCH";
 
 /// The pairs of a property text, in order. Pairs that RocketMQ's own decoder drops (empty name or
 /// value, no separator) are passed over.
-pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub fn pairs(text: &str) -> impl DoubleEndedIterator<Item = (&str, &str)> {
     text.split(char::from(PAIR_SEPARATOR))
         .filter_map(|pair| pair.split_once(char::from(NAME_VALUE_SEPARATOR)))
         .filter(|(name, value)| !name.is_empty() && !value.is_empty())
 }
 
-/// The value of `name`, the first if there are several.
+/// The value of `name`, the last if there are several, as for every reader of RocketMQ: a message
+/// that it stored out of a batch has the properties of the whole batch behind its own.
 #[must_use]
 pub fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    pairs(text).find(|(n, _)| *n == name).map(|(_, value)| value)
+    pairs(text).rfind(|(n, _)| *n == name).map(|(_, value)| value)
 }
 
 /// Whether there is a pair called `name`.
@@ -116,6 +117,13 @@ mod tests {
         assert_eq!(text, "KEYS\u{1}k1 k2\u{2}TAGS\u{1}b\u{2}");
         remove(&mut text, KEYS);
         assert_eq!(pairs(&text).collect::<Vec<_>>(), [(TAGS, "b")]);
+    }
+
+    #[test]
+    fn of_several_pairs_the_last_counts() {
+        let text = "UNIQ_KEY\u{1}own\u{2}TAGS\u{1}a\u{2}UNIQ_KEY\u{1}batch\u{2}UNIQ_KEY\u{1}\u{2}";
+        assert_eq!(find(text, UNIQUE_KEY), Some("batch"));
+        assert_eq!(find(text, TAGS), Some("a"));
     }
 
     #[test]

@@ -261,7 +261,7 @@ fn begin(
 }
 
 /// What of a journal applies to a file of contents `base`, without what follows damage.
-fn replay(bytes: &[u8], base: Digest) -> Replay {
+pub(super) fn replay(bytes: &[u8], base: Digest) -> Replay {
     let Some((continued, records)) = read_head(bytes) else {
         if !bytes.is_empty() {
             tracing::warn!("the journal of offsets is damaged and left out");

@@ -1,5 +1,7 @@
 //! One IndexFile: header, hash slots, entries that chain back from a slot to the oldest.
 
+mod rebuild;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,9 +10,9 @@ use blockhouse_disk::DiskFile;
 use super::{Find, Put};
 use crate::Error;
 
-const HEADER_LEN: u64 = 40;
-const SLOT_LEN: u64 = 4;
-const ENTRY_LEN: usize = 20;
+pub(crate) const HEADER_LEN: u64 = 40;
+pub(crate) const SLOT_LEN: u64 = 4;
+pub(crate) const ENTRY_LEN: usize = 20;
 const ENTRY_LEN_U64: u64 = ENTRY_LEN as u64;
 /// Bytes of entries that stay in memory until a checkpoint.
 const ENTRIES_KEPT: usize = 1 << 20;
@@ -30,30 +32,30 @@ impl Shape {
         self.entries_at() + u64::from(self.entries) * ENTRY_LEN_U64
     }
 
-    fn entries_at(self) -> u64 {
+    pub(crate) fn entries_at(self) -> u64 {
         HEADER_LEN + u64::from(self.slots) * SLOT_LEN
     }
 
-    fn entry_at(self, number: u32) -> u64 {
+    pub(crate) fn entry_at(self, number: u32) -> u64 {
         self.entries_at() + u64::from(number) * ENTRY_LEN_U64
     }
 }
 
 /// The first 40 bytes of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) begin_timestamp: i64,
-    pub(super) end_timestamp: i64,
-    pub(super) begin_physical: u64,
-    pub(super) end_physical: u64,
+pub(crate) struct Header {
+    pub(crate) begin_timestamp: i64,
+    pub(crate) end_timestamp: i64,
+    pub(crate) begin_physical: u64,
+    pub(crate) end_physical: u64,
     /// Slots in use.
-    pub(super) slots_used: u32,
+    pub(crate) slots_used: u32,
     /// Number of the next entry; entry 0 is never used.
-    pub(super) next_entry: u32,
+    pub(crate) next_entry: u32,
 }
 
 impl Header {
-    fn read(b: &[u8; 40]) -> Self {
+    pub(crate) fn read(b: &[u8; 40]) -> Self {
         let wide = |at: usize| b[at..].first_chunk().map_or(0, |c| i64::from_be_bytes(*c));
         let narrow = |at: usize| b[at..].first_chunk().map_or(0, |c| u32::from_be_bytes(*c));
         Self {
@@ -79,17 +81,17 @@ impl Header {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    hash: u32,
-    physical: u64,
+pub(crate) struct Entry {
+    pub(crate) hash: u32,
+    pub(crate) physical: u64,
     /// Seconds since the file's first message.
-    seconds: i32,
+    pub(crate) seconds: i32,
     /// Number of the entry before it in its slot's chain, 0 for none.
-    previous: u32,
+    pub(crate) previous: u32,
 }
 
 impl Entry {
-    fn read(b: &[u8; ENTRY_LEN]) -> Self {
+    pub(crate) fn read(b: &[u8; ENTRY_LEN]) -> Self {
         let narrow = |at: usize| b[at..].first_chunk().map_or(0, |c| u32::from_be_bytes(*c));
         Self {
             hash: narrow(0),
@@ -347,95 +349,5 @@ impl IndexFile {
             number = entry.previous;
         }
         Ok(true)
-    }
-
-    /// Whether the header agrees with the entries, and none is of a record at `limit` or behind it.
-    pub(super) fn is_sound(&self, limit: u64) -> Result<bool, Error> {
-        let header = &self.header;
-        if header.next_entry <= 1 {
-            return Ok(true);
-        }
-        let (first, last) = (self.entry(1)?, self.entry(header.next_entry - 1)?);
-        Ok(first.physical == header.begin_physical
-            && last.physical == header.end_physical
-            && (first.physical..limit).contains(&last.physical)
-            && header.begin_timestamp <= header.end_timestamp)
-    }
-
-    /// Keeps the entries of records before `limit` and builds header and slots from them; `time_at`
-    /// tells when the record at a place was stored. False if there are none.
-    pub(super) fn rebuild(
-        &mut self,
-        limit: u64,
-        time_at: &dyn Fn(u64) -> Option<i64>,
-    ) -> Result<bool, Error> {
-        let (mut low, mut high) = (1, self.shape.entries);
-        while low < high {
-            let mid = low + (high - low) / 2;
-            let entry = self.entry_in_file(mid)?;
-            if entry.is_nothing() || entry.physical >= limit { high = mid } else { low = mid + 1 }
-        }
-        if low <= 1 {
-            return Ok(false);
-        }
-        self.let_go();
-        self.fresh = true;
-        let begin_physical = self.entry_in_file(1)?.physical;
-        let begin_timestamp = time_at(begin_physical).unwrap_or(self.header.begin_timestamp);
-        let header = Header { begin_physical, begin_timestamp, ..self.header };
-        self.header = Header { next_entry: low, slots_used: 0, ..header };
-        let end = self.rebuild_slots(low, limit)?;
-        if end <= 1 {
-            return Ok(false);
-        }
-        self.header.next_entry = end;
-        // Pages without a used slot must be zeros as well.
-        for number in 0..self.shape.entries_at().div_ceil(PAGE_U64) {
-            let slot = (number * PAGE_U64).saturating_sub(HEADER_LEN) / SLOT_LEN;
-            let (page, _) = self.slot_page(u32::try_from(slot).unwrap_or(0))?;
-            page.dirty = true;
-        }
-        self.write_out()?;
-        self.let_go();
-        Ok(true)
-    }
-
-    fn entry_in_file(&self, number: u32) -> Result<Entry, Error> {
-        let mut bytes = [0; ENTRY_LEN];
-        let at = self.shape.entry_at(number);
-        self.file.read_at(&mut bytes, at).map_err(self.failed("read"))?;
-        Ok(Entry::read(&bytes))
-    }
-
-    /// Gives where it stopped: at `end`, or at an entry that cannot follow the one before. Half an
-    /// entry, as a crash may leave it, can lead the search for the end astray.
-    fn rebuild_slots(&mut self, end: u32, limit: u64) -> Result<u32, Error> {
-        const AT_ONCE: u32 = 1 << 14;
-        let mut buffer = vec![0; AT_ONCE as usize * ENTRY_LEN];
-        let mut number = 1;
-        while number < end {
-            let count = AT_ONCE.min(end - number);
-            let bytes = &mut buffer[..count as usize * ENTRY_LEN];
-            self.file
-                .read_at(bytes, self.shape.entry_at(number))
-                .map_err(Error::io("read", &self.path))?;
-            let (entries, _) = bytes.as_chunks::<ENTRY_LEN>();
-            for bytes in entries {
-                let entry = Entry::read(bytes);
-                let lowest = if number == 1 { 0 } else { self.header.end_physical };
-                if entry.is_nothing() || !(lowest..limit).contains(&entry.physical) {
-                    return Ok(number);
-                }
-                if self.swap_slot(entry.hash % self.shape.slots, number)? == 0 {
-                    self.header.slots_used += 1;
-                }
-                let seconds = i64::from(entry.seconds.max(0));
-                self.header.end_timestamp =
-                    self.header.begin_timestamp.saturating_add(seconds * 1_000);
-                self.header.end_physical = entry.physical;
-                number += 1;
-            }
-        }
-        Ok(end)
     }
 }

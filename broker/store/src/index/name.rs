@@ -4,7 +4,7 @@ use blockhouse_model::Timestamp;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     name.len() == 17 && name.bytes().all(|b| b.is_ascii_digit())
 }
 
@@ -18,7 +18,7 @@ pub(super) fn next(now: Timestamp, last: Option<&str>) -> String {
     }
 }
 
-fn in_utc(now: Timestamp) -> String {
+pub(crate) fn in_utc(now: Timestamp) -> String {
     let (days, ms) = (now.0.div_euclid(MS_PER_DAY), now.0.rem_euclid(MS_PER_DAY));
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);

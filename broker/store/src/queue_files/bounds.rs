@@ -37,9 +37,14 @@ const fn is_blank(unit: Unit) -> bool {
     unit.size == BLANK_SIZE
 }
 
-/// Whether an entry of a record before `limit` can come after one that ends at `before`.
-const fn can_follow(unit: Unit, before: u64, limit: u64) -> bool {
-    unit.is_entry() && unit.physical >= before && unit.end() <= limit
+/// Whether an entry of a record before `limit` can come after the entry `before`. Entries of lost
+/// messages are that of the next message over again.
+fn can_follow(unit: Unit, before: Option<Unit>, limit: u64) -> bool {
+    let rises = before.is_none_or(|before| {
+        unit.physical >= before.end()
+            || (unit.physical, unit.size) == (before.physical, before.size)
+    });
+    unit.is_entry() && rises && unit.end() <= limit
 }
 
 /// The first of the newest files that follow each other. What lies before a gap was removed, and
@@ -66,12 +71,33 @@ impl QueueFiles {
             if end > start {
                 let first = first_of_run(numbers.get(..=i).unwrap_or(&[])) * self.per_file;
                 let range = (first, end.min(first + self.per_file));
-                let min = self.search(queue, range, |unit| !is_blank(unit))?;
+                let min = self.first_in_use(queue, range)?;
                 let damaged = self.goes_on(queue, end, start + self.per_file, limit)?;
                 return Ok(Bounds { min, max: end, damaged });
             }
         }
         Ok(Bounds::default())
+    }
+
+    /// The first offset of a range that is not blank, its end if all are. Blanks may also lie between
+    /// entries, where messages were lost, so this is no binary search.
+    fn first_in_use(&self, queue: &Queue, (start, end): (u64, u64)) -> Result<u64, Error> {
+        let mut at = start;
+        let mut units = Vec::new();
+        while at < end {
+            units.clear();
+            // Most queues begin with an entry.
+            let left = usize::try_from(end - at).unwrap_or(CHUNK);
+            let count = if at == start { 1 } else { CHUNK.min(left) };
+            self.read(queue, at, count, ColdRead::Allow, &mut units)
+                .map_err(Error::io("read", &self.path(queue, at / self.per_file)))?;
+            let blanks = units.iter().take_while(|unit| is_blank(**unit)).count();
+            at += blanks as u64;
+            if blanks < count {
+                break;
+            }
+        }
+        Ok(at.min(end))
     }
 
     /// The end of the entries of one file, which begins at `start`.
@@ -102,10 +128,10 @@ impl QueueFiles {
             return Ok(true);
         }
         let Some(last) = self.unit_at(queue, end - 1)? else { return Ok(false) };
-        let mut before = 0;
+        let mut before = None;
         if end - 1 > start {
             match self.unit_at(queue, end - 2)? {
-                Some(unit) if unit.is_entry() => before = unit.end(),
+                Some(unit) if unit.is_entry() => before = Some(unit),
                 Some(unit) if is_blank(unit) => {}
                 _ => return Ok(false),
             }
@@ -128,7 +154,7 @@ impl QueueFiles {
         limit: u64,
         is_there: &IsThere<'_>,
     ) -> Result<u64, Error> {
-        let (mut at, mut end, mut before) = (start, start, 0);
+        let (mut at, mut end, mut before) = (start, start, None);
         let mut units = Vec::new();
         while at < start + self.per_file {
             units.clear();
@@ -142,7 +168,7 @@ impl QueueFiles {
                 if !can_follow(*unit, before, limit) || !self.is_untorn(*unit, at - 1, is_there)? {
                     return Ok(end);
                 }
-                before = unit.end();
+                before = Some(*unit);
                 end = at;
             }
             if units.is_empty() {
@@ -156,20 +182,23 @@ impl QueueFiles {
     /// an entry is not taken for one.
     fn goes_on(&self, queue: &Queue, end: u64, file_end: u64, limit: u64) -> Result<bool, Error> {
         let is_pair = |pair: &[Unit]| {
-            can_follow(pair[0], 0, limit) && can_follow(pair[1], pair[0].end(), limit)
+            can_follow(pair[0], None, limit) && can_follow(pair[1], Some(pair[0]), limit)
         };
         let (mut at, mut count) = (end, NEAR);
         let mut units = Vec::new();
+        let failed = |e| Error::io("read", &self.path(queue, end / self.per_file))(e);
         while at + 1 < file_end {
+            // Most files are holes from here on.
+            let Some(next) = self.next_written(queue, at).map_err(failed)? else { break };
+            at = at.max(next);
             units.clear();
-            self.read(queue, at, count, ColdRead::Allow, &mut units)
-                .map_err(Error::io("read", &self.path(queue, end / self.per_file)))?;
+            self.read(queue, at, count, ColdRead::Allow, &mut units).map_err(failed)?;
             if units.windows(2).any(is_pair) {
                 return Ok(true);
             }
             // All that a damaged page may hide, then a sample.
             count = 2;
-            at += if at == end { NEAR as u64 } else { FAR.max((at - end) / 4) };
+            at += if units.len() > 2 { NEAR as u64 } else { FAR.max((at - end) / 4) };
         }
         Ok(false)
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use blockhouse_disk::Disk;
-use blockhouse_store::Config;
+use blockhouse_store::{Config, examine};
 
 use crate::rig::{DIR, Rig, config, draft, send};
 
@@ -58,6 +58,38 @@ fn a_java_brokers_log_gives_its_own_queues_and_index() {
     // And it goes on.
     let placed = send(&store, &[draft("gold_topic", 2, b"x", "")])[0];
     assert_eq!((placed.queue_offset.0, placed.physical_offset.0), (3, log.len() as u64));
+}
+
+#[test]
+fn nothing_is_wrong_with_what_a_java_broker_wrote() {
+    let disk = blockhouse_disk::MemDisk::new();
+    let put = |name: String, bytes: &[u8], len: u64| {
+        let file = disk.create(&Path::new(DIR).join(name)).unwrap();
+        file.write_at(bytes, 0).unwrap();
+        file.set_len(len).unwrap();
+    };
+    put(
+        "commitlog/00000000000000000000".to_owned(),
+        &file("commitlog/00000000000000000000"),
+        1 << 30,
+    );
+    for entry in blockhouse_disk::RealDisk.list(&data().join("consumequeue")).unwrap() {
+        let (topic, queue) = entry.name.rsplit_once('.').unwrap();
+        let name = format!("consumequeue/{topic}/{queue}/{:020}", 0);
+        put(name, &file(&format!("consumequeue/{}", entry.name)), 6_000_000);
+    }
+    // Java's index is known in part only.
+    let options = examine::Options { no_index: true, ..examine::Options::default() };
+    let disk = std::sync::Arc::new(disk);
+    let site = examine::Site::open(disk, Path::new(DIR), options, examine::Access::Read).unwrap();
+    let report = examine::check(&site, &mut |_, _| ()).unwrap();
+    // Of some queues no files were kept.
+    let damage = |f: &&examine::Finding| f.severity == examine::Severity::Damage;
+    let left = report.findings.list.iter().filter(damage);
+    let left: Vec<_> = left.filter(|f| !f.problem.contains("there is no such file")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let kinds = report.survey.kinds;
+    assert!(kinds.normal > 0 && kinds.delayed > 0 && kinds.half > 0 && kinds.op > 0, "{kinds:?}");
 }
 
 fn compare_index(rig: &Rig) {

@@ -5,6 +5,7 @@ mod append;
 mod arbitrary;
 mod crash;
 mod damage;
+mod examine;
 mod golden;
 mod query;
 mod queue_table;

@@ -223,13 +223,20 @@ fn without_our_checkpoint_rocketmqs_rule_holds() {
 }
 
 #[test]
-fn a_log_that_is_gone_takes_its_queues_with_it() {
+fn a_log_that_is_elsewhere_or_gone_is_not_taken_for_an_empty_one() {
     let rig = Rig::new();
     let store = rig.open();
     fill(&store, 0, 30);
     store.close().unwrap();
     let rig = rig.killed();
     rig.disk.remove_dir(&Path::new(DIR).join("commitlog")).unwrap();
+    let refused = rig.open_on(Arc::new(rig.disk.clone())).err();
+    assert!(matches!(refused, Some(Error::Format { .. })), "{refused:?}");
+    assert!(rig.has("consumequeue/t/0/00000000000000000000"), "the queues are left alone");
+    // What the sentence says to do.
+    for name in ["consumequeue", "index", "blockhouse"] {
+        rig.disk.remove_dir(&Path::new(DIR).join(name)).unwrap();
+    }
     let store = rig.open();
     assert_whole(&store, 0);
     fill(&store, 0, 30);

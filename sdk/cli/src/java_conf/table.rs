@@ -41,6 +41,11 @@ const NO_REPLICATION: &str = "replication is not built yet; run the node as a ma
 
 const BYTES: &str = "a number of bytes";
 const ONE_PATH: &str = "one directory (a CommitLog over several is not supported)";
+const DLEDGER: &str = "DLedger's log is not read here; start a new broker beside it, with its own \
+                       brokerName, and let the old one be consumed empty";
+const ROCKSDB: &str = "queues, topics, groups and offsets are in files here, not in RocksDB; \
+                       docs/operations.md says how to get them into files";
+const SEVERAL_LOGS: &str = "the CommitLog is in one directory here; move all its files into one";
 
 const EXACT: &[(&str, Meaning)] = &[
     ("brokerName", Is("node.name")),
@@ -92,12 +97,14 @@ const EXACT: &[(&str, Meaning)] = &[
     ("compressedRegister", Is("registrar.compressed")),
     ("registerBrokerTimeoutMills", Is("registrar.answer_timeout_ms")),
     ("brokerRole", Refused(&["ASYNC_MASTER"], NO_REPLICATION)),
-    ("enableDLegerCommitLog", Refused(&["false"], NO_REPLICATION)),
+    ("enableDLegerCommitLog", Refused(&["false"], DLEDGER)),
     ("enableControllerMode", Refused(&["false"], NO_REPLICATION)),
     ("aclEnable", Refused(&["false"], NO_AUTH)),
     ("authenticationEnabled", Refused(&["false"], NO_AUTH)),
     ("authorizationEnabled", Refused(&["false"], NO_AUTH)),
-    ("storeType", Refused(&["default"], "queues are in files, not in RocksDB")),
+    ("storeType", Refused(&["default"], ROCKSDB)),
+    ("configManagerVersion", Refused(&["v1"], ROCKSDB)),
+    ("readOnlyCommitLogStorePaths", Refused(&[""], SEVERAL_LOGS)),
     ("transientStorePoolEnable", Refused(&["false"], "messages are never only in process memory")),
     ("brokerIP2", Not(REPLICATION)),
     ("slaveReadEnable", Not(REPLICATION)),

@@ -178,11 +178,9 @@ fn every_hook_point_is_reached_in_a_process() {
     let dir = tempfile::tempdir().unwrap();
     let data = format!("node.data={}", dir.path().display());
     let sets = [data.as_str(), "node.broker_listen=127.0.0.1:0", "namesrv.listen=127.0.0.1:0"];
-    let args = NodeArgs {
-        sets: sets.map(str::to_owned).to_vec(),
-        ops_listen: Some("off".to_owned()),
-        ..NodeArgs::default()
-    };
+    let mut args = NodeArgs::default();
+    args.process.sets = sets.map(str::to_owned).to_vec();
+    args.process.ops_listen = Some("off".to_owned());
     let (recorder, mut seen) = watch::channel(Seen::default());
     let setup = Setup {
         role: Role::Standalone,

@@ -142,6 +142,13 @@ impl Site {
         harm.path.starts_with(dir) && (base + harm.from) / 20 <= offset
     }
 
+    /// No checksum covers QUEUEID and QUEUEOFFSET: behind the checkpoint they alone say where a message
+    /// belongs, so wrong ones that are possible are believed (`docs/storage-format.md`).
+    fn is_queue_or_offset(&self, harm: &Harm) -> bool {
+        let mut all = self.sent.iter().flatten();
+        all.any(|placed| self.lies_in(harm, &Placed { size: 28, ..*placed }))
+    }
+
     fn check(&self, disk: &MemDisk, harm: &Harm) -> bool {
         let store = match self.rig.open_on(Arc::new(disk.clone())) {
             Ok(store) => store,
@@ -165,7 +172,8 @@ impl Site {
             let found = store.query("t", &format!("q1-{n}"), 9, Timestamp(0), Timestamp(i64::MAX));
             assert!(found.records.len() <= 1, "{harm:?}");
             for record in &found.records {
-                assert_true(&View::parse(record).unwrap(), 1);
+                // Which queue it is in is not held against the queue.
+                assert_eq!(View::parse(record).unwrap().body, body(1, n), "{harm:?}");
             }
             let is_elsewhere = !harm.path.starts_with(Path::new("/data/index"));
             let placed = &self.sent[1][usize::try_from(n).unwrap()];
@@ -188,6 +196,9 @@ fn decay(is_clean: bool) {
         let disk = site.rig.disk.snapshot();
         let mut seed = (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let harm = harm(&disk, &mut seed);
+        if !is_clean && site.is_queue_or_offset(&harm) {
+            continue;
+        }
         let result =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| site.check(&disk, &harm)));
         assert!(result.is_ok(), "to run this again: BLOCKHOUSE_DECAY_SEED={n} ({harm:?})");

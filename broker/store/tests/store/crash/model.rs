@@ -136,6 +136,12 @@ impl Model {
             assert!(is_there || !is_before, "{} at {physical} of {log_end}", sent.topic);
         }
         found.look_up(store);
+        // Half a deletion: what it took stays away or not.
+        for (physical, sent) in &self.sent {
+            if *physical < log_end && event >= sent.may_go_at {
+                found.sent.entry(*physical).or_insert_with(|| sent.clone());
+            }
+        }
         found
     }
 
