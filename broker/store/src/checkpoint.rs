@@ -8,12 +8,13 @@ use blockhouse_disk::{Disk, DiskFile, LockGuard, whole};
 use blockhouse_model::Timestamp;
 
 use crate::Error;
+use crate::queue_table::QueueTable;
 
 /// Length of RocketMQ's checkpoint file.
 const LEN: u64 = 4096;
 const MAGIC: u32 = 0x4248_4350;
-const VERSION: u32 = 2;
-const OWN_LEN: usize = 44;
+const VERSION: u32 = 3;
+const OWN_LEN: usize = 52;
 /// Says that the place of the last record is not known.
 const UNKNOWN: u64 = u64::MAX;
 const FLUSHED_MAGIC: u32 = 0x4248_464C;
@@ -46,6 +47,8 @@ pub(crate) struct OwnCheckpoint {
     pub(crate) timestamp: Timestamp,
     /// Where that record begins, if known: a start holds the checkpoint against it.
     pub(crate) last: Option<u64>,
+    /// The checksum of the table of queues that belongs to this, if there is one.
+    pub(crate) queues: Option<u32>,
 }
 
 impl OwnCheckpoint {
@@ -57,6 +60,7 @@ impl OwnCheckpoint {
         bytes.extend_from_slice(&self.timestamp.0.to_be_bytes());
         bytes.extend_from_slice(&u64::from(self.clean).to_be_bytes());
         bytes.extend_from_slice(&self.last.unwrap_or(UNKNOWN).to_be_bytes());
+        bytes.extend_from_slice(&self.queues.map_or(UNKNOWN, u64::from).to_be_bytes());
         with_crc(bytes)
     }
 
@@ -70,6 +74,7 @@ impl OwnCheckpoint {
             timestamp: Timestamp(wide(16)?.cast_signed()),
             clean: wide(24)? == 1,
             last: wide(32).filter(|last| *last != UNKNOWN),
+            queues: wide(40).and_then(|crc| u32::try_from(crc).ok()),
         })
     }
 }
@@ -140,6 +145,10 @@ impl Marks {
 
     fn flushed_path(&self) -> PathBuf {
         self.dir.join("blockhouse/flushed")
+    }
+
+    fn queues_path(&self) -> PathBuf {
+        self.dir.join("blockhouse/queues")
     }
 
     fn abort_path(&self) -> PathBuf {
@@ -216,6 +225,31 @@ impl Marks {
             .map_err(Error::io("write", &path))
     }
 
+    /// The table of queues with that checksum.
+    pub(crate) fn queues(&self, crc: u32) -> Result<Option<QueueTable>, Error> {
+        let path = self.queues_path();
+        let bytes = whole::read(&*self.disk, &path).map_err(Error::io("read", &path))?;
+        Ok(bytes.and_then(|bytes| QueueTable::decode(&bytes, crc)))
+    }
+
+    /// Writes the table of queues, to which the next checkpoint belongs.
+    pub(crate) fn write_queues(&self, table: &[u8]) -> Result<(), Error> {
+        let path = self.queues_path();
+        whole::replace(&*self.disk, &path, table).map_err(Error::io("write", &path))
+    }
+
+    /// Removes the table of queues, durably: files of queues are about to go.
+    pub(crate) fn forget_queues(&self) -> Result<(), Error> {
+        let path = self.queues_path();
+        if !self.disk.exists(&path) {
+            return Ok(());
+        }
+        self.disk
+            .remove(&path)
+            .and_then(|()| self.disk.sync_dir(&self.dir.join("blockhouse")))
+            .map_err(Error::io("remove", &path))
+    }
+
     fn write_own(&self, own: OwnCheckpoint) -> Result<(), Error> {
         let path = self.own_path();
         whole::replace(&*self.disk, &path, &own.encode()).map_err(Error::io("write", &path))
@@ -223,7 +257,7 @@ impl Marks {
 
     /// Sets our checkpoint back: queues and index are about to lose what follows.
     pub(crate) fn set_back(&self, applied: u64, timestamp: Timestamp) -> Result<(), Error> {
-        self.write_own(OwnCheckpoint { applied, clean: false, timestamp, last: None })
+        self.write_own(OwnCheckpoint { applied, clean: false, timestamp, last: None, queues: None })
     }
 
     /// Up to where the log was known to be on disk.
@@ -251,7 +285,7 @@ impl Marks {
 
     /// The log is gone, and what was known about it is void.
     pub(crate) fn forget(&self) -> Result<(), Error> {
-        for path in [self.own_path(), self.flushed_path()] {
+        for path in [self.own_path(), self.flushed_path(), self.queues_path()] {
             self.disk.remove(&path).map_err(Error::io("remove", &path))?;
         }
         let dir = self.dir.join("blockhouse");
@@ -269,8 +303,9 @@ mod tests {
     #[test]
     fn our_files_are_believed_only_when_whole() {
         let timestamp = Timestamp(5);
-        let own = OwnCheckpoint { applied: 77, clean: true, timestamp, last: Some(9) };
-        for own in [own, OwnCheckpoint { last: None, ..own }] {
+        let own =
+            OwnCheckpoint { applied: 77, clean: true, timestamp, last: Some(9), queues: Some(3) };
+        for own in [own, OwnCheckpoint { last: None, queues: None, ..own }] {
             let bytes = own.encode();
             assert_eq!(bytes.len(), OWN_LEN);
             assert_eq!(OwnCheckpoint::decode(&bytes), Some(own));

@@ -40,6 +40,7 @@ pub mod log;
 pub mod progress;
 mod queue;
 mod queue_files;
+mod queue_table;
 mod queues;
 pub mod read;
 mod reading;

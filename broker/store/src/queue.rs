@@ -67,10 +67,16 @@ pub(crate) struct Queue {
     /// The offset of the next message. Changed only under the append lock.
     next: AtomicU64,
     min: AtomicU64,
+    /// The record of the first message lies here or behind it.
+    oldest: AtomicU64,
     /// The end that readers see.
     max: AtomicU64,
     /// The queue is on the list of those that have entries to write.
     pub(crate) dirty: AtomicBool,
+    /// The queue is on the list of those whose newest entries are in memory.
+    pub(crate) warm: AtomicBool,
+    /// Entries came since someone looked.
+    pub(crate) touched: AtomicBool,
     pub(crate) deleted: AtomicBool,
     tail: Mutex<Tail>,
 }
@@ -95,8 +101,11 @@ impl Queue {
             key_hash,
             next: AtomicU64::new(max),
             min: AtomicU64::new(min),
+            oldest: AtomicU64::new(0),
             max: AtomicU64::new(max),
             dirty: AtomicBool::new(false),
+            warm: AtomicBool::new(false),
+            touched: AtomicBool::new(false),
             deleted: AtomicBool::new(false),
             tail: Mutex::new(Tail { first: max, units: VecDeque::new(), stored: max }),
         }
@@ -117,6 +126,15 @@ impl Queue {
         self.min.fetch_max(to, Ordering::AcqRel);
     }
 
+    /// A place of the log with no record of this queue before it.
+    pub(crate) fn oldest(&self) -> u64 {
+        self.oldest.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn raise_oldest(&self, to: u64) {
+        self.oldest.fetch_max(to, Ordering::AcqRel);
+    }
+
     pub(crate) fn max(&self) -> u64 {
         self.max.load(Ordering::Acquire)
     }
@@ -130,6 +148,9 @@ impl Queue {
         }
         if offset > end {
             self.skip_to(&mut tail, end, (offset, unit));
+        }
+        if offset == self.min() {
+            self.raise_oldest(unit.physical);
         }
         tail.units.push_back(unit);
         self.max.store(offset + 1, Ordering::Release);
@@ -155,6 +176,21 @@ impl Queue {
     /// After recovery: the next message comes after the last.
     pub(crate) fn reset_next(&self) {
         self.next.store(self.max(), Ordering::Relaxed);
+    }
+
+    /// Entries before this offset are in files.
+    pub(crate) fn in_files(&self) -> u64 {
+        self.tail.lock().stored
+    }
+
+    /// Gives back the memory of entries that are in files. Gives whether that was all.
+    pub(crate) fn cool(&self) -> bool {
+        let mut tail = self.tail.lock();
+        if tail.stored != tail.first + tail.units.len() as u64 {
+            return false;
+        }
+        *tail = Tail { first: tail.stored, units: VecDeque::new(), stored: tail.stored };
+        true
     }
 
     /// Copies entries from `from` on that are in memory; gives the offset of the first that is.
@@ -241,7 +277,21 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_queue_is_small() {
-        assert!(size_of::<Queue>() + 32 * size_of::<Unit>() <= 1024);
+    fn an_idle_queue_keeps_no_entries() {
+        let queue = Queue::new(Topic::trusted("t"), QueueId(0), 1, 0, 0);
+        for n in 0..100 {
+            queue.push(n, unit(n));
+        }
+        queue.stored(90);
+        assert!(!queue.cool(), "ten entries are nowhere else");
+        queue.stored(100);
+        assert!(queue.cool());
+        assert_eq!(queue.tail.lock().units.capacity(), 0);
+        assert_eq!((queue.in_files(), queue.max()), (100, 100));
+        assert_eq!(queue.push(100, unit(100)), Some(101));
+        let mut out = Vec::new();
+        assert_eq!(queue.copy_tail(100, 10, &mut out), 100);
+        assert_eq!(out, [unit(100)]);
+        assert!(size_of::<Queue>() <= 256);
     }
 }

@@ -1,6 +1,7 @@
 //! The files of every ConsumeQueue: `consumequeue/{topic}/{queue}/{20 digits}`.
 
 mod bounds;
+mod removal;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -127,6 +128,10 @@ impl QueueFiles {
             }
             other => other?,
         };
+        // New, or a crash while it was made.
+        if file.is_empty()? {
+            file.set_len(self.file_len())?;
+        }
         self.open.lock().add(key, &file);
         Ok(file)
     }
@@ -160,11 +165,14 @@ impl QueueFiles {
             }
             let number = first / self.per_file;
             let at = first % self.per_file * UNIT_LEN_U64;
-            self.fill_before(queue, number, first)
-                .and_then(|()| self.file(queue, number, true)?.write_at(&bytes, at))
-                // It may have been opened while the disk was read-only.
-                .inspect_err(|_| self.forget(queue))
-                .map_err(Error::io("write", &self.path(queue, number)))?;
+            let path = self.path(queue, number);
+            let written = self.fill_before(queue, number, first).and_then(|()| {
+                self.file(queue, number, true)
+                    .and_then(|file| file.write_at(&bytes, at))
+                    .map_err(Error::io("write", &path))
+            });
+            // It may have been opened while the disk was read-only.
+            written.inspect_err(|_| self.forget(queue))?;
             first += now.len() as u64;
             rest = later;
         }
@@ -172,22 +180,22 @@ impl QueueFiles {
     }
 
     /// A queue that begins inside a file: RocketMQ fills what is before with blank entries.
-    fn fill_before(&self, queue: &Queue, number: u64, first: u64) -> io::Result<()> {
+    fn fill_before(&self, queue: &Queue, number: u64, first: u64) -> Result<(), Error> {
         let before = first % self.per_file;
-        if before == 0 || first != queue.min() || self.disk.exists(&self.path(queue, number)) {
+        if before == 0 || first != queue.min() {
+            return Ok(());
+        }
+        // A file that a crash left may be there without them.
+        if self.unit_at(queue, first - 1)?.is_some_and(|unit| unit.size != 0) {
             return Ok(());
         }
         let mut bytes = Vec::new();
         for _ in 0..before {
             Unit::BLANK.write(&mut bytes);
         }
-        let filled = self.file(queue, number, true)?.write_at(&bytes, 0);
-        if filled.is_err() {
-            // The next try must not take it for filled.
-            self.forget(queue);
-            self.disk.remove(&self.path(queue, number))?;
-        }
-        filled
+        self.file(queue, number, true)
+            .and_then(|file| file.write_at(&bytes, 0))
+            .map_err(Error::io("write", &self.path(queue, number)))
     }
 
     /// Reads up to `count` entries from `first` on, within one file. All must have been written.
@@ -282,7 +290,7 @@ impl QueueFiles {
 
     /// The first offset whose record lies at `log_min` or after it.
     pub(crate) fn first_from(&self, queue: &Queue, log_min: u64) -> Result<u64, Error> {
-        let range = (queue.min(), queue.max());
+        let range = (self.first_kept(queue)?, queue.max());
         let mut tail = Vec::new();
         let in_memory = queue.copy_tail(range.0, 0, &mut tail).min(range.1);
         let past = |u: Unit| u.is_entry() && u.physical >= log_min;
@@ -295,55 +303,30 @@ impl QueueFiles {
         Ok((in_memory + skip as u64).min(range.1))
     }
 
-    /// Removes all entries from `max` on.
-    pub(crate) fn cut(&self, queue: &Queue, max: u64) -> Result<(), Error> {
-        for number in self.numbers(queue)? {
-            let path = self.path(queue, number);
-            let start = number * self.per_file;
-            if start >= max {
-                self.open.lock().forget(queue.uid);
-                self.disk.remove(&path).map_err(Error::io("remove", &path))?;
-            } else if start + self.per_file > max {
-                // Never shorter in between: a crash may leave any length that a file once had.
-                self.file(queue, number, false)
-                    .and_then(|file| file.zero_from((max - start) * UNIT_LEN_U64))
-                    .map_err(Error::io("cut", &path))?;
-            }
+    /// The queue's first offset, or a later one if its file is gone.
+    fn first_kept(&self, queue: &Queue) -> Result<u64, Error> {
+        let (min, max) = (queue.min(), queue.in_files());
+        if min >= max || self.disk.exists(&self.path(queue, min / self.per_file)) {
+            return Ok(min);
         }
-        Ok(())
-    }
-
-    /// Removes files that hold only entries before `min`, but never the last. Gives how many.
-    pub(crate) fn remove_before(&self, queue: &Queue, min: u64) -> Result<usize, Error> {
         let numbers = self.numbers(queue)?;
-        let mut removed = 0;
-        for number in numbers.iter().take(numbers.len().saturating_sub(1)) {
-            if (number + 1) * self.per_file <= min {
-                let path = self.path(queue, *number);
-                self.disk.remove(&path).map_err(Error::io("remove", &path))?;
-                removed += 1;
-            }
-        }
-        if removed > 0 {
-            self.open.lock().forget(queue.uid);
-        }
-        Ok(removed)
+        let kept = numbers.iter().map(|number| number * self.per_file).find(|start| *start > min);
+        Ok(kept.unwrap_or(max).min(max))
     }
 
-    /// Lets go of a queue's open files.
-    pub(crate) fn forget(&self, queue: &Queue) {
-        self.open.lock().forget(queue.uid);
+    /// Entries per file.
+    pub(crate) const fn per_file(&self) -> u64 {
+        self.per_file
     }
 
-    /// Removes a topic's directory.
-    pub(crate) fn remove_topic(&self, topic: &str) -> Result<(), Error> {
-        let dir = self.root.join(topic);
-        self.disk.remove_dir(&dir).map_err(Error::io("remove", &dir))
+    /// Whether both offsets are in one file.
+    pub(crate) const fn are_together(&self, one: u64, other: u64) -> bool {
+        one / self.per_file == other / self.per_file
     }
 
-    /// Removes everything.
-    pub(crate) fn remove_all(&self) -> Result<(), Error> {
-        self.disk.remove_dir(&self.root).map_err(Error::io("remove", &self.root))
+    /// Whether a topic has a directory.
+    pub(crate) fn has_topic(&self, topic: &str) -> bool {
+        self.disk.exists(&self.root.join(topic))
     }
 
     /// The topics and queue ids that have directories.

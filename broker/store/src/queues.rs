@@ -19,7 +19,7 @@ type OfTopic = Vec<Arc<Queue>>;
 
 /// Whether `topic` names a directory of its own and nothing else. Senders are checked more
 /// strictly, but a log may come from anywhere.
-fn is_directory_name(topic: &str) -> bool {
+pub(crate) fn is_directory_name(topic: &str) -> bool {
     !matches!(topic, "" | "." | "..")
         && topic.len() <= names::STORED_TOPIC_LEN_MAX
         && !topic.contains(['/', '\0'])
@@ -31,9 +31,13 @@ pub(crate) struct Queues {
     pub(crate) files: QueueFiles,
     table: RwLock<HashMap<Topic, OfTopic>>,
     dirty: Mutex<Vec<Arc<Queue>>>,
+    /// Those whose newest entries are in memory though they are in files.
+    warm: Mutex<Vec<Arc<Queue>>>,
     last_uid: AtomicU64,
     /// One thread at a time writes entries.
     writing: Mutex<()>,
+    /// No queue begins before its first record from here on.
+    expired: AtomicU64,
     /// Files came or went other than by writing.
     changed: AtomicBool,
 }
@@ -44,8 +48,10 @@ impl Queues {
             files,
             table: RwLock::default(),
             dirty: Mutex::default(),
+            warm: Mutex::default(),
             last_uid: AtomicU64::new(0),
             writing: Mutex::new(()),
+            expired: AtomicU64::new(0),
             changed: AtomicBool::new(false),
         }
     }
@@ -102,8 +108,23 @@ impl Queues {
     /// Puts a queue on the list of those with entries to write.
     pub(crate) fn mark_dirty(&self, queue: &Arc<Queue>) {
         if !queue.dirty.swap(true, Ordering::AcqRel) {
+            queue.touched.store(true, Ordering::Release);
             self.dirty.lock().push(Arc::clone(queue));
         }
+    }
+
+    /// Gives back the memory of queues to which nothing came since this was called last.
+    pub(crate) fn cool(&self) {
+        let mut warm = std::mem::take(&mut *self.warm.lock());
+        warm.retain(|queue| {
+            if queue.touched.swap(false, Ordering::AcqRel) {
+                return true;
+            }
+            // First, so that whoever writes entries now puts it on the list again.
+            queue.warm.store(false, Ordering::Release);
+            !queue.cool() && !queue.warm.swap(true, Ordering::AcqRel)
+        });
+        self.warm.lock().append(&mut warm);
     }
 
     /// Writes the entries of all records that lie before `limit`.
@@ -122,6 +143,8 @@ impl Queues {
             };
             if more {
                 self.mark_dirty(&queue);
+            } else if !queue.warm.swap(true, Ordering::AcqRel) {
+                self.warm.lock().push(queue);
             }
         }
         failed.map_or(Ok(()), Err)
@@ -148,12 +171,12 @@ impl Queues {
     pub(crate) fn remove_topic(&self, topic: &str) -> Result<bool, Error> {
         let _no_writes = self.writing.lock();
         let Some(queues) = self.table.write().remove(topic) else { return Ok(false) };
+        self.changed.store(true, Ordering::Release);
         for queue in queues {
             queue.deleted.store(true, Ordering::Release);
             self.files.forget(&queue);
         }
         self.files.remove_topic(topic)?;
-        self.changed.store(true, Ordering::Release);
         Ok(true)
     }
 
@@ -162,15 +185,34 @@ impl Queues {
         self.changed.swap(false, Ordering::AcqRel)
     }
 
+    /// No queue begins before its first record from here on.
+    pub(crate) fn expired(&self) -> u64 {
+        self.expired.load(Ordering::Acquire)
+    }
+
+    /// As [`Queues::expire`] left it, by a table of queues.
+    pub(crate) fn set_expired(&self, log_min: u64) {
+        self.expired.fetch_max(log_min, Ordering::AcqRel);
+    }
+
     /// Moves the beginning of every queue to its first record at `log_min` or after it, and removes
     /// files before that. Gives how many files.
     pub(crate) fn expire(&self, log_min: u64) -> Result<usize, Error> {
         let mut removed = 0;
         for queue in self.list(None) {
+            // Most queues need no look at their files.
+            if queue.oldest() >= log_min {
+                continue;
+            }
             let _no_writes = self.writing.lock();
+            let before = queue.min();
             queue.raise_min(self.files.first_from(&queue, log_min)?);
-            removed += self.files.remove_before(&queue, queue.min())?;
+            if queue.oldest() == 0 || !self.files.are_together(before, queue.min()) {
+                removed += self.files.remove_before(&queue, queue.min())?;
+            }
+            queue.raise_oldest(log_min);
         }
+        self.set_expired(log_min);
         Ok(removed)
     }
 }

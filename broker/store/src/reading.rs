@@ -3,7 +3,7 @@
 use blockhouse_model::{PhysicalOffset, QueueOffset};
 use bytes::{Bytes, BytesMut};
 
-use crate::queue::{Queue, Unit};
+use crate::queue::{BLANK_SIZE, Queue, Unit};
 use crate::queue_files::Got;
 use crate::read::{Accept, ColdRead, ReadOutcome, ReadRequest, ReadStatus};
 use crate::store::{Shared, Store};
@@ -150,7 +150,13 @@ impl<'a> Scan<'a> {
             {
                 Got::WouldBlock => end = Some(End::WouldBlock),
                 Got::Failed => end = Some(End::Failed),
-                Got::Units if !units.is_empty() => end = self.take(&units, accept),
+                Got::Units if !units.is_empty() => {
+                    // Judged with the one behind it, which the next fetch brings.
+                    if units.len() > 1 && at + (units.len() as u64) < scan_end {
+                        units.pop();
+                    }
+                    end = self.take(&units, accept);
+                }
                 Got::Units | Got::Missing => {
                     if self.out.count == 0 {
                         self.out.status = ReadStatus::OffsetFoundNull;
@@ -193,7 +199,13 @@ impl<'a> Scan<'a> {
             }
             // The entry of a lost message leads to the message that comes next.
             let is_lost = units.get(at + 1).is_some_and(|next| next.physical == unit.physical);
-            let end = if is_lost || !unit.is_entry() || unit.size > RECORD_MAX {
+            let end = if is_lost {
+                self.gone(unit.physical);
+                self.close_run()
+            } else if !unit.is_entry() || unit.size > RECORD_MAX {
+                if unit.size != BLANK_SIZE {
+                    self.shared.distrust_queues();
+                }
                 self.gone(unit.physical);
                 // What lies on both sides of it in the log has no successive offsets.
                 self.close_run()
@@ -250,7 +262,7 @@ impl<'a> Scan<'a> {
             Ok(None) if run.count > 1 && run.start >= self.log.min().0 => {
                 return self.close_but_last(run);
             }
-            Ok(None) => self.gone(run.start),
+            Ok(None) => self.lost(run.start),
             Err(e) => {
                 self.out.count -= run.count;
                 self.out.bytes -= run.len;
@@ -331,6 +343,7 @@ impl<'a> Scan<'a> {
     }
 
     fn report(&self, offset: u64, physical: u64) {
+        self.shared.distrust_queues();
         let (topic, id) = (&self.queue.topic, self.queue.id);
         tracing::error!(
             "{topic} {id}: message {offset} is passed over: the record at {physical} of the log is \
@@ -354,6 +367,14 @@ impl<'a> Scan<'a> {
         if !self.copied.is_empty() {
             self.out.slices.push(self.copied.split().freeze());
         }
+    }
+
+    /// An entry leads to no record.
+    fn lost(&mut self, physical: u64) {
+        if physical >= self.log.min().0 {
+            self.shared.distrust_queues();
+        }
+        self.gone(physical);
     }
 
     /// The log has no such record (any more): nor others of that file.
@@ -384,7 +405,7 @@ impl<'a> Scan<'a> {
                 None
             }
             Ok(None) => {
-                self.gone(unit.physical);
+                self.lost(unit.physical);
                 None
             }
             Err(e) => {

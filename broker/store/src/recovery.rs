@@ -314,6 +314,17 @@ pub(crate) fn load_queues(
     Ok(damaged)
 }
 
+/// Sets what lies behind the entries of every queue in its files to zeros.
+pub(crate) fn cut_queues(queues: &Queues) -> Result<(), Error> {
+    for (topic, id) in queues.files.list()? {
+        let found = queues.find(&topic, QueueId(id));
+        let queue = found.unwrap_or_else(|| Arc::new(queues.probe(&topic, QueueId(id))));
+        queues.files.cut(&queue, queue.in_files())?;
+        queues.files.forget(&queue);
+    }
+    Ok(())
+}
+
 /// Whether a record may be the next that is known of a queue that ends at `end`. The checksum covers
 /// the body alone, so a damaged offset comes this far; no queue has more messages than the log has
 /// bytes.

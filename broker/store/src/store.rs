@@ -18,9 +18,10 @@ use crate::local_log::{LocalLog, LogParts};
 use crate::log::{Follower, Log};
 use crate::queue::Queue;
 use crate::queue_files::QueueFiles;
+use crate::queue_table::Scope;
 use crate::queues::Queues;
 use crate::read::QueueListener;
-use crate::recovery::{Found, LastStop, Recovery, Start, load_queues, replay};
+use crate::recovery::{Found, LastStop, Recovery, Start, cut_queues, load_queues, replay};
 use crate::segments::Segments;
 use crate::shape::Shaper;
 use crate::upkeep::Done;
@@ -100,6 +101,8 @@ pub(crate) struct Shared {
     pub(crate) max_record: usize,
     pub(crate) faults: Arc<Faults>,
     pub(crate) disk_full: AtomicBool,
+    /// No damaged entry of a queue was met.
+    pub(crate) queues_trusted: AtomicBool,
     pub(crate) disk_used: AtomicU64,
     pub(crate) done: Mutex<Done>,
     /// When retention looked last, by the monotonic clock.
@@ -181,8 +184,18 @@ impl Opening {
         if last_stop.own.is_some_and(|own| own.applied != start.at) {
             self.marks.set_back(start.at, start.timestamp)?;
         }
+        if !start.clean {
+            // What a killed process wrote may be in the page cache alone, and no queue may get an
+            // entry of a record that is not on disk.
+            segments.sync_from(start.at)?;
+        }
+        let has_table = self.load_table(&last_stop, start)?;
         let is_there = |unit, offset| recovery.is_there(unit, offset);
-        let damaged = load_queues(&self.queues, start.at, start.clean, &is_there)?;
+        let damaged = if has_table {
+            Vec::new()
+        } else {
+            load_queues(&self.queues, start.at, start.clean, &is_there)?
+        };
         if !start.clean {
             self.index.cut(start.at, &|at| recovery.time_at(at))?;
         } else if !self.index.is_sound(start.at)? {
@@ -191,15 +204,19 @@ impl Opening {
         self.rebuild(&recovery, &damaged, start)?;
         let found = self.replay(&recovery, start, u64::MAX, &|_| true)?;
         if !start.clean {
-            recovery.report_tail(found)?;
+            if recovery.report_tail(found)? && has_table {
+                // Records that were on disk may be among what is lost, and have entries. Durably,
+                // since the next start will not see that anything was lost.
+                cut_queues(&self.queues)?;
+                let disk = &self.parts.disk;
+                disk.sync_all(&self.config.dir).map_err(Error::io("sync", &self.config.dir))?;
+            }
             segments.cut(found.end)?;
-            // What a killed process wrote may be in the page cache alone.
-            segments.sync_from(start.at)?;
         }
         for queue in self.queues.list(None) {
             queue.reset_next();
         }
-        if let Some(min) = segments.first().filter(|min| *min > 0) {
+        if let Some(min) = segments.first().filter(|min| *min > self.queues.expired()) {
             self.queues.expire(min)?;
         }
         let found = self.with_possible_time(found);
@@ -207,6 +224,24 @@ impl Opening {
             tracing::info!("read {} records again, the log ends at {}", found.replayed, found.end);
         }
         Ok(found)
+    }
+
+    /// Makes the queues of the table that belongs to our checkpoint; false if there is none.
+    fn load_table(&self, last_stop: &LastStop, start: Start) -> Result<bool, Error> {
+        let Some(crc) = last_stop.own.filter(|_| start.is_ours).and_then(|own| own.queues) else {
+            return Ok(false);
+        };
+        let Some(table) = self.marks.queues(crc)? else { return Ok(false) };
+        let Scope { applied, log_min, per_file } = table.scope;
+        if applied != start.at
+            || per_file != self.queues.files.per_file()
+            || !table.is_there(&self.queues)
+        {
+            return Ok(false);
+        }
+        self.queues.set_expired(log_min);
+        table.load(&self.queues);
+        Ok(true)
     }
 
     /// Times never fall within a log, and no checksum covers them: one far in the future would be
@@ -326,6 +361,7 @@ impl Opening {
             shaper,
             faults,
             disk_full: AtomicBool::new(false),
+            queues_trusted: AtomicBool::new(true),
             disk_used: AtomicU64::new(0),
             done: Mutex::default(),
             retained: Mutex::default(),

@@ -11,6 +11,7 @@ use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
 use crate::dispatch::Applied;
 use crate::faults::Part;
+use crate::queue_table::{self, Scope};
 use crate::store::{Shared, Store};
 
 /// How often retention looks (RocketMQ: `cleanResourceInterval`).
@@ -61,9 +62,17 @@ impl Store {
     /// # Errors
     /// What the filesystem says.
     pub fn delete_topic(&self, topic: &str) -> Result<(), Error> {
-        if self.shared.queues.remove_topic(topic)? {
+        let shared = &self.shared;
+        if shared.queues.list(Some(topic)).is_empty() {
+            return Ok(());
+        }
+        let mut done = shared.done.lock();
+        // A crash in between must find no table with queues whose files are gone, and no checkpoint
+        // may write one.
+        shared.marks.forget_queues()?;
+        if shared.queues.remove_topic(topic)? {
             // Or a restart would dispatch the topic's messages again.
-            self.shared.checkpoint(false)?;
+            shared.checkpoint_with(&mut done, false)?;
         }
         Ok(())
     }
@@ -122,8 +131,12 @@ impl Shared {
 
     /// Makes queues and index durable and says so.
     pub(crate) fn checkpoint(&self, clean: bool) -> Result<(), Error> {
-        let mut done = self.done.lock();
+        self.checkpoint_with(&mut self.done.lock(), clean)
+    }
+
+    fn checkpoint_with(&self, done: &mut Done, clean: bool) -> Result<(), Error> {
         done.at = self.clock.monotonic();
+        self.queues.cool();
         let applied = self.dispatcher.applied();
         self.log.flush()?;
         let log = self.log.stats();
@@ -135,9 +148,17 @@ impl Shared {
         if done.sync_failed {
             return Err(Error::Poisoned);
         }
-        if done.applied == Some(applied.to) && !clean && !self.queues.take_changed() {
+        let changed = self.queues.take_changed();
+        if done.applied == Some(applied.to) && !clean && !changed {
             return Ok(());
         }
+        // What is in files now, the sync makes durable.
+        let scope = Scope {
+            applied: applied.to,
+            log_min: self.queues.expired(),
+            per_file: self.queues.files.per_file(),
+        };
+        let table = queue_table::encode(&self.queues, scope);
         if let Err(e) = self.disk.sync_all(&self.config.dir) {
             done.sync_failed = true;
             return Err(Error::io("sync", &self.config.dir)(e));
@@ -146,9 +167,28 @@ impl Shared {
         let java =
             JavaCheckpoint { physical: log.flushed_timestamp, queues: timestamp, index: timestamp };
         let clean = clean && to == log.end.0;
-        self.marks.write(java, OwnCheckpoint { applied: to, clean, timestamp, last })?;
+        let trusted = self.queues_trusted.load(Ordering::Acquire);
+        let queues = trusted.then_some(table.crc);
+        // If one of these fails, the next checkpoint must not find that nothing is to do.
+        done.applied = None;
+        if trusted {
+            self.marks.write_queues(&table.bytes)?;
+        }
+        self.marks.write(java, OwnCheckpoint { applied: to, clean, timestamp, last, queues })?;
+        if trusted && !self.queues_trusted.load(Ordering::Acquire) {
+            self.marks.forget_queues()?;
+        }
         done.applied = Some(to);
         self.marks.note_flushed(log.flushed.0)
+    }
+
+    /// An entry of a queue is damaged: the next start is to look at the files of all queues.
+    pub(crate) fn distrust_queues(&self) {
+        if self.queues_trusted.swap(false, Ordering::AcqRel)
+            && let Err(e) = self.marks.forget_queues()
+        {
+            tracing::warn!("the table of queues is damaged and cannot be removed: {e}");
+        }
     }
 
     /// Looks at the disk's room and removes old files.

@@ -226,6 +226,16 @@ pub trait DiskFile: Send + Sync + Debug {
         Ok((at < self.len()?).then_some(at))
     }
 
+    /// Whether the system reads more than it is asked for. What it has read of reserved room counts
+    /// as written for [`DiskFile::next_data`].
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn read_ahead(&self, on: bool) -> io::Result<()> {
+        let _nothing_to_do = on;
+        Ok(())
+    }
+
     /// Makes everything from `at` on read as zeros. The length stays what it is, at every moment.
     ///
     /// # Errors

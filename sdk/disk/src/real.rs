@@ -202,6 +202,10 @@ impl DiskFile for RealFile {
         self.file.set_len(len)
     }
 
+    fn read_ahead(&self, on: bool) -> io::Result<()> {
+        sys::advise(&self.file, !on)
+    }
+
     fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
         let len = self.len()?;
         if at >= len {

@@ -86,6 +86,16 @@ pub(crate) fn next_data(file: &File, at: u64) -> io::Result<u64> {
     u64::try_from(next).map_err(|_| io::Error::last_os_error())
 }
 
+/// `posix_fadvise` for the whole file.
+pub(crate) fn advise(file: &File, random: bool) -> io::Result<()> {
+    let advice = if random { libc::POSIX_FADV_RANDOM } else { libc::POSIX_FADV_NORMAL };
+    // SAFETY: the descriptor is open; no memory is passed.
+    match unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, advice) } {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
 /// Who else may lock the same byte.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lock {

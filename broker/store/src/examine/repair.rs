@@ -94,8 +94,10 @@ pub fn repair(
         let stored = Timestamp(report.survey.log.last_stored);
         let applied = report.facts.end.at;
         let java = JavaCheckpoint { physical: stored, queues: stored, index: stored };
-        site.marks
-            .write(java, OwnCheckpoint { applied, clean: true, timestamp: stored, last: None })?;
+        site.marks.write(
+            java,
+            OwnCheckpoint { applied, clean: true, timestamp: stored, last: None, queues: None },
+        )?;
         if stamp::read(&*site.disk, &site.dir)? == Stamp::Damaged {
             saved.keep_file(&site.dir.join(stamp::NAME))?;
             stamp::put(&*site.disk, &site.dir)?;
@@ -108,7 +110,7 @@ pub fn repair(
 /// Until the end a start must read the whole log.
 fn promise_nothing(site: &Site, saved: &Saved<'_>) -> Result<(), Error> {
     saved.keep_file(&site.dir.join("checkpoint"))?;
-    for own in ["blockhouse/checkpoint", "blockhouse/flushed"] {
+    for own in ["blockhouse/checkpoint", "blockhouse/flushed", "blockhouse/queues"] {
         saved.keep_file(&site.dir.join(own))?;
     }
     site.marks.set_abort()?;

@@ -61,12 +61,13 @@ impl Recovery<'_> {
         Error::Damaged { path, offset, position: end, durable, records, bytes }
     }
 
-    /// Says what is about to be cut.
-    pub(crate) fn report_tail(&self, found: Found) -> Result<(), Error> {
+    /// Says what is about to be cut. Gives whether there is anything.
+    pub(crate) fn report_tail(&self, found: Found) -> Result<bool, Error> {
         let behind = self.behind(found)?;
         let head = self.head::<8>(found.end)?;
         let is_filler = head[4..] == layout::MAGIC_BLANK.to_be_bytes();
-        if behind.records > 0 || (head != [0; 8] && !is_filler) {
+        let is_torn = behind.records > 0 || (head != [0; 8] && !is_filler);
+        if is_torn {
             let (path, offset) = self.place(found.end);
             tracing::warn!(
                 "{} is torn at byte {offset}: the log ends there, at {}. {} whole records ({} \
@@ -77,7 +78,7 @@ impl Recovery<'_> {
                 behind.bytes
             );
         }
-        Ok(())
+        Ok(is_torn)
     }
 
     /// The file that holds a position, and the place in it.
@@ -119,23 +120,37 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn run(&mut self, behind: &mut Behind) -> io::Result<()> {
+        self.segment.file.read_ahead(false)?;
+        let result = self.look(behind);
+        self.segment.file.read_ahead(true)?;
+        result
+    }
+
+    fn look(&mut self, behind: &mut Behind) -> io::Result<()> {
         let mut buffer = Vec::new();
-        while self.at < self.end {
-            // What was never written is not read.
-            let Some(next) = self.segment.file.next_data(self.at - self.segment.base)? else {
+        // Where the bytes begin that were not read yet. They decide whether to go on: what was read,
+        // even of reserved room, counts as written.
+        let mut unread = self.at;
+        while unread < self.end {
+            let Some(next) = self.segment.file.next_data(unread - self.segment.base)? else {
                 break;
             };
-            self.at = self.at.max(self.segment.base + next);
+            let next = self.segment.base + next;
+            if next > unread {
+                self.at = next;
+            }
             self.read(&mut buffer, self.at, CHUNK)?;
             if buffer.len() < layout::HEAD_LEN {
                 break;
             }
             let last = buffer.len() - layout::HEAD_LEN;
-            let mut inside = 0;
+            // Reserved room reads as zeros, as fast as memory allows.
+            let mut inside = if buffer.iter().all(|byte| *byte == 0) { last + 1 } else { 0 };
             while inside <= last {
                 let rest = buffer.get(inside..).unwrap_or(&[]);
                 inside += self.count(rest, self.at + inside as u64, behind)?;
             }
+            unread = (self.at + buffer.len() as u64).max(self.at + inside as u64);
             self.at += inside as u64;
         }
         Ok(())

@@ -9,6 +9,7 @@ mod examine;
 mod faults;
 mod golden;
 mod query;
+mod queue_table;
 mod read;
 mod real;
 mod restart;

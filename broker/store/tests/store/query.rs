@@ -102,3 +102,45 @@ fn keys_do_not_pile_up_while_a_checkpoint_waits_for_the_disk() {
     rig.disk.hold_syncs(false);
     store.close().unwrap();
 }
+
+#[test]
+fn index_files_go_with_the_log_and_after_a_restart_the_rest_is_found() {
+    let rig = Rig::with(Config { file_reserved_hours: 3, ..config() });
+    let store = rig.open();
+    for hour in 0..8 {
+        for n in 0..100 {
+            let text = format!("UNIQ_KEY\u{1}h{hour}n{n}\u{2}KEYS\u{1}every\u{2}");
+            send(&store, &[draft("t", 0, &[7; 40], &text)]);
+        }
+        rig.clock.advance(Duration::from_hours(1));
+    }
+    store.flush().unwrap();
+    let index_files =
+        |rig: &Rig| rig.disk.paths().iter().filter(|path| path.starts_with("/data/index")).count();
+    let before = index_files(&rig);
+    assert!(before > 6, "{before}");
+    assert!(store.delete_expired().unwrap() > 2);
+    assert!(index_files(&rig) + 2 < before);
+    let (from, to) = (-10, 100 * 3_600);
+    let min = store.min_offset("t", blockhouse_model::QueueId(0)).0;
+    let check = |store: &Store| {
+        for offset in [0, min - 1, min, min + 1, 799] {
+            let key = format!("h{}n{}", offset / 100, offset % 100);
+            let found = find(store, "t", &key, 9, from, to);
+            let expected = if offset < min { Vec::new() } else { vec![offset] };
+            assert_eq!(found, expected, "{key}");
+        }
+        let all = find(store, "t", "every", QUERY_MAX, from, to);
+        assert_eq!(all, (800 - QUERY_MAX as u64..800).collect::<Vec<_>>());
+        // The hour that is half gone, by its time.
+        let hour = i64::try_from(min / 100).unwrap();
+        let all = find(store, "t", "every", QUERY_MAX, from, hour * 3_600 + 1);
+        let end = (min / 100 + 1) * 100;
+        assert_eq!(all, (min.max(end - QUERY_MAX as u64)..end).collect::<Vec<_>>());
+        assert_eq!(find(store, "t", "every", 9, from, (hour - 1) * 3_600 + 1), Vec::<u64>::new());
+    };
+    check(&store);
+    drop(store);
+    let killed = rig.killed();
+    check(&killed.open());
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::rig::{Rig, START, bodies, draft, read, send};
 use blockhouse_disk::Space;
-use blockhouse_model::{PhysicalOffset, QueueId, Timestamp};
+use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Timestamp};
 use blockhouse_store::{Boundary, ReadStatus, Store};
 
 /// 100 messages an hour for ten hours, in two queues; about 12 KiB an hour.
@@ -43,6 +43,16 @@ fn expired_files_go_with_their_entries() {
         let at = |time, boundary| store.offset_by_time("t", QueueId(queue), time, boundary).0;
         assert_eq!(at(START, Boundary::Lower), min);
         assert_eq!(at(START, Boundary::Upper), 0);
+        // The first that is left, all of its hour, and one past the last.
+        let first = store.earliest_store_time("t", QueueId(queue)).unwrap();
+        assert_eq!(at(first, Boundary::Lower), min);
+        let of_hour = at(first, Boundary::Upper);
+        let time = |offset| store.store_time_of("t", QueueId(queue), QueueOffset(offset)).unwrap();
+        assert!(time(of_hour) == first && time(of_hour + 1) > first);
+        assert_eq!(at(Timestamp(first.0 + 1), Boundary::Lower), of_hour + 1);
+        assert_eq!(at(Timestamp(first.0 - 1), Boundary::Upper), 0);
+        assert_eq!(at(Timestamp(i64::MAX), Boundary::Lower), 500);
+        assert_eq!(at(Timestamp(i64::MAX), Boundary::Upper), 499);
     }
     assert!(!rig.has("commitlog/00000000000000000000"));
     assert!(!rig.has("consumequeue/t/0/00000000000000000000"));

@@ -9,7 +9,7 @@ use blockhouse_disk::{Disk, whole};
 use blockhouse_model::{PhysicalOffset, QueueId};
 use blockhouse_store::{ColdRead, Config, Error, Flush, Placed, Store};
 
-use crate::rig::{DIR, Rig, bodies, config, draft, send};
+use crate::rig::{DIR, Rig, bodies, config, draft, read, send};
 
 /// A store under sync flush that makes no checkpoint by itself: `blockhouse/flushed` is ahead.
 fn rig() -> Rig {
@@ -162,7 +162,7 @@ fn a_record_with_an_impossible_offset_gets_no_entry() {
     rig.disk.open(&path).unwrap().write_at(&[0x10], inside + 21).unwrap();
     let store = rig.open();
     assert_eq!(store.max_offset("t", QueueId(1)).0, 10);
-    let outcome = crate::rig::read(&store, "t", 1, 0, 32);
+    let outcome = read(&store, "t", 1, 0, 32);
     let got: Vec<_> = crate::rig::views(&outcome).iter().map(|v| v.queue_offset.0).collect();
     assert_eq!(got, [0, 1, 2, 3, 4, 5, 6, 8, 9]);
     assert_eq!(bodies(&store, "t", 0, 0).len(), 10);
@@ -182,11 +182,22 @@ fn a_time_that_cannot_be_does_not_last() {
     assert_eq!(next[0].queue_offset.0, 5);
 }
 
-/// What lies on the way of the search for the queue's end is noticed at the start; other damage by
-/// those who read it, see `damage.rs`.
+/// How many messages of queue 1 are read.
+fn everything_of(store: &Store, count: u64) -> u64 {
+    let (mut next, mut found) = (0, 0);
+    while next < count {
+        let outcome = read(store, "t", 1, next, 32);
+        found += outcome.count as u64;
+        next = outcome.next.0;
+    }
+    found
+}
+
+/// What lies on the way of the search for the queue's end is noticed at a start that searches: the
+/// one after damage was read, see `damage.rs`, or one without a table of queues.
 #[test]
 fn a_damaged_queue_is_built_anew() {
-    for is_clean in [true, false] {
+    for (is_clean, has_table) in [(true, true), (true, false), (false, true), (false, false)] {
         for (at, damage) in [(20 * 140, vec![0; 20 * 30]), (20 * 150 + 2, vec![0x7F])] {
             let rig = Rig::with(Config { queue_file_entries: 300, ..config() });
             let store = rig.open();
@@ -203,6 +214,16 @@ fn a_damaged_queue_is_built_anew() {
             let good = files(&rig)[&path].clone();
             rig.disk.open(&path).unwrap().write_at(&damage, at).unwrap();
             let count = if is_clean { 200 } else { 210 };
+            if has_table {
+                // A start that need not look does not see it; whoever reads it does.
+                let store = rig.open();
+                assert_eq!(store.max_offset("t", QueueId(1)).0, count);
+                let read = everything_of(&store, count);
+                assert!((count - 30..count).contains(&read), "{read} of {count}");
+                store.close().unwrap();
+            } else {
+                rig.disk.remove(&Path::new(DIR).join("blockhouse/queues")).unwrap();
+            }
             let store = rig.open();
             assert_eq!(store.max_offset("t", QueueId(1)).0, count);
             assert_eq!(bodies(&store, "t", 1, 0).len() as u64, count);

@@ -22,7 +22,9 @@ impl Sequence {
 #[test]
 fn any_flipped_bit_leaves_a_store_that_can_be_mended_and_opened() {
     let rig = stopped();
-    let paths: Vec<_> = rig.disk.paths().into_iter().filter(|p| !p.ends_with("lock")).collect();
+    let paths = rig.disk.paths().into_iter();
+    // A flipped bit can make the stamp that of a newer version, which is refused: see `stamp.rs`.
+    let paths: Vec<_> = paths.filter(|p| !p.ends_with("lock") && !p.ends_with("version")).collect();
     let mut found = 0;
     for seed in (0..200).chain(2000..2050) {
         let mut sequence = Sequence(seed);
