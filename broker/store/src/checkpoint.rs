@@ -273,7 +273,11 @@ impl Marks {
         if self.noted.swap(flushed, Ordering::AcqRel) == flushed {
             return Ok(());
         }
-        self.write_flushed(flushed).map(|_| ()).map_err(Error::io("write", &self.flushed_path()))
+        let written = self.write_flushed(flushed).map(|_| ());
+        // Or the next call would take it for noted.
+        written
+            .inspect_err(|_| self.noted.store(!flushed, Ordering::Release))
+            .map_err(Error::io("write", &self.flushed_path()))
     }
 
     fn write_flushed(&self, flushed: u64) -> std::io::Result<Arc<dyn DiskFile>> {
