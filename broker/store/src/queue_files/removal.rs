@@ -1,4 +1,4 @@
-//! Taking entries and files of ConsumeQueues away.
+//! Taking entries and files of queues away.
 
 use super::{QueueFiles, UNIT_LEN_U64};
 use crate::Error;
