@@ -104,17 +104,21 @@ impl Speaker {
     ) -> Error {
         let config = &self.shared.config;
         let mut last = Instant::now();
+        let mut last_news = None;
         loop {
             let news = async {
                 // The sender lives in `shared`, so this does not fail.
                 let _told = changes.changed().await;
-                // A report follows the one before by the pause at least; a lone one goes at once.
-                sleep_until(last + config.change_pause()).await;
+                // News follow news by the pause at least; a lone one goes at once.
+                if let Some(last_news) = last_news {
+                    sleep_until(last_news + config.change_pause()).await;
+                }
             };
             let spoken = tokio::select! {
                 () = connection.ended() => Err(Closed(connection.peer()).into()),
                 () = news => {
                     changes.mark_unchanged();
+                    last_news = Some(Instant::now());
                     self.report(connection).await.map(|_| ())
                 }
                 () = sleep_until(last + config.report_period()) => {

@@ -10,7 +10,7 @@ use blockhouse_record::{Draft, encode};
 use blockhouse_store::{ColdRead, Config, Flush, NoListener, Parts, ReadRequest, Settled, Store};
 
 /// Bytes of a stored message with the body and properties used here.
-pub(crate) const RECORD_LEN: usize = 1_190;
+pub(crate) const RECORD_LEN: usize = 1_191;
 const QUEUES: u32 = 4;
 
 /// A directory that is removed in the end.
