@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 use blockhouse_disk::RealDisk;
 use blockhouse_model::{Clock, QueueId, QueueOffset, SysFlag, Timestamp};
 use blockhouse_record::{Draft, encode};
-use blockhouse_store::{ColdRead, Config, Flush, NoListener, Parts, ReadRequest, Settled, Store};
+use blockhouse_store::{
+    AppendError, ColdRead, Config, Flush, NoListener, Parts, ReadRequest, Settled, Store,
+};
 
 /// Bytes of a stored message with the body and properties used here.
 pub(crate) const RECORD_LEN: usize = 1_191;
@@ -92,13 +94,21 @@ impl Messages {
         }
     }
 
-    /// Stores the burst, as durably as the store is configured to.
+    /// Stores the burst, as durably as the store is configured to. Waits while the index is so far
+    /// behind that the store takes no more, so that a long run measures what can be sustained.
     pub(crate) fn append(&self, store: &Store) {
         let drafts: Vec<_> =
             self.properties.iter().zip(0..).map(|(text, n)| self.draft(text, n % QUEUES)).collect();
         let mut placed = Vec::new();
-        let ticket = store.append(&drafts, &mut placed).expect("the store keeps up");
-        assert_eq!(ticket.wait(), Settled::PutOk);
+        loop {
+            match store.append(&drafts, &mut placed) {
+                Ok(ticket) => break assert_eq!(ticket.wait(), Settled::PutOk),
+                Err(e) => {
+                    assert_eq!(e, AppendError::Busy, "nothing else is refused here");
+                    std::thread::yield_now();
+                }
+            }
+        }
     }
 }
 
