@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use blockhouse_protocol::body::registration::body_crc32;
 use blockhouse_protocol::codes::request_code;
 use blockhouse_protocol::header::namesrv::RegisterBroker;
 use blockhouse_protocol::{ResponseHead, encode};
@@ -41,6 +42,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Dialer::new(Endpoint::new(Arc::new(NoService), Arc::new(NoSessions), Limits::default()));
     let connection = dialer.connect(&namesrv, PATIENCE).await?;
     let addr = listener.local_addr()?.to_string();
+    // A first report of a single topic is refused, as by RocketMQ's name server.
+    let topic = |name: &str| {
+        format!(
+            r#""{name}":{{"topicName":"{name}","readQueueNums":8,"writeQueueNums":8,"perm":6,"order":false,"topicFilterType":"SINGLE_TAG","topicSysFlag":0,"attributes":{{}}}}"#
+        )
+    };
+    let body = format!(
+        r#"{{"filterServerList":[],"topicConfigSerializeWrapper":{{"dataVersion":{{"counter":1,"stateVersion":0,"timestamp":1}},"topicConfigTable":{{{},{}}}}}}}"#,
+        topic("floor-0"),
+        topic("floor-1")
+    );
     let header = RegisterBroker {
         broker_name: "floor",
         broker_addr: &addr,
@@ -50,15 +62,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         heartbeat_timeout_millis: None,
         enable_acting_master: None,
         compressed: false,
-        body_crc32: 0,
+        body_crc32: body_crc32(body.as_bytes()),
     };
-    let topic = r#"{"topicName":"floor-0","readQueueNums":8,"writeQueueNums":8,"perm":6,"order":false,"topicFilterType":"SINGLE_TAG","topicSysFlag":0,"attributes":{}}"#;
-    let body = format!(
-        r#"{{"filterServerList":[],"topicConfigSerializeWrapper":{{"dataVersion":{{"counter":1,"stateVersion":0,"timestamp":1}},"topicConfigTable":{{"floor-0":{topic}}}}}}}"#
-    );
     let code = request_code::REGISTER_BROKER;
     let answer = connection.call(code, |out| header.write(out), body.as_bytes(), PATIENCE).await?;
-    println!("pid {} at {addr}, registered with code {}", std::process::id(), answer.code);
+    if answer.code != 0 {
+        return Err(answer.remark().unwrap_or("not registered").into());
+    }
+    println!("pid {} at {addr}", std::process::id());
     let end = Arc::new(AtomicU64::new(0));
     loop {
         let (stream, _) = listener.accept().await?;
