@@ -32,8 +32,9 @@ pub enum Error {
     #[error(
         "{path} is damaged at byte {offset} (position {position} of the log), in a part that was on \
          disk (up to {durable}): {records} whole records ({bytes} bytes) follow. The start is refused \
-         and nothing was changed. `blockhouse admin store check` shows what is there, `blockhouse \
-         admin store repair` gives up what is damaged"
+         and nothing was changed. `blockhouse admin store check` shows what is there; `blockhouse \
+         admin store repair --skip-damaged` says what it would cost to give up the damaged part, and \
+         does it with `--yes`"
     )]
     Damaged {
         /// Which file.
