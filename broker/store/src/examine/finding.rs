@@ -159,36 +159,32 @@ impl Findings {
     /// Adds damage.
     pub(super) fn damage(
         &mut self,
-        (kind, remedy): (Kind, Remedy),
+        what: (Kind, Remedy),
         file: impl Into<String>,
         offset: impl Into<Option<u64>>,
         problem: impl Into<String>,
     ) {
-        self.add(Finding {
-            kind,
-            severity: Severity::Damage,
-            file: file.into(),
-            offset: offset.into(),
-            problem: problem.into(),
-            remedy,
-        });
+        self.tell(Severity::Damage, what, (file.into(), offset.into()), problem.into());
     }
 
     /// Adds a notice.
     pub(super) fn notice(
         &mut self,
-        (kind, remedy): (Kind, Remedy),
+        what: (Kind, Remedy),
         file: impl Into<String>,
         offset: impl Into<Option<u64>>,
         problem: impl Into<String>,
     ) {
-        self.add(Finding {
-            kind,
-            severity: Severity::Notice,
-            file: file.into(),
-            offset: offset.into(),
-            problem: problem.into(),
-            remedy,
-        });
+        self.tell(Severity::Notice, what, (file.into(), offset.into()), problem.into());
+    }
+
+    fn tell(
+        &mut self,
+        severity: Severity,
+        (kind, remedy): (Kind, Remedy),
+        (file, offset): (String, Option<u64>),
+        problem: String,
+    ) {
+        self.add(Finding { kind, severity, file, offset, problem, remedy });
     }
 }
