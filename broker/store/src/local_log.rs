@@ -86,6 +86,8 @@ struct Appender {
 struct Writer {
     spare: Tail,
     last_timestamp: i64,
+    /// Up to where the files hold data, or zeros that a write put there ahead of the data.
+    filled: u64,
 }
 
 impl LocalLog {
@@ -111,6 +113,7 @@ impl LocalLog {
             writer: Mutex::new(Writer {
                 spare: Tail::with_capacity(parts.tail_size),
                 last_timestamp: parts.last_timestamp.0,
+                filled: parts.end,
             }),
             flushing: Mutex::new(Duration::ZERO),
             progress: Progress::starting_at(parts.end),
@@ -252,6 +255,10 @@ impl Core {
             writer.last_timestamp = appender.last_timestamp;
             appender.end
         };
+        if end > writer.filled {
+            writer.filled = tail::fill_end(end, self.segments.size);
+            writer.spare.pad(usize::try_from(writer.filled - end).unwrap_or(0));
+        }
         for (at, bytes) in writer.spare.extents() {
             let segment = self.segments.holding(at).ok_or(Error::Poisoned);
             let written = segment.and_then(|segment| {

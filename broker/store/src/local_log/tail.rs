@@ -11,6 +11,19 @@ pub(super) const fn must_roll(len: usize, left: u64) -> bool {
     (len + layout::FILLER_LEN) as u64 > left
 }
 
+/// Writes into pages that were never written end at multiples of this.
+///
+/// The kernel takes fresh pages in large pieces if a write covers them wholly, and one by one
+/// otherwise. So the first write into such a piece fills it with zeros behind the last record, which
+/// is what is there anyway; the writes after it find pages that are in memory.
+const FILL: u64 = 64 << 10;
+
+/// Where a write of what ends at `end` should end, in files of `file_size` bytes.
+pub(super) fn fill_end(end: u64, file_size: u64) -> u64 {
+    let inside = end % file_size;
+    end - inside + inside.next_multiple_of(FILL).min(file_size)
+}
+
 /// What a burst would take.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
@@ -52,7 +65,8 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn with_capacity(capacity: usize) -> Self {
-        Self { bytes: Vec::with_capacity(capacity), capacity, extents: Vec::new(), next: 0 }
+        let bytes = Vec::with_capacity(capacity + usize::try_from(FILL).unwrap_or(0));
+        Self { bytes, capacity, extents: Vec::new(), next: 0 }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -91,6 +105,11 @@ impl Tail {
         self.next = u64::MAX;
     }
 
+    /// Appends `count` zeros, which no place in the log is given for.
+    pub(super) fn pad(&mut self, count: usize) {
+        self.bytes.resize(self.bytes.len() + count, 0);
+    }
+
     /// What goes where, one piece for each file.
     pub(super) fn extents(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let ends = self.extents.iter().skip(1).map(|(_, start)| *start);
@@ -118,6 +137,35 @@ mod tests {
         assert_eq!(Plan::of(8, 100, &record(85)), Plan { end: 185, bytes: 93 });
         let three = Encoded { bytes: vec![1; 150], ends: vec![50, 100, 150] };
         assert_eq!(Plan::of(0, 100, &three), Plan { end: 250, bytes: 166 });
+    }
+
+    #[test]
+    fn a_write_fills_up_to_the_next_piece_and_never_beyond_the_file() {
+        assert_eq!(fill_end(1, 1 << 20), FILL);
+        assert_eq!(fill_end(FILL, 1 << 20), FILL);
+        assert_eq!(fill_end(FILL + 1, 1 << 20), 2 * FILL);
+        let size = FILL + 100;
+        assert_eq!(fill_end(FILL + 1, size), size);
+        assert_eq!(fill_end(size, size), size, "nothing of the next file");
+        assert_eq!(fill_end(size + 1, size), size + FILL);
+    }
+
+    #[test]
+    fn padding_belongs_to_the_last_piece() {
+        let mut tail = Tail::with_capacity(100);
+        let record = [7; 20];
+        tail.push(
+            &record,
+            Stamp {
+                queue_offset: blockhouse_model::QueueOffset(0),
+                physical_offset: blockhouse_model::PhysicalOffset(40),
+                store_timestamp: blockhouse_model::Timestamp(1),
+            },
+        );
+        tail.pad(4);
+        let extents: Vec<_> = tail.extents().map(|(at, bytes)| (at, bytes.len())).collect();
+        assert_eq!(extents, [(40, 24)]);
+        assert_eq!(tail.bytes[20..], [0; 4]);
     }
 
     #[test]
