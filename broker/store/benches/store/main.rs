@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p blockhouse-store` runs everything; a word after `--` picks (`-- sync`). `TMPDIR`
 //! says on which filesystem. The two sides of a comparison take turns, each timed while the other is
-//! not. Warm the page cache first: memory that was never touched costs more than a message.
+//! not. Whether memory was touched before decides the first comparison: docs/benchmarks.md has both.
 #![expect(clippy::expect_used, reason = "a measurement that cannot be made has nothing to say")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
