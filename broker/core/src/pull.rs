@@ -134,7 +134,7 @@ impl Broker {
         }
         match plan.suspend {
             Some(time) if is_empty(&plan, read.status) => self.hold(plan, time),
-            _ => Pulled::Now(Ok(self.deliver(&plan, read))),
+            _ => Pulled::Now(self.deliver(&plan, read)),
         }
     }
 
@@ -155,8 +155,9 @@ impl Broker {
             let read = self.read(&plan, ColdRead::Allow);
             self.deliver(&plan, read)
         });
-        read.await
-            .map_err(|_stopping| Refusal::new(RefusalKind::SystemBusy, "the broker is stopping"))
+        read.await.unwrap_or_else(|_stopping| {
+            Err(Refusal::new(RefusalKind::SystemBusy, "the broker is stopping"))
+        })
     }
 
     /// Parks a pull until its queue moves or its time is over.
@@ -183,7 +184,7 @@ impl Broker {
             if read.status == ReadStatus::WouldBlock {
                 return broker.read_cold(plan).await;
             }
-            Ok(broker.deliver(&plan, read))
+            broker.deliver(&plan, read)
         }))
     }
 
@@ -220,19 +221,19 @@ impl Broker {
         }
     }
 
-    fn deliver(&self, plan: &Plan, read: ReadOutcome) -> PullOutcome {
-        self.offsets().pulled(&plan.group.name, &plan.topic.name, plan.queue, read.next);
+    fn deliver(&self, plan: &Plan, read: ReadOutcome) -> Result<PullOutcome, Refusal> {
         let hooks = self.hooks().load();
         let read = if hooks.has(Point::BeforeDeliver) && read.status == ReadStatus::Found {
-            deliver::through_hooks(plan, &hooks, &read)
+            deliver::through_hooks(plan, &hooks, &read).map_err(Refusal::from)?
         } else {
             read
         };
+        self.offsets().pulled(&plan.group.name, &plan.topic.name, plan.queue, read.next);
         if read.count > 0 {
             let volume = stats::Volume { messages: read.count as u64, bytes: read.bytes as u64 };
             self.stats().group_get(&plan.topic.name, &plan.group.name, volume);
         }
-        outcome_of(plan, read)
+        Ok(outcome_of(plan, read))
     }
 }
 

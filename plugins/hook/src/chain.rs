@@ -120,20 +120,24 @@ impl HookChain {
     }
 
     /// See [`Hook::before_deliver`]. What one hook took out stays out.
+    #[must_use]
     pub fn before_deliver(
         &self,
         cx: &RequestContext,
         delivery: &Delivery<'_>,
         messages: &mut [Outbound<'_>],
-    ) {
+    ) -> Verdict {
         let mut gone = vec![false; messages.len()];
         for hook in self.at(Point::BeforeDeliver) {
-            hook.before_deliver(cx, delivery, messages);
+            if let Verdict::Reject(rejection) = hook.before_deliver(cx, delivery, messages) {
+                return Verdict::Reject(rejection);
+            }
             for (message, gone) in messages.iter_mut().zip(&mut gone) {
                 *gone |= !message.keep;
                 message.keep = !*gone;
             }
         }
+        Verdict::Continue
     }
 
     /// See [`Hook::ack`].

@@ -66,13 +66,15 @@ pub trait Hook: Send + Sync {
     }
 
     /// Messages on their way to a consumer: [`Outbound::keep`] and [`Outbound::body`] may be
-    /// changed. A message that is not kept is passed over, as one that the filter does not match.
+    /// changed. A message that is not kept is passed over, as one that the filter does not match;
+    /// a refusal refuses the request, and nothing is passed over.
     fn before_deliver(
         &self,
         _cx: &RequestContext,
         _delivery: &Delivery<'_>,
         _messages: &mut [Outbound<'_>],
-    ) {
+    ) -> Verdict {
+        Verdict::Continue
     }
 
     /// A consumer has committed progress.

@@ -3,6 +3,7 @@
 mod descriptors;
 mod metrics;
 mod parts;
+pub(crate) mod plugins;
 mod readiness;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use blockhouse_hook::{Hooks, Lifecycle};
+use blockhouse_host::Host;
 use blockhouse_meter::Meter;
 use blockhouse_model::{Access, Action, Clock, Resource};
 use blockhouse_ops::{Ops, Reply, Row};
@@ -122,8 +124,9 @@ impl Setup {
             tasks: Tasks::new("process"),
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        let plugins = plugins::start(&self.options.config, self.role, &shared)?;
         let mut started = Vec::new();
-        let up = self.start(&shared, &mut started).await;
+        let up = self.start(&shared, plugins.as_ref(), &mut started).await;
         let ended = match up {
             Ok(()) => {
                 shared.readiness.all_up();
@@ -135,7 +138,10 @@ impl Setup {
         };
         shared.hooks.load().lifecycle(Lifecycle::Stopping);
         tokio::select! {
-            stopped = stop(started, &shared.tasks) => ended.and(stopped),
+            stopped = stop(started, &shared.tasks) => {
+                plugins::stop(plugins).await;
+                ended.and(stopped)
+            }
             signal = signals.next() => {
                 tracing::warn!("{signal} again: stopping at once");
                 bail!("stopped at once by a second {signal}; the next start checks the store")
@@ -144,8 +150,13 @@ impl Setup {
     }
 
     /// Starts all parts, those first that others need.
-    async fn start(&self, shared: &Shared, started: &mut Vec<Started>) -> anyhow::Result<()> {
-        let ops = self.start_ops(shared).await?;
+    async fn start(
+        &self,
+        shared: &Shared,
+        plugins: Option<&Arc<Host>>,
+        started: &mut Vec<Started>,
+    ) -> anyhow::Result<()> {
+        let ops = self.start_ops(shared, plugins).await?;
         let mut namesrv = self.options.config.node.namesrv.clone();
         if self.role.has_namesrv() {
             let part = parts::namesrv(&self.options.config, shared).await;
@@ -168,7 +179,11 @@ impl Setup {
         Ok(())
     }
 
-    async fn start_ops(&self, shared: &Shared) -> anyhow::Result<Option<blockhouse_ops::Running>> {
+    async fn start_ops(
+        &self,
+        shared: &Shared,
+        plugins: Option<&Arc<Host>>,
+    ) -> anyhow::Result<Option<blockhouse_ops::Running>> {
         let node = &self.options.config.node;
         let identity = Identity {
             cluster: node.cluster.clone(),
@@ -195,12 +210,15 @@ impl Setup {
             checks: shared.readiness.checks(),
             complaints: Box::new(move || readiness.complaints()),
             metrics: Box::new(move || exporter.text().map_err(|e| e.to_string())),
-            rows: vec![Row {
-                path: "/v1/info",
-                method: hyper::http::Method::GET,
-                access: Access { action: Action::Get, resource: Resource::Cluster },
-                handler: Box::new(move || Reply::ok(info.clone())),
-            }],
+            rows: vec![
+                Row {
+                    path: "/v1/info",
+                    method: hyper::http::Method::GET,
+                    access: Access { action: Action::Get, resource: Resource::Cluster },
+                    handler: Box::new(move || Reply::ok(info.clone())),
+                },
+                plugins::row(plugins),
+            ],
             hooks: Arc::clone(&shared.hooks),
             tasks: shared.tasks.child("ops"),
         };

@@ -1,6 +1,6 @@
 //! Records on their way out, seen by the hooks that subscribed; without any, this does not run.
 
-use blockhouse_hook::{Delivery, HookChain, Outbound, Point};
+use blockhouse_hook::{Delivery, HookChain, Outbound, Point, Rejection, Verdict};
 use blockhouse_model::RequestContext;
 use blockhouse_record::{Draft, Stamp, View, records};
 use blockhouse_store::{ReadOutcome, ReadStatus};
@@ -9,13 +9,17 @@ use bytes::Bytes;
 use super::Plan;
 
 /// Takes out what the hooks take out and puts in the bodies that they change.
-pub(super) fn through_hooks(plan: &Plan, hooks: &HookChain, read: &ReadOutcome) -> ReadOutcome {
+pub(super) fn through_hooks(
+    plan: &Plan,
+    hooks: &HookChain,
+    read: &ReadOutcome,
+) -> Result<ReadOutcome, Rejection> {
     let delivery = Delivery { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue };
-    let slices = allowed(&plan.cx, hooks, &delivery, &read.slices);
+    let slices = allowed(&plan.cx, hooks, &delivery, &read.slices)?;
     let status = if slices.is_empty() { ReadStatus::NoMatch } else { read.status };
     let (count, bytes) = (slices.len(), slices.iter().map(Bytes::len).sum());
     let &ReadOutcome { next, min, max, behind, .. } = read;
-    ReadOutcome { status, next, min, max, slices, count, bytes, behind }
+    Ok(ReadOutcome { status, next, min, max, slices, count, bytes, behind })
 }
 
 /// A record that was asked for by its place or key, as the hooks let it out; `group` is empty if
@@ -31,16 +35,17 @@ pub(crate) fn looked_up(
     }
     let view = View::parse(&record).ok()?;
     let delivery = Delivery { group, topic: view.topic, queue: view.queue };
-    allowed(cx, hooks, &delivery, std::slice::from_ref(&record)).pop()
+    // What is refused is not there for whoever asks: a lookup has no other way to say it.
+    allowed(cx, hooks, &delivery, std::slice::from_ref(&record)).ok()?.pop()
 }
 
-/// The records of `slices` that the hooks let out, one slice each.
+/// The records of `slices` that the hooks let out, one slice each; a refusal if they refuse it all.
 fn allowed(
     cx: &RequestContext,
     hooks: &HookChain,
     delivery: &Delivery<'_>,
     slices: &[Bytes],
-) -> Vec<Bytes> {
+) -> Result<Vec<Bytes>, Rejection> {
     let views: Vec<(Bytes, View<'_>)> = slices
         .iter()
         .flat_map(|slice| {
@@ -57,7 +62,9 @@ fn allowed(
             keep: true,
         })
         .collect();
-    hooks.before_deliver(cx, delivery, &mut messages);
+    if let Verdict::Reject(rejection) = hooks.before_deliver(cx, delivery, &mut messages) {
+        return Err(rejection);
+    }
 
     let mut slices = Vec::with_capacity(messages.len());
     for (message, (stored, view)) in messages.iter().zip(&views) {
@@ -68,7 +75,7 @@ fn allowed(
             Some(body) => slices.extend(with_body(view, body)),
         }
     }
-    slices
+    Ok(slices)
 }
 
 /// The same record with another body: what a consumer sees is complete and its checksum is right.

@@ -83,15 +83,22 @@ impl Hook for Recorder {
         Verdict::Continue
     }
 
-    fn before_deliver(&self, _: &RequestContext, _: &Delivery<'_>, messages: &mut [Outbound<'_>]) {
+    fn before_deliver(
+        &self,
+        _: &RequestContext,
+        _: &Delivery<'_>,
+        messages: &mut [Outbound<'_>],
+    ) -> Verdict {
         self.note("before deliver");
         for message in messages {
             match message.stored_body {
                 b"hide" => message.keep = false,
                 b"mask" => message.body = Some(Bytes::from_static(b"****")),
+                b"withhold" => return Verdict::Reject(Rejection::new("not now")),
                 _ => {}
             }
         }
+        Verdict::Continue
     }
 
     fn ack(&self, _: &RequestContext, _: &Ack<'_>) {

@@ -83,8 +83,13 @@ impl Hook for Recorder {
         self.note(Point::Pull)
     }
 
-    fn before_deliver(&self, _: &RequestContext, _: &Delivery<'_>, _: &mut [Outbound<'_>]) {
-        self.note(Point::BeforeDeliver);
+    fn before_deliver(
+        &self,
+        _: &RequestContext,
+        _: &Delivery<'_>,
+        _: &mut [Outbound<'_>],
+    ) -> Verdict {
+        self.note(Point::BeforeDeliver)
     }
 
     fn ack(&self, _: &RequestContext, _: &Ack<'_>) {

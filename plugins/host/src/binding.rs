@@ -1,0 +1,234 @@
+//! What operators write: which plugin runs for what, and what its failure does.
+
+use blockhouse_model::OptionError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::interface::Interface;
+
+/// WASM plugins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether plugins run at all. With `false` no binding is loaded, required or not.
+    pub enabled: bool,
+    /// The bindings, as `[[plugins.binding]]` tables; see docs/plugins.md.
+    pub binding: Vec<Binding>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { enabled: true, binding: Vec::new() }
+    }
+}
+
+/// What a failure of a plugin does to the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Refuse it.
+    Closed,
+    /// Go on as if the plugin had nothing to say.
+    Open,
+}
+
+/// Whether a plugin's answers take effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// They do.
+    #[default]
+    Enforce,
+    /// They are counted, and have no effect.
+    Shadow,
+}
+
+/// How long an instance lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreMode {
+    /// For many calls, one at a time.
+    #[default]
+    Warm,
+    /// For one call.
+    Fresh,
+}
+
+/// What the operator lets a plugin import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one grant")]
+pub struct Grants {
+    /// Lines in the node's log.
+    pub log: bool,
+    /// Metrics of its own.
+    pub metrics: bool,
+    /// Wall and monotonic time.
+    pub clock: bool,
+    /// A small store in memory, shared by its instances.
+    pub kv: bool,
+    /// The bodies of messages.
+    pub message_bodies: bool,
+}
+
+/// One plugin, bound.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    /// The binding's name in logs, metrics and refusals: 1 to 64 of `a-z 0-9 -`; unique.
+    pub name: String,
+    /// The component, as `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// Which of its hooks run; all that it exports if absent.
+    #[serde(default)]
+    pub hooks: Vec<Interface>,
+    /// Topics that it runs for, `*` and `?` allowed; all if absent.
+    #[serde(default)]
+    pub topics: Vec<String>,
+    /// Groups that it runs for, `*` and `?` allowed; all if absent.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Request codes that it runs for; all if absent.
+    #[serde(default)]
+    pub codes: Vec<i32>,
+    /// Principals that it runs for, `*` and `?` allowed, `anonymous` is one; all if absent.
+    #[serde(default)]
+    pub principals: Vec<String>,
+    /// Low first; equal ones by name.
+    #[serde(default)]
+    pub order: i32,
+    /// Whether its answers take effect.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What its failure does; the hook's own default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<OnFailure>,
+    /// Milliseconds for each call; the hook's own default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u32>,
+    /// MiB of memory of each instance.
+    #[serde(default = "Binding::default_memory_mib")]
+    pub memory_mib: u32,
+    /// Ready instances per core.
+    #[serde(default = "Binding::default_instances")]
+    pub instances: u32,
+    /// How long an instance lives.
+    #[serde(default)]
+    pub store: StoreMode,
+    /// What it may import.
+    #[serde(default)]
+    pub grants: Grants,
+    /// Whether the node is not ready without it.
+    #[serde(default = "Binding::default_required")]
+    pub required: bool,
+    /// Handed to the plugin as JSON.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Bindings of one process.
+const BINDINGS_MAX: usize = 64;
+/// Bytes of a binding's `config` as JSON.
+const CONFIG_MAX: usize = 64 << 10;
+/// MiB of one instance.
+const MEMORY_MIB_MAX: u32 = 256;
+
+impl Binding {
+    const fn default_memory_mib() -> u32 {
+        16
+    }
+
+    const fn default_instances() -> u32 {
+        1
+    }
+
+    const fn default_required() -> bool {
+        true
+    }
+
+    fn validate(&self) -> Result<(), OptionError> {
+        let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        if !(1..=64).contains(&self.name.len()) || !self.name.bytes().all(legal) {
+            return Err(OptionError::new("name", "must be 1 to 64 of `a-z 0-9 -`"));
+        }
+        let hex = self.digest.strip_prefix("sha256:").unwrap_or("");
+        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        {
+            let rule = "must be `sha256:` and 64 hexadecimal digits, as `blockhouse plugin inspect` prints it";
+            return Err(OptionError::new("digest", rule));
+        }
+        OptionError::check_range("order", &self.order, &(-1_000..=1_000))?;
+        OptionError::check_range("memory_mib", &self.memory_mib, &(1..=MEMORY_MIB_MAX))?;
+        OptionError::check_range("instances", &self.instances, &(1..=16))?;
+        if let Some(deadline) = self.deadline_ms {
+            OptionError::check_range("deadline_ms", &deadline, &(1..=10_000))?;
+        }
+        if self.config_json().len() > CONFIG_MAX {
+            return Err(OptionError::new("config", "must be at most 64 KiB as JSON"));
+        }
+        Ok(())
+    }
+
+    /// `config` as the plugin sees it.
+    pub(crate) fn config_json(&self) -> String {
+        serde_json::to_string(&self.config).unwrap_or_else(|_| "{}".to_owned())
+    }
+}
+
+impl Config {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The option that is not legal.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        OptionError::check_range("binding", &self.binding.len(), &(0..=BINDINGS_MAX))?;
+        for (i, binding) in self.binding.iter().enumerate() {
+            binding.validate().map_err(|e| e.within(&format!("binding[{i}]")))?;
+            if self.binding[..i].iter().any(|other| other.name == binding.name) {
+                let rule = format!("`{}` is there twice; each binding has its own", binding.name);
+                return Err(OptionError::new("name", rule).within(&format!("binding[{i}]")));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(text: &str) -> Binding {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn legal() -> Binding {
+        binding(&format!(r#"{{"name": "a", "digest": "sha256:{}"}}"#, "0".repeat(64)))
+    }
+
+    #[test]
+    fn what_is_not_legal_is_named() {
+        let refused = |change: &dyn Fn(&mut Binding)| {
+            let mut binding = legal();
+            change(&mut binding);
+            Config { enabled: true, binding: vec![binding] }.validate().unwrap_err().to_string()
+        };
+        assert!(refused(&|b| b.name = "A".to_owned()).contains("binding[0].name"));
+        assert!(refused(&|b| b.digest = "latest".to_owned()).contains("digest"));
+        assert!(refused(&|b| b.memory_mib = 257).contains("memory_mib"));
+        assert!(refused(&|b| b.instances = 0).contains("instances"));
+        assert!(refused(&|b| b.deadline_ms = Some(0)).contains("deadline_ms"));
+        assert!(refused(&|b| b.order = 1_001).contains("order"));
+        let twice = Config { enabled: true, binding: vec![legal(), legal()] };
+        assert!(twice.validate().unwrap_err().to_string().contains("twice"));
+        let many = Config { enabled: true, binding: vec![legal(); 65] };
+        assert!(many.validate().is_err());
+        assert!(Config { enabled: true, binding: vec![legal()] }.validate().is_ok());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let text =
+            format!(r#"{{"name": "a", "digest": "sha256:{}", "tag": "v1"}}"#, "0".repeat(64));
+        assert!(serde_json::from_str::<Binding>(&text).is_err());
+    }
+}

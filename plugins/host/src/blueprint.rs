@@ -1,0 +1,184 @@
+//! A compiled component, and what each of its instances is given.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use crate::binding::Binding;
+use crate::contract::exported;
+use crate::engine::Engine;
+use crate::host::Node;
+use crate::imports;
+use crate::interface::Interface;
+use crate::state::{Resources, State};
+use crate::{Error, Failure};
+
+/// Bytes of a component.
+const COMPONENT_MAX: usize = 64 << 20;
+
+/// The SHA-256 of a component: its identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest(String);
+
+impl Digest {
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut text = "sha256:".to_owned();
+        for byte in Sha256::digest(bytes) {
+            // Writing to a String does not fail.
+            let _always_ok = write!(text, "{byte:02x}");
+        }
+        Self(text)
+    }
+
+    /// As bindings write it: `sha256:` and 64 hexadecimal digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! interfaces {
+    ($($field:ident: $interface:ident,)*) => {
+        /// Where a component's exports are.
+        pub(crate) struct Indices {
+            pub(crate) lifecycle: exported::lifecycle::GuestIndices,
+            $(pub(crate) $field: Option<exported::$field::GuestIndices>,)*
+        }
+
+        /// The exports of one instance.
+        pub(crate) struct Exports {
+            pub(crate) lifecycle: exported::lifecycle::Guest,
+            $(pub(crate) $field: Option<exported::$field::Guest>,)*
+        }
+
+        impl Indices {
+            fn of(pre: &InstancePre<State>, hooks: &[Interface]) -> wasmtime::Result<Self> {
+                Ok(Self {
+                    lifecycle: exported::lifecycle::GuestIndices::new(pre)?,
+                    $($field: if exports(pre.component(), Interface::$interface)
+                        && (hooks.is_empty() || hooks.contains(&Interface::$interface))
+                    {
+                        Some(exported::$field::GuestIndices::new(pre)?)
+                    } else {
+                        None
+                    },)*
+                })
+            }
+
+            pub(crate) fn load(
+                &self,
+                store: &mut wasmtime::Store<State>,
+                instance: &wasmtime::component::Instance,
+            ) -> wasmtime::Result<Exports> {
+                Ok(Exports {
+                    lifecycle: self.lifecycle.load(&mut *store, instance)?,
+                    $($field: match &self.$field {
+                        Some(indices) => Some(indices.load(&mut *store, instance)?),
+                        None => None,
+                    },)*
+                })
+            }
+
+            /// The hooks that will be called.
+            pub(crate) fn hooks(&self) -> Vec<Interface> {
+                let mut hooks = Vec::new();
+                $(if self.$field.is_some() {
+                    hooks.push(Interface::$interface);
+                })*
+                hooks
+            }
+        }
+    };
+}
+
+interfaces! {
+    connection: Connection,
+    authenticate: Authenticate,
+    authorize: Authorize,
+    before_send: BeforeSend,
+    after_append: AfterAppend,
+    pull: Pull,
+    before_deliver: BeforeDeliver,
+    ack: Ack,
+    admin_command: AdminCommand,
+    broker_registration: BrokerRegistration,
+    route_query: RouteQuery,
+}
+
+fn exports(component: &Component, interface: Interface) -> bool {
+    let name = format!("blockhouse:plugin/{interface}@0.1.0");
+    component.get_export_index(None, &name).is_some()
+}
+
+/// What an instance is made from.
+pub(crate) struct Blueprint {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) indices: Indices,
+    pub(crate) shared: Arc<Resources>,
+    pub(crate) node: Arc<Node>,
+    pub(crate) config: String,
+    /// Bytes of an instance's memory.
+    pub(crate) memory: usize,
+}
+
+impl Blueprint {
+    /// Compiles `bytes` and links what `binding` grants.
+    pub(crate) fn new(
+        engine: &Arc<Engine>,
+        binding: &Binding,
+        bytes: &[u8],
+        shared: Arc<Resources>,
+        node: &Arc<Node>,
+    ) -> Result<Self, Error> {
+        let name = &binding.name;
+        let wrong = |problem: String| Error::Component { name: name.clone(), problem };
+        if bytes.len() > COMPONENT_MAX {
+            return Err(wrong(format!("it is larger than {} MiB", COMPONENT_MAX >> 20)));
+        }
+        // `Component::new` would take text as well, and never takes compiled code.
+        if !bytes.starts_with(b"\0asm") {
+            return Err(wrong("the file is not WebAssembly".to_owned()));
+        }
+        if bytes.get(4..8) == Some(&[1, 0, 0, 0]) {
+            let advice =
+                "it is a core module; make a component of it with `blockhouse plugin build`";
+            return Err(wrong(advice.to_owned()));
+        }
+        let component = Component::from_binary(&engine.wasm, bytes)
+            .map_err(|e| wrong(format!("it cannot be compiled: {e:#}")))?;
+        let mut linker = Linker::new(&engine.wasm);
+        imports::link(&mut linker, binding.grants)
+            .map_err(|e| wrong(format!("the host cannot be linked: {e:#}")))?;
+        let pre = linker.instantiate_pre(&component).map_err(|e| {
+            wrong(format!(
+                "it imports what the binding does not grant, or what is not there: {e:#}"
+            ))
+        })?;
+        for hook in &binding.hooks {
+            if !exports(&component, *hook) {
+                return Err(wrong(format!("the binding names {hook}, which it does not export")));
+            }
+        }
+        let indices = Indices::of(&pre, &binding.hooks)
+            .map_err(|e| wrong(format!("its exports are not those of the contract: {e:#}")))?;
+        Ok(Self {
+            engine: Arc::clone(engine),
+            pre,
+            indices,
+            shared,
+            node: Arc::clone(node),
+            config: binding.config_json(),
+            memory: (binding.memory_mib as usize) << 20,
+        })
+    }
+
+    /// The error of a first instance that did not come up.
+    pub(crate) fn start_error(&self, failure: Failure) -> Error {
+        Error::Start { name: self.shared.name.to_string(), failure }
+    }
+}

@@ -1,0 +1,164 @@
+//! One instance of a plugin in a store of its own, one call at a time.
+
+use std::time::Duration;
+
+use wasmtime::Store;
+
+use crate::Failure;
+use crate::blueprint::{Blueprint, Exports};
+use crate::contract::exported::lifecycle::{self, Bodies};
+use crate::engine::Engine;
+use crate::host::Role;
+use crate::state::State;
+
+/// Milliseconds for `init` and `config-changed`.
+const INIT_MS: u32 = 1_000;
+/// Milliseconds for other calls of `lifecycle`.
+const LIFECYCLE_MS: u32 = 100;
+/// Bytes that may be copied for host calls of one call.
+const HOSTCALL_BYTES: usize = 4 << 20;
+/// Bytes of a column that an instance keeps between calls.
+const COLUMN_KEPT: usize = 1 << 20;
+
+/// How bodies are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shown {
+    #[default]
+    None,
+    Flat,
+    Lent,
+}
+
+/// What the plugin asked for in `init`, within what it is granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wants {
+    pub(crate) before_send: Shown,
+    pub(crate) before_deliver: Shown,
+    /// Messages of one call.
+    pub(crate) batch_max: usize,
+    pub(crate) keeps_state: bool,
+}
+
+/// The columns of a batch, kept so that a warm call allocates nothing.
+#[derive(Default)]
+pub(crate) struct Columns {
+    pub(crate) queues: Vec<i32>,
+    pub(crate) numbers: Vec<u64>,
+    pub(crate) ends: Vec<u32>,
+    pub(crate) properties: Vec<u8>,
+    pub(crate) bodies: Vec<u8>,
+}
+
+impl Columns {
+    pub(crate) fn clear(&mut self) {
+        self.queues.clear();
+        self.numbers.clear();
+        self.ends.clear();
+        self.properties.clear();
+        self.properties.shrink_to(COLUMN_KEPT);
+        self.bodies.clear();
+        self.bodies.shrink_to(COLUMN_KEPT);
+    }
+}
+
+/// An instance.
+pub(crate) struct Guest {
+    pub(crate) store: Store<State>,
+    pub(crate) exports: Exports,
+    pub(crate) columns: Columns,
+    pub(crate) calls: u64,
+    pub(crate) born: Duration,
+}
+
+impl Guest {
+    /// Makes an instance and brings it up.
+    pub(crate) fn make(blueprint: &Blueprint, now: Duration) -> Result<(Self, Wants), Failure> {
+        let shared = std::sync::Arc::clone(&blueprint.shared);
+        let granted = shared.grants.message_bodies;
+        let mut store = Store::new(&blueprint.engine.wasm, State::new(shared, blueprint.memory));
+        store.limiter(|state| &mut state.limits);
+        store.epoch_deadline_trap();
+        store.set_epoch_deadline(Engine::ticks(INIT_MS));
+        let made = blueprint.pre.instantiate(&mut store);
+        let instance = made.map_err(|e| Failure::of(&e))?;
+        let exports = blueprint.indices.load(&mut store, &instance);
+        let exports = exports.map_err(|e| Failure::Answer(format!("{e:#}")))?;
+        let mut guest = Self { store, exports, columns: Columns::default(), calls: 0, born: now };
+        let wants = guest.init(blueprint)?;
+        guest.health()?;
+        Ok((guest, Wants::of(&wants, granted)))
+    }
+
+    fn init(&mut self, blueprint: &Blueprint) -> Result<lifecycle::Wants, Failure> {
+        self.arm(INIT_MS);
+        let about = &blueprint.node;
+        let node = lifecycle::Node {
+            role: match about.role {
+                Role::Broker => lifecycle::Role::Broker,
+                Role::NameServer => lifecycle::Role::NameServer,
+            },
+            name: &about.name,
+            cluster: &about.cluster,
+            address: &about.address,
+            version: &about.version,
+            binding: &blueprint.shared.name,
+        };
+        let lifecycle = self.exports.lifecycle.clone();
+        let answer = lifecycle.call_init(&mut self.store, node, &blueprint.config);
+        answer.map_err(|e| Failure::of(&e))?.map_err(Failure::Refused)
+    }
+
+    /// Asks the plugin how it is.
+    pub(crate) fn health(&mut self) -> Result<(), Failure> {
+        self.arm(LIFECYCLE_MS);
+        let lifecycle = self.exports.lifecycle.clone();
+        let answer = lifecycle.call_health(&mut self.store);
+        answer.map_err(|e| Failure::of(&e))?.map_err(Failure::Refused)
+    }
+
+    /// Tells it of the process.
+    pub(crate) fn process_changed(
+        &mut self,
+        event: lifecycle::ProcessEvent,
+    ) -> Result<(), Failure> {
+        self.arm(LIFECYCLE_MS);
+        let lifecycle = self.exports.lifecycle.clone();
+        lifecycle.call_process_changed(&mut self.store, event).map_err(|e| Failure::of(&e))
+    }
+
+    /// Tells it that no call follows.
+    pub(crate) fn drain(&mut self) -> Result<(), Failure> {
+        self.arm(LIFECYCLE_MS);
+        let lifecycle = self.exports.lifecycle.clone();
+        lifecycle.call_drain(&mut self.store).map_err(|e| Failure::of(&e))
+    }
+
+    /// Gives the next call its time and its bytes.
+    pub(crate) fn arm(&mut self, deadline_ms: u32) {
+        self.store.set_epoch_deadline(Engine::ticks(deadline_ms));
+        self.store.set_hostcall_fuel(HOSTCALL_BYTES);
+    }
+}
+
+impl Wants {
+    /// Messages of one call where the plugin does not say, and the most that it may say.
+    const BATCH: usize = 32;
+    const BATCH_MAX: usize = 1_024;
+
+    fn of(wants: &lifecycle::Wants, granted: bool) -> Self {
+        let shown = |bodies| match bodies {
+            Bodies::Flat if granted => Shown::Flat,
+            Bodies::Lent if granted => Shown::Lent,
+            _ => Shown::None,
+        };
+        Self {
+            before_send: shown(wants.before_send_bodies),
+            before_deliver: shown(wants.before_deliver_bodies),
+            batch_max: match wants.batch_max {
+                0 => Self::BATCH,
+                asked => (asked as usize).min(Self::BATCH_MAX),
+            },
+            keeps_state: wants.keeps_state,
+        }
+    }
+}

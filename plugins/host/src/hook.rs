@@ -1,0 +1,322 @@
+//! The points, translated: what a native hook sees becomes what the guest is given, and what the
+//! guest answers becomes a verdict.
+
+mod convert;
+mod deliver;
+mod queue;
+mod send;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use blockhouse_hook::{
+    Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Delivery, Draft,
+    Hook, Identity, Lifecycle, Outbound, Point, Points, Pull, Rejection, RouteEntry, Verdict,
+};
+use blockhouse_model::{Access, Principal, RequestContext, Resource};
+
+use crate::Failure;
+use crate::contract::exported::{
+    admin_command, authenticate, authorize, broker_registration, connection, pull, route_query,
+};
+use crate::guest::Guest;
+use crate::interface::Interface;
+use crate::plugin::Plugin;
+use crate::state::LentBodies;
+use convert::{address, context, identity, rejection, verdict};
+pub(crate) use queue::Event;
+
+/// A plugin as a hook.
+pub(crate) struct PluginHook {
+    plugin: Arc<Plugin>,
+    points: Points,
+}
+
+impl PluginHook {
+    pub(crate) fn of(plugin: &Arc<Plugin>) -> Arc<Self> {
+        let hooks = plugin.hooks();
+        let points = hooks.iter().fold(Points::NONE, |points, hook| hook.points(points));
+        let points = points.with(Point::Lifecycle);
+        Arc::new(Self { plugin: Arc::clone(plugin), points })
+    }
+
+    /// Why a request is refused when the plugin fails. The reason is in the log, not here.
+    fn unavailable(&self) -> Rejection {
+        let name = &self.plugin.binding.name;
+        Rejection::new(format!("the plugin {name} cannot decide on this now; try again later"))
+    }
+
+    /// Asks the guest for a verdict, and makes one of its failure.
+    fn ask(
+        &self,
+        interface: Interface,
+        ask: impl FnOnce(&mut Guest, u32) -> Result<Verdict, Failure>,
+    ) -> Verdict {
+        match self.plugin.call(interface, 1, ask) {
+            Ok(Verdict::Continue) => Verdict::Continue,
+            Ok(objection) => {
+                self.objected(interface, 1);
+                if self.plugin.is_shadow() { Verdict::Continue } else { objection }
+            }
+            Err(_) if self.plugin.fails_closed(interface) => Verdict::Reject(self.unavailable()),
+            Err(_) => Verdict::Continue,
+        }
+    }
+
+    fn objected(&self, interface: Interface, count: usize) {
+        self.plugin.counts(interface).objections.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    fn covers(&self, cx: &RequestContext, topic: &str, group: &str) -> bool {
+        let scope = &self.plugin.scope;
+        scope.covers(cx) && scope.covers_topic(topic) && scope.covers_group(group)
+    }
+
+    fn covers_access(&self, access: &Access<'_>) -> bool {
+        let scope = &self.plugin.scope;
+        match access.resource {
+            Resource::Topic(topic) => scope.covers_topic(topic),
+            Resource::Group(group) => scope.covers_group(group),
+            Resource::Cluster => false,
+        }
+    }
+}
+
+/// The exports that the blueprint found; a hook is only called where there are some.
+fn exported<T: Clone>(exports: Option<&T>) -> Result<T, Failure> {
+    exports.cloned().ok_or(Failure::NotLoaded)
+}
+
+impl Hook for PluginHook {
+    fn name(&self) -> &str {
+        &self.plugin.binding.name
+    }
+
+    fn points(&self) -> Points {
+        self.points
+    }
+
+    fn connection_opened(&self, info: &ConnectionInfo) -> Verdict {
+        self.ask(Interface::Connection, |guest, _| {
+            let exports = exported(guest.exports.connection.as_ref())?;
+            verdict(exports.call_opened(&mut guest.store, told(info)))
+        })
+    }
+
+    fn connection_closed(&self, info: &ConnectionInfo) {
+        // It only observes: a failure has been counted and changes nothing.
+        let _counted = self.plugin.call(Interface::Connection, 1, |guest, _| {
+            let exports = exported(guest.exports.connection.as_ref())?;
+            exports.call_closed(&mut guest.store, told(info)).map_err(|e| Failure::of(&e))
+        });
+    }
+
+    fn authenticate(&self, cx: &RequestContext, credentials: &Credentials<'_>) -> Identity {
+        if !self.plugin.scope.covers(cx) {
+            return Identity::Unknown;
+        }
+        let answer = self.plugin.call(Interface::Authenticate, 1, |guest, deadline| {
+            let exports = exported(guest.exports.authenticate.as_ref())?;
+            let asked = authenticate::Credentials {
+                access_key: credentials.access_key,
+                signature: credentials.signature,
+                signed_fields: credentials.signed_fields,
+                body_size: u32::try_from(credentials.body.len()).unwrap_or(u32::MAX),
+            };
+            let body = guest.lend([credentials.body]);
+            let answer =
+                exports.call_authenticate(&mut guest.store, context(cx, deadline), asked, body);
+            guest.store.data_mut().lent.clear();
+            identity(answer.map_err(|e| Failure::of(&e))?)
+        });
+        match answer {
+            Ok(Identity::Unknown) => Identity::Unknown,
+            Ok(identity) => {
+                self.objected(Interface::Authenticate, 1);
+                if self.plugin.is_shadow() { Identity::Unknown } else { identity }
+            }
+            Err(_) if self.plugin.fails_closed(Interface::Authenticate) => {
+                Identity::Refused(self.unavailable())
+            }
+            Err(_) => Identity::Unknown,
+        }
+    }
+
+    fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
+        let scope = &self.plugin.scope;
+        if !scope.covers(cx) || !(scope.is_open() || accesses.iter().any(|a| self.covers_access(a)))
+        {
+            return Verdict::Continue;
+        }
+        self.ask(Interface::Authorize, |guest, deadline| {
+            let exports = exported(guest.exports.authorize.as_ref())?;
+            let accesses: Vec<authorize::Access<'_>> =
+                accesses.iter().map(convert::access).collect();
+            verdict(exports.call_authorize(&mut guest.store, context(cx, deadline), &accesses))
+        })
+    }
+
+    fn before_send(&self, cx: &RequestContext, messages: &mut [Draft<'_>]) {
+        if self.plugin.scope.covers(cx) {
+            self.shape(cx, messages);
+        }
+    }
+
+    fn after_append(&self, cx: &RequestContext, messages: &[Appended<'_>]) {
+        if !self.plugin.scope.covers(cx) {
+            return;
+        }
+        for run in messages.chunk_by(|a, b| a.topic == b.topic) {
+            if run.first().is_some_and(|first| self.plugin.scope.covers_topic(first.topic)) {
+                self.plugin.keeper.queue(&self.plugin, Event::appended(cx, run));
+            }
+        }
+    }
+
+    fn pull(&self, cx: &RequestContext, pull: &Pull<'_>) -> Verdict {
+        if !self.covers(cx, pull.topic, pull.group) {
+            return Verdict::Continue;
+        }
+        self.ask(Interface::Pull, |guest, deadline| {
+            let exports = exported(guest.exports.pull.as_ref())?;
+            let asked = pull::PullRequest {
+                group: pull.group,
+                topic: pull.topic,
+                queue: pull.queue.0,
+                offset: pull.offset.0,
+                messages_max: u32::try_from(pull.messages_max).unwrap_or(u32::MAX),
+            };
+            verdict(exports.call_pull(&mut guest.store, context(cx, deadline), asked))
+        })
+    }
+
+    fn before_deliver(
+        &self,
+        cx: &RequestContext,
+        delivery: &Delivery<'_>,
+        messages: &mut [Outbound<'_>],
+    ) -> Verdict {
+        if !self.covers(cx, delivery.topic, delivery.group) {
+            return Verdict::Continue;
+        }
+        self.screen(cx, delivery, messages)
+    }
+
+    fn ack(&self, cx: &RequestContext, ack: &Ack<'_>) {
+        if self.covers(cx, ack.topic, ack.group) {
+            self.plugin.keeper.queue(&self.plugin, Event::ack(cx, ack));
+        }
+    }
+
+    fn admin_command(&self, cx: &RequestContext, command: &AdminCommand<'_>) -> Verdict {
+        if !self.plugin.scope.covers(cx) {
+            return Verdict::Continue;
+        }
+        self.ask(Interface::AdminCommand, |guest, deadline| {
+            let exports = exported(guest.exports.admin_command.as_ref())?;
+            let asked = admin_command::Command { name: command.name, target: command.target };
+            verdict(exports.call_admin_command(&mut guest.store, context(cx, deadline), asked))
+        })
+    }
+
+    fn broker_registration(
+        &self,
+        cx: &RequestContext,
+        registration: &BrokerRegistration<'_>,
+    ) -> Verdict {
+        if !self.plugin.scope.covers(cx) {
+            return Verdict::Continue;
+        }
+        self.ask(Interface::BrokerRegistration, |guest, deadline| {
+            let exports = exported(guest.exports.broker_registration.as_ref())?;
+            let told = broker_registration::Registration {
+                cluster: registration.cluster,
+                broker: registration.broker,
+                broker_id: registration.broker_id,
+                address: registration.address,
+                topics: u32::try_from(registration.topics).unwrap_or(u32::MAX),
+            };
+            let cx = context(cx, deadline);
+            verdict(exports.call_broker_registration(&mut guest.store, cx, told))
+        })
+    }
+
+    fn route_query(
+        &self,
+        cx: &RequestContext,
+        topic: &str,
+        route: &mut Vec<RouteEntry>,
+    ) -> Verdict {
+        if !self.plugin.scope.covers(cx) || !self.plugin.scope.covers_topic(topic) {
+            return Verdict::Continue;
+        }
+        let mut kept = None;
+        let verdict = self.ask(Interface::RouteQuery, |guest, deadline| {
+            let exports = exported(guest.exports.route_query.as_ref())?;
+            let entries: Vec<_> = route.iter().map(convert::route_entry).collect();
+            let cx = context(cx, deadline);
+            let answer = exports.call_route_query(&mut guest.store, cx, topic, &entries);
+            match answer.map_err(|e| Failure::of(&e))? {
+                route_query::Answer::Continue => Ok(Verdict::Continue),
+                route_query::Answer::Reject(why) => Ok(Verdict::Reject(rejection(&why)?)),
+                route_query::Answer::Keep(indices) => {
+                    convert::check_indices(&indices, entries.len())?;
+                    kept = Some(indices);
+                    Ok(Verdict::Continue)
+                }
+            }
+        });
+        if let Some(indices) = kept {
+            self.objected(Interface::RouteQuery, 1);
+            if !self.plugin.is_shadow() {
+                let all = std::mem::take(route);
+                route.extend(indices.iter().filter_map(|i| all.get(*i as usize).cloned()));
+            }
+        }
+        verdict
+    }
+
+    fn lifecycle(&self, event: Lifecycle) {
+        // Instances are told of the stop by `Host::close`, after their last call.
+        if event == Lifecycle::Started {
+            self.plugin.process_started();
+        }
+    }
+}
+
+fn told(info: &ConnectionInfo) -> connection::ConnectionInfo {
+    connection::ConnectionInfo {
+        id: info.id,
+        peer: address(info.peer),
+        local: address(info.local),
+        secure: false,
+    }
+}
+
+impl Guest {
+    /// Lends bodies for one call, if the plugin is granted them and there is something to read.
+    fn lend<'a>(
+        &mut self,
+        bodies: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Option<wasmtime::component::Resource<LentBodies>> {
+        let state = self.store.data_mut();
+        if !state.shared.grants.message_bodies {
+            return None;
+        }
+        state.lent.clear();
+        for body in bodies {
+            state.lent.bytes.extend_from_slice(body);
+            state.lent.ends.push(u32::try_from(state.lent.bytes.len()).unwrap_or(u32::MAX));
+        }
+        (!state.lent.bytes.is_empty()).then(|| wasmtime::component::Resource::new_borrow(0))
+    }
+}
+
+/// Who it is, for events that outlive the request.
+fn kept(cx: &RequestContext) -> RequestContext {
+    let principal = match &cx.principal {
+        Principal::Anonymous => Principal::Anonymous,
+        Principal::User(name) => Principal::User(Arc::clone(name)),
+    };
+    RequestContext { principal, ..*cx }
+}

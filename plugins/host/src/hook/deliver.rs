@@ -1,0 +1,198 @@
+//! Before deliver: a mask of what goes out, and other bodies for some of it.
+
+use blockhouse_hook::{Delivery, Outbound, Verdict};
+use blockhouse_model::RequestContext;
+use bytes::Bytes;
+
+use super::{PluginHook, context, convert, exported};
+use crate::Failure;
+use crate::contract::exported::before_deliver::{self as wit, Answer};
+use crate::guest::{Guest, Shown};
+use crate::interface::Interface;
+
+/// What an answer may have beyond twice what was given.
+const ANSWER_SLACK: usize = 64 << 10;
+/// Bytes of one call; one larger message goes alone.
+const CALL_BYTES: usize = 1 << 20;
+
+impl PluginHook {
+    /// Has the plugin look at what goes out. What it does in one call stays done if a later call of
+    /// the same delivery refuses it: then nothing of it goes out.
+    pub(super) fn screen(
+        &self,
+        cx: &RequestContext,
+        delivery: &Delivery<'_>,
+        messages: &mut [Outbound<'_>],
+    ) -> Verdict {
+        let wants = self.plugin.wants();
+        let mut rest = messages;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at_mut(run(rest, wants.batch_max));
+            let asked = self.plugin.call(Interface::BeforeDeliver, now.len(), |guest, deadline| {
+                let answer = ask(guest, cx, deadline, wants.before_deliver, delivery, now)?;
+                check(&answer, now)?;
+                Ok(answer)
+            });
+            match asked {
+                Ok(answer) => {
+                    let changed = apply(answer, now, self.plugin.is_shadow());
+                    self.objected(Interface::BeforeDeliver, changed);
+                }
+                Err(_) if self.plugin.fails_closed(Interface::BeforeDeliver) => {
+                    return Verdict::Reject(self.unavailable());
+                }
+                Err(_) => {}
+            }
+            rest = later;
+        }
+        Verdict::Continue
+    }
+}
+
+fn run(messages: &[Outbound<'_>], batch_max: usize) -> usize {
+    let mut bytes = 0;
+    let more = messages.iter().take(batch_max).take_while(|message| {
+        bytes += shown_body(message).len() + message.properties.len();
+        bytes <= CALL_BYTES
+    });
+    more.count().max(1)
+}
+
+/// The body as it is delivered so far.
+fn shown_body<'a>(message: &'a Outbound<'_>) -> &'a [u8] {
+    message.body.as_deref().unwrap_or(message.stored_body)
+}
+
+fn ask(
+    guest: &mut Guest,
+    cx: &RequestContext,
+    deadline: u32,
+    shown: Shown,
+    delivery: &Delivery<'_>,
+    messages: &[Outbound<'_>],
+) -> Result<Answer, Failure> {
+    let exports = exported(guest.exports.before_deliver.as_ref())?;
+    let lent = match shown {
+        Shown::Lent => guest.lend(messages.iter().map(shown_body)),
+        Shown::None | Shown::Flat => None,
+    };
+    let columns = &mut guest.columns;
+    columns.clear();
+    columns.numbers.clear();
+    let mut body_end = 0;
+    for message in messages {
+        let body = shown_body(message);
+        columns.numbers.push(message.queue_offset.0);
+        columns.properties.extend_from_slice(message.properties.as_bytes());
+        body_end += body.len();
+        columns.ends.push(u32::try_from(columns.properties.len()).unwrap_or(u32::MAX));
+        columns.ends.push(u32::try_from(body_end).unwrap_or(u32::MAX));
+        if shown == Shown::Flat {
+            columns.bodies.extend_from_slice(body);
+        }
+    }
+    let to =
+        wit::Delivery { group: delivery.group, topic: delivery.topic, queue: delivery.queue.0 };
+    let outbound = wit::Outbound {
+        queue_offsets: &columns.numbers,
+        ends: &columns.ends,
+        properties: &columns.properties,
+        bodies: &columns.bodies,
+    };
+    let cx = context(cx, deadline);
+    let answer = exports.call_before_deliver(&mut guest.store, cx, to, outbound, lent);
+    if shown == Shown::Lent {
+        guest.store.data_mut().lent.clear();
+    }
+    answer.map_err(|e| Failure::of(&e))
+}
+
+fn check(answer: &Answer, messages: &[Outbound<'_>]) -> Result<(), Failure> {
+    let mask = messages.len().div_ceil(8);
+    if !answer.keep.is_empty() && answer.keep.len() != mask {
+        let problem = format!("a mask of {} bytes, not {mask}", answer.keep.len());
+        return Err(Failure::Answer(problem));
+    }
+    let indices: Vec<u32> = answer.bodies.iter().map(|body| body.message).collect();
+    convert::check_indices(&indices, messages.len())?;
+    let given: usize = messages.iter().map(|m| shown_body(m).len() + m.properties.len()).sum();
+    let answered: usize = answer.bodies.iter().map(|body| body.body.len()).sum();
+    if answered > 2 * given + ANSWER_SLACK {
+        return Err(Failure::Answer(format!("{answered} bytes for {given}")));
+    }
+    Ok(())
+}
+
+/// Does what the guest says, or counts what it would have done. Gives how many messages it changed.
+fn apply(answer: Answer, messages: &mut [Outbound<'_>], shadow: bool) -> usize {
+    let mut changed = 0;
+    for (i, message) in messages.iter_mut().enumerate() {
+        let keeps = answer.keep.get(i / 8).is_none_or(|byte| byte & 1 << (i % 8) != 0);
+        if !keeps && message.keep {
+            changed += 1;
+            message.keep = shadow;
+        }
+    }
+    for replacement in answer.bodies {
+        if let Some(message) = messages.get_mut(replacement.message as usize) {
+            changed += 1;
+            if !shadow {
+                message.body = Some(Bytes::from(replacement.body));
+            }
+        }
+    }
+    changed
+}
+
+#[cfg(test)]
+mod tests {
+    use blockhouse_model::QueueOffset;
+
+    use super::*;
+
+    fn outbound() -> Vec<Outbound<'static>> {
+        (0..10)
+            .map(|n| Outbound {
+                queue_offset: QueueOffset(n),
+                properties: "",
+                stored_body: b"body",
+                body: None,
+                keep: true,
+            })
+            .collect()
+    }
+
+    fn answer(keep: &[u8], bodies: &[(u32, &[u8])]) -> Answer {
+        let bodies = bodies
+            .iter()
+            .map(|(message, body)| wit::Replacement { message: *message, body: body.to_vec() })
+            .collect();
+        Answer { keep: keep.to_vec(), bodies }
+    }
+
+    #[test]
+    fn the_mask_is_little_endian_and_spare_bits_are_not_looked_at() {
+        let mut messages = outbound();
+        assert_eq!(apply(answer(&[0b1111_1110, 0b1111_1101], &[]), &mut messages, false), 2);
+        let kept: Vec<bool> = messages.iter().map(|m| m.keep).collect();
+        assert_eq!(kept.iter().filter(|keep| !**keep).count(), 2);
+        assert!(!kept[0] && !kept[9]);
+    }
+
+    #[test]
+    fn shadow_counts_and_changes_nothing() {
+        let mut messages = outbound();
+        assert_eq!(apply(answer(&[0, 0], &[(1, b"x")]), &mut messages, true), 11);
+        assert!(messages.iter().all(|m| m.keep && m.body.is_none()));
+    }
+
+    #[test]
+    fn what_is_not_legal_is_a_failure() {
+        let messages = outbound();
+        assert_eq!(check(&answer(&[], &[(9, b"x")]), &messages), Ok(()));
+        assert!(check(&answer(&[1], &[]), &messages).is_err());
+        assert!(check(&answer(&[], &[(10, b"x")]), &messages).is_err());
+        assert!(check(&answer(&[], &[(1, b"x"), (1, b"y")]), &messages).is_err());
+        assert!(check(&answer(&[], &[(1, &[0; ANSWER_SLACK + 81])]), &messages).is_err());
+    }
+}

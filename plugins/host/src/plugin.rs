@@ -1,0 +1,293 @@
+//! A bound plugin. Every call goes through [`Plugin::call`]: breaker, instance, deadline, counting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use blockhouse_model::Clock;
+
+use crate::binding::{Binding, Mode, OnFailure, StoreMode};
+use crate::blueprint::Blueprint;
+use crate::breaker::Breaker;
+use crate::contract::exported::lifecycle::ProcessEvent;
+use crate::guest::{Guest, Wants};
+use crate::interface::Interface;
+use crate::keeper::Keeper;
+use crate::pool::Pool;
+use crate::scope::Scope;
+use crate::{Error, Failure};
+
+/// Calls after which an instance is replaced.
+const CALLS_MAX: u64 = 100_000;
+/// Age at which an instance is replaced.
+const AGE_MAX: Duration = Duration::from_secs(600);
+
+/// What is counted of one hook of a plugin.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) calls: AtomicU64,
+    pub(crate) messages: AtomicU64,
+    pub(crate) nanoseconds: AtomicU64,
+    /// Answers that were not "go on".
+    pub(crate) objections: AtomicU64,
+    pub(crate) failures: [AtomicU64; Failure::KINDS.len()],
+    /// Events for which the queue had no room.
+    pub(crate) lost: AtomicU64,
+}
+
+/// What is there of a plugin that could be loaded.
+pub(crate) struct Loaded {
+    pub(crate) blueprint: Blueprint,
+    pub(crate) pool: Pool,
+    pub(crate) wants: Wants,
+    /// Instances in the world, ready and at work.
+    live: AtomicU64,
+}
+
+/// A binding and its plugin.
+pub(crate) struct Plugin {
+    pub(crate) binding: Binding,
+    pub(crate) scope: Scope,
+    pub(crate) counts: [Counts; Interface::ALL.len()],
+    pub(crate) breaker: Breaker,
+    /// `None` if it could not be loaded; then each call fails.
+    pub(crate) loaded: Option<Loaded>,
+    pub(crate) keeper: Keeper,
+    clock: Arc<dyn Clock>,
+    /// Whether the process serves requests.
+    started: AtomicBool,
+}
+
+impl Plugin {
+    /// Brings up the first instance; the others are made beside.
+    pub(crate) fn start(
+        binding: &Binding,
+        blueprint: Blueprint,
+        cores: usize,
+        keeper: Keeper,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let (first, wants) = Guest::make(&blueprint, clock.monotonic())
+            .map_err(|failure| blueprint.start_error(failure))?;
+        if wants.keeps_state && binding.store == StoreMode::Fresh {
+            let problem =
+                "it keeps state between calls, so it cannot be bound with store = \"fresh\"";
+            return Err(Error::Binding { name: binding.name.clone(), problem: problem.to_owned() });
+        }
+        // One more than is asked for: the spare that takes over from an instance that failed.
+        let pool = Pool::new(cores, binding.instances as usize + 1);
+        // It has room: nothing is in it yet.
+        let full = pool.put(first);
+        debug_assert!(full.is_none(), "a new pool has room");
+        let loaded = Loaded { blueprint, pool, wants, live: AtomicU64::new(1) };
+        Ok(Self::with(binding, Some(loaded), keeper, clock))
+    }
+
+    /// A plugin that is not there: its hooks fail.
+    pub(crate) fn missing(binding: &Binding, keeper: Keeper, clock: Arc<dyn Clock>) -> Self {
+        Self::with(binding, None, keeper, clock)
+    }
+
+    fn with(
+        binding: &Binding,
+        loaded: Option<Loaded>,
+        keeper: Keeper,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            scope: Scope::of(binding),
+            binding: binding.clone(),
+            counts: Default::default(),
+            breaker: Breaker::default(),
+            loaded,
+            keeper,
+            clock,
+            started: AtomicBool::new(false),
+        }
+    }
+
+    /// The hooks that are called.
+    pub(crate) fn hooks(&self) -> Vec<Interface> {
+        match &self.loaded {
+            Some(loaded) => loaded.blueprint.indices.hooks(),
+            None => self.binding.hooks.clone(),
+        }
+    }
+
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.binding.mode == Mode::Shadow
+    }
+
+    pub(crate) fn wants(&self) -> Wants {
+        self.loaded.as_ref().map(|loaded| loaded.wants).unwrap_or_default()
+    }
+
+    pub(crate) fn deadline_ms(&self, interface: Interface) -> u32 {
+        let asked = self.binding.deadline_ms.unwrap_or_else(|| interface.deadline_ms());
+        asked.min(interface.deadline_ms_max())
+    }
+
+    /// Whether a failure at this hook refuses the request.
+    pub(crate) fn fails_closed(&self, interface: Interface) -> bool {
+        !self.is_shadow()
+            && self.binding.on_failure.unwrap_or_else(|| interface.on_failure())
+                == OnFailure::Closed
+    }
+
+    pub(crate) fn counts(&self, interface: Interface) -> &Counts {
+        &self.counts[interface as usize]
+    }
+
+    /// Calls the guest. An instance whose call fails is never used again.
+    pub(crate) fn call<T>(
+        self: &Arc<Self>,
+        interface: Interface,
+        messages: usize,
+        work: impl FnOnce(&mut Guest, u32) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let begun = self.clock.monotonic();
+        let counts = self.counts(interface);
+        let result = self.attempt(interface, begun, work);
+        counts.calls.fetch_add(1, Ordering::Relaxed);
+        counts.messages.fetch_add(messages as u64, Ordering::Relaxed);
+        let took = self.clock.monotonic().saturating_sub(begun).as_nanos();
+        counts.nanoseconds.fetch_add(u64::try_from(took).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Err(failure) = &result {
+            counts.failures[failure.kind()].fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn attempt<T>(
+        self: &Arc<Self>,
+        interface: Interface,
+        now: Duration,
+        work: impl FnOnce(&mut Guest, u32) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let loaded = self.loaded.as_ref().ok_or(Failure::NotLoaded)?;
+        if !self.breaker.admits(now) {
+            return Err(Failure::Open);
+        }
+        let mut guest = match self.take(loaded, now) {
+            Ok(guest) => guest,
+            Err(failure) => return Err(self.failed(interface, now, failure)),
+        };
+        let deadline = self.deadline_ms(interface);
+        guest.arm(deadline);
+        let result = work(&mut guest, deadline);
+        match result {
+            Ok(answer) => {
+                self.breaker.succeeded();
+                self.give_back(loaded, guest, now);
+                Ok(answer)
+            }
+            Err(failure) => {
+                loaded.live.fetch_sub(1, Ordering::Relaxed);
+                self.keeper.bury(self, guest, false);
+                Err(self.failed(interface, now, failure))
+            }
+        }
+    }
+
+    fn take(self: &Arc<Self>, loaded: &Loaded, now: Duration) -> Result<Guest, Failure> {
+        if self.binding.store == StoreMode::Warm
+            && let Some(guest) = loaded.pool.take()
+        {
+            return Ok(guest);
+        }
+        // More callers than instances, or each call has its own.
+        if loaded.live.load(Ordering::Relaxed) >= 4 * loaded.pool.size() as u64 {
+            return Err(Failure::Busy);
+        }
+        self.make(loaded, now)
+    }
+
+    fn make(&self, loaded: &Loaded, now: Duration) -> Result<Guest, Failure> {
+        let (mut guest, _) = Guest::make(&loaded.blueprint, now)?;
+        if self.started.load(Ordering::Acquire) {
+            guest.process_changed(ProcessEvent::Started)?;
+        }
+        loaded.live.fetch_add(1, Ordering::Relaxed);
+        Ok(guest)
+    }
+
+    fn give_back(self: &Arc<Self>, loaded: &Loaded, mut guest: Guest, now: Duration) {
+        guest.calls += 1;
+        let is_old = guest.calls >= CALLS_MAX || now.saturating_sub(guest.born) >= AGE_MAX;
+        let spare = if is_old || self.binding.store == StoreMode::Fresh {
+            Some(guest)
+        } else {
+            loaded.pool.put(guest)
+        };
+        if let Some(guest) = spare {
+            loaded.live.fetch_sub(1, Ordering::Relaxed);
+            self.keeper.bury(self, guest, true);
+        }
+    }
+
+    fn failed(&self, interface: Interface, now: Duration, failure: Failure) -> Failure {
+        let name = &self.binding.name;
+        tracing::debug!("plugin {name}: {interface}: {failure}");
+        if self.breaker.failed(now) {
+            tracing::warn!(
+                "plugin {name}: {interface}: {failure}. It failed too often and is left alone for a while"
+            );
+        }
+        failure
+    }
+
+    /// Makes instances until the pool is full. Called beside the data path.
+    pub(crate) fn refill(&self) {
+        let Some(loaded) = &self.loaded else { return };
+        if self.binding.store == StoreMode::Fresh {
+            return;
+        }
+        for _ in 0..loaded.pool.room() {
+            match self.make(loaded, self.clock.monotonic()) {
+                Ok(guest) => {
+                    if loaded.pool.put(guest).is_some() {
+                        loaded.live.fetch_sub(1, Ordering::Relaxed);
+                        return;
+                    }
+                }
+                Err(failure) => {
+                    tracing::warn!("plugin {}: a new instance: {failure}", self.binding.name);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Tells all instances that the process serves requests.
+    pub(crate) fn process_started(&self) {
+        let Some(loaded) = &self.loaded else { return };
+        self.started.store(true, Ordering::Release);
+        for mut guest in loaded.pool.empty() {
+            match guest.process_changed(ProcessEvent::Started) {
+                Ok(()) if loaded.pool.put(guest).is_none() => {}
+                Ok(()) => _ = loaded.live.fetch_sub(1, Ordering::Relaxed),
+                Err(failure) => {
+                    loaded.live.fetch_sub(1, Ordering::Relaxed);
+                    tracing::warn!("plugin {}: {failure}", self.binding.name);
+                }
+            }
+        }
+    }
+
+    /// Tells all ready instances that the process stops, and lets them go.
+    pub(crate) fn process_stopping(&self) {
+        let Some(loaded) = &self.loaded else { return };
+        for mut guest in loaded.pool.empty() {
+            let told = guest.process_changed(ProcessEvent::Stopping).and_then(|()| guest.drain());
+            if let Err(failure) = told {
+                tracing::warn!("plugin {}: {failure}", self.binding.name);
+            }
+            loaded.live.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Instances in the world.
+    pub(crate) fn live(&self) -> u64 {
+        self.loaded.as_ref().map_or(0, |loaded| loaded.live.load(Ordering::Relaxed))
+    }
+}

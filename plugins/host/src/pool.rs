@@ -1,0 +1,67 @@
+//! Ready instances: a shelf per core, so that two cores do not wait for one lock.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::guest::Guest;
+
+/// Ready instances.
+pub(crate) struct Pool {
+    shelves: Box<[Mutex<Vec<Guest>>]>,
+    /// Instances that a shelf keeps.
+    per_shelf: usize,
+}
+
+/// The shelf of the thread that asks.
+fn shelf(count: usize) -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    MINE.with(|mine| mine % count)
+}
+
+impl Pool {
+    /// Shelves for `cores` cores.
+    pub(crate) fn new(cores: usize, per_shelf: usize) -> Self {
+        let shelves = (0..cores.max(1)).map(|_| Mutex::new(Vec::with_capacity(per_shelf)));
+        Self { shelves: shelves.collect(), per_shelf }
+    }
+
+    /// An instance, from the thread's own shelf if it can be.
+    pub(crate) fn take(&self) -> Option<Guest> {
+        let mine = shelf(self.shelves.len());
+        let shelves = self.shelves[mine..].iter().chain(&self.shelves[..mine]);
+        shelves.map(|shelf| shelf.lock().pop()).find(Option::is_some).flatten()
+    }
+
+    /// Puts an instance back; gives it back if there is no room.
+    pub(crate) fn put(&self, guest: Guest) -> Option<Guest> {
+        let mine = shelf(self.shelves.len());
+        let mut guest = Some(guest);
+        for shelf in self.shelves[mine..].iter().chain(&self.shelves[..mine]) {
+            let mut shelf = shelf.lock();
+            if shelf.len() < self.per_shelf {
+                shelf.extend(guest.take());
+                return None;
+            }
+        }
+        guest
+    }
+
+    /// How many more it takes to be full.
+    pub(crate) fn room(&self) -> usize {
+        self.shelves.iter().map(|shelf| self.per_shelf.saturating_sub(shelf.lock().len())).sum()
+    }
+
+    /// How many instances it has when it is full.
+    pub(crate) fn size(&self) -> usize {
+        self.shelves.len() * self.per_shelf
+    }
+
+    /// Takes all out.
+    pub(crate) fn empty(&self) -> Vec<Guest> {
+        self.shelves.iter().flat_map(|shelf| std::mem::take(&mut *shelf.lock())).collect()
+    }
+}

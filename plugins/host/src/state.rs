@@ -1,0 +1,82 @@
+//! What a guest's store holds: its limits, and what its imports reach.
+
+use std::sync::Arc;
+
+use blockhouse_model::Clock;
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+
+use crate::binding::Grants;
+use crate::imports::{Kv, Lines, Metrics};
+
+/// The handle that a guest is lent; what it stands for is in [`State::lent`].
+#[expect(unreachable_pub, reason = "the generated code wants it public")]
+pub struct LentBodies;
+
+/// What all instances of a binding share.
+pub(crate) struct Resources {
+    pub(crate) name: Arc<str>,
+    pub(crate) grants: Grants,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) lines: Lines,
+    pub(crate) kv: Kv,
+    pub(crate) metrics: Metrics,
+}
+
+/// Bodies of the batch of a call, end to end.
+#[derive(Default)]
+pub(crate) struct Lent {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) ends: Vec<u32>,
+}
+
+impl Lent {
+    /// Gives the bodies back, and the memory if it was much.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(1 << 20);
+        self.ends.clear();
+    }
+
+    /// The body of a message; empty if there is none.
+    pub(crate) fn body(&self, message: u32) -> &[u8] {
+        let i = message as usize;
+        let start = i.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
+        let (Some(start), Some(&end)) = (start, self.ends.get(i)) else { return &[] };
+        self.bytes.get(start as usize..end as usize).unwrap_or(&[])
+    }
+}
+
+/// A store's data.
+pub(crate) struct State {
+    pub(crate) limits: StoreLimits,
+    pub(crate) lent: Lent,
+    pub(crate) shared: Arc<Resources>,
+}
+
+impl State {
+    pub(crate) fn new(shared: Arc<Resources>, memory: usize) -> Self {
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(memory)
+            .table_elements(10_000)
+            .instances(32)
+            .tables(32)
+            .memories(4)
+            .build();
+        Self { limits, lent: Lent::default(), shared }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lent_bodies_are_cut_at_their_ends() {
+        let mut lent = Lent { bytes: b"abcde".to_vec(), ends: vec![2, 2, 5] };
+        assert_eq!([lent.body(0), lent.body(1), lent.body(2)], [&b"ab"[..], b"", b"cde"]);
+        assert_eq!(lent.body(3), b"");
+        assert_eq!(lent.body(u32::MAX), b"");
+        lent.clear();
+        assert_eq!(lent.body(0), b"");
+    }
+}

@@ -1,0 +1,78 @@
+//! The plugins of the process: loaded before its listeners open, let go after they are closed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use blockhouse_disk::RealDisk;
+use blockhouse_hook::HookChain;
+use blockhouse_host::{Host, Node, Parts};
+use blockhouse_model::{Access, Action, Resource};
+use blockhouse_ops::{Reply, Row};
+
+use super::{Role, Shared};
+use crate::options::Config;
+
+/// Where a node keeps its components, each named by its digest.
+pub(crate) fn dir(data: &Path) -> PathBuf {
+    data.join("blockhouse").join("plugins")
+}
+
+/// Loads what the configuration binds, and puts it in force.
+pub(super) fn start(
+    config: &Config,
+    role: Role,
+    shared: &Shared,
+) -> anyhow::Result<Option<Arc<Host>>> {
+    let node = &config.node;
+    let is_broker = role.has_broker();
+    let advertised = || match node.advertise {
+        Some(ip) => format!("{ip}:{}", node.broker_listen.port()),
+        None => node.broker_listen.to_string(),
+    };
+    let parts = Parts {
+        disk: Arc::new(RealDisk),
+        dir: dir(&node.data),
+        clock: Arc::clone(&shared.clock),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        node: Node {
+            role: if is_broker {
+                blockhouse_host::Role::Broker
+            } else {
+                blockhouse_host::Role::NameServer
+            },
+            name: node.name.clone(),
+            cluster: if is_broker { node.cluster.clone() } else { String::new() },
+            address: if is_broker { advertised() } else { String::new() },
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+    };
+    let Some(host) = Host::start(&config.plugins, &parts)? else { return Ok(None) };
+    shared.hooks.swap(HookChain::new(&host.hooks()));
+    for plugin in host.status() {
+        let hooks: Vec<&str> = plugin.hooks.iter().map(|hook| hook.hook.name()).collect();
+        tracing::info!("plugin {} ({}) at {}", plugin.name, plugin.digest, hooks.join(", "));
+    }
+    Ok(Some(Arc::new(host)))
+}
+
+/// Lets the plugins go, once no request can reach them.
+pub(super) async fn stop(plugins: Option<Arc<Host>>) {
+    let Some(host) = plugins else { return };
+    if tokio::task::spawn_blocking(move || host.close()).await.is_err() {
+        tracing::error!("the plugins did not stop cleanly");
+    }
+}
+
+/// How each plugin does, as JSON.
+pub(super) fn row(plugins: Option<&Arc<Host>>) -> Row {
+    let host = plugins.cloned();
+    Row {
+        path: "/v1/plugins",
+        method: hyper::http::Method::GET,
+        access: Access { action: Action::Get, resource: Resource::Cluster },
+        handler: Box::new(move || {
+            let status = host.as_ref().map(|host| host.status()).unwrap_or_default();
+            Reply::ok(serde_json::json!({ "plugins": status }))
+        }),
+    }
+}
