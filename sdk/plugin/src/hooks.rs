@@ -174,6 +174,11 @@ impl<'a> Spans<'a> {
         }
     }
 
+    /// The additions as the contract has them.
+    pub fn as_raw(&mut self) -> &mut Vec<enrich_span::Addition> {
+        &mut self.additions
+    }
+
     pub(crate) fn into_raw(self) -> Vec<enrich_span::Addition> {
         self.additions
     }

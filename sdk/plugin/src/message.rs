@@ -51,10 +51,11 @@ impl<'a> Message<'a> {
         self.index
     }
 
-    /// The property of that name; the first one, should there be several.
+    /// The property of that name; the last one, should there be several, as for every reader of
+    /// RocketMQ.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&'a str> {
-        self.properties().find(|(found, _)| *found == name).map(|(_, value)| value)
+        self.properties().filter(|(found, _)| *found == name).last().map(|(_, value)| value)
     }
 
     /// Names and values of all properties.
@@ -148,7 +149,8 @@ pub(crate) fn bare<'a>(
     })
 }
 
-/// Names and values of a property text. What is not UTF-8 is passed over.
+/// Names and values of a property text. Pairs that RocketMQ's own readers drop (empty name or value,
+/// no separator, not UTF-8) are passed over.
 #[derive(Clone, Copy, Debug)]
 pub struct Properties<'a>(&'a [u8]);
 
@@ -168,6 +170,9 @@ impl<'a> Iterator for Properties<'a> {
             let (pair, rest) = split(self.0, 2).unwrap_or((self.0, &[]));
             self.0 = rest;
             let Some((name, value)) = split(pair, 1) else { continue };
+            if name.is_empty() || value.is_empty() {
+                continue;
+            }
             if let (Ok(name), Ok(value)) = (str::from_utf8(name), str::from_utf8(value)) {
                 return Some((name, value));
             }
