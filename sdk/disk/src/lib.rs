@@ -5,7 +5,7 @@
 //! ([`DiskFile::write_at`] is an error if it is short); durability is asked for by name
 //! ([`DiskFile::sync_data`], [`Disk::sync_dir`]), never implied.
 //!
-//! All `unsafe` code of the project lives here: maps, and the system calls that `std` lacks.
+//! All hand-written `unsafe` code of the project lives here: maps, and the system calls that `std` lacks.
 //!
 //! What this crate does not do: caching, formats, retries. A failed sync is reported once; the
 //! caller must stop trusting the file.
