@@ -100,7 +100,7 @@ impl Hook for Native {
         _cx: &RequestContext,
         _delivery: &Delivery<'_>,
         messages: &mut [Outbound<'_>],
-    ) {
+    ) -> Verdict {
         for message in messages {
             let body = message.body.as_deref().unwrap_or(message.stored_body);
             match self.rules.deliver(properties::find(message.properties, "TAGS"), body) {
@@ -109,6 +109,7 @@ impl Hook for Native {
                 Outgoing::Body(body) => message.body = Some(Bytes::from(body)),
             }
         }
+        Verdict::Continue
     }
 
     fn ack(&self, _cx: &RequestContext, ack: &Ack<'_>) {

@@ -163,6 +163,11 @@ impl Binding {
         if let Some(deadline) = self.deadline_ms {
             OptionError::check_range("deadline_ms", &deadline, &(1..=10_000))?;
         }
+        if !self.required && self.hooks.is_empty() {
+            let rule =
+                "must be listed where `required` is false: which hooks fail would not be known";
+            return Err(OptionError::new("hooks", rule));
+        }
         if self.config_json().len() > CONFIG_MAX {
             return Err(OptionError::new("config", "must be at most 64 KiB as JSON"));
         }

@@ -1,0 +1,8 @@
+//! Real components in the real host. The guests are compiled by the tests; a machine that cannot
+//! compile for WASM fails them with a sentence that says what to install.
+
+mod faults;
+mod load;
+mod policy;
+mod rig;
+mod same;

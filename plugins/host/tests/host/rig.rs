@@ -1,0 +1,168 @@
+//! Components, hosts on them, and requests.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use blockhouse_disk::{Disk, RealDisk, whole};
+use blockhouse_hook::{Decision, Draft, HookChain};
+use blockhouse_host::host::component_path;
+use blockhouse_host::{Binding, Config, Digest, Error, Grants, Host, Node, Parts, Role};
+use blockhouse_model::{Clock, Principal, RequestContext, Timestamp};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+
+#[derive(Debug)]
+struct RealClock(Instant);
+
+#[expect(clippy::disallowed_methods, reason = "deadlines are about real time")]
+impl Clock for RealClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Timestamp(i64::try_from(since.as_millis()).unwrap_or(0))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// The component of a package of `plugins/conformance/guest`, compiled once per process.
+pub(crate) fn component(package: &str) -> Arc<[u8]> {
+    static BUILT: Mutex<Option<HashMap<String, Arc<[u8]>>>> = Mutex::new(None);
+    let mut built = BUILT.lock();
+    let built = built.get_or_insert_default();
+    if let Some(bytes) = built.get(package) {
+        return Arc::clone(bytes);
+    }
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut request = blockhouse_build::Request::new(here.join("../conformance/guest"), path);
+    request.package = Some(package.to_owned());
+    request.target_dir = Some(here.join("../../target/guests"));
+    request.locked = true;
+    let component = blockhouse_build::build(&RealDisk, &request).unwrap_or_else(|e| panic!("{e}"));
+    let bytes: Arc<[u8]> = component.component.into();
+    built.insert(package.to_owned(), Arc::clone(&bytes));
+    bytes
+}
+
+/// A directory with components.
+pub(crate) struct Shelf(TempDir);
+
+impl Shelf {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Puts a component there; gives its digest.
+    pub(crate) fn put(&self, bytes: &[u8]) -> String {
+        let digest = Digest::of(bytes).as_str().to_owned();
+        whole::replace(&RealDisk, &self.path(&digest), bytes).unwrap();
+        digest
+    }
+
+    pub(crate) fn path(&self, digest: &str) -> PathBuf {
+        component_path(self.0.path(), digest)
+    }
+
+    pub(crate) fn start(&self, bindings: Vec<Binding>) -> Result<Option<Host>, Error> {
+        #[expect(clippy::disallowed_methods, reason = "deadlines are about real time")]
+        let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let node = Node {
+            role: Role::Broker,
+            name: "node".to_owned(),
+            cluster: "cluster".to_owned(),
+            address: "127.0.0.1:10911".to_owned(),
+            version: "0".to_owned(),
+        };
+        let parts = Parts { disk, dir: self.0.path().to_owned(), clock, cores: 1, node };
+        let config = Config { enabled: true, binding: bindings };
+        config.validate().unwrap();
+        Host::start(&config, &parts)
+    }
+}
+
+pub(crate) const ALL: Grants =
+    Grants { log: true, metrics: true, clock: true, kv: true, message_bodies: true };
+
+/// A binding of `digest` with everything granted and time enough for a busy machine.
+pub(crate) fn binding(digest: &str, config: &str) -> Binding {
+    let text = format!(r#"{{"name": "sample", "digest": "{digest}", "deadline_ms": 50}}"#);
+    let mut binding: Binding = serde_json::from_str(&text).unwrap();
+    binding.grants = ALL;
+    binding.config = serde_json::from_str(config).unwrap();
+    binding
+}
+
+/// The sample, bound, in a chain of its own.
+pub(crate) struct Sample {
+    pub(crate) host: Host,
+    pub(crate) chain: HookChain,
+    _shelf: Shelf,
+}
+
+impl Sample {
+    pub(crate) fn new(config: &str) -> Self {
+        Self::with(config, |_| {})
+    }
+
+    pub(crate) fn with(config: &str, change: impl FnOnce(&mut Binding)) -> Self {
+        let shelf = Shelf::new();
+        let digest = shelf.put(&component("conformance"));
+        let mut binding = binding(&digest, config);
+        change(&mut binding);
+        let host = shelf.start(vec![binding]).unwrap().unwrap();
+        let chain = HookChain::new(&host.hooks());
+        Self { host, chain, _shelf: shelf }
+    }
+
+    /// How often calls of `hook` failed, by kind.
+    pub(crate) fn failures(&self, hook: &str) -> Vec<(&'static str, u64)> {
+        let status = self.host.status();
+        let hook = status[0].hooks.iter().find(|h| h.hook.name() == hook).unwrap();
+        hook.failures.iter().map(|(kind, count)| (*kind, *count)).collect()
+    }
+
+    pub(crate) fn objections(&self, hook: &str) -> u64 {
+        let status = self.host.status();
+        status[0].hooks.iter().find(|h| h.hook.name() == hook).unwrap().objections
+    }
+}
+
+impl Drop for Sample {
+    fn drop(&mut self) {
+        self.host.close();
+    }
+}
+
+pub(crate) fn request(user: Option<&str>) -> RequestContext {
+    RequestContext {
+        peer: "10.1.2.3:4567".parse().unwrap(),
+        principal: user.map_or(Principal::Anonymous, |name| Principal::User(name.into())),
+        code: 310,
+        connection: 7,
+    }
+}
+
+pub(crate) fn draft<'a>(topic: &'a str, body: &'a str) -> Draft<'a> {
+    Draft {
+        topic,
+        producer_group: "producers",
+        queue: None,
+        body: Cow::Borrowed(body.as_bytes()),
+        properties: Cow::Borrowed("TAGS\u{1}red\u{2}"),
+        decision: Decision::Admit,
+    }
+}
+
+/// What became of messages with these bodies.
+pub(crate) fn sent(chain: &HookChain, bodies: &[&str]) -> Vec<(Decision, Vec<u8>, String)> {
+    let mut drafts: Vec<_> = bodies.iter().map(|body| draft("orders", body)).collect();
+    chain.before_send(&request(Some("ann")), &mut drafts);
+    let fate = |d: Draft<'_>| (d.decision, d.body.into_owned(), d.properties.into_owned());
+    drafts.into_iter().map(fate).collect()
+}
