@@ -97,6 +97,25 @@ pub trait Disk: Send + Sync + Debug {
     /// What the filesystem says.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Makes a new file that only its owner may read, for secrets, and opens it.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if there is something of that name; else what the filesystem says.
+    fn create_private(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        if self.exists(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.create(path)
+    }
+
+    /// Whether nobody but its owner may read or write a file.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn is_private(&self, path: &Path) -> io::Result<bool> {
+        self.open_read(path).map(|_| true)
+    }
+
     /// What is in a directory, sorted by name; nothing if there is no such directory.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,6 +66,17 @@ impl Disk for RealDisk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         Ok(Arc::new(RealFile { file: open_or_create(path)?, mapped: AtomicU64::new(0) }))
+    }
+
+    fn create_private(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        // Made with its mode, not changed to it: at no moment may others open it.
+        let file =
+            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        Ok(Arc::new(RealFile { file, mapped: AtomicU64::new(0) }))
+    }
+
+    fn is_private(&self, path: &Path) -> io::Result<bool> {
+        Ok(fs::metadata(path)?.permissions().mode() & 0o077 == 0)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
@@ -241,6 +252,23 @@ impl DiskFile for RealFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_file_is_new_and_its_owners_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        RealDisk.create_private(&path).unwrap().write_at(b"s", 0).unwrap();
+        assert!(RealDisk.is_private(&path).unwrap());
+        let again = RealDisk.create_private(&path).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        for mode in [0o640, 0o604, 0o660] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(!RealDisk.is_private(&path).unwrap(), "{mode:o}");
+        }
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
+        assert!(RealDisk.create_private(&link).is_err());
+    }
 
     #[test]
     fn writes_are_read_back_by_every_way_of_reading() {
