@@ -94,7 +94,7 @@ pub enum Failure {
 impl Failure {
     /// All kinds, as metrics name them.
     pub const KINDS: [&'static str; 7] =
-        ["trap", "deadline", "answer", "refused", "busy", "open", "not_loaded"];
+        ["trap", "deadline", "answer", "refused", "busy", "open", "missing"];
 
     /// Its number in [`Self::KINDS`].
     #[must_use]

@@ -88,6 +88,24 @@ catalogue! {
         "Requests by name of their code and of the code they were answered with: also why sends and pulls fail.";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}
         "Pulls that wait for messages to arrive (long polling).";
+    PLUGIN_LOADED: Gauge "blockhouse_plugin_loaded" ["1"] {"plugin"}
+        "1 if the plugin could be loaded; with 0 its hooks fail as its binding says.";
+    PLUGIN_BREAKER_OPEN: Gauge "blockhouse_plugin_breaker_open" ["1"] {"plugin"}
+        "1 while the plugin is left alone because it failed too often.";
+    PLUGIN_INSTANCES: Gauge "blockhouse_plugin_instances" ["instances"] {"plugin"}
+        "Instances of the plugin, ready and at work.";
+    PLUGIN_CALLS: Counter "blockhouse_plugin_calls_total" ["calls"] {"plugin", "hook"}
+        "Calls of plugins, those that failed included.";
+    PLUGIN_MESSAGES: Counter "blockhouse_plugin_messages_total" ["messages"] {"plugin", "hook"}
+        "Messages that plugins were shown, or requests where there are none.";
+    PLUGIN_SECONDS: Counter "blockhouse_plugin_seconds_total" ["seconds"] {"plugin", "hook"}
+        "Time in plugins, from before the instance is taken until the answer is checked.";
+    PLUGIN_OBJECTIONS: Counter "blockhouse_plugin_objections_total" ["messages"] {"plugin", "hook"}
+        "Refusals, edits and omissions of plugins; in shadow mode what they would have been.";
+    PLUGIN_EVENTS_LOST: Counter "blockhouse_plugin_events_lost_total" ["events"] {"plugin", "hook"}
+        "Events for queued hooks for which there was no room.";
+    PLUGIN_FAILURES: Counter "blockhouse_plugin_failures_total" ["calls"] {"plugin", "hook", "kind"}
+        "Calls of plugins that failed, by kind: trap, deadline, answer, refused, busy, open, missing.";
     UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}
         "Seconds since the process was ready to start its parts.";
     BUILD_INFO: Gauge "blockhouse_build_info" ["1"] {"version"}

@@ -10,6 +10,7 @@
 //! | [`cell`] | [`Cells`], [`Counter`], [`Gauge`] |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
+//! | [`plugins`] | [`PluginCounts`]: what plugins did |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
 #![forbid(unsafe_code)]
@@ -19,9 +20,11 @@ pub mod cell;
 pub mod codes;
 pub mod family;
 pub mod meter;
+pub mod plugins;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
 pub use codes::CodeCounts;
 pub use family::Family;
 pub use meter::{Connections, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};
+pub use plugins::{PluginCounts, PluginHookCounts};

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::catalogue as c;
 use crate::codes::CodeCounts;
+use crate::plugins::{self, PluginSource};
 use crate::{Cells, Counter, Family, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -33,6 +34,7 @@ pub struct Meter {
     pub topics: Gauge,
     /// Consumer groups of the broker.
     pub consumer_groups: Gauge,
+    plugins: OnceLock<PluginSource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -121,6 +123,11 @@ impl Meter {
         self.before_read.lock().push(refresh);
     }
 
+    /// Has what `plugins` says read as well.
+    pub fn watch_plugins(&self, plugins: PluginSource) {
+        self.plugins.get_or_init(|| plugins);
+    }
+
     /// Says what request and response codes are called, once; until then they are numbers.
     pub fn name_codes(&self, names: CodeNames) {
         self.names.get_or_init(|| names);
@@ -132,6 +139,9 @@ impl Meter {
         self.read_messages(visit);
         self.read_store(visit);
         self.read_requests(visit);
+        if let Some(source) = self.plugins.get() {
+            plugins::read(&source(), visit);
+        }
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
         one(&c::CONSUMER_GROUP_NUMBER, signed(self.consumer_groups.read()));
@@ -240,6 +250,7 @@ const fn signed(value: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugins::{PluginCounts, PluginHookCounts};
 
     fn lines(meter: &Meter) -> Vec<String> {
         let mut lines = Vec::new();
@@ -261,6 +272,12 @@ mod tests {
         meter.name_codes([|c| if c == 310 { "SEND_V2" } else { "UNKNOWN" }, |_| "SUCCESS"]);
         meter.connections.bytes.add([10, 20]);
         meter.before_read(Box::new(|m| m.store.written.set(4_096)));
+        let failures = vec![("trap", 2)];
+        let hooks =
+            vec![PluginHookCounts { hook: "pull", calls: 5, failures, ..Default::default() }];
+        let plugin =
+            PluginCounts { plugin: "acl".to_owned(), loaded: true, hooks, ..Default::default() };
+        meter.watch_plugins(Box::new(move || vec![plugin.clone()]));
         let lines = lines(&meter);
         for expected in [
             "rocketmq_messages_in_total orders,normal,false 3",
@@ -269,6 +286,9 @@ mod tests {
             "blockhouse_requests_total send_v2,success 7",
             "blockhouse_requests_total 9999,success 1",
             "blockhouse_network_out_bytes_total  20",
+            "blockhouse_plugin_loaded acl 1",
+            "blockhouse_plugin_calls_total acl,pull 5",
+            "blockhouse_plugin_failures_total acl,pull,trap 2",
             "rocketmq_storage_flush_behind_bytes local,disk 4096",
         ] {
             assert!(lines.iter().any(|l| l == expected), "{expected} is not in {lines:#?}");

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use blockhouse_disk::RealDisk;
 use blockhouse_hook::HookChain;
-use blockhouse_host::{Host, Node, Parts};
+use blockhouse_host::{HookStatus, Host, Node, Parts, Status};
+use blockhouse_meter::{PluginCounts, PluginHookCounts};
 use blockhouse_model::{Access, Action, Resource};
 use blockhouse_ops::{Reply, Row};
 
@@ -52,7 +53,31 @@ pub(super) fn start(
         let hooks: Vec<&str> = plugin.hooks.iter().map(|hook| hook.hook.name()).collect();
         tracing::info!("plugin {} ({}) at {}", plugin.name, plugin.digest, hooks.join(", "));
     }
-    Ok(Some(Arc::new(host)))
+    let host = Arc::new(host);
+    let counted = Arc::clone(&host);
+    shared
+        .meter
+        .watch_plugins(Box::new(move || counted.status().into_iter().map(counts).collect()));
+    Ok(Some(host))
+}
+
+fn counts(status: Status) -> PluginCounts {
+    let hook = |hook: HookStatus| PluginHookCounts {
+        hook: hook.hook.name(),
+        calls: hook.calls,
+        messages: hook.messages,
+        nanoseconds: hook.nanoseconds,
+        objections: hook.objections,
+        lost: hook.lost,
+        failures: hook.failures.into_iter().collect(),
+    };
+    PluginCounts {
+        plugin: status.name,
+        loaded: status.loaded,
+        breaker_open: status.breaker_open,
+        instances: status.instances,
+        hooks: status.hooks.into_iter().map(hook).collect(),
+    }
 }
 
 /// Lets the plugins go, once no request can reach them.
