@@ -94,8 +94,8 @@ pub struct Config {
     /// How many ConsumeQueue files are open at a time.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub open_queue_files: usize,
-    /// How many of the newest CommitLog bytes are read through memory maps. Older ones are read
-    /// with system calls that do not wait for the disk.
+    /// How many of the newest CommitLog bytes are read through memory maps, as far as they are in
+    /// memory. Others are read with system calls that do not wait for the disk.
     pub hot_bytes: u64,
     /// How many entries of a queue one read looks at in search of matching messages (RocketMQ:
     /// `maxFilterMessageSize`, in bytes).
