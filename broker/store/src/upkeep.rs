@@ -166,7 +166,10 @@ impl Shared {
         // not clean, and deleting a topic, which waits for a checkpoint, fails.
         if let Err(e) = self.disk.sync_all(&self.config.dir) {
             done.sync_failed = true;
-            return Err(Error::io("sync", &self.config.dir)(e));
+            let e = Error::io("sync", &self.config.dir)(e);
+            // From now on there is no other attempt that could be reported.
+            self.faults.note(Part::Checkpoint, &e);
+            return Err(e);
         }
         let Applied { to, timestamp, last } = applied;
         let java =
