@@ -103,7 +103,7 @@ impl QueueFiles {
         Self { disk, root, per_file, open: Mutex::new(open) }
     }
 
-    fn dir(&self, queue: &Queue) -> PathBuf {
+    pub(crate) fn dir(&self, queue: &Queue) -> PathBuf {
         self.root.join(queue.topic.as_str()).join(queue.id.to_string())
     }
 
