@@ -300,16 +300,16 @@ pub(crate) fn load_queues(
         let id = QueueId(id);
         let probe = queues.probe(&topic, id);
         let bounds = queues.files.bounds(&probe, limit, is_there)?;
+        if !clean && !bounds.damaged {
+            queues.files.clear(&probe, bounds.max)?;
+        }
         queues.files.forget(&probe);
         if bounds.damaged {
             tracing::error!("{topic} {id}: an entry of the queue is damaged at {}", bounds.max);
             damaged.push(queues.add(&topic, id, (0, 0)));
             continue;
         }
-        let queue = queues.add(&topic, id, (bounds.min, bounds.max));
-        if !clean {
-            queues.files.cut(&queue, bounds.max)?;
-        }
+        queues.add(&topic, id, (bounds.min, bounds.max));
     }
     Ok(damaged)
 }

@@ -99,3 +99,29 @@ fn a_page_that_the_disk_does_not_give_is_an_error_and_no_signal() {
     assert!(found.records.is_empty());
     let _any = store.offset_by_time("t", QueueId(0), Timestamp(1), Boundary::Lower);
 }
+
+#[test]
+fn a_start_that_reads_all_again_makes_no_queue_file_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let rig = Rig::with(Config { dir: dir.path().to_owned(), ..config() });
+    let store = rig.open_on(Arc::new(RealDisk)).unwrap();
+    for n in 0..60_u32 {
+        send(&store, &[draft("t", n % 3, &n.to_be_bytes(), "")]);
+    }
+    store.flush().unwrap();
+    drop(store);
+    for name in ["blockhouse/queues", "blockhouse/checkpoint", "checkpoint"] {
+        RealDisk.remove(&dir.path().join(name)).unwrap();
+    }
+    let file = dir.path().join("consumequeue/t/1/00000000000000000000");
+    let number = || rustix::fs::stat(&file).unwrap().st_ino;
+    let bytes = || blockhouse_disk::whole::read(&RealDisk, &file).unwrap();
+    let before = (number(), bytes());
+    let store = rig.open_on(Arc::new(RealDisk)).unwrap();
+    assert_eq!(store.stats().replayed, 60);
+    store.flush().unwrap();
+    assert_eq!((number(), bytes()), before);
+    for queue in 0..3 {
+        assert_eq!(bodies(&store, "t", queue, 0).len(), 20);
+    }
+}
