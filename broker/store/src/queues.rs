@@ -185,11 +185,16 @@ impl Queues {
         let _no_writes = self.writing.lock();
         old.deleted.store(true, Ordering::Release);
         self.files.cut(old, 0)?;
+        Ok(self.replace(old))
+    }
+
+    /// Puts an empty queue in the place of one; its files stay as they are.
+    pub(crate) fn replace(&self, old: &Queue) -> Arc<Queue> {
         self.files.forget(old);
         if let Some(queues) = self.table.write().get_mut(old.topic.as_str()) {
             queues.retain(|queue| queue.id != old.id);
         }
-        Ok(self.add(old.topic.as_str(), old.id, (0, 0)))
+        self.add(old.topic.as_str(), old.id, (0, 0))
     }
 
     /// Whether a topic was removed since this was asked last.

@@ -2,6 +2,7 @@
 
 mod behind;
 mod replay;
+mod tails;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::queue_files::IsThere;
 use crate::queues::Queues;
 use crate::segments::{Segment, Segments};
 pub(crate) use replay::{Replay, ReplayTo};
+pub(crate) use tails::lost_tails;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;

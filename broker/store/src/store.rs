@@ -22,7 +22,7 @@ use crate::queue_table::Scope;
 use crate::queues::Queues;
 use crate::read::QueueListener;
 use crate::recovery::{
-    Found, LastStop, Recovery, Replay, ReplayTo, Start, cut_queues, load_queues,
+    Found, LastStop, Recovery, Replay, ReplayTo, Start, cut_queues, load_queues, lost_tails,
 };
 use crate::segments::Segments;
 use crate::shape::Shaper;
@@ -194,7 +194,7 @@ impl Opening {
         let has_table = self.load_table(&last_stop, start)?;
         let is_there = |unit, offset| recovery.is_there(unit, offset);
         let damaged = if has_table {
-            Vec::new()
+            lost_tails(&self.queues)
         } else {
             load_queues(&self.queues, start.at, start.clean, &is_there)?
         };
