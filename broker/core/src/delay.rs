@@ -5,7 +5,7 @@ use std::time::Duration;
 use blockhouse_model::names::SCHEDULE_TOPIC;
 use blockhouse_model::{QueueId, QueueOffset, Timestamp, properties as name};
 use blockhouse_record::{Draft, View, records};
-use blockhouse_store::{ColdRead, ReadRequest, Settled};
+use blockhouse_store::{ColdRead, Purpose, ReadRequest, Settled};
 use bytes::Bytes;
 use tracing::{error, warn};
 
@@ -139,6 +139,7 @@ fn read_due(
         max_messages: STEP,
         max_bytes: STEP_BYTES,
         cold: ColdRead::Allow,
+        purpose: Purpose::Look,
     };
     let read = store.read(&request, &mut accept);
     let given = read.count as u64;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use blockhouse_model::java::tags_code;
 use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, RequestContext, Timestamp, Topic};
 use blockhouse_record::{View, records};
-use blockhouse_store::{ColdRead, QueryOutcome, ReadRequest, Store};
+use blockhouse_store::{ColdRead, Purpose, QueryOutcome, ReadRequest, Store};
 use bytes::Bytes;
 
 use crate::pull::deliver::looked_up;
@@ -273,6 +273,7 @@ impl Broker {
                 max_messages: count.min(QUERY_MAX),
                 max_bytes: 64 << 20,
                 cold: ColdRead::Allow,
+                purpose: Purpose::Look,
             };
             let read = store.read(&request, &mut |_: i64| true);
             let views = read.slices.iter().flat_map(|slice| records(slice).map_while(Result::ok));

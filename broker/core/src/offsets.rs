@@ -4,7 +4,7 @@ use blockhouse_hook::{Ack, Point};
 use blockhouse_model::{
     Access, Action, QueueId, QueueOffset, RequestContext, Resource, Timestamp, TopicConfig,
 };
-use blockhouse_store::{Boundary, ColdRead, ReadRequest};
+use blockhouse_store::{Boundary, ColdRead, Purpose, ReadRequest};
 
 use std::sync::Arc;
 
@@ -76,6 +76,7 @@ impl Broker {
             max_messages: 1,
             max_bytes: 1,
             cold: ColdRead::Refuse,
+            purpose: Purpose::Send,
         };
         let read = self.store().read(&request, &mut |_: i64| true);
         read.count > 0 && read.behind <= IN_MEMORY

@@ -11,7 +11,7 @@ use std::time::Duration;
 use blockhouse_filter::Subscription;
 use blockhouse_hook::{Ack, Point};
 use blockhouse_model::{QueueId, QueueOffset, RequestContext, SubscriptionGroup, TopicConfig};
-use blockhouse_store::{ColdRead, ReadOutcome, ReadRequest, ReadStatus};
+use blockhouse_store::{ColdRead, Purpose, ReadOutcome, ReadRequest, ReadStatus};
 use bytes::Bytes;
 
 use crate::refusal::{Refusal, RefusalKind};
@@ -139,6 +139,7 @@ impl Broker {
     }
 
     fn read(&self, plan: &Plan, cold: ColdRead) -> ReadOutcome {
+        let is_seen = self.hooks().load().has(Point::BeforeDeliver);
         let request = ReadRequest {
             topic: &plan.topic.name,
             queue: plan.queue,
@@ -146,6 +147,7 @@ impl Broker {
             max_messages: plan.messages_max,
             max_bytes: plan.bytes_max,
             cold,
+            purpose: if is_seen { Purpose::Look } else { Purpose::Send },
         };
         self.store().read(&request, &mut |tags_code: i64| plan.subscription.matches_code(tags_code))
     }

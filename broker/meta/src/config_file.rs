@@ -7,6 +7,7 @@ use blockhouse_disk::{Disk, whole};
 use parking_lot::Mutex;
 
 use crate::Error;
+use crate::failure::Failure;
 
 /// The file, and what of the owner's state is in it.
 #[derive(Debug)]
@@ -14,6 +15,7 @@ pub(crate) struct ConfigFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     written: Mutex<Written>,
+    failure: Failure,
 }
 
 #[derive(Debug, Default)]
@@ -32,7 +34,7 @@ pub(crate) struct Loaded<T> {
 
 impl ConfigFile {
     pub(crate) fn new(disk: Arc<dyn Disk>, path: PathBuf) -> Self {
-        Self { disk, path, written: Mutex::default() }
+        Self { disk, path, written: Mutex::default(), failure: Failure::default() }
     }
 
     /// Reads the file or, if it is missing, empty or damaged, its `.bak`. `None` if there is
@@ -78,6 +80,11 @@ impl ConfigFile {
         self.written.lock().changes >= changes
     }
 
+    /// Why the last write failed, if it did: changes are only in memory since.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.failure.text()
+    }
+
     /// Writes the file unless it already holds the state after `changes` changes; the former file
     /// becomes the `.bak`. Tells whether it wrote.
     ///
@@ -94,8 +101,8 @@ impl ConfigFile {
         }
         let text = encode();
         let put = if written.spoilt { whole::replace } else { whole::replace_keeping };
-        put(&*self.disk, &self.path, text.as_bytes())
-            .map_err(|e| Error::disk("write", &self.path, e))?;
+        let put = put(&*self.disk, &self.path, text.as_bytes());
+        self.failure.note(put.map_err(|e| Error::disk("write", &self.path, e)))?;
         *written = Written { changes, spoilt: false };
         Ok(true)
     }
@@ -167,8 +174,10 @@ mod tests {
         let file = ConfigFile::new(Arc::new(disk.clone()), PathBuf::from("/c/f.json"));
         disk.fail_writes(true);
         assert!(file.persist(1, || "a.".to_owned()).is_err());
+        assert!(file.failure().unwrap().contains("/c/f.json"));
         disk.fail_writes(false);
         assert!(file.persist(1, || "a.".to_owned()).unwrap());
+        assert_eq!(file.failure(), None);
         assert!(!file.persist(1, || unreachable!("nothing changed")).unwrap());
     }
 }

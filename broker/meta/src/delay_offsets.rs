@@ -27,7 +27,7 @@ struct State {
 pub struct DelayOffsets {
     state: Mutex<State>,
     changes: AtomicU64,
-    file: ConfigFile,
+    pub(crate) file: ConfigFile,
     clock: Arc<dyn Clock>,
 }
 

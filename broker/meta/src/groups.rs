@@ -76,7 +76,7 @@ pub struct Groups {
     version: Mutex<DataVersion>,
     changes: AtomicU64,
     settings: GroupSettings,
-    file: ConfigFile,
+    pub(crate) file: ConfigFile,
     listeners: Listeners<GroupChange>,
     clock: Arc<dyn Clock>,
 }

@@ -23,6 +23,7 @@ use blockhouse_model::{Clock, DataVersion, Group, QueueId, QueueOffset, Topic};
 use parking_lot::Mutex;
 
 use crate::config_file::ConfigFile;
+use crate::failure::Failure;
 use crate::table::Table;
 use crate::topics::QUEUES_MAX;
 use crate::{Error, Home};
@@ -86,8 +87,9 @@ pub struct Offsets {
     pairs: AtomicUsize,
     version: Mutex<DataVersion>,
     changes: AtomicU64,
-    file: ConfigFile,
+    pub(crate) file: ConfigFile,
     journal: Journal,
+    journal_failure: Failure,
     /// The contents of the file; held while it is written.
     base: Mutex<Digest>,
     clock: Arc<dyn Clock>,
@@ -115,6 +117,7 @@ impl Offsets {
             changes: AtomicU64::new(u64::from(!replay.is_empty())),
             file,
             journal,
+            journal_failure: Failure::default(),
             base: Mutex::new(base),
             clock: Arc::clone(&home.clock),
         };
@@ -248,7 +251,12 @@ impl Offsets {
     /// # Errors
     /// The disk fails; the next call tries again.
     pub fn flush_journal(&self) -> Result<(), Error> {
-        self.journal.flush()
+        self.journal_failure.note(self.journal.flush())
+    }
+
+    /// Why the journal could not be written the last time, if so.
+    pub(crate) fn journal_failure(&self) -> Option<String> {
+        self.journal_failure.text()
     }
 
     /// The length of the journal; it shrinks with each [`Offsets::persist`].
@@ -282,7 +290,7 @@ impl Offsets {
             return Err(error);
         }
         let previous = std::mem::replace(&mut *base, next);
-        self.journal.rotate(next, previous)?;
+        self.journal_failure.note(self.journal.rotate(next, previous))?;
         Ok(true)
     }
 

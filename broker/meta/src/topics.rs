@@ -62,7 +62,7 @@ pub struct Topics {
     settings: TopicSettings,
     /// Topics of the broker itself whose names depend on its settings.
     own: HashSet<String>,
-    file: ConfigFile,
+    pub(crate) file: ConfigFile,
     listeners: Listeners<TopicChange>,
     clock: Arc<dyn Clock>,
 }

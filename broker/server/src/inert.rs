@@ -14,7 +14,7 @@ use blockhouse_disk::Disk;
 use blockhouse_meta::Meta;
 use blockhouse_model::{QueueOffset, TopicConfig, java_hash, names};
 use blockhouse_record::records;
-use blockhouse_store::{Accept, ColdRead, QueueBounds, ReadRequest, ReadStatus, Store};
+use blockhouse_store::{Accept, ColdRead, Purpose, QueueBounds, ReadRequest, ReadStatus, Store};
 
 /// The group whose offsets are the progress of RocketMQ's check of half messages.
 const TRANS_GROUP: &str = "CID_RMQ_SYS_TRANS";
@@ -189,6 +189,7 @@ fn scan(
             max_messages: READ_MESSAGES,
             max_bytes: READ_BYTES,
             cold: ColdRead::Allow,
+            purpose: Purpose::Look,
         };
         let read = store.read(&request, accept);
         for record in read.slices.iter().flat_map(|slice| records(slice).map_while(Result::ok)) {

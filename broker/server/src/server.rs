@@ -280,6 +280,13 @@ impl Running {
         &self.registered
     }
 
+    /// Which files of topics, groups and offsets could not be written the last time, and why: what
+    /// changed since then is only in memory.
+    #[must_use]
+    pub fn unsaved(&self) -> Vec<(&'static str, String)> {
+        self.meta.unsaved()
+    }
+
     /// Open client connections.
     #[must_use]
     pub fn connections(&self) -> usize {

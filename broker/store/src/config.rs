@@ -84,9 +84,10 @@ pub struct Config {
     #[schemars(range(min = 1, max = 100))]
     pub disk_clean_percent: u64,
     /// Above this use of the filesystem, in percent, the oldest files are removed though they are
-    /// not expired (RocketMQ: `diskSpaceCleanForciblyRatio`). The last file always stays.
+    /// not expired (RocketMQ: `diskSpaceCleanForciblyRatio`). The last file always stays. `off`:
+    /// never, so that a full disk refuses sends instead of losing messages.
     #[schemars(range(min = 1, max = 100))]
-    pub disk_force_clean_percent: u64,
+    pub disk_force_clean_percent: Option<u64>,
     /// Above this use of the filesystem, in percent, sends are refused (RocketMQ:
     /// `diskSpaceWarningLevelRatio`).
     #[schemars(range(min = 1, max = 100))]
@@ -94,8 +95,8 @@ pub struct Config {
     /// How many ConsumeQueue files are open at a time.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub open_queue_files: usize,
-    /// How many of the newest CommitLog bytes are read through memory maps. Older ones are read
-    /// with system calls that do not wait for the disk.
+    /// How many of the newest CommitLog bytes are read through memory maps, as far as they are in
+    /// memory. Others are read with system calls that do not wait for the disk.
     pub hot_bytes: u64,
     /// How many entries of a queue one read looks at in search of matching messages (RocketMQ:
     /// `maxFilterMessageSize`, in bytes).
@@ -127,7 +128,7 @@ impl Default for Config {
             file_reserved_hours: 72,
             delete_when: String::from("04"),
             disk_clean_percent: 75,
-            disk_force_clean_percent: 85,
+            disk_force_clean_percent: Some(85),
             disk_max_used_percent: 90,
             open_queue_files: 512,
             hot_bytes: 1 << 30,
@@ -166,7 +167,7 @@ impl Config {
             ("store.sync_flush_timeout_ms", self.sync_flush_timeout_ms, 1..=DAY_MS),
             ("store.flush_interval_ms", self.flush_interval_ms, 1..=DAY_MS),
             ("store.disk_clean_percent", self.disk_clean_percent, PERCENT),
-            ("store.disk_force_clean_percent", self.disk_force_clean_percent, PERCENT),
+            ("store.disk_force_clean_percent", self.disk_force_clean_percent.unwrap_or(1), PERCENT),
             ("store.disk_max_used_percent", self.disk_max_used_percent, PERCENT),
             ("store.open_queue_files", as_u64(self.open_queue_files), 1..=1 << 20),
             ("store.filter_scan_entries", self.filter_scan_entries, 1..=1 << 26),
@@ -215,7 +216,7 @@ mod tests {
             ("store.delete_when", |c| c.delete_when = "99".to_owned()),
             ("store.delay_levels", |c| c.delay_levels = "bogus".to_owned()),
             ("store.disk_clean_percent", |c| c.disk_clean_percent = 0),
-            ("store.disk_force_clean_percent", |c| c.disk_force_clean_percent = 500),
+            ("store.disk_force_clean_percent", |c| c.disk_force_clean_percent = Some(500)),
             ("store.disk_max_used_percent", |c| c.disk_max_used_percent = 101),
             ("store.flush_interval_ms", |c| c.flush_interval_ms = 0),
             ("store.sync_flush_timeout_ms", |c| c.sync_flush_timeout_ms = 0),

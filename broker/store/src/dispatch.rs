@@ -127,9 +127,9 @@ impl Dispatcher {
         self.pending.lock()
     }
 
-    /// Applies one entry at once: for recovery. No checksum covers a record's QUEUEOFFSET, so it may
-    /// be one that nobody ever gave out.
-    pub(crate) fn apply_now(&self, entry: &Entry, keys: impl Iterator<Item = u32>) {
+    /// Puts an entry into its queue at once: for recovery. No checksum covers a record's QUEUEOFFSET,
+    /// so it may be one that nobody ever gave out.
+    pub(crate) fn enqueue_now(&self, entry: &Entry) {
         if !is_possible(entry) {
             let (topic, id) = (&entry.queue.topic, entry.queue.id);
             tracing::error!(
@@ -137,9 +137,13 @@ impl Dispatcher {
                 entry.unit.physical,
                 entry.offset
             );
-        } else if entry.visible && entry.queue.push(entry.offset, entry.unit).is_some() {
+        } else if entry.queue.push(entry.offset, entry.unit).is_some() {
             self.queues.mark_dirty(&entry.queue);
         }
+    }
+
+    /// Indexes the keys of an entry at once: for recovery.
+    pub(crate) fn index_now(&self, entry: &Entry, keys: impl Iterator<Item = u32>) {
         let mut puts: Vec<_> = keys.map(|hash| put_of(entry, hash)).collect();
         self.index.put(&mut puts);
     }

@@ -157,6 +157,11 @@ impl Faults {
         }
     }
 
+    /// An attempt of `part` failed that not everyone who asks for it reports.
+    pub(crate) fn note(&self, part: Part, error: &Error) {
+        self.add(part, error, part.blocks());
+    }
+
     /// A send needs what `part` could not do.
     pub(crate) fn refuse(&self, part: Part, error: &Error) -> AppendError {
         AppendError::Disk(self.add(part, error, true))

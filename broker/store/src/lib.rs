@@ -60,8 +60,8 @@ pub use error::{AppendError, Error};
 pub use faults::{Cause, Fault, Part, Trouble};
 pub use progress::Ticket;
 pub use read::{
-    Accept, Boundary, ColdRead, NoListener, QueryOutcome, QueueBounds, QueueListener, ReadOutcome,
-    ReadRequest, ReadStatus,
+    Accept, Boundary, ColdRead, NoListener, Purpose, QueryOutcome, QueueBounds, QueueListener,
+    ReadOutcome, ReadRequest, ReadStatus,
 };
 pub use search::QUERY_MAX;
 pub use store::{Parts, Store, StoreStats};

@@ -5,6 +5,7 @@
 //! only try the write lock: the one who gets it writes what all others have placed, and they wait
 //! on [`Progress`]. Records that wait for the disk are written and synced by the flush thread.
 
+mod reading;
 mod tail;
 
 use std::sync::Arc;
@@ -12,12 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use blockhouse_model::{Clock, PhysicalOffset, Timestamp};
-use bytes::BytesMut;
 use parking_lot::Mutex;
 
 use crate::config::Flush;
 use crate::faults::{Faults, Part};
-use crate::log::{Encoded, Follower, Log, LogStats, Piece, Place};
+use crate::log::{Encoded, Follower, Landing, Log, LogStats, Piece, Place};
 use crate::progress::{Progress, Ticket, Wait};
 use crate::read::ColdRead;
 use crate::segments::Segments;
@@ -337,54 +337,6 @@ impl Core {
         // The next file is made once half of this one is used.
         self.segments.prepare(placed + self.segments.size / 2)
     }
-
-    fn hot_from(&self) -> u64 {
-        let confirmed = self.confirmed.load(Ordering::Acquire);
-        self.opened_at.max(confirmed.saturating_sub(self.hot_bytes))
-    }
-
-    fn read_into(
-        &self,
-        at: u64,
-        len: usize,
-        cold: ColdRead,
-        copy: &mut BytesMut,
-    ) -> Result<Option<Piece>, Error> {
-        let size = self.segments.size;
-        let end = at.checked_add(len as u64);
-        if end.is_none_or(|end| end > self.confirmed.load(Ordering::Acquire))
-            || at % size + len as u64 > size
-        {
-            return Ok(None);
-        }
-        let Some(segment) = self.segments.holding(at) else { return Ok(None) };
-        let failed = |what, e| Error::io(what, &self.segments.path(segment.base))(e);
-        let inside = at - segment.base;
-        // A file that cannot be mapped (the disk has become read-only, there are too many maps) can
-        // still be read.
-        if at >= self.hot_from()
-            && let Ok(map) = segment.map(size)
-        {
-            let start = usize::try_from(inside).map_err(|_| Error::Poisoned)?;
-            return Ok(map.slice(start..start + len).map(Piece::Mapped));
-        }
-        let before = copy.len();
-        copy.resize(before + len, 0);
-        let buffer = &mut copy[before..];
-        let read = match cold {
-            ColdRead::Allow => segment.file.read_at(buffer, inside),
-            ColdRead::Refuse => segment.file.read_now(buffer, inside),
-        };
-        if matches!(read, Ok(n) if n == len) {
-            return Ok(Some(Piece::Copied));
-        }
-        copy.truncate(before);
-        match read {
-            Ok(_) => Ok(None),
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Err(Error::WouldBlock),
-            Err(e) => Err(failed("read", e)),
-        }
-    }
 }
 
 impl Log for LocalLog {
@@ -422,9 +374,9 @@ impl Log for LocalLog {
         at: PhysicalOffset,
         len: usize,
         cold: ColdRead,
-        copy: &mut BytesMut,
+        into: &mut Landing,
     ) -> Result<Option<Piece>, Error> {
-        self.core.read_into(at.0, len, cold, copy)
+        self.core.read_into(at.0, len, cold, into)
     }
 
     fn confirmed(&self) -> PhysicalOffset {

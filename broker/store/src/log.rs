@@ -1,10 +1,13 @@
 //! What the store needs of a log: a growing sequence of bytes with a confirmed part.
 
+use std::ops::Range;
+
+use blockhouse_disk::FileMap;
 use blockhouse_model::{PhysicalOffset, QueueOffset, Timestamp};
 use bytes::{Bytes, BytesMut};
 
 use crate::progress::Ticket;
-use crate::read::ColdRead;
+use crate::read::{ColdRead, Purpose};
 use crate::{AppendError, Error};
 
 /// Encoded records, back to back.
@@ -41,6 +44,48 @@ pub type Place<'a> = dyn FnMut(usize, PhysicalOffset, Timestamp) -> QueueOffset 
 pub trait Follower: Send + Sync {
     /// The log is confirmed up to here.
     fn confirmed(&self, to: PhysicalOffset);
+}
+
+/// Where the bytes of the reads of one scan come to lie.
+#[derive(Debug)]
+pub struct Landing {
+    /// What was copied.
+    pub copied: BytesMut,
+    /// Whether what is in a map may be lent.
+    pub(crate) lends: bool,
+    /// What may be looked at through a map.
+    pub(crate) window: Option<Window>,
+}
+
+/// A part of the log that is in memory, as the kernel said a moment ago.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// The map of its file.
+    pub(crate) map: FileMap,
+    /// Where the file begins.
+    pub(crate) base: u64,
+    /// The part, in places of the log.
+    pub(crate) resident: Range<u64>,
+}
+
+impl Window {
+    /// The bytes, if all of them are in memory.
+    pub(crate) fn slice(&self, at: u64, len: usize) -> Option<Bytes> {
+        let end = at.checked_add(len as u64)?;
+        if at < self.resident.start || self.resident.end < end {
+            return None;
+        }
+        let start = usize::try_from(at - self.base).ok()?;
+        self.map.slice(start..start + len)
+    }
+}
+
+impl Landing {
+    /// For reads with that purpose.
+    #[must_use]
+    pub fn new(purpose: Purpose) -> Self {
+        Self { copied: BytesMut::new(), lends: purpose == Purpose::Send, window: None }
+    }
 }
 
 /// Where the bytes of a read are.
@@ -90,29 +135,29 @@ pub trait Log: Send + Sync {
     /// wait for what is configured; else only until the bytes have left the process.
     fn settle(&self, end: PhysicalOffset, durable: bool) -> Ticket;
 
-    /// Reads confirmed bytes of one file. `None` if the log does not have all of them. What cannot
-    /// be lent from a map is put at the end of `copy`, so that a reader of many records has them in
-    /// one piece.
+    /// Reads confirmed bytes of one file. `None` if the log does not have all of them. What is not
+    /// lent from a map is put at the end of `into.copied`, so that a reader of many records has them
+    /// in one piece.
     ///
     /// # Errors
-    /// [`Error::WouldBlock`], or what the filesystem says; `copy` is then as it was.
+    /// [`Error::WouldBlock`], or what the filesystem says; `into.copied` is then as it was.
     fn read_into(
         &self,
         at: PhysicalOffset,
         len: usize,
         cold: ColdRead,
-        copy: &mut BytesMut,
+        into: &mut Landing,
     ) -> Result<Option<Piece>, Error>;
 
-    /// Like [`Log::read_into`], for one record.
+    /// Like [`Log::read_into`], for one record, which is copied.
     ///
     /// # Errors
     /// As there.
     fn read(&self, at: PhysicalOffset, len: usize, cold: ColdRead) -> Result<Option<Bytes>, Error> {
-        let mut copy = BytesMut::new();
-        Ok(self.read_into(at, len, cold, &mut copy)?.map(|piece| match piece {
+        let mut into = Landing::new(Purpose::Look);
+        Ok(self.read_into(at, len, cold, &mut into)?.map(|piece| match piece {
             Piece::Mapped(bytes) => bytes,
-            Piece::Copied => copy.freeze(),
+            Piece::Copied => into.copied.freeze(),
         }))
     }
 

@@ -103,7 +103,7 @@ impl QueueFiles {
         Self { disk, root, per_file, open: Mutex::new(open) }
     }
 
-    fn dir(&self, queue: &Queue) -> PathBuf {
+    pub(crate) fn dir(&self, queue: &Queue) -> PathBuf {
         self.root.join(queue.topic.as_str()).join(queue.id.to_string())
     }
 
@@ -234,6 +234,23 @@ impl QueueFiles {
         let file = self.file(queue, start / self.per_file, false)?;
         let next = file.next_data((from - start) * UNIT_LEN_U64)?;
         Ok(next.map(|at| start + at / UNIT_LEN_U64))
+    }
+
+    /// Whether there is an entry right before `end`, in a file of the right length. A shorter file
+    /// gets its length.
+    pub(crate) fn ends_with_entry(&self, queue: &Queue, end: u64) -> Result<bool, Error> {
+        let Some(last) = end.checked_sub(1) else { return Ok(true) };
+        let number = last / self.per_file;
+        let failed = |e| Error::io("read", &self.path(queue, number))(e);
+        let file = match self.file(queue, number, false) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(failed)?,
+        };
+        if file.len().map_err(failed)? < self.file_len() {
+            file.set_len(self.file_len()).map_err(failed)?;
+            return Ok(false);
+        }
+        Ok(self.unit_at(queue, last)?.is_some_and(Unit::is_entry))
     }
 
     /// Where the file after the one with `offset` begins.

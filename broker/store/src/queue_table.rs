@@ -1,4 +1,4 @@
-//! `blockhouse/queues`: the bounds of every queue at a checkpoint, so that a restart opens no queue's
+//! `blockhouse/queues`: the bounds of every queue at a checkpoint, so that a restart searches no queue's
 //! files and lists no directories.
 
 use std::sync::Arc;

@@ -180,6 +180,23 @@ impl Queues {
         Ok(true)
     }
 
+    /// Puts an empty queue in the place of one whose topic was deleted and made again.
+    pub(crate) fn begin_again(&self, old: &Queue) -> Result<Arc<Queue>, Error> {
+        let _no_writes = self.writing.lock();
+        old.deleted.store(true, Ordering::Release);
+        self.files.cut(old, 0)?;
+        Ok(self.replace(old))
+    }
+
+    /// Puts an empty queue in the place of one; its files stay as they are.
+    pub(crate) fn replace(&self, old: &Queue) -> Arc<Queue> {
+        self.files.forget(old);
+        if let Some(queues) = self.table.write().get_mut(old.topic.as_str()) {
+            queues.retain(|queue| queue.id != old.id);
+        }
+        self.add(old.topic.as_str(), old.id, (0, 0))
+    }
+
     /// Whether a topic was removed since this was asked last.
     pub(crate) fn take_changed(&self) -> bool {
         self.changed.swap(false, Ordering::AcqRel)

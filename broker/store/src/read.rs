@@ -14,6 +14,16 @@ pub enum ColdRead {
     Allow,
 }
 
+/// What is going to be done with the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// They go to a socket as they are. They may be lent from a map of the file: should the kernel
+    /// take their pages back meanwhile and the disk fail to give them again, the socket says so.
+    Send,
+    /// The process looks at them, which in that case would kill it: they are copied.
+    Look,
+}
+
 /// What to read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadRequest<'a> {
@@ -29,6 +39,8 @@ pub struct ReadRequest<'a> {
     pub max_bytes: usize,
     /// Whether to wait for the disk.
     pub cold: ColdRead,
+    /// What the records are for.
+    pub purpose: Purpose,
 }
 
 /// Which messages a reader wants. A closure over tags codes is one.

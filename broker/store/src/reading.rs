@@ -1,7 +1,7 @@
 //! Reading queues: entries first, then the records they point to.
 
 use blockhouse_model::{PhysicalOffset, QueueOffset};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::queue::{BLANK_SIZE, Queue, Unit};
 use crate::queue_files::Got;
@@ -10,7 +10,7 @@ use crate::store::{Shared, Store};
 use crate::verify::{Damage, Expected};
 use crate::{
     Error,
-    log::{Log, Piece},
+    log::{Landing, Log, Piece},
 };
 
 /// Entries that are fetched at once.
@@ -117,8 +117,8 @@ struct Scan<'a> {
     /// `count` and `bytes` include the open run.
     out: ReadOutcome,
     run: Option<Run>,
-    /// Records that were copied and are not in `out` yet.
-    copied: BytesMut,
+    /// Has the records that were copied and are not in `out` yet.
+    landing: Landing,
     /// Entries before this place in the log are passed over: their file is gone.
     skip_to: u64,
     last_physical: u64,
@@ -132,8 +132,8 @@ impl<'a> Scan<'a> {
         out: ReadOutcome,
     ) -> Self {
         let log = &*shared.log;
-        let copied = BytesMut::new();
-        Self { log, shared, queue, request, out, run: None, copied, skip_to: 0, last_physical: 0 }
+        let landing = Landing::new(request.purpose);
+        Self { log, shared, queue, request, out, run: None, landing, skip_to: 0, last_physical: 0 }
     }
 
     fn run(mut self, accept: &mut dyn Accept) -> ReadOutcome {
@@ -255,8 +255,8 @@ impl<'a> Scan<'a> {
     /// Reads a run whose messages are counted already.
     fn close(&mut self, run: Run) -> Option<End> {
         let at = PhysicalOffset(run.start);
-        let before = self.copied.len();
-        match self.log.read_into(at, run.len, self.request.cold, &mut self.copied) {
+        let before = self.landing.copied.len();
+        match self.log.read_into(at, run.len, self.request.cold, &mut self.landing) {
             Ok(Some(Piece::Mapped(bytes))) => return self.take_mapped(run, bytes),
             Ok(Some(Piece::Copied)) => return self.take_copied(run, before),
             Ok(None) if run.count > 1 && run.start >= self.log.min().0 => {
@@ -298,7 +298,7 @@ impl<'a> Scan<'a> {
     }
 
     fn take_copied(&mut self, run: Run, before: usize) -> Option<End> {
-        let bytes = self.copied.get(before..).unwrap_or(&[]);
+        let bytes = self.landing.copied.get(before..).unwrap_or(&[]);
         match self.expected(run, true).verify(bytes) {
             Ok(()) => {
                 self.out.status = ReadStatus::Found;
@@ -306,7 +306,7 @@ impl<'a> Scan<'a> {
                 None
             }
             Err(damage) => {
-                self.copied.truncate(before + damage.bytes);
+                self.landing.copied.truncate(before + damage.bytes);
                 Some(self.end_before(run, damage))
             }
         }
@@ -355,7 +355,7 @@ impl<'a> Scan<'a> {
     fn make_room(&mut self, len: usize) {
         let left = self.request.max_messages.saturating_sub(self.out.count);
         let room = len.saturating_mul(left).min(self.request.max_bytes).min(COPY_ROOM);
-        self.copied.reserve(room);
+        self.landing.copied.reserve(room);
     }
 
     fn push(&mut self, bytes: Bytes) {
@@ -364,8 +364,8 @@ impl<'a> Scan<'a> {
     }
 
     fn push_copied(&mut self) {
-        if !self.copied.is_empty() {
-            self.out.slices.push(self.copied.split().freeze());
+        if !self.landing.copied.is_empty() {
+            self.out.slices.push(self.landing.copied.split().freeze());
         }
     }
 

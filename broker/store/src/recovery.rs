@@ -1,6 +1,8 @@
 //! From files to a running log: where it ends, and what queues and index still lack.
 
 mod behind;
+mod replay;
+mod tails;
 
 use std::sync::Arc;
 
@@ -9,12 +11,12 @@ use blockhouse_record::{Checked, View, check, layout, view};
 
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
-use crate::dispatch::{Dispatcher, Entry};
 use crate::queue::{Queue, Unit};
 use crate::queue_files::IsThere;
 use crate::queues::Queues;
 use crate::segments::{Segment, Segments};
-use crate::shape::Shaper;
+pub(crate) use replay::{Replay, ReplayTo};
+pub(crate) use tails::lost_tails;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 20;
@@ -300,16 +302,16 @@ pub(crate) fn load_queues(
         let id = QueueId(id);
         let probe = queues.probe(&topic, id);
         let bounds = queues.files.bounds(&probe, limit, is_there)?;
+        if !clean && !bounds.damaged {
+            queues.files.clear(&probe, bounds.max)?;
+        }
         queues.files.forget(&probe);
         if bounds.damaged {
             tracing::error!("{topic} {id}: an entry of the queue is damaged at {}", bounds.max);
             damaged.push(queues.add(&topic, id, (0, 0)));
             continue;
         }
-        let queue = queues.add(&topic, id, (bounds.min, bounds.max));
-        if !clean {
-            queues.files.cut(&queue, bounds.max)?;
-        }
+        queues.add(&topic, id, (bounds.min, bounds.max));
     }
     Ok(damaged)
 }
@@ -323,41 +325,4 @@ pub(crate) fn cut_queues(queues: &Queues) -> Result<(), Error> {
         queues.files.forget(&queue);
     }
     Ok(())
-}
-
-/// Whether a record may be the next that is known of a queue that ends at `end`. The checksum covers
-/// the body alone, so a damaged offset comes this far; no queue has more messages than the log has
-/// bytes.
-fn can_follow(record: &View<'_>, end: u64) -> bool {
-    let offset = record.queue_offset.0;
-    let fills_a_gap = end > 0 && offset > end;
-    offset <= record.physical_offset.0 && !(fills_a_gap && offset - end > GAP_MAX)
-}
-
-/// Gives a record that was read again to queues and index.
-pub(crate) fn replay(record: &View<'_>, queues: &Queues, dispatcher: &Dispatcher, shaper: &Shaper) {
-    let Some(queue) = queues.find_or_make(record.topic, record.queue) else {
-        tracing::warn!("the record at {} has an impossible topic", record.physical_offset);
-        return;
-    };
-    if !can_follow(record, queue.max()) {
-        let (offset, at) = (record.queue_offset, record.physical_offset);
-        tracing::error!("the record at {at} has the impossible queue offset {offset}: left out");
-        return;
-    }
-    let mut keys = Vec::new();
-    let shape = shaper.shape(&queue, record.sys_flag, record.properties, &mut keys);
-    let entry = Entry {
-        unit: Unit {
-            physical: record.physical_offset.0,
-            size: u32::try_from(record.bytes.len()).unwrap_or(u32::MAX),
-            tags_code: shape.tags_code(record.store_timestamp),
-        },
-        offset: record.queue_offset.0,
-        store_timestamp: record.store_timestamp.0,
-        visible: shape.visible,
-        keys: keys.len(),
-        queue: Arc::clone(&queue),
-    };
-    dispatcher.apply_now(&entry, keys.into_iter());
 }

@@ -21,7 +21,9 @@ use crate::queue_files::QueueFiles;
 use crate::queue_table::Scope;
 use crate::queues::Queues;
 use crate::read::QueueListener;
-use crate::recovery::{Found, LastStop, Recovery, Start, cut_queues, load_queues, replay};
+use crate::recovery::{
+    Found, LastStop, Recovery, Replay, ReplayTo, Start, cut_queues, load_queues, lost_tails,
+};
 use crate::segments::Segments;
 use crate::shape::Shaper;
 use crate::upkeep::Done;
@@ -192,7 +194,7 @@ impl Opening {
         let has_table = self.load_table(&last_stop, start)?;
         let is_there = |unit, offset| recovery.is_there(unit, offset);
         let damaged = if has_table {
-            Vec::new()
+            lost_tails(&self.queues)
         } else {
             load_queues(&self.queues, start.at, start.clean, &is_there)?
         };
@@ -263,21 +265,26 @@ impl Opening {
         until: u64,
         wanted: &dyn Fn(&View<'_>) -> bool,
     ) -> Result<Found, Error> {
+        let mut replay = Replay::new(ReplayTo {
+            queues: &self.queues,
+            dispatcher: &self.dispatcher,
+            shaper: &self.shaper,
+            marks: &self.marks,
+        });
         let mut replayed = 0_usize;
-        let mut failed = None;
+        let mut result = Ok(());
         let found = recovery.scan(start, until, &mut |record| {
-            if !wanted(record) {
+            if result.is_err() || !wanted(record) {
                 return;
             }
-            replay(record, &self.queues, &self.dispatcher, &self.shaper);
+            result = replay.record(record);
             replayed += 1;
             // So that a long replay does not pile up in memory.
-            if replayed.is_multiple_of(REPLAYED_AT_ONCE) && failed.is_none() {
-                failed =
-                    self.index.absorb().and_then(|()| self.queues.write_behind(u64::MAX)).err();
+            if replayed.is_multiple_of(REPLAYED_AT_ONCE) && result.is_ok() {
+                result = self.index.absorb().and_then(|()| self.queues.write_behind(u64::MAX));
             }
         })?;
-        failed.map_or(Ok(found), Err)
+        result.and_then(|()| replay.finish()).map(|()| found)
     }
 
     /// The newest index file is not what a clean stop leaves: keeps what can be believed of it, and

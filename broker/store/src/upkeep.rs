@@ -159,9 +159,17 @@ impl Shared {
             per_file: self.queues.files.per_file(),
         };
         let table = queue_table::encode(&self.queues, scope);
+        // No poison: nothing that was acknowledged is in doubt. A message is acknowledged by a write
+        // and by `fdatasync` of its own log file, which report that file's lost writes themselves,
+        // and poison. What only this sync makes durable, queues and index, is made again from the
+        // log behind the last good checkpoint, which stays where it is until a restart; the stop is
+        // not clean, and deleting a topic, which waits for a checkpoint, fails.
         if let Err(e) = self.disk.sync_all(&self.config.dir) {
             done.sync_failed = true;
-            return Err(Error::io("sync", &self.config.dir)(e));
+            let e = Error::io("sync", &self.config.dir)(e);
+            // From now on there is no other attempt that could be reported.
+            self.faults.note(Part::Checkpoint, &e);
+            return Err(e);
         }
         let Applied { to, timestamp, last } = applied;
         let java =
@@ -196,7 +204,7 @@ impl Shared {
         let used = self.look_at_disk()?;
         let hour = self.clock.now().0.div_euclid(MS_PER_HOUR).rem_euclid(24);
         let is_time = self.config.hours().is_some_and(|hours| hours.contains(&hour));
-        let forced = used >= self.config.disk_force_clean_percent;
+        let forced = self.config.disk_force_clean_percent.is_some_and(|most| used >= most);
         let expired = is_time || used >= self.config.disk_clean_percent;
         let mut removed = 0;
         while removed < REMOVED_MAX {

@@ -7,7 +7,12 @@
 #![expect(clippy::print_stdout, reason = "what criterion has no form for")]
 
 #[path = "../tests/host/rig.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
+#[expect(
+    dead_code,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "it is the tests' own, and they use more of it"
+)]
 mod rig;
 
 use std::time::{Duration, Instant};
@@ -43,9 +48,19 @@ fn send(c: &mut Criterion) {
                 b.iter(|| chain.before_send(&cx, &mut drafts));
             });
         }
+        well(&host);
         host.close();
     }
     group.finish();
+}
+
+/// On a machine that does other things calls miss their deadline, and what is measured is a breaker.
+fn well(host: &Host) {
+    let status = host.status();
+    assert!(
+        status[0].hooks.iter().all(|hook| hook.failures.is_empty()),
+        "calls failed: {status:?}"
+    );
 }
 
 /// Before deliver: 32 messages.
@@ -69,6 +84,7 @@ fn deliver(c: &mut Criterion) {
         group.bench_function(format!("{bodies}, 32 x 1 KiB"), |b| {
             b.iter(|| chain.before_deliver(&cx, &delivery, &mut messages));
         });
+        well(&host);
         host.close();
     }
     group.finish();
@@ -85,12 +101,8 @@ fn none(c: &mut Criterion) {
 fn quantiles(what: &str, mut took: Vec<Duration>) {
     took.sort_unstable();
     let at = |part: usize| took.get(took.len() * part / 100).copied().unwrap_or_default();
-    println!(
-        "{what}: p50 {:?}, p99 {:?}, max {:?}",
-        at(50),
-        at(99),
-        at(100 - 1).max(*took.last().expect("some"))
-    );
+    let max = took.last().copied().unwrap_or_default();
+    println!("{what}: p50 {:?}, p99 {:?}, max {max:?}", at(50), at(99));
 }
 
 /// Instances that fail: what the request pays, and what the next one does.
@@ -115,7 +127,9 @@ fn fail(_: &mut Criterion) {
         host.close();
         let (host, chain, _shelf) = bound("conformance", &rules("trap"), 5);
         for _ in 0..4 {
-            (0..50).for_each(|_| drop(timed(&chain, "good")));
+            for _ in 0..50 {
+                timed(&chain, "good");
+            }
             plain.push(timed(&chain, "good"));
             trapped.push(timed(&chain, "bad"));
             after.push(timed(&chain, "good"));

@@ -533,3 +533,36 @@ fn a_load_of_which_nothing_went_through_has_failed() {
     assert!(stderr.starts_with("blockhouse: no message went through: "), "{stderr}");
     assert_eq!(bench("16").0, 0);
 }
+
+#[test]
+fn topics_that_cannot_be_saved_are_told_until_they_can_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = standalone(dir.path().to_str().unwrap()).unwrap();
+    let ops = server.address("ops").unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let create =
+        |topic| run(&["admin", "--namesrv", &namesrv, "topic", "create", topic]).unwrap().0;
+    let metric = |value| {
+        let line = |line: &str| {
+            line.starts_with("blockhouse_metadata_unsaved{")
+                && line.contains("file=\"topics\"")
+                && line.ends_with(value)
+        };
+        get(&ops, "/metrics").unwrap().lines().any(line)
+    };
+    assert_eq!(create("saved"), 0);
+    assert!(metric(" 0"));
+    let in_the_way = dir.path().join("config/topics.json.tmp");
+    std::fs::create_dir(&in_the_way).unwrap();
+    assert_eq!(create("kept-in-memory"), 1);
+    let health = get(&ops, "/healthz").unwrap();
+    assert!(health.starts_with("HTTP/1.1 200 "), "{health}");
+    let line =
+        |line: &str| line.starts_with("metadata: cannot write ") && line.contains("topics.json:");
+    assert!(health.lines().any(line), "{health}");
+    assert!(metric(" 1"));
+    std::fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(create("saved-again"), 0);
+    assert!(!get(&ops, "/healthz").unwrap().contains("metadata:"));
+    assert!(metric(" 0"));
+}

@@ -293,6 +293,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_disk_no_longer_gives_is_not_resident() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let file = RealDisk.create(&path).unwrap();
+        let len = 3 << 20;
+        file.write_at(&vec![7; len], 0).unwrap();
+        let map = file.map(len as u64).unwrap();
+        assert_eq!(map.resident(0..len), len, "just written");
+        assert_eq!(map.resident(5_000..len - 1), len - 5_001);
+        assert_eq!((map.resident(9..9), map.resident(1..len + 1)), (0, 0));
+        assert!(map.slice(0..len).unwrap().iter().all(|byte| *byte == 7));
+        // Somebody else empties the file. To look at what was in it would kill this process.
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
+        assert_eq!((map.resident(0..len), map.resident(5_000..5_001)), (0, 0));
+    }
+
+    #[test]
     fn zeroed_parts_keep_the_length_and_are_no_data() {
         let dir = tempfile::tempdir().unwrap();
         let sim = crate::MemDisk::new();

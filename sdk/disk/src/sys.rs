@@ -63,6 +63,29 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// The smallest page of any machine.
+pub(crate) const PAGE_MIN: usize = 4 << 10;
+
+/// Bytes of a page.
+pub(crate) fn page_size() -> Option<usize> {
+    // SAFETY: a number is asked for; no memory is passed.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size).ok().filter(|size| *size >= PAGE_MIN)
+}
+
+/// `mincore`: bit 0 of each of `pages` says whether that page of `bytes`, which begin with one, is
+/// in memory. Looks at none of them.
+pub(crate) fn resident(bytes: &[u8], pages: &mut [u8]) -> io::Result<()> {
+    let page = page_size().ok_or(io::ErrorKind::Unsupported)?;
+    if pages.len() < bytes.len().div_ceil(page) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let start = bytes.as_ptr().cast_mut().cast();
+    // SAFETY: `pages` has room for a byte per page, and outlives the call. `bytes` are not written:
+    // the pointer is mutable because the C library's declaration is.
+    checked(unsafe { libc::mincore(start, bytes.len(), pages.as_mut_ptr()) })
+}
+
 /// `statvfs`.
 pub(crate) fn space(path: &Path) -> io::Result<Space> {
     let path = CString::new(path.as_os_str().as_bytes())?;

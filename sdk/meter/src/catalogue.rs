@@ -74,6 +74,8 @@ catalogue! {
         "1 while no messages are taken because of the disk.";
     STORE_FAULT: Gauge "blockhouse_store_fault" ["1"] {"fault"}
         "1 while the disk fails the part that the label names; poisoned lasts until a restart.";
+    METADATA_UNSAVED: Gauge "blockhouse_metadata_unsaved" ["1"] {"file"}
+        "1 while the file that the label names cannot be written: its changes are only in memory.";
     CONNECTIONS: Gauge "blockhouse_connections" ["connections"] {}
         "Open client connections.";
     CONNECTIONS_OPENED: Counter "blockhouse_connections_opened_total" ["connections"] {}

@@ -26,5 +26,5 @@ pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
 pub use codes::CodeCounts;
 pub use family::Family;
-pub use meter::{Connections, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};
+pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};
 pub use plugins::{PluginCounts, PluginHookCounts};

@@ -30,6 +30,8 @@ pub struct Meter {
     pub store: StoreOffsets,
     /// How the store gets on with its disk.
     pub store_health: StoreHealth,
+    /// 1 for each of [`METADATA_FILES`] that cannot be written now.
+    pub metadata_unsaved: [Gauge; METADATA_FILES.len()],
     /// Topics of the broker.
     pub topics: Gauge,
     /// Consumer groups of the broker.
@@ -85,6 +87,10 @@ pub struct StoreOffsets {
 /// What can be wrong with a store, in the order of [`StoreHealth::faults`].
 pub const STORE_FAULTS: [&str; 7] =
     ["poisoned", "disk_full", "commit_log", "consume_queue", "index", "checkpoint", "retention"];
+
+/// What a broker keeps besides messages, in the order of [`Meter::metadata_unsaved`].
+pub const METADATA_FILES: [&str; 5] =
+    ["topics", "groups", "offsets", "delay_offsets", "offsets_journal"];
 
 /// How the store gets on with its disk.
 #[derive(Debug, Default)]
@@ -209,6 +215,10 @@ impl Meter {
         for (fault, gauge) in STORE_FAULTS.iter().zip(&health.faults) {
             let value = signed(gauge.read());
             visit(&Sample { metric: &c::STORE_FAULT, labels: &[fault], value });
+        }
+        for (file, gauge) in METADATA_FILES.iter().zip(&self.metadata_unsaved) {
+            let value = signed(gauge.read());
+            visit(&Sample { metric: &c::METADATA_UNSAVED, labels: &[file], value });
         }
     }
 

@@ -8,7 +8,7 @@ use blockhouse_disk::RealDisk;
 use blockhouse_model::{Clock, QueueId, QueueOffset, SysFlag, Timestamp};
 use blockhouse_record::{Draft, encode};
 use blockhouse_store::{
-    AppendError, ColdRead, Config, Flush, NoListener, Parts, ReadRequest, Settled, Store,
+    AppendError, ColdRead, Config, Flush, NoListener, Parts, Purpose, ReadRequest, Settled, Store,
 };
 
 /// Bytes of a stored message with the body and properties used here.
@@ -131,6 +131,7 @@ impl Reader {
             max_messages: count,
             max_bytes: 256 << 10,
             cold: ColdRead::Allow,
+            purpose: Purpose::Send,
         };
         let outcome = store.read(&request, &mut |_: i64| true);
         // Touched as a socket would, though not copied.

@@ -12,6 +12,8 @@ use crate::read::ColdRead;
 
 /// Bytes that a disk writes as a whole.
 const SECTOR: u64 = 512;
+/// More entries than most queues have in a file.
+const FEW: u64 = 1 << 10;
 /// Entries behind an end that are looked at: more than a page holds.
 const NEAR: usize = 256;
 /// How far the samples lie apart that are taken further behind.
@@ -109,11 +111,23 @@ impl QueueFiles {
         is_there: &IsThere<'_>,
     ) -> Result<u64, Error> {
         let past = |unit: Unit| !is_blank(unit) && (!unit.is_entry() || unit.end() > limit);
-        let end = self.search(queue, (start, start + self.per_file), past)?;
+        let end = self.search(queue, (start, self.end_of_data(queue, start)?), past)?;
         if self.is_end(queue, (start, end), limit, is_there)? {
             return Ok(end);
         }
         self.read_to_end(queue, start, limit, is_there)
+    }
+
+    /// Where the entries of the file that begins at `start` end at the latest. Most queues have few:
+    /// then few pages of their files are read.
+    fn end_of_data(&self, queue: &Queue, start: u64) -> Result<u64, Error> {
+        let (few, end) = (start + FEW, start + self.per_file);
+        if few >= end {
+            return Ok(end);
+        }
+        let more = self.next_written(queue, few);
+        let more = more.map_err(Error::io("read", &self.path(queue, start / self.per_file)))?;
+        Ok(if more.is_none() { few } else { end })
     }
 
     /// Whether the entries before `end` are as they must be if it is the end.

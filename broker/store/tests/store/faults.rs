@@ -1,7 +1,7 @@
 //! A disk that refuses for a while: who notices, and what is left when it is over.
 
 use blockhouse_model::Timestamp;
-use blockhouse_store::{AppendError, Cause, Config, Part, ReadStatus, Trouble};
+use blockhouse_store::{AppendError, Cause, Config, Flush, Part, ReadStatus, Trouble};
 
 use crate::rig::{Rig, bodies, config, draft, read, send, try_send};
 
@@ -82,4 +82,21 @@ fn a_read_that_fails_passes_no_message_over() {
     }
     rig.disk.fail_reads(false);
     assert_eq!(bodies(&store, "t", 0, 0).len(), 100);
+}
+
+#[test]
+fn a_checkpoint_that_could_not_be_synced_is_told_whoever_asked_for_it() {
+    let rig = Rig::with(Config { flush: Flush::Sync, ..config() });
+    let store = rig.open();
+    send(&store, &[draft("t", 0, b"kept", ""), draft("gone", 0, b"x", "")]);
+    rig.disk.fail_syncs(true);
+    store.delete_topic("gone").unwrap_err();
+    rig.disk.fail_syncs(false);
+    store.tick();
+    let faults = store.faults();
+    assert!(faults.len() == 1 && faults[0].name == "checkpoint", "{faults:?}");
+    assert!(!faults[0].refuses && !store.stats().poisoned, "nothing acknowledged is in doubt");
+    send(&store, &[draft("t", 0, b"kept", "")]);
+    store.close().unwrap_err();
+    assert_eq!(bodies(&rig.killed().open(), "t", 0, 0), [b"kept"; 2]);
 }

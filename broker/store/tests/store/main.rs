@@ -12,6 +12,7 @@ mod query;
 mod queue_table;
 mod read;
 mod real;
+mod remade;
 mod restart;
 mod retention;
 mod rig;

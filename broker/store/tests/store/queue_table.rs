@@ -41,7 +41,7 @@ fn remove(rig: &Rig, name: &str) {
 }
 
 #[test]
-fn a_start_looks_at_no_queues_files() {
+fn a_start_looks_at_no_more_than_the_last_entry_of_queues() {
     for is_clean in [true, false] {
         let rig = rig();
         let store = rig.open();
@@ -58,8 +58,8 @@ fn a_start_looks_at_no_queues_files() {
         let expected = counts(&store);
         drop(store);
         let rig = rig.killed();
-        // Who looks would find a shorter queue.
-        remove(&rig, &file("u", 1));
+        // Who looks for the end would find a shorter queue.
+        rig.disk.open(&path(&file("u", 1))).unwrap().write_at(&[0; 4 * 20], 0).unwrap();
         let store = rig.open();
         assert_eq!(counts(&store), expected);
         assert_eq!(store.stats().replayed, if is_clean { 0 } else { 8 });
@@ -230,4 +230,46 @@ fn a_file_that_a_crash_left_empty_gets_its_length() {
     store.flush().unwrap();
     assert_eq!(rig.bytes(&file("new", 0)).len(), 100 * 20);
     assert_eq!(bodies(&store, "new", 0, 0), [b"x"]);
+}
+
+#[test]
+fn a_queue_whose_end_is_lost_is_built_anew() {
+    let lose: [fn(&Rig); 4] = [
+        |rig| remove(rig, &file("t", 1)),
+        |rig| rig.disk.open(&path(&file("t", 1))).unwrap().zero_from(13 * 20).unwrap(),
+        |rig| rig.disk.open(&path(&file("t", 1))).unwrap().set_len(13 * 20).unwrap(),
+        |rig| rig.disk.open(&path(&file("t", 1))).unwrap().set_len(0).unwrap(),
+    ];
+    for lose in lose {
+        for is_clean in [true, false] {
+            let rig = rig();
+            let store = rig.open();
+            fill(&store, "t", 60);
+            fill(&store, "u", 10);
+            store.flush().unwrap();
+            if is_clean {
+                store.close().unwrap();
+            } else {
+                fill(&store, "t", 6);
+            }
+            let expected = counts(&store);
+            drop(store);
+            let rig = rig.killed();
+            let good = rig.bytes(&file("t", 1));
+            assert!(rig.has(TABLE));
+            lose(&rig);
+            for _ in 0..2 {
+                let store = rig.open();
+                assert_eq!(counts(&store), expected, "{is_clean}");
+                for (topic, queue, min, max) in &expected {
+                    assert_eq!(bodies(&store, topic, *queue, *min).len() as u64, max - min);
+                }
+                store.close().unwrap();
+                drop(store);
+                assert_eq!(rig.bytes(&file("t", 1))[..30 * 20], good[..30 * 20]);
+            }
+            let placed = send(&rig.open(), &[draft("t", 1, b"next", "")]);
+            assert_eq!(placed[0].queue_offset.0, expected[1].3);
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::rig::{Rig, START, bodies, draft, read, send};
+use crate::rig::{Rig, START, bodies, draft, read, send, try_send};
 use blockhouse_disk::Space;
 use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Timestamp};
-use blockhouse_store::{Boundary, ReadStatus, Store};
+use blockhouse_store::{AppendError, Boundary, ReadStatus, Store};
 
 /// 100 messages an hour for ten hours, in two queues; about 12 KiB an hour.
 fn ten_hours(rig: &Rig) -> Store {
@@ -103,4 +103,18 @@ fn the_schedule_waits_for_the_hour_or_a_filling_disk() {
     rig.clock.advance(Duration::from_hours(1));
     store.tick();
     assert!(store.stats().segments < all, "nine o'clock");
+}
+
+#[test]
+fn messages_that_are_not_expired_stay_on_a_full_disk_if_so_configured() {
+    let mut rig = Rig::new();
+    rig.config.disk_force_clean_percent = None;
+    rig.config.delete_when = "09".into();
+    let store = ten_hours(&rig);
+    rig.disk.set_space(Space { total: 100, free: 0 });
+    rig.clock.advance(Duration::from_secs(10));
+    store.tick();
+    assert_eq!(store.stats().log_min, PhysicalOffset(0));
+    let refused = try_send(&store, &[draft("t", 0, b"x", "")]).err();
+    assert_eq!(refused, Some(AppendError::DiskFull));
 }

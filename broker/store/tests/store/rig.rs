@@ -7,7 +7,7 @@ use blockhouse_disk::{Disk, MemDisk};
 use blockhouse_model::{Clock, ManualClock, QueueId, QueueOffset, SysFlag, Timestamp, Topic};
 use blockhouse_record::{Draft, View, records};
 use blockhouse_store::{
-    AppendError, ColdRead, Config, NoListener, Parts, Placed, QueueListener, ReadOutcome,
+    AppendError, ColdRead, Config, NoListener, Parts, Placed, Purpose, QueueListener, ReadOutcome,
     ReadRequest, Settled, Store,
 };
 use parking_lot::Mutex;
@@ -121,6 +121,7 @@ pub(crate) fn request(topic: &str, queue: u32, from: u64, max_messages: usize) -
         max_messages,
         max_bytes: 1 << 20,
         cold: ColdRead::Allow,
+        purpose: Purpose::Send,
     }
 }
 

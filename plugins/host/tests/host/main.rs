@@ -1,6 +1,8 @@
 //! Real components in the real host. The guests are compiled by the tests; a machine that cannot
 //! compile for WASM fails them with a sentence that says what to install.
 
+#![cfg(test)]
+
 mod faults;
 mod load;
 mod policy;

@@ -2,7 +2,7 @@
 
 use blockhouse_broker::Running;
 use blockhouse_core::stats::Kind;
-use blockhouse_meter::{Meter, OutLabels, STORE_FAULTS};
+use blockhouse_meter::{METADATA_FILES, Meter, OutLabels, STORE_FAULTS};
 use blockhouse_model::PhysicalOffset;
 
 pub(super) fn refresh(meter: &Meter, broker: &Running) {
@@ -39,5 +39,17 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     health.refuses.set(faults.iter().any(|fault| fault.refuses).into());
     for (name, gauge) in STORE_FAULTS.iter().zip(&health.faults) {
         gauge.set(faults.iter().any(|fault| fault.name == *name).into());
+    }
+    let unsaved = broker.unsaved();
+    for (name, gauge) in METADATA_FILES.iter().zip(&meter.metadata_unsaved) {
+        gauge.set(unsaved.iter().any(|(file, _)| file == name).into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_file_of_metadata_has_its_gauge() {
+        assert_eq!(blockhouse_meter::METADATA_FILES, blockhouse_meta::UNSAVED_FILES);
     }
 }

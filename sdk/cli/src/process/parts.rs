@@ -109,6 +109,12 @@ pub(super) async fn broker(
         let running = seen.lock();
         running.as_ref().map(|running| running.core().store().faults()).unwrap_or_default()
     }));
+    let seen = Arc::clone(&slot);
+    shared.readiness.watch_metadata(Box::new(move || {
+        let running = seen.lock();
+        let unsaved = running.as_ref().map(blockhouse_broker::Running::unsaved).unwrap_or_default();
+        unsaved.into_iter().map(|(_, why)| why).collect()
+    }));
     let stop = move || -> Stop {
         Box::pin(async move {
             let running = slot.lock().take();

@@ -10,12 +10,16 @@ use blockhouse_store::Fault;
 /// Tells what is wrong with the store.
 type Faults = Box<dyn Fn() -> Vec<Fault> + Send + Sync>;
 
+/// Tells which files of topics, groups and offsets cannot be written, and why.
+type Unsaved = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// What has to be true before clients should be sent here.
 #[derive(Default)]
 pub(super) struct Readiness {
     all_up: AtomicBool,
     registered: OnceLock<Arc<State>>,
     faults: OnceLock<Faults>,
+    unsaved: OnceLock<Unsaved>,
 }
 
 impl Readiness {
@@ -34,6 +38,11 @@ impl Readiness {
         self.faults.get_or_init(|| faults);
     }
 
+    /// There is metadata, and this says what of it cannot be saved.
+    pub(super) fn watch_metadata(&self, unsaved: Unsaved) {
+        self.unsaved.get_or_init(|| unsaved);
+    }
+
     pub(super) fn checks(self: &Arc<Self>) -> Vec<Check> {
         let (parts, registrar, store) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         vec![
@@ -47,14 +56,20 @@ impl Readiness {
         if self.all_up.load(Ordering::SeqCst) { Ok(()) } else { Err("starting".to_owned()) }
     }
 
-    /// All that is wrong with the store, whether or not it can still take messages.
+    /// All that is wrong with store and metadata, whether or not messages can still be taken.
     pub(super) fn complaints(&self) -> Vec<Complaint> {
         let text = |fault: &Fault| {
             let sends = if fault.refuses { " (sends are refused)" } else { "" };
             format!("store: {}{sends}", fault.text)
         };
         let faults = self.faults();
-        faults.iter().map(|f| Complaint { text: text(f), lasting: f.lasting }).collect()
+        let store = faults.iter().map(|f| Complaint { text: text(f), lasting: f.lasting });
+        let unsaved = self.unsaved.get().map(|unsaved| unsaved()).unwrap_or_default();
+        let metadata = unsaved.into_iter().map(|why| {
+            let text = format!("metadata: {why} (changes are only in memory)");
+            Complaint { text, lasting: false }
+        });
+        store.chain(metadata).collect()
     }
 
     fn faults(&self) -> Vec<Fault> {
