@@ -39,7 +39,8 @@ impl Description {
     }
 
     /// What its author should know, for a component of `size` bytes.
-    pub(crate) fn warnings(&self, size: usize) -> Vec<String> {
+    #[must_use]
+    pub fn warnings(&self, size: usize) -> Vec<String> {
         let mut warnings = Vec::new();
         if !self.hooks().any(|hook| hook == "lifecycle") {
             warnings.push("it does not export `lifecycle`: no host will load it".to_owned());
@@ -74,6 +75,9 @@ fn interface(name: &str) -> Option<&str> {
 /// It is no valid component.
 pub fn describe(component: &[u8]) -> Result<Description, Error> {
     let wasm = |e: wasmparser::BinaryReaderError| Error::Wasm(e.to_string());
+    if !Parser::is_component(component) {
+        return Err(Error::Wasm("this is no component".to_owned()));
+    }
     Validator::new_with_features(WasmFeatures::default()).validate_all(component).map_err(wasm)?;
     let mut description = Description::default();
     let mut depth = 0_u32;
