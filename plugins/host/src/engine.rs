@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::Error;
 
-/// How long a tick is. A call is stopped at the first tick after its deadline.
+/// How long a tick is.
 const TICK: Duration = Duration::from_millis(1);
 
 /// One per process. Its thread ends with it.
@@ -34,11 +34,36 @@ impl Engine {
             .map_err(|e| failed(&e))?;
         Ok(Self { wasm, stop, ticker: Some(ticker) })
     }
+}
 
-    /// How many ticks a call of `ms` milliseconds has. The tick that is under way counts as none.
-    pub(crate) const fn ticks(ms: u32) -> u64 {
-        ms as u64 + 1
+/// A call that is past its deadline. Guests never wait for anything, so what is left of a call that
+/// the operating system merely interrupted is done in no time: on a busy machine that must not look
+/// like a loop.
+#[derive(Debug, Default)]
+pub(crate) struct Overtime(Option<Duration>);
+
+impl Overtime {
+    /// What a call has of the processor after its deadline before it is stopped.
+    const GRANTED: Duration = Duration::from_micros(500);
+
+    /// Told at each tick from the deadline on, with the time that the thread has had of the
+    /// processor. Gives whether the call is stopped.
+    pub(crate) fn is_over(&mut self, processor: Duration) -> bool {
+        let begun = *self.0.get_or_insert(processor);
+        processor.saturating_sub(begun) >= Self::GRANTED
     }
+
+    /// The next call begins.
+    pub(crate) const fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// The time that this thread has had of the processor.
+pub(crate) fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 impl Drop for Engine {
@@ -67,4 +92,31 @@ fn config() -> wasmtime::Config {
         .wasm_wide_arithmetic(false)
         .memory_init_cow(true);
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_interrupted_goes_on_and_what_runs_is_stopped() {
+        let at = Duration::from_micros;
+        let mut overtime = Overtime::default();
+        assert!(!overtime.is_over(at(7_000)), "the first tick after the deadline");
+        assert!((0..100).all(|_| !overtime.is_over(at(7_000))), "it does not run");
+        assert!(!overtime.is_over(at(7_499)));
+        assert!(overtime.is_over(at(7_500)));
+        overtime.clear();
+        assert!(!overtime.is_over(at(7_600)), "another call");
+    }
+
+    #[test]
+    fn the_thread_is_charged_for_its_work() {
+        let begun = processor_time();
+        let mut sum = 0_u64;
+        while processor_time() == begun {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        assert!(processor_time() > begun);
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use wasmtime::Store;
+use wasmtime::{Store, UpdateDeadline};
 
 use crate::Failure;
 use crate::blueprint::{Blueprint, Exports};
 use crate::contract::exported::lifecycle::{self, Bodies};
-use crate::engine::Engine;
+use crate::engine::processor_time;
 use crate::host::Role;
 use crate::state::State;
 
@@ -77,8 +77,13 @@ impl Guest {
         let granted = shared.grants.message_bodies;
         let mut store = Store::new(&blueprint.engine.wasm, State::new(shared, blueprint.memory));
         store.limiter(|state| &mut state.limits);
-        store.epoch_deadline_trap();
-        store.set_epoch_deadline(Engine::ticks(INIT_MS));
+        store.epoch_deadline_callback(|mut store| {
+            if store.data_mut().overtime.is_over(processor_time()) {
+                return Err(wasmtime::Trap::Interrupt.into());
+            }
+            Ok(UpdateDeadline::Continue(1))
+        });
+        store.set_epoch_deadline(INIT_MS.into());
         let made = blueprint.pre.instantiate(&mut store);
         let instance = made.map_err(|e| Failure::of(&e))?;
         let exports = blueprint.indices.load(&mut store, &instance);
@@ -135,7 +140,8 @@ impl Guest {
 
     /// Gives the next call its time and its bytes.
     pub(crate) fn arm(&mut self, deadline_ms: u32) {
-        self.store.set_epoch_deadline(Engine::ticks(deadline_ms));
+        self.store.set_epoch_deadline(deadline_ms.into());
+        self.store.data_mut().overtime.clear();
         self.store.set_hostcall_fuel(HOSTCALL_BYTES);
     }
 }

@@ -170,6 +170,8 @@ impl Plugin {
         }
         let mut guest = match self.take(loaded, now) {
             Ok(guest) => guest,
+            // No fault of the plugin's: many callers at once must not shut it off.
+            Err(Failure::Busy) => return Err(Failure::Busy),
             Err(failure) => return Err(self.failed(interface, now, failure)),
         };
         let deadline = self.deadline_ms(interface);

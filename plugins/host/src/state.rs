@@ -6,6 +6,7 @@ use blockhouse_model::Clock;
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
 use crate::binding::Grants;
+use crate::engine::Overtime;
 use crate::imports::{Kv, Lines, Metrics};
 
 /// The handle that a guest is lent; what it stands for is in [`State::lent`].
@@ -50,6 +51,7 @@ impl Lent {
 pub(crate) struct State {
     pub(crate) limits: StoreLimits,
     pub(crate) lent: Lent,
+    pub(crate) overtime: Overtime,
     pub(crate) shared: Arc<Resources>,
 }
 
@@ -62,7 +64,7 @@ impl State {
             .tables(32)
             .memories(4)
             .build();
-        Self { limits, lent: Lent::default(), shared }
+        Self { limits, lent: Lent::default(), overtime: Overtime::default(), shared }
     }
 }
 
