@@ -1,10 +1,11 @@
 //! What operators write: which plugin runs for what, and what its failure does.
 
-use blockhouse_model::OptionError;
+use blockhouse_model::{OptionError, RequestContext};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::interface::Interface;
+use crate::scope::Scope;
 
 /// WASM plugins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -144,6 +145,31 @@ impl Binding {
 
     const fn default_required() -> bool {
         true
+    }
+
+    /// Whether a request of `cx` that is about this topic and group is in its scope at `hook`.
+    #[must_use]
+    pub fn covers(&self, hook: Interface, cx: &RequestContext, topic: &str, group: &str) -> bool {
+        // A connection is nobody's yet.
+        if hook == Interface::Connection {
+            return true;
+        }
+        let scope = Scope::of(self);
+        scope.covers(cx)
+            && (!hook.has_topic() || scope.covers_topic(topic))
+            && (!hook.has_group() || scope.covers_group(group))
+    }
+
+    /// What its failure at `hook` does, shadow mode aside.
+    #[must_use]
+    pub fn on_failure_at(&self, hook: Interface) -> OnFailure {
+        self.on_failure.unwrap_or_else(|| hook.on_failure())
+    }
+
+    /// How long a call at `hook` may take, in milliseconds.
+    #[must_use]
+    pub fn deadline_ms_at(&self, hook: Interface) -> u32 {
+        self.deadline_ms.unwrap_or_else(|| hook.deadline_ms()).min(hook.deadline_ms_max())
     }
 
     fn validate(&self) -> Result<(), OptionError> {
