@@ -257,6 +257,36 @@ mod tests {
     }
 
     #[test]
+    fn a_binding_tells_whom_it_covers_and_what_its_failure_does() {
+        let mut bound = legal();
+        bound.topics = vec!["orders*".to_owned()];
+        bound.groups = vec!["g".to_owned()];
+        bound.principals = vec!["ann".to_owned()];
+        let cx = |user: &str| RequestContext {
+            peer: ([127, 0, 0, 1], 1).into(),
+            principal: blockhouse_model::Principal::User(user.into()),
+            code: 310,
+            connection: 1,
+        };
+        let covers = |hook, user, topic, group| bound.covers(hook, &cx(user), topic, group);
+        assert!(covers(Interface::BeforeSend, "ann", "orders-a", "g"));
+        assert!(!covers(Interface::BeforeSend, "bob", "orders-a", "g"));
+        assert!(!covers(Interface::BeforeSend, "ann", "bills", "g"));
+        assert!(!covers(Interface::BeforeSend, "ann", "orders-a", "h"));
+        // What a hook does not know is not compared.
+        assert!(covers(Interface::RouteQuery, "ann", "orders-a", "h"));
+        assert!(covers(Interface::AdminCommand, "ann", "bills", "h"));
+        assert!(covers(Interface::Connection, "bob", "bills", "h"));
+        assert_eq!(bound.on_failure_at(Interface::Ack), OnFailure::Open);
+        assert_eq!(bound.deadline_ms_at(Interface::Pull), 1);
+        bound.deadline_ms = Some(1_000);
+        bound.on_failure = Some(OnFailure::Closed);
+        assert_eq!(bound.on_failure_at(Interface::Ack), OnFailure::Closed);
+        assert_eq!(bound.deadline_ms_at(Interface::Pull), 50);
+        assert_eq!(bound.deadline_ms_at(Interface::Ack), 1_000);
+    }
+
+    #[test]
     fn an_unknown_key_is_refused() {
         let text =
             format!(r#"{{"name": "a", "digest": "sha256:{}", "tag": "v1"}}"#, "0".repeat(64));

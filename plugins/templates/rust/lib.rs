@@ -10,11 +10,11 @@ pub struct Config {
 }
 
 /// One instance. A node makes several; they share nothing.
-pub struct Sample {
+pub struct Hooks {
     config: Config,
 }
 
-impl Plugin for Sample {
+impl Plugin for Hooks {
     type Config = Config;
 
     fn init(_node: &Node, config: Config) -> Result<Self, String> {
@@ -23,7 +23,7 @@ impl Plugin for Sample {
 }
 
 {{hooks}}
-blockhouse_plugin::export!(Sample: {{exports}});
+blockhouse_plugin::export!(Hooks: {{exports}});
 
 #[cfg(test)]
 mod tests {

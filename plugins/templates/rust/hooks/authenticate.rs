@@ -2,9 +2,14 @@
 /// Access keys that are no longer taken.
 pub revoked_keys: Vec<String>,
 // code
-impl Authenticate for Sample {
+impl Authenticate for Hooks {
     fn authenticate(&mut self, _cx: &Context, credentials: &Credentials<'_>) -> Identity {
-        if self.config.revoked_keys.iter().any(|key| key == credentials.access_key()) {
+        if self
+            .config
+            .revoked_keys
+            .iter()
+            .any(|key| key == credentials.access_key())
+        {
             return Identity::Refused(Rejection::new("this access key was revoked"));
         }
         // Not for this plugin to say: the next hook is asked.
@@ -14,7 +19,7 @@ impl Authenticate for Sample {
 // test
 #[test]
 fn revoked_keys_are_refused() {
-    let mut plugin: Sample = test::init(r#"{"revoked_keys": ["old"]}"#).unwrap();
+    let mut plugin: Hooks = test::init(r#"{"revoked_keys": ["old"]}"#).unwrap();
     let mut ask = |key| test::authenticate(&mut plugin, key, "", b"", b"");
     assert!(matches!(ask("old"), Identity::Refused(_)));
     assert!(matches!(ask("new"), Identity::Unknown));

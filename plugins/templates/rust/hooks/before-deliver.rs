@@ -2,7 +2,7 @@
 /// Messages with these tags are not delivered.
 pub hidden_tags: Vec<String>,
 // code
-impl BeforeDeliver for Sample {
+impl BeforeDeliver for Hooks {
     fn before_deliver(
         &mut self,
         _cx: &Context,
@@ -12,7 +12,10 @@ impl BeforeDeliver for Sample {
     ) {
         let hidden = &self.config.hidden_tags;
         let is_hidden = |tag: &str| hidden.iter().any(|other| other == tag);
-        for message in messages.iter().filter(|message| message.tag().is_some_and(is_hidden)) {
+        for message in messages
+            .iter()
+            .filter(|message| message.tag().is_some_and(is_hidden))
+        {
             deliveries.hide(message.index());
         }
     }
@@ -20,7 +23,7 @@ impl BeforeDeliver for Sample {
 // test
 #[test]
 fn hidden_tags_are_not_delivered() {
-    let mut plugin: Sample = test::init(r#"{"hidden_tags": ["internal"]}"#).unwrap();
+    let mut plugin: Hooks = test::init(r#"{"hidden_tags": ["internal"]}"#).unwrap();
     let batch = test::Batch::of("orders")
         .message(&[("TAGS", "public")], b"a")
         .message(&[("TAGS", "internal")], b"b");

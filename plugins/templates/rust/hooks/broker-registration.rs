@@ -2,7 +2,7 @@
 /// Clusters whose brokers are taken; all if there are none.
 pub clusters: Vec<String>,
 // code
-impl BrokerRegistration for Sample {
+impl BrokerRegistration for Hooks {
     fn broker_registration(&mut self, _cx: &Context, registration: &Registration) -> Verdict {
         let clusters = &self.config.clusters;
         if !clusters.is_empty() && !clusters.contains(&registration.cluster) {
@@ -14,7 +14,7 @@ impl BrokerRegistration for Sample {
 // test
 #[test]
 fn brokers_of_other_clusters_are_refused() {
-    let mut plugin: Sample = test::init(r#"{"clusters": ["east"]}"#).unwrap();
+    let mut plugin: Hooks = test::init(r#"{"clusters": ["east"]}"#).unwrap();
     let mut registration = Registration {
         cluster: "west".to_owned(),
         broker: "broker-a".to_owned(),
@@ -23,7 +23,13 @@ fn brokers_of_other_clusters_are_refused() {
         topics: 1,
     };
     let cx = test::context();
-    assert!(matches!(plugin.broker_registration(&cx, &registration), Verdict::Reject(_)));
+    assert!(matches!(
+        plugin.broker_registration(&cx, &registration),
+        Verdict::Reject(_)
+    ));
     registration.cluster = "east".to_owned();
-    assert_eq!(plugin.broker_registration(&cx, &registration), Verdict::Continue);
+    assert_eq!(
+        plugin.broker_registration(&cx, &registration),
+        Verdict::Continue
+    );
 }

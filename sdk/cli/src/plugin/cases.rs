@@ -25,8 +25,9 @@ A file of cases:
   body = \"hello\"                    # also: properties = { TAGS = \"a\" }
   expect = { decision = \"reject\", reason = \"set the property tenant\" }
 
-decision: admit, reject, drop or reroute at before-send (also: reason, topic); keep or hide at
-before-deliver. body and properties, where expected, are those that come out.
+decision: admit, reject, drop or reroute at before-send, keep, hide or reject at before-deliver.
+Also, where expected: a part of the reason, the topic of a reroute, and the body and properties
+that come out.
 
 Examples:
   blockhouse plugin test

@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
             dir.display()
         )));
     }
-    let sdk = sdk(args.sdk.as_deref())?;
+    let sdk = sdk(args.sdk.as_deref(), Path::new(SDK))?;
     let path = sdk.as_ref().map_or_else(|| SDK_UNKNOWN.to_owned(), |sdk| sdk.display().to_string());
     let mut hooks: Vec<Interface> = Vec::new();
     for hook in &args.hooks {
@@ -109,10 +109,9 @@ fn is_keyword(text: &str) -> bool {
 }
 
 /// The SDK that was named, or the one of this program's checkout if that is still there.
-fn sdk(named: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+fn sdk(named: Option<&Path>, own: &Path) -> anyhow::Result<Option<PathBuf>> {
     let is_there = |dir: &Path| dir.join("Cargo.toml").is_file();
     let Some(dir) = named else {
-        let own = Path::new(SDK);
         return Ok(if is_there(own) { own.canonicalize().ok() } else { None });
     };
     if !is_there(dir) {
@@ -128,6 +127,15 @@ fn sdk(named: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sdk_is_the_one_named_or_the_own_one_if_it_is_there() {
+        let own = Path::new(SDK);
+        assert!(sdk(None, own).unwrap().unwrap().ends_with("sdk/plugin"));
+        assert_eq!(sdk(None, &own.join("gone")).unwrap(), None);
+        assert_eq!(sdk(Some(own), &own.join("gone")).unwrap(), own.canonicalize().ok());
+        assert!(sdk(Some(&own.join("gone")), own).is_err());
+    }
 
     #[test]
     fn names_that_no_crate_can_have_are_refused() {

@@ -28,14 +28,14 @@ pub(super) fn render(name: &str, sdk: &str, hooks: &[Interface]) -> Vec<(String,
         ("plugin.toml".to_owned(), fill(template!("plugin.toml.txt"))),
         ("README.md".to_owned(), fill(template!("README.md.txt"))),
         (".gitignore".to_owned(), "/target\n*.wasm\n".to_owned()),
-        ("src/lib.rs".to_owned(), source(name, hooks)),
+        ("src/lib.rs".to_owned(), source(hooks)),
     ];
     let cases = hooks.iter().filter_map(|hook| Some((hook, cases(*hook)?)));
     files.extend(cases.map(|(hook, text)| (format!("cases/{hook}.toml"), text.to_owned())));
     files
 }
 
-fn source(name: &str, hooks: &[Interface]) -> String {
+fn source(hooks: &[Interface]) -> String {
     let pieces: Vec<Piece<'_>> = hooks.iter().map(|hook| Piece::of(piece(*hook))).collect();
     let mut taken: BTreeSet<&str> = BTreeSet::from(["Node", "Plugin"]);
     pieces.iter().for_each(|piece| taken.extend(piece.taken.split(", ")));
@@ -51,7 +51,6 @@ fn source(name: &str, hooks: &[Interface]) -> String {
         .replace("{{hooks}}", &joined(|piece| format!("{}\n", piece.code), "\n"))
         .replace("{{exports}}", &exports.join(", "))
         .replace("{{tests}}", &joined(|piece| indented(piece.test), "\n\n"))
-        .replace("Sample", &type_name(name))
 }
 
 /// The `use` of all that is taken, as rustfmt has it.
@@ -83,17 +82,6 @@ fn uses(taken: &BTreeSet<&str>) -> String {
 fn indented(text: &str) -> String {
     let line = |line: &str| if line.is_empty() { String::new() } else { format!("    {line}") };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// `orders-guard` becomes `OrdersGuardPlugin`, which is no word of the SDK's.
-fn type_name(name: &str) -> String {
-    let mut text = String::new();
-    for word in name.split('-') {
-        let mut letters = word.chars();
-        text.extend(letters.next().map(|c| c.to_ascii_uppercase()));
-        text.extend(letters);
-    }
-    text + "Plugin"
 }
 
 /// The parts of a hook's piece.
@@ -156,7 +144,7 @@ mod tests {
     #[test]
     fn nothing_is_left_to_fill_in() {
         for (name, text) in render("orders-guard", "/sdk", &Interface::ALL) {
-            assert!(!text.contains("{{") && !text.contains("Sample"), "{name}: {text}");
+            assert!(!text.contains("{{"), "{name}: {text}");
         }
     }
 }
