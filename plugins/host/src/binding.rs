@@ -147,17 +147,24 @@ impl Binding {
         true
     }
 
-    /// Whether a request of `cx` that is about this topic and group is in its scope at `hook`.
+    /// Whether a request of `cx` that is about this topic and group is in its scope at `hook`. An
+    /// empty group is none: a send is authorized for its topic alone.
     #[must_use]
     pub fn covers(&self, hook: Interface, cx: &RequestContext, topic: &str, group: &str) -> bool {
-        // A connection is nobody's yet.
-        if hook == Interface::Connection {
-            return true;
-        }
         let scope = Scope::of(self);
-        scope.covers(cx)
-            && (!hook.has_topic() || scope.covers_topic(topic))
-            && (!hook.has_group() || scope.covers_group(group))
+        let of_topic = scope.covers_topic(topic);
+        let of_group = !group.is_empty() && scope.covers_group(group);
+        match hook {
+            // A connection is nobody's yet.
+            Interface::Connection => true,
+            // One of the things that are asked for is enough.
+            Interface::Authorize => scope.covers(cx) && (scope.is_open() || of_topic || of_group),
+            _ => {
+                scope.covers(cx)
+                    && (!hook.has_topic() || of_topic)
+                    && (!hook.has_group() || scope.covers_group(group))
+            }
+        }
     }
 
     /// What its failure at `hook` does, shadow mode aside.
@@ -273,6 +280,8 @@ mod tests {
         assert!(!covers(Interface::BeforeSend, "bob", "orders-a", "g"));
         assert!(!covers(Interface::BeforeSend, "ann", "bills", "g"));
         assert!(!covers(Interface::BeforeSend, "ann", "orders-a", "h"));
+        assert!(covers(Interface::Authorize, "ann", "bills", "g"));
+        assert!(!covers(Interface::Authorize, "ann", "bills", ""));
         // What a hook does not know is not compared.
         assert!(covers(Interface::RouteQuery, "ann", "orders-a", "h"));
         assert!(covers(Interface::AdminCommand, "ann", "bills", "h"));

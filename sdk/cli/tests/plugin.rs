@@ -319,6 +319,7 @@ fn explain_tells_who_is_called_in_which_order() {
         binding("other", "hooks = [\"before-send\"]\ntopics = [\"bills\"]"),
         binding("ann", "hooks = [\"before-deliver\"]\nprincipals = [\"ann\"]\nmode = \"shadow\""),
         binding("open", "order = 99\ncodes = [11]"),
+        binding("of-group", "hooks = [\"authorize\"]\ntopics = [\"bills\"]\ngroups = [\"g\"]"),
     ];
     put(&site.path().join("node.toml"), config.concat().as_bytes());
     let explain = |more: &[&str]| {
@@ -343,8 +344,11 @@ fn explain_tells_who_is_called_in_which_order() {
     assert!(!calls.iter().any(|call| call.contains(" ann ")), "{calls:?}");
     let calls = explain(&["--topic", "x", "--principal", "ann"]);
     assert!(calls.contains(&"pull before-deliver ann closed".to_owned()), "{calls:?}");
+    let calls = explain(&["--topic", "x", "--group", "g"]);
+    let of_group: Vec<_> = calls.iter().filter(|call| call.contains(" of-group ")).collect();
+    assert_eq!(of_group, ["pull authorize of-group closed"], "a send is not the group's");
     let args = ["explain", "--config", "none.toml", "--topic", "x"];
-    assert_ne!(plugin(site.path(), &args).0, 0);
+    assert_eq!(plugin(site.path(), &args).0, 2);
 }
 
 /// A node of its own; killed when dropped.

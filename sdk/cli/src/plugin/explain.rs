@@ -75,7 +75,8 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
         ..ProcessArgs::default()
     };
     let node = NodeArgs { process, ..NodeArgs::default() };
-    let config = options::load(&node)?.loaded.config;
+    let options = options::load(&node).map_err(|e| crate::wrong_use(format!("{e:#}")))?;
+    let config = options.loaded.config;
     config.plugins.validate().map_err(|e| crate::wrong_use(format!("plugins.{e}")))?;
     let mut bindings: Vec<(&Binding, Served)> = config
         .plugins
@@ -85,28 +86,33 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
         .map(|binding| (binding, Served::of(binding, &config.node.data)))
         .collect();
     bindings.sort_by(|(a, _), (b, _)| (a.order, &a.name).cmp(&(b.order, &b.name)));
-    let calls: Vec<Call<'_>> =
-        [("send", &SEND[..], engine::SEND), ("pull", &PULL[..], engine::PULL)]
-            .into_iter()
-            .flat_map(|(action, hooks, code)| {
-                let cx = engine::request(&args.principal, code);
-                let mut calls = Vec::new();
-                for hook in hooks {
-                    let reached = bindings.iter().filter(|(binding, served)| {
-                        served.may(*hook) && binding.covers(*hook, &cx, &args.topic, &args.group)
-                    });
-                    calls.extend(reached.map(|(binding, served)| Call {
-                        action,
-                        hook: *hook,
-                        binding,
-                        is_sure: matches!(served, Served::Known(_)),
-                    }));
-                }
-                calls
-            })
-            .collect();
+    let mut calls = calls(args, "send", engine::SEND, &bindings);
+    calls.extend(self::calls(args, "pull", engine::PULL, &bindings));
     let json: Vec<Value> = calls.iter().map(json).collect();
     super::print(as_json, &text(args, &calls, config.plugins.enabled), &json!({ "calls": json }))
+}
+
+/// The calls of one request, in their order.
+fn calls<'a>(
+    args: &Args,
+    action: &'static str,
+    code: i32,
+    bindings: &[(&'a Binding, Served)],
+) -> Vec<Call<'a>> {
+    let is_send = action == "send";
+    let cx = engine::request(&args.principal, code);
+    let mut calls = Vec::new();
+    for &hook in if is_send { &SEND[..] } else { &PULL[..] } {
+        // What is sent is authorized for its topic alone.
+        let group = if is_send && hook == Interface::Authorize { "" } else { &args.group };
+        for (binding, served) in bindings {
+            if served.may(hook) && binding.covers(hook, &cx, &args.topic, group) {
+                let is_sure = matches!(served, Served::Known(_));
+                calls.push(Call { action, hook, binding, is_sure });
+            }
+        }
+    }
+    calls
 }
 
 /// The hooks of a binding.
