@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use blockhouse_disk::{Disk as _, RealDisk};
 use blockhouse_host::host::component_path;
 use blockhouse_package::{Package, package};
 use serde_json::json;
@@ -30,6 +31,10 @@ pub(super) fn put(package: &Package, data: &Path) -> anyhow::Result<PathBuf> {
         files::write(&package::signatures_path(&path), text.as_bytes())?;
     }
     files::write(&path, package.bytes())?;
+    // The directories above may be as new as the file.
+    for dir in [data.join("blockhouse"), data.to_owned()] {
+        RealDisk.sync_dir(&dir).with_context(|| dir.display().to_string())?;
+    }
     Ok(path)
 }
 

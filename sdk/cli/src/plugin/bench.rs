@@ -24,6 +24,8 @@ Examples:
 const BATCHES: [usize; 4] = [1, 8, 32, 128];
 const BODIES: [usize; 2] = [256, 1_024];
 const ROUNDS: usize = 5;
+/// One in so many calls may fail.
+const FAILED_SHARE: u64 = 200;
 const PROPERTIES: &str =
     "TAGS\u{1}red\u{2}KEYS\u{1}order-17\u{2}UNIQ_KEY\u{1}C0A80001\u{2}WAIT\u{1}true\u{2}";
 const TOPIC: &str = "orders";
@@ -78,11 +80,18 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
     let failures = running.failures();
     super::print(as_json, &table.to_string(), &json!({ "rows": rows, "failures": failures }))?;
     let list: Vec<_> = failures.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
-    anyhow::ensure!(
-        list.is_empty(),
-        "calls failed, so the figures mean nothing: {}",
-        list.join(", ")
-    );
+    let failed: u64 = failures.iter().map(|(_, count)| count).sum();
+    // A busy machine may hold up one call in thousands; that moves no median.
+    if failed * FAILED_SHARE > running.calls() {
+        anyhow::bail!("calls failed, so the figures mean nothing: {}", list.join(", "));
+    }
+    if failed > 0 {
+        out::note(&format!(
+            "note: {failed} of {} calls failed: {}",
+            running.calls(),
+            list.join(", ")
+        ));
+    }
     Ok(())
 }
 

@@ -94,6 +94,11 @@ impl Running {
         Ok(Self { host, chain })
     }
 
+    /// Calls so far, those that failed included.
+    pub(super) fn calls(&self) -> u64 {
+        self.host.status().iter().flat_map(|plugin| &plugin.hooks).map(|hook| hook.calls).sum()
+    }
+
     /// Calls that failed so far, and how.
     pub(super) fn failures(&self) -> Vec<(String, u64)> {
         let hooks = self.host.status().into_iter().flat_map(|plugin| plugin.hooks);
