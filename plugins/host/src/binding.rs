@@ -1,10 +1,11 @@
 //! What operators write: which plugin runs for what, and what its failure does.
 
-use blockhouse_model::OptionError;
+use blockhouse_model::{OptionError, RequestContext};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::interface::Interface;
+use crate::scope::Scope;
 
 /// WASM plugins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -146,6 +147,38 @@ impl Binding {
         true
     }
 
+    /// Whether a request of `cx` that is about this topic and group is in its scope at `hook`. An
+    /// empty group is none: a send is authorized for its topic alone.
+    #[must_use]
+    pub fn covers(&self, hook: Interface, cx: &RequestContext, topic: &str, group: &str) -> bool {
+        let scope = Scope::of(self);
+        let of_topic = scope.covers_topic(topic);
+        let of_group = !group.is_empty() && scope.covers_group(group);
+        match hook {
+            // A connection is nobody's yet.
+            Interface::Connection => true,
+            // One of the things that are asked for is enough.
+            Interface::Authorize => scope.covers(cx) && (scope.is_open() || of_topic || of_group),
+            _ => {
+                scope.covers(cx)
+                    && (!hook.has_topic() || of_topic)
+                    && (!hook.has_group() || scope.covers_group(group))
+            }
+        }
+    }
+
+    /// What its failure at `hook` does, shadow mode aside.
+    #[must_use]
+    pub fn on_failure_at(&self, hook: Interface) -> OnFailure {
+        self.on_failure.unwrap_or_else(|| hook.on_failure())
+    }
+
+    /// How long a call at `hook` may take, in milliseconds.
+    #[must_use]
+    pub fn deadline_ms_at(&self, hook: Interface) -> u32 {
+        self.deadline_ms.unwrap_or_else(|| hook.deadline_ms()).min(hook.deadline_ms_max())
+    }
+
     fn validate(&self) -> Result<(), OptionError> {
         let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         if !(1..=64).contains(&self.name.len()) || !self.name.bytes().all(legal) {
@@ -228,6 +261,38 @@ mod tests {
         let many = Config { enabled: true, binding: vec![legal(); 65] };
         assert!(many.validate().is_err());
         assert!(Config { enabled: true, binding: vec![legal()] }.validate().is_ok());
+    }
+
+    #[test]
+    fn a_binding_tells_whom_it_covers_and_what_its_failure_does() {
+        let mut bound = legal();
+        bound.topics = vec!["orders*".to_owned()];
+        bound.groups = vec!["g".to_owned()];
+        bound.principals = vec!["ann".to_owned()];
+        let cx = |user: &str| RequestContext {
+            peer: ([127, 0, 0, 1], 1).into(),
+            principal: blockhouse_model::Principal::User(user.into()),
+            code: 310,
+            connection: 1,
+        };
+        let covers = |hook, user, topic, group| bound.covers(hook, &cx(user), topic, group);
+        assert!(covers(Interface::BeforeSend, "ann", "orders-a", "g"));
+        assert!(!covers(Interface::BeforeSend, "bob", "orders-a", "g"));
+        assert!(!covers(Interface::BeforeSend, "ann", "bills", "g"));
+        assert!(!covers(Interface::BeforeSend, "ann", "orders-a", "h"));
+        assert!(covers(Interface::Authorize, "ann", "bills", "g"));
+        assert!(!covers(Interface::Authorize, "ann", "bills", ""));
+        // What a hook does not know is not compared.
+        assert!(covers(Interface::RouteQuery, "ann", "orders-a", "h"));
+        assert!(covers(Interface::AdminCommand, "ann", "bills", "h"));
+        assert!(covers(Interface::Connection, "bob", "bills", "h"));
+        assert_eq!(bound.on_failure_at(Interface::Ack), OnFailure::Open);
+        assert_eq!(bound.deadline_ms_at(Interface::Pull), 1);
+        bound.deadline_ms = Some(1_000);
+        bound.on_failure = Some(OnFailure::Closed);
+        assert_eq!(bound.on_failure_at(Interface::Ack), OnFailure::Closed);
+        assert_eq!(bound.deadline_ms_at(Interface::Pull), 50);
+        assert_eq!(bound.deadline_ms_at(Interface::Ack), 1_000);
     }
 
     #[test]

@@ -123,15 +123,12 @@ impl Plugin {
     }
 
     pub(crate) fn deadline_ms(&self, interface: Interface) -> u32 {
-        let asked = self.binding.deadline_ms.unwrap_or_else(|| interface.deadline_ms());
-        asked.min(interface.deadline_ms_max())
+        self.binding.deadline_ms_at(interface)
     }
 
     /// Whether a failure at this hook refuses the request.
     pub(crate) fn fails_closed(&self, interface: Interface) -> bool {
-        !self.is_shadow()
-            && self.binding.on_failure.unwrap_or_else(|| interface.on_failure())
-                == OnFailure::Closed
+        !self.is_shadow() && self.binding.on_failure_at(interface) == OnFailure::Closed
     }
 
     pub(crate) fn counts(&self, interface: Interface) -> &Counts {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::process::Role;
-use crate::{admin, bench, consume, produce};
+use crate::{admin, bench, consume, plugin, produce};
 
 const AFTER_HELP: &str = "\
 Try it, each in a terminal of its own:
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Broker(BrokerNode),
     /// Look at and change topics, groups and brokers of a running cluster
     Admin(admin::Args),
+    /// Make plugins, look at them, put them onto a node, see what runs
+    Plugin(plugin::Args),
     /// Send messages to a topic
     Produce(produce::Args),
     /// Print messages of a topic

@@ -12,7 +12,7 @@
 //! | `process` | running a name server, a broker or both |
 //! | `out` | stdout |
 //! | `cluster` | what the tools share: reaching a cluster, advice on errors, tables |
-//! | `admin`, `produce`, `consume`, `bench` | the tools |
+//! | `admin`, `plugin`, `produce`, `consume`, `bench` | the tools |
 
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ mod guard;
 mod java_conf;
 pub mod options;
 mod out;
+mod plugin;
 mod process;
 mod produce;
 
@@ -59,6 +60,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Namesrv(node) => serve(&node.into(), Role::Namesrv),
         Command::Broker(node) => serve(&node.into(), Role::Broker),
         Command::Admin(args) => admin::run(args),
+        Command::Plugin(args) => plugin::run(&args),
         Command::Produce(args) => report(produce::run(args)),
         Command::Consume(args) => report(consume::run(args)),
         Command::Bench(args) => report(bench::run(args)),

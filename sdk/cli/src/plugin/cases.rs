@@ -1,0 +1,135 @@
+//! Golden cases: what a plugin must make of a message, in the engine that the node runs.
+
+mod case;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use blockhouse_package::Package;
+use serde_json::json;
+
+use super::engine::{self, Running};
+use super::files;
+use crate::wrong_use;
+use case::Suite;
+
+pub(super) const EXAMPLES: &str = "\
+A file of cases:
+  [config]                          # the binding's config
+  required_property = \"tenant\"
+
+  [[case]]
+  name = \"a message without a tenant is refused\"
+  hook = \"before-send\"              # or before-deliver
+  topic = \"orders\"                  # also: group, principal
+  body = \"hello\"                    # also: properties = { TAGS = \"a\" }
+  expect = { decision = \"reject\", reason = \"set the property tenant\" }
+
+decision: admit, reject, drop or reroute at before-send, keep, hide or reject at before-deliver.
+Also, where expected: a part of the reason, the topic of a reroute, and the body and properties
+that come out.
+
+Examples:
+  blockhouse plugin test
+  blockhouse plugin test orders-guard.wasm --cases cases --binding node.toml
+
+Exit codes: 0 all passed; 1 a case failed, or the plugin does not start; 2 wrong arguments.";
+
+/// Most files of cases.
+const FILES_MAX: usize = 1_000;
+
+/// What to run.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    engine: engine::PluginArgs,
+    /// The directory of the cases, *.toml; `cases` in the plugin's directory if absent
+    #[arg(long, value_name = "DIR")]
+    cases: Option<PathBuf>,
+}
+
+/// A case that was run.
+struct Outcome {
+    suite: String,
+    case: String,
+    problem: Option<String>,
+}
+
+/// Runs all cases and tells of each.
+pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
+    let suites = suites(args)?;
+    let package = args.engine.package()?;
+    let mut outcomes = Vec::new();
+    if suites.is_empty() {
+        start(args, &package, None)?;
+    }
+    for (name, suite) in &suites {
+        let running = start(args, &package, Some(suite)).with_context(|| name.clone())?;
+        for case in &suite.cases {
+            let problem = case.run(&running).err();
+            let (suite, case) = (name.clone(), case.name.clone());
+            outcomes.push(Outcome { suite, case, problem });
+        }
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.problem.is_some()).count();
+    let passed = outcomes.len() - failed;
+    let mut text = "passed  the plugin starts: init, health\n".to_owned();
+    for Outcome { suite, case, problem } in &outcomes {
+        match problem {
+            None => text += &format!("passed  {suite}: {case}\n"),
+            Some(problem) => text += &format!("FAILED  {suite}: {case}\n        {problem}\n"),
+        }
+    }
+    text += &format!("{passed} passed, {failed} failed\n");
+    if suites.is_empty() {
+        text += "There are no cases; see `blockhouse plugin test --help` for how to write some.\n";
+    }
+    let each = |outcome: &Outcome| json!({ "file": outcome.suite, "case": outcome.case, "problem": outcome.problem });
+    let cases: Vec<_> = outcomes.iter().map(each).collect();
+    let json = json!({ "passed": passed, "failed": failed, "cases": cases });
+    super::print(as_json, &text, &json)?;
+    anyhow::ensure!(failed == 0, "{failed} of {} cases failed", outcomes.len());
+    Ok(())
+}
+
+fn start(args: &Args, package: &Package, suite: Option<&Suite>) -> anyhow::Result<Running> {
+    let mut binding = args.engine.binding(package)?;
+    if let Some(config) = suite.and_then(|suite| suite.config.clone()) {
+        binding.config = config;
+    }
+    Running::start(package, binding)
+}
+
+/// The files of cases in the order of their names.
+fn suites(args: &Args) -> anyhow::Result<Vec<(String, Suite)>> {
+    let path = &args.engine.path;
+    let own = || {
+        let dir = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
+        dir.unwrap_or(Path::new("")).join("cases")
+    };
+    let dir = args.cases.clone().unwrap_or_else(own);
+    if !dir.is_dir() {
+        if args.cases.is_some() {
+            return Err(wrong_use(format!("--cases {}: no such directory", dir.display())));
+        }
+        return Ok(Vec::new());
+    }
+    let mut paths = Vec::new();
+    for entry in dir.read_dir().with_context(|| dir.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    if paths.len() > FILES_MAX {
+        return Err(wrong_use(format!("{} has more than {FILES_MAX} files", dir.display())));
+    }
+    paths.sort();
+    let read = |path: PathBuf| {
+        let suite = Suite::parse(&files::text(&path)?);
+        let suite = suite.map_err(|e| wrong_use(format!("{}: {e:#}", path.display())))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, suite))
+    };
+    paths.into_iter().map(read).collect()
+}
