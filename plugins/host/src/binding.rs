@@ -1,6 +1,7 @@
 //! What operators write: which plugin runs for what, and what its failure does.
 
 use blockhouse_model::{OptionError, RequestContext};
+use blockhouse_package::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -184,9 +185,7 @@ impl Binding {
         if !(1..=64).contains(&self.name.len()) || !self.name.bytes().all(legal) {
             return Err(OptionError::new("name", "must be 1 to 64 of `a-z 0-9 -`"));
         }
-        let hex = self.digest.strip_prefix("sha256:").unwrap_or("");
-        if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-        {
+        if self.digest.parse::<Digest>().is_err() {
             let rule = "must be `sha256:` and 64 hexadecimal digits, as `blockhouse plugin inspect` prints it";
             return Err(OptionError::new("digest", rule));
         }

@@ -1,9 +1,7 @@
 //! A compiled component, and what each of its instances is given.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::binding::Binding;
@@ -16,30 +14,7 @@ use crate::state::{Resources, State};
 use crate::{Error, Failure};
 
 /// Bytes of a component.
-const COMPONENT_MAX: usize = 64 << 20;
-
-/// The SHA-256 of a component: its identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digest(String);
-
-impl Digest {
-    /// The digest of these bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut text = "sha256:".to_owned();
-        for byte in Sha256::digest(bytes) {
-            // Writing to a String does not fail.
-            let _always_ok = write!(text, "{byte:02x}");
-        }
-        Self(text)
-    }
-
-    /// As bindings write it: `sha256:` and 64 hexadecimal digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
+pub(crate) const COMPONENT_MAX: u64 = 64 << 20;
 
 macro_rules! interfaces {
     ($($field:ident: $interface:ident,)*) => {
@@ -137,9 +112,6 @@ impl Blueprint {
     ) -> Result<Self, Error> {
         let name = &binding.name;
         let wrong = |problem: String| Error::Component { name: name.clone(), problem };
-        if bytes.len() > COMPONENT_MAX {
-            return Err(wrong(format!("it is larger than {} MiB", COMPONENT_MAX >> 20)));
-        }
         // `Component::new` would take text as well, and never takes compiled code.
         if !bytes.starts_with(b"\0asm") {
             return Err(wrong("the file is not WebAssembly".to_owned()));

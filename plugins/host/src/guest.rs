@@ -53,6 +53,7 @@ impl Columns {
     pub(crate) fn clear(&mut self) {
         self.queues.clear();
         self.numbers.clear();
+        self.numbers.clear();
         self.ends.clear();
         self.properties.clear();
         self.properties.shrink_to(COLUMN_KEPT);

@@ -13,7 +13,7 @@ use blockhouse_hook::{
     Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Delivery, Draft,
     Hook, Identity, Lifecycle, Outbound, Point, Points, Pull, Rejection, RouteEntry, Verdict,
 };
-use blockhouse_model::{Access, Principal, RequestContext, Resource};
+use blockhouse_model::{Access, RequestContext, Resource};
 
 use crate::Failure;
 use crate::contract::exported::{
@@ -25,6 +25,11 @@ use crate::plugin::Plugin;
 use crate::state::LentBodies;
 use convert::{address, context, identity, rejection, verdict};
 pub(crate) use queue::Event;
+
+/// Bytes of one call; one larger message goes alone.
+const CALL_BYTES: usize = 1 << 20;
+/// What an answer may have beyond twice what was given.
+const ANSWER_SLACK: usize = 64 << 10;
 
 /// A plugin as a hook.
 pub(crate) struct PluginHook {
@@ -310,13 +315,4 @@ impl Guest {
         }
         (!state.lent.bytes.is_empty()).then(|| wasmtime::component::Resource::new_borrow(0))
     }
-}
-
-/// Who it is, for events that outlive the request.
-fn kept(cx: &RequestContext) -> RequestContext {
-    let principal = match &cx.principal {
-        Principal::Anonymous => Principal::Anonymous,
-        Principal::User(name) => Principal::User(Arc::clone(name)),
-    };
-    RequestContext { principal, ..*cx }
 }

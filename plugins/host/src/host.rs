@@ -8,10 +8,11 @@ use std::sync::atomic::Ordering;
 use blockhouse_disk::{Disk, whole};
 use blockhouse_hook::Hook;
 use blockhouse_model::Clock;
+use blockhouse_package::Digest;
 use serde::Serialize;
 
 use crate::binding::{Binding, Config, Mode};
-use crate::blueprint::{Blueprint, Digest};
+use crate::blueprint::{Blueprint, COMPONENT_MAX};
 use crate::engine::Engine;
 use crate::hook::PluginHook;
 use crate::imports::{Kv, Lines, Metrics};
@@ -62,7 +63,6 @@ pub struct Parts {
 /// All plugins of a process. Close it before the process ends.
 pub struct Host {
     plugins: Vec<Arc<Plugin>>,
-    digests: Vec<String>,
     threads: Threads,
 }
 
@@ -156,8 +156,7 @@ impl Host {
             threads.keeper().refill(&plugin);
             plugins.push(plugin);
         }
-        let digests = plugins.iter().map(|plugin| plugin.binding.digest.clone()).collect();
-        Ok(Some(Self { plugins, digests, threads }))
+        Ok(Some(Self { plugins, threads }))
     }
 
     /// The plugins as hooks, in their order.
@@ -171,10 +170,9 @@ impl Host {
     pub fn status(&self) -> Vec<Status> {
         self.plugins
             .iter()
-            .zip(&self.digests)
-            .map(|(plugin, digest)| Status {
+            .map(|plugin| Status {
                 name: plugin.binding.name.clone(),
-                digest: digest.clone(),
+                digest: plugin.binding.digest.clone(),
                 loaded: plugin.loaded.is_some(),
                 mode: plugin.binding.mode,
                 breaker_open: plugin.breaker.is_open(),
@@ -219,14 +217,20 @@ fn load(
 fn read(binding: &Binding, parts: &Parts) -> Result<Vec<u8>, Error> {
     let name = binding.name.clone();
     let path = component_path(&parts.dir, &binding.digest);
+    let len = parts.disk.open_read(&path).and_then(|file| file.len()).unwrap_or(0);
+    if len > COMPONENT_MAX {
+        let problem = format!("its component is larger than {} MiB", COMPONENT_MAX >> 20);
+        return Err(Error::Component { name, problem });
+    }
+    // What cannot be opened is told by the read.
     let bytes = match whole::read(parts.disk.as_ref(), &path) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Err(Error::Missing { name, path }),
         Err(source) => return Err(Error::Read { name, path, source }),
     };
-    let found = Digest::of(&bytes);
-    if found.as_str() != binding.digest {
-        let (expected, found) = (binding.digest.clone(), found.as_str().to_owned());
+    let found = Digest::of(&bytes).to_string();
+    if found != binding.digest {
+        let expected = binding.digest.clone();
         return Err(Error::Digest { name, expected, found });
     }
     Ok(bytes)

@@ -39,7 +39,6 @@ mod scope;
 mod state;
 
 pub use binding::{Binding, Config, Grants, Mode, OnFailure, StoreMode};
-pub use blueprint::Digest;
 pub use error::{Error, Failure};
 pub use host::{CustomMetric, HookStatus, Host, Node, Parts, Role, Status};
 pub use interface::Interface;

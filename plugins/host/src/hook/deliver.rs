@@ -4,16 +4,11 @@ use blockhouse_hook::{Delivery, Outbound, Verdict};
 use blockhouse_model::RequestContext;
 use bytes::Bytes;
 
-use super::{PluginHook, context, convert, exported};
+use super::{ANSWER_SLACK, CALL_BYTES, PluginHook, context, convert, exported};
 use crate::Failure;
 use crate::contract::exported::before_deliver::{self as wit, Answer};
 use crate::guest::{Guest, Shown};
 use crate::interface::Interface;
-
-/// What an answer may have beyond twice what was given.
-const ANSWER_SLACK: usize = 64 << 10;
-/// Bytes of one call; one larger message goes alone.
-const CALL_BYTES: usize = 1 << 20;
 
 impl PluginHook {
     /// Has the plugin look at what goes out. What it does in one call stays done if a later call of
@@ -78,7 +73,6 @@ fn ask(
     };
     let columns = &mut guest.columns;
     columns.clear();
-    columns.numbers.clear();
     let mut body_end = 0;
     for message in messages {
         let body = shown_body(message);

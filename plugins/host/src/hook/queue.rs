@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blockhouse_hook::{Ack, Appended};
 use blockhouse_model::RequestContext;
 
-use super::{context, exported, kept};
+use super::{context, exported};
 use crate::Failure;
 use crate::contract::exported::{ack as ack_wit, after_append as append_wit};
 use crate::interface::Interface;
@@ -53,7 +53,7 @@ impl Event {
             stored.properties.extend_from_slice(message.properties.as_bytes());
             stored.property_ends.push(u32::try_from(stored.properties.len()).unwrap_or(u32::MAX));
         }
-        Self::Appended(kept(cx), stored)
+        Self::Appended(cx.clone(), stored)
     }
 
     pub(super) fn ack(cx: &RequestContext, ack: &Ack<'_>) -> Self {
@@ -63,7 +63,7 @@ impl Event {
             queue: ack.queue.0,
             offset: ack.offset.0,
         };
-        Self::Ack(kept(cx), Box::new(progress))
+        Self::Ack(cx.clone(), Box::new(progress))
     }
 
     /// The hook that it is for.

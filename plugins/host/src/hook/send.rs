@@ -5,20 +5,16 @@ use std::borrow::Cow;
 use blockhouse_hook::{Decision, Draft};
 use blockhouse_model::{RequestContext, names, properties};
 
-use super::{PluginHook, context, convert, exported, rejection};
+use super::{ANSWER_SLACK, CALL_BYTES, PluginHook, context, convert, exported, rejection};
 use crate::Failure;
 use crate::contract::exported::before_send::{self as wit, Change, PropertyEdit};
 use crate::guest::{Guest, Shown};
 use crate::interface::Interface;
 
-/// Bytes of one call; one larger message goes alone.
-const CALL_BYTES: usize = 1 << 20;
 /// Property edits of one message.
 const EDITS_MAX: usize = 64;
 /// Bytes of a message's property text.
 const PROPERTIES_MAX: usize = 32_767;
-/// What an answer may have beyond twice what was given.
-const ANSWER_SLACK: usize = 64 << 10;
 
 impl PluginHook {
     /// Has the plugin decide on all messages that are in its scope and still to be stored.
@@ -149,9 +145,7 @@ fn check(changes: &[Change], run: &[Draft<'_>]) -> Result<(), Failure> {
             wit::Decision::Reroute(topic) if names::check_topic(topic).is_err() => {
                 return illegal("the topic of a reroute has no legal name".to_owned());
             }
-            wit::Decision::Reject(why) if why.code == Some(0) => {
-                return illegal("a refusal has the code 0, which means success".to_owned());
-            }
+            wit::Decision::Reject(why) => drop(rejection(why)?),
             _ => {}
         }
         if let Some(message) = run.get(change.message as usize)

@@ -1,5 +1,6 @@
 //! What is loaded, and what is refused.
 
+use blockhouse_disk::Disk;
 use blockhouse_host::{Grants, OnFailure};
 
 use super::rig::{Shelf, binding, component, sent};
@@ -85,4 +86,14 @@ fn a_plugin_that_is_not_required_fails_as_its_binding_says() {
     };
     assert!(matches!(with(None), Decision::Reject(_)), "a missing plugin is a failed plugin");
     assert_eq!(with(Some(OnFailure::Open)), Decision::Admit);
+}
+
+#[test]
+fn a_component_that_is_too_large_is_not_read() {
+    let shelf = Shelf::new();
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let file = blockhouse_disk::RealDisk.create(&shelf.path(&digest)).unwrap();
+    file.set_len((64 << 20) + 1).unwrap();
+    let refusal = refused(&shelf, binding(&digest, "{}"));
+    assert!(refusal.contains("larger than 64 MiB"), "{refusal}");
 }

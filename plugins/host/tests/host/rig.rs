@@ -9,8 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use blockhouse_disk::{Disk, RealDisk, whole};
 use blockhouse_hook::{Decision, Draft, HookChain};
 use blockhouse_host::host::component_path;
-use blockhouse_host::{Binding, Config, Digest, Error, Grants, Host, Node, Parts, Role};
+use blockhouse_host::{Binding, Config, Error, Grants, Host, Node, Parts, Role};
 use blockhouse_model::{Clock, Principal, RequestContext, Timestamp};
+use blockhouse_package::Digest;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
@@ -59,7 +60,7 @@ impl Shelf {
 
     /// Puts a component there; gives its digest.
     pub(crate) fn put(&self, bytes: &[u8]) -> String {
-        let digest = Digest::of(bytes).as_str().to_owned();
+        let digest = Digest::of(bytes).to_string();
         whole::replace(&RealDisk, &self.path(&digest), bytes).unwrap();
         digest
     }
