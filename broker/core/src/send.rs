@@ -53,7 +53,7 @@ pub struct Send<'a> {
     pub content: Content<'a>,
 }
 
-impl Send<'_> {
+impl<'a> Send<'a> {
     /// How many messages the request brings.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -61,6 +61,18 @@ impl Send<'_> {
             Content::One(_) => 1,
             Content::Batch(items) => items.len(),
         }
+    }
+
+    /// The messages that the request brings.
+    pub(super) fn messages(&self) -> impl Iterator<Item = BatchItem<'a>> {
+        let (one, several) = match &self.content {
+            Content::One(body) => {
+                let (flag, properties) = (self.flag, self.properties);
+                (Some(BatchItem { flag, body, properties }), [].as_slice())
+            }
+            Content::Batch(items) => (None, items.as_slice()),
+        };
+        one.into_iter().chain(several.iter().copied())
     }
 }
 

@@ -103,55 +103,51 @@ impl Broker {
             outcomes: Vec::with_capacity(sends.len()),
         };
         let hooked = hooks.has(Point::BeforeSend);
-        let asked = if hooked { ask_hooks(cx, hooks, sends, &topics) } else { Vec::new() };
-        let mut asked = asked.into_iter();
+        let mut asked = if hooked { ask_hooks(cx, hooks, sends, &topics) } else { Vec::new() };
+        let mut rest = asked.as_mut_slice();
         for (send, topic) in sends.iter().zip(topics) {
             let outcome = topic.and_then(|topic| {
-                let edited = if hooked {
-                    let own = asked.by_ref().take(send.count()).collect();
-                    self.carry_out(cx, hooks, send, &topic, own)?
-                } else {
-                    unedited(send, &topic)
-                };
-                self.plan_one(send, &topic, edited, &mut plan)
+                if !hooked {
+                    return self.plan_one(send, &topic, unedited(send, &topic), &mut plan);
+                }
+                let own = rest.split_off_mut(..send.count()).unwrap_or_default();
+                let decided = send.messages().zip(own).filter_map(|(message, draft)| {
+                    self.carry_out(cx, hooks, send, &topic, (message.flag, draft))
+                });
+                self.plan_one(send, &topic, decided, &mut plan)
             });
             plan.outcomes.push(outcome);
         }
         plan
     }
 
-    /// Carries out what the hooks decided on one request. A request with one refused message is
-    /// refused whole: RocketMQ's batch answer has room for one code.
+    /// Carries out what the hooks decided on one message; `None` if it is dropped.
     fn carry_out<'a>(
         &self,
         cx: &RequestContext,
         hooks: &HookChain,
         send: &Send<'a>,
         topic: &Arc<TopicConfig>,
-        drafts: Vec<HookDraft<'a>>,
-    ) -> Result<Vec<Edited<'a>>, Refusal> {
-        let flags = flags(send);
-        let mut edited = Vec::with_capacity(drafts.len());
-        for (draft, flag) in drafts.into_iter().zip(flags) {
-            let topic = match draft.decision {
-                Decision::Admit => Arc::clone(topic),
-                Decision::Drop => continue,
-                Decision::Reject(rejection) => return Err(rejection.into()),
-                Decision::Reroute(to) => {
-                    Self::authorize_send(cx, hooks, &to)?;
-                    self.topic_for_send(&to, &Send { queue: None, ..send.clone() })?
-                }
-            };
-            edited.push(Edited { topic, flag, body: draft.body, properties: draft.properties });
-        }
-        Ok(edited)
+        (flag, draft): (i32, &mut HookDraft<'a>),
+    ) -> Option<Result<Edited<'a>, Refusal>> {
+        let topic = match std::mem::take(&mut draft.decision) {
+            Decision::Admit => Ok(Arc::clone(topic)),
+            Decision::Drop => return None,
+            Decision::Reject(rejection) => Err(rejection.into()),
+            Decision::Reroute(to) => Self::authorize_send(cx, hooks, &to)
+                .and_then(|()| self.topic_for_send(&to, &Send { queue: None, ..send.clone() })),
+        };
+        let body = std::mem::take(&mut draft.body);
+        let properties = std::mem::take(&mut draft.properties);
+        Some(topic.map(|topic| Edited { topic, flag, body, properties }))
     }
 
+    /// Plans one request, whole or not at all: RocketMQ's batch answer has room for one code.
     fn plan_one<'a>(
         &self,
         send: &Send<'a>,
         topic: &Arc<TopicConfig>,
-        edited: Vec<Edited<'a>>,
+        edited: impl Iterator<Item = Result<Edited<'a>, Refusal>>,
         plan: &mut Plan<'a>,
     ) -> Result<Accepted<'a>, Refusal> {
         let batch = matches!(send.content, Content::Batch(_));
@@ -159,33 +155,45 @@ impl Broker {
             let reason = format!("batch request does not support retry group {}", send.topic);
             return Err(Refusal::new(RefusalKind::MessageIllegal, reason));
         }
-        if batch {
-            self.check_batch(&edited)?;
-        }
         let queue = send.queue.unwrap_or_else(|| self.pick_queue(topic.write_queues));
         let (messages, texts) = (plan.messages.len(), plan.texts.len());
+        let planned = self.plan_messages(send, (topic, queue), edited, plan);
+        if planned.is_err() {
+            plan.messages.truncate(messages);
+            plan.texts.truncate(texts);
+        }
+        let unique_key = planned?.unwrap_or_default();
+        Ok(Accepted { queue, placed: messages..plan.messages.len(), unique_key })
+    }
+
+    /// Plans the messages of one request, and gives the first one's unique key.
+    fn plan_messages<'a>(
+        &self,
+        send: &Send<'a>,
+        (topic, queue): (&Arc<TopicConfig>, QueueId),
+        edited: impl Iterator<Item = Result<Edited<'a>, Refusal>>,
+        plan: &mut Plan<'a>,
+    ) -> Result<Option<Cow<'a, str>>, Refusal> {
+        let batch = matches!(send.content, Content::Batch(_));
         let mut unique_key = None;
+        let mut bytes = 0;
         for edited in edited {
+            let edited = edited?;
+            if batch {
+                bytes += edited.body.len() + edited.properties.len();
+                self.check_batch(bytes)?;
+            }
             // A message that a hook rerouted goes to a queue that its new topic has.
             let queue = if Arc::ptr_eq(&edited.topic, topic) {
                 queue
             } else {
                 self.pick_queue(edited.topic.write_queues)
             };
-            match self.plan_message(send, queue, edited, batch, &mut plan.texts) {
-                Ok((message, key)) => {
-                    plan.messages.push(message);
-                    unique_key.get_or_insert(key);
-                }
-                Err(refusal) => {
-                    plan.messages.truncate(messages);
-                    plan.texts.truncate(texts);
-                    return Err(refusal);
-                }
-            }
+            let (message, key) = self.plan_message(send, queue, edited, batch, &mut plan.texts)?;
+            plan.messages.push(message);
+            unique_key.get_or_insert(key);
         }
-        let placed = messages..plan.messages.len();
-        Ok(Accepted { queue, placed, unique_key: unique_key.unwrap_or_default() })
+        Ok(unique_key)
     }
 
     fn plan_message<'a>(
@@ -246,9 +254,8 @@ impl Broker {
     }
 
     /// A batch is one request and stored as one run: together it must fit the limit of one message.
-    fn check_batch(&self, messages: &[Edited<'_>]) -> Result<(), Refusal> {
+    fn check_batch(&self, bytes: usize) -> Result<(), Refusal> {
         let limit = self.config().max_message_size;
-        let bytes: usize = messages.iter().map(|m| m.body.len() + m.properties.len()).sum();
         if bytes <= usize::try_from(limit).unwrap_or(usize::MAX) {
             return Ok(());
         }
@@ -311,13 +318,15 @@ fn ask_hooks<'a>(
 ) -> Vec<HookDraft<'a>> {
     let mut drafts = Vec::with_capacity(sends.len());
     for (send, topic) in sends.iter().zip(topics) {
-        let Ok(topic) = topic else { continue };
-        drafts.extend(unedited(send, topic).into_iter().map(|message| HookDraft {
+        if topic.is_err() {
+            continue;
+        }
+        drafts.extend(send.messages().map(|message| HookDraft {
             topic: send.topic,
             producer_group: send.producer_group,
             queue: send.queue,
-            body: message.body,
-            properties: message.properties,
+            body: Cow::Borrowed(message.body),
+            properties: Cow::Borrowed(message.properties),
             decision: Decision::Admit,
         }));
     }
@@ -327,27 +336,18 @@ fn ask_hooks<'a>(
     drafts
 }
 
-fn unedited<'a>(send: &Send<'a>, topic: &Arc<TopicConfig>) -> Vec<Edited<'a>> {
-    let edited = |flag, body: &'a [u8], properties: Cow<'a, str>| Edited {
-        topic: Arc::clone(topic),
-        flag,
-        body: Cow::Borrowed(body),
-        properties,
-    };
-    match &send.content {
-        Content::One(body) => vec![edited(send.flag, body, Cow::Borrowed(send.properties))],
-        Content::Batch(items) => items
-            .iter()
-            .map(|item| edited(item.flag, item.body, Cow::Borrowed(item.properties)))
-            .collect(),
-    }
-}
-
-fn flags(send: &Send<'_>) -> Vec<i32> {
-    match &send.content {
-        Content::One(_) => vec![send.flag],
-        Content::Batch(items) => items.iter().map(|item| item.flag).collect(),
-    }
+fn unedited<'a>(
+    send: &Send<'a>,
+    topic: &Arc<TopicConfig>,
+) -> impl Iterator<Item = Result<Edited<'a>, Refusal>> {
+    send.messages().map(|message| {
+        Ok(Edited {
+            topic: Arc::clone(topic),
+            flag: message.flag,
+            body: Cow::Borrowed(message.body),
+            properties: Cow::Borrowed(message.properties),
+        })
+    })
 }
 
 /// A batch waits for the disk unless its envelope says otherwise.
