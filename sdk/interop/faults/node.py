@@ -41,9 +41,9 @@ def body_of(uid, size):
 class Node:
     """The process: its data directory, its addresses, its log."""
 
-    def __init__(self, binary, data, work, settings, prefix=()):
+    def __init__(self, binary, data, work, settings, prefix=(), options=()):
         self.binary, self.data, self.work = binary, data, work
-        self.settings, self.prefix = dict(settings), list(prefix)
+        self.settings, self.prefix, self.options = dict(settings), list(prefix), list(options)
         self.process, self.broker, self.ops, self.runs = None, None, None, 0
 
     def start(self, seconds=30, **more):
@@ -52,7 +52,7 @@ class Node:
         self.out = os.path.join(self.work, f"{self.runs}.out")
         self.log = os.path.join(self.work, f"{self.runs}.log")
         command = [*self.prefix, self.binary, "standalone", "--data", self.data, "--namesrv-listen", "0", "--broker-listen", "0",
-                   "--ops-listen", "0", "--log", "info"]
+                   "--ops-listen", "0", "--log", "info", *self.options]
         for key, value in (self.settings | more).items():
             command += ["--set", f"{key}={value}"]
         with open(self.out, "w") as out, open(self.log, "w") as log:
@@ -64,7 +64,7 @@ class Node:
             check(time.monotonic() < deadline, f"not ready after {seconds} s")
             time.sleep(0.02)
         address = {line.split()[0]: line.split()[-1] for line in said if "listening on" in line}
-        self.broker, self.ops = address["broker"], address["ops"]
+        self.namesrv, self.broker, self.ops = address["namesrv"], address["broker"], address["ops"]
         return self
 
     def said(self):
