@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import urllib.request
 from pathlib import Path
 
 # What each bundled plugin is told; it has work to do on every message, and no reason to object.
@@ -33,6 +34,24 @@ def configure(data, guests, config):
                  f'grants = {{ {grants} }}\nconfig = {_toml(binding["config"])}\n')
     Path(config).write_text(text)
     return list(BOUND)
+
+
+def calls(ops):
+    """How often the plugins of the node with this ops listener were called; ValueError if one is not well."""
+    with urllib.request.urlopen(f"http://{ops}/v1/plugins", timeout=10) as answer:
+        told = {plugin["name"]: plugin for plugin in json.load(answer)["plugins"]}
+    total = 0
+    for name in BOUND:
+        plugin = told.get(name)
+        if plugin is None or not plugin["loaded"] or plugin["breakerOpen"]:
+            raise ValueError(f"{name}: {plugin}")
+        for hook in plugin["hooks"]:
+            if hook["failures"]:
+                raise ValueError(f"{name}: {hook}")
+            total += hook["calls"]
+    if total == 0:
+        raise ValueError("no plugin was called")
+    return total
 
 
 def _toml(value):

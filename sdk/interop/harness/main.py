@@ -19,6 +19,7 @@ def arguments(argv):
     parser.add_argument("--parts", default=",".join(PARTS), help="clients: every scenario; kill: processes are killed under load; "
                         "mixed: both kinds of server in one cluster")
     parser.add_argument("--binary", help="the blockhouse binary (default: the build under target/)")
+    parser.add_argument("--guests", help="directory of the bundled plugins' components: everything runs with all of them bound, too")
     parser.add_argument("--list", action="store_true", help="print the scenario names")
     chosen = parser.parse_args(argv)
     if chosen.only and chosen.parts == ",".join(PARTS):
@@ -44,14 +45,16 @@ def build_clients(chosen, out):
 
 
 def available(chosen, out):
-    """What can start the servers: {"blockhouse": binary, "java": library}."""
+    """What can start the servers: "blockhouse", the same with all plugins as "everything", and "java"."""
     software = {}
     if chosen.target != "java":
         binary = paths.binary(chosen.binary)
         if binary is None or not binary.is_file():
             out.failed("blockhouse", [f"no binary under {paths.TARGET}; build it, or name one with --binary"])
         else:
-            software["blockhouse"] = binary
+            software["blockhouse"] = servers.Blockhouse(binary)
+            if chosen.guests:
+                software["everything"] = servers.Blockhouse(binary, chosen.guests)
     if chosen.target != "blockhouse":
         peer = paths.peer()
         if peer is None:
@@ -85,19 +88,19 @@ def main(argv):
     if software and "clients" in parts:
         scenarios = suite.Suite(out, software, only)
         scenarios.run(built)
-        if len(software) == 2 and not only and len(built) == len(VERSIONS.split(",")) + 1:
+        if {"blockhouse", "java"} <= software.keys() and not only and len(built) == len(VERSIONS.split(",")) + 1:
             scenarios.complete()
     java_clients = [client for client in built if client.label.startswith("java")]
     if java_clients and "kill" in parts:
         # The oldest client and the newest.
         affected = list(dict.fromkeys((java_clients[0], java_clients[-1])))
         for kind in sorted(software):
-            if kind == "blockhouse" or chosen.target == "java":
+            if kind != "java" or chosen.target == "java":
                 processes.kill_and_restart(out, affected, kind, software)
     if software and "mixed" in parts:
         if chosen.target == "java" and "java" in software:
             kinds = ["java", "java"]
-        elif len(software) == 2:
+        elif {"blockhouse", "java"} <= software.keys():
             kinds = ["blockhouse", "java"]
         else:
             kinds = None

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import probe, tools
+from . import everything, probe, tools
 
 HOST = "127.0.0.1"
 CLUSTER = "DefaultCluster"
@@ -137,41 +137,56 @@ class JavaBroker(JavaServer):
         return self.java.command(self, "400m", "org.apache.rocketmq.broker.BrokerStartup", config)
 
 
+class Blockhouse:
+    """Our binary; with `guests`, the directory of the bundled plugins' components, all of them are bound."""
+
+    def __init__(self, binary, guests=None):
+        self.binary, self.guests = binary, guests
+
+    def command(self, server, role, *options):
+        data = server.directory / "data"
+        command = [str(self.binary), role, "--data", str(data), "--ops-listen", server.ops, *options]
+        if self.guests:
+            config = server.directory / "node.toml"
+            everything.configure(data, self.guests, config)
+            command += ["--config", str(config)]
+        return command, {}
+
+
 class OurNamesrv(Server):
-    def __init__(self, binary, label, directory):
+    def __init__(self, blockhouse, label, directory):
         super().__init__(label, directory)
-        self.binary = binary
+        self.blockhouse = blockhouse
         self.ops = f"{HOST}:{port()}"
 
     def command(self):
-        return ([str(self.binary), "namesrv", "--namesrv-listen", self.address, "--ops-listen", self.ops,
-                 "--data", str(self.directory / "data")], {})
+        return self.blockhouse.command(self, "namesrv", "--namesrv-listen", self.address)
 
 
 class OurBroker(Server):
-    def __init__(self, binary, label, directory, namesrvs):
+    def __init__(self, blockhouse, label, directory, namesrvs):
         super().__init__(label, directory)
-        self.binary = binary
+        self.blockhouse = blockhouse
         self.namesrvs = namesrvs
         self.ops = f"{HOST}:{port()}"
 
     def command(self):
-        return ([str(self.binary), "broker", "--namesrv", ";".join(self.namesrvs), "--broker-listen", self.address,
-                 "--ops-listen", self.ops, "--name", self.label, "--cluster", CLUSTER, "--data", str(self.directory / "data")], {})
+        return self.blockhouse.command(self, "broker", "--namesrv", ";".join(self.namesrvs), "--broker-listen", self.address,
+                                       "--name", self.label, "--cluster", CLUSTER)
 
 
 class OurStandalone(Server):
     """Name server and broker in one process: `address` is the name server's."""
 
-    def __init__(self, binary, label, directory):
+    def __init__(self, blockhouse, label, directory):
         super().__init__(label, directory)
-        self.binary = binary
+        self.blockhouse = blockhouse
         self.broker = f"{HOST}:{port()}"
         self.ops = f"{HOST}:{port()}"
 
     def command(self):
-        return ([str(self.binary), "standalone", "--data", str(self.directory / "data"), "--namesrv-listen", self.address,
-                 "--broker-listen", self.broker, "--ops-listen", self.ops, "--name", "broker-a", "--cluster", CLUSTER], {})
+        return self.blockhouse.command(self, "standalone", "--namesrv-listen", self.address, "--broker-listen", self.broker,
+                                       "--name", "broker-a", "--cluster", CLUSTER)
 
 
 class Cluster:

@@ -2,11 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from . import compare, servers
+from . import compare, everything, servers
 
 
 class Suite:
-    """`software` maps "blockhouse" and "java" to what starts them; one of them may be absent."""
+    """`software` maps "blockhouse", "everything" and "java" to what starts them; some of them may be absent."""
 
     def __init__(self, report, software, only):
         self.report = report
@@ -33,8 +33,11 @@ class Suite:
         except RuntimeError as problem:
             self.report.failed("servers", [problem])
         finally:
-            if "blockhouse" in clusters:
-                self._stop(clusters["blockhouse"].others[0])
+            for target, cluster in clusters.items():
+                for standalone in cluster.others:
+                    if target == "everything":
+                        self._plugins(standalone)
+                    self._stop(target, standalone)
             for cluster in clusters.values():
                 cluster.__exit__()
 
@@ -44,15 +47,23 @@ class Suite:
         if stale:
             self.report.failed("listed differences", stale)
 
-    def _stop(self, standalone):
+    def _plugins(self, standalone):
+        """They were called, and none failed: what clients saw is what they see with plugins at work."""
+        try:
+            calls = everything.calls(standalone.ops)
+            self.report.passed("everything was called", 0, f"{calls} calls")
+        except (OSError, ValueError) as problem:
+            self.report.failed("everything was called", [problem])
+
+    def _stop(self, target, standalone):
         """Asked for by SIGTERM, the process ends by itself, in under 5 s."""
         took = standalone.stop()
         if took is None:
-            self.report.failed("standalone stays up", [f"it had ended with {standalone.process.returncode}"])
+            self.report.failed(f"{target} stays up", [f"it had ended with {standalone.process.returncode}"])
         elif took < 5 and standalone.process.returncode == 0:
-            self.report.passed("standalone stops on SIGTERM", took * 1000)
+            self.report.passed(f"{target} stops on SIGTERM", took * 1000)
         else:
-            self.report.failed("standalone stops on SIGTERM", [f"{took:.1f} s, exit code {standalone.process.returncode}"])
+            self.report.failed(f"{target} stops on SIGTERM", [f"{took:.1f} s, exit code {standalone.process.returncode}"])
 
     def _client(self, client, names, clusters):
         found = self._once(client, names, clusters)
@@ -81,6 +92,7 @@ class Suite:
     def _judge(self, transcripts):
         reasons = [f"{target}: {why}" for target, transcript in transcripts.items() if transcript["outcome"] != "ok"
                    for why in transcript["why"] or ["no reason given"]]
-        if not reasons and len(transcripts) == 2:
-            reasons = compare.differences(transcripts["blockhouse"], transcripts["java"], self.listed)
+        if not reasons and "java" in transcripts:
+            for target in sorted(transcripts.keys() - {"java"}):
+                reasons += compare.differences(transcripts[target], transcripts["java"], self.listed)
         return reasons
