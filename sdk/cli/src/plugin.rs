@@ -14,6 +14,7 @@ mod files;
 mod keys;
 mod list;
 mod new;
+mod recorded;
 
 use std::process::ExitCode;
 
@@ -83,7 +84,8 @@ enum What {
     List(list::Args),
     /// Run a plugin's cases in the engine of the node
     ///
-    /// Starts the plugin (`init`, `health`) and gives it the messages of cases/*.toml.
+    /// Starts the plugin (`init`, `health`) and gives it the messages of cases/*.toml, and those that
+    /// were recorded from a live topic.
     #[command(after_help = cases::EXAMPLES)]
     Test(cases::Args),
     /// Measure what a plugin costs per message at before-send and before-deliver

@@ -415,3 +415,41 @@ fn a_new_plugin_decides_on_a_node_and_is_seen_there() {
     assert!(code == 1 && err.contains("ops.listen"), "that is no HTTP: {err}");
     assert_eq!(plugin(dir, &["list", "--ops", "somewhere"]).0, 2);
 }
+
+#[test]
+fn traffic_of_a_live_topic_is_recorded_and_replayed() {
+    let sample = Sample::new();
+    let dir = sample.dir();
+    put(&sample.file("node.toml"), b"");
+    let node = Node::start(dir);
+    let cluster = ["-n", node.namesrv.as_str()];
+    let send = |args: &[&str]| run_in(dir, &[&["produce", "orders"], args, &cluster].concat()).0;
+    assert_eq!((send(&["old"]), send(&["one", "--tag", "a"]), send(&["two"])), (0, 0, 0));
+    let binding = format!(
+        "[[plugins.binding]]\nname = \"a\"\ndigest = \"{}\"\ngrants = {{ log = true }}\n\
+         deadline_ms = 50\nconfig = {{ required_property = \"TAGS\" }}\n",
+        sample.digest
+    );
+    put(&sample.file("binding.toml"), binding.as_bytes());
+    let test = ["test", "every-hook.wasm", "--binding", "binding.toml"];
+    let record = [&test[..], &["--record", "orders", "--messages", "2"], &cluster].concat();
+    let text = done(dir, &record);
+    assert!(text.contains("before-send: 1 admitted, 1 refused: set the property TAGS"), "{text}");
+    assert!(text.contains("orders.jsonl: before-deliver: 2 delivered"), "{text}");
+    let recorded = String::from_utf8(bytes(&sample.file("recorded/orders.jsonl"))).unwrap();
+    assert!(recorded.lines().count() == 2 && !recorded.contains("old"), "{recorded}");
+
+    // What is accepted must stay so.
+    done(dir, &[&test[..], &["--accept"]].concat());
+    done(dir, &test);
+    put(&sample.file("binding.toml"), binding.replace("TAGS", "KEYS").as_bytes());
+    let (code, out, _) = plugin(dir, &test);
+    assert!(code == 1 && out.contains("accepted was: admitted"), "{out}");
+    put(&sample.file("recorded/orders.jsonl"), b"{\"topic\":\"orders\"}\n");
+    let (code, _, err) = plugin(dir, &test);
+    assert!(code == 2 && err.contains("orders.jsonl: line 1"), "{err}");
+
+    let missing = [&test[..], &["--record", "nothing"], &cluster].concat();
+    let (code, _, err) = plugin(dir, &missing);
+    assert!(code == 1 && err.contains("nothing"), "{err}");
+}

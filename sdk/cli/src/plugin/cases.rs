@@ -9,7 +9,7 @@ use blockhouse_package::Package;
 use serde_json::json;
 
 use super::engine::{self, Running};
-use super::files;
+use super::{files, recorded};
 use crate::wrong_use;
 use case::Suite;
 
@@ -29,8 +29,14 @@ decision: admit, reject, drop or reroute at before-send, keep, hide or reject at
 Also, where expected: a part of the reason, the topic of a reroute, and the body and properties
 that come out.
 
+Recordings are files of messages, a line each, as `blockhouse consume --json` prints them. All that are
+in recorded/ are given to the plugin at before-send and before-deliver, in batches of 32. A call that
+fails fails the test, and so does a decision that is not the one that --accept kept.
+
 Examples:
   blockhouse plugin test
+  blockhouse plugin test --record orders --messages 500 --namesrv 10.0.0.5:9876
+  blockhouse plugin test --accept
   blockhouse plugin test orders-guard.wasm --cases cases --binding node.toml
 
 Exit codes: 0 all passed; 1 a case failed, or the plugin does not start; 2 wrong arguments.";
@@ -46,18 +52,22 @@ pub(super) struct Args {
     /// The directory of the cases, *.toml; `cases` in the plugin's directory if absent
     #[arg(long, value_name = "DIR")]
     cases: Option<PathBuf>,
+    #[command(flatten)]
+    recorded: recorded::RecordedArgs,
 }
 
 /// A case that was run.
-struct Outcome {
-    suite: String,
-    case: String,
-    problem: Option<String>,
+pub(super) struct Outcome {
+    pub(super) suite: String,
+    pub(super) case: String,
+    pub(super) problem: Option<String>,
 }
 
 /// Runs all cases and tells of each.
 pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
     let suites = suites(args)?;
+    let home = recorded::home(&args.engine.path);
+    args.recorded.record(&home)?;
     let package = args.engine.package()?;
     let mut outcomes = Vec::new();
     if suites.is_empty() {
@@ -71,6 +81,8 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
             outcomes.push(Outcome { suite, case, problem });
         }
     }
+    let replayed = args.recorded.replay(&home, || start(args, &package, None))?;
+    outcomes.extend(replayed.iter().map(recorded::Replayed::outcome));
     let failed = outcomes.iter().filter(|outcome| outcome.problem.is_some()).count();
     let passed = outcomes.len() - failed;
     let mut text = "passed  the plugin starts: init, health\n".to_owned();
@@ -80,13 +92,16 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
             Some(problem) => text += &format!("FAILED  {suite}: {case}\n        {problem}\n"),
         }
     }
+    text.extend(replayed.iter().map(recorded::Replayed::text));
     text += &format!("{passed} passed, {failed} failed\n");
     if suites.is_empty() {
         text += "There are no cases; see `blockhouse plugin test --help` for how to write some.\n";
     }
     let each = |outcome: &Outcome| json!({ "file": outcome.suite, "case": outcome.case, "problem": outcome.problem });
     let cases: Vec<_> = outcomes.iter().map(each).collect();
-    let json = json!({ "passed": passed, "failed": failed, "cases": cases });
+    let recordings: Vec<_> = replayed.iter().map(recorded::Replayed::json).collect();
+    let json =
+        json!({ "passed": passed, "failed": failed, "cases": cases, "recordings": recordings });
     super::print(as_json, &text, &json)?;
     anyhow::ensure!(failed == 0, "{failed} of {} cases failed", outcomes.len());
     Ok(())
@@ -102,22 +117,29 @@ fn start(args: &Args, package: &Package, suite: Option<&Suite>) -> anyhow::Resul
 
 /// The files of cases in the order of their names.
 fn suites(args: &Args) -> anyhow::Result<Vec<(String, Suite)>> {
-    let path = &args.engine.path;
-    let own = || {
-        let dir = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
-        dir.unwrap_or(Path::new("")).join("cases")
+    let dir = args.cases.clone();
+    let dir = dir.unwrap_or_else(|| recorded::home(&args.engine.path).join("cases"));
+    if args.cases.is_some() && !dir.is_dir() {
+        return Err(wrong_use(format!("--cases {}: no such directory", dir.display())));
+    }
+    let read = |path: PathBuf| {
+        let suite = Suite::parse(&files::text(&path)?);
+        let suite = suite.map_err(|e| wrong_use(format!("{}: {e:#}", path.display())))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok((name, suite))
     };
-    let dir = args.cases.clone().unwrap_or_else(own);
+    in_order(&dir, "toml")?.into_iter().map(read).collect()
+}
+
+/// The files with this ending in the order of their names; none if there is no directory.
+pub(super) fn in_order(dir: &Path, ending: &str) -> anyhow::Result<Vec<PathBuf>> {
     if !dir.is_dir() {
-        if args.cases.is_some() {
-            return Err(wrong_use(format!("--cases {}: no such directory", dir.display())));
-        }
         return Ok(Vec::new());
     }
     let mut paths = Vec::new();
     for entry in dir.read_dir().with_context(|| dir.display().to_string())? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        if path.extension().is_some_and(|extension| extension == ending) {
             paths.push(path);
         }
     }
@@ -125,11 +147,5 @@ fn suites(args: &Args) -> anyhow::Result<Vec<(String, Suite)>> {
         return Err(wrong_use(format!("{} has more than {FILES_MAX} files", dir.display())));
     }
     paths.sort();
-    let read = |path: PathBuf| {
-        let suite = Suite::parse(&files::text(&path)?);
-        let suite = suite.map_err(|e| wrong_use(format!("{}: {e:#}", path.display())))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok((name, suite))
-    };
-    paths.into_iter().map(read).collect()
+    Ok(paths)
 }

@@ -37,7 +37,12 @@ pub(super) fn component(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// A text of a person's, which is small.
 pub(super) fn text(path: &Path) -> anyhow::Result<String> {
-    let bytes = read(path, 1 << 20)?;
+    long_text(path, 1 << 20)
+}
+
+/// A text of at most `max` bytes.
+pub(super) fn long_text(path: &Path, max: u64) -> anyhow::Result<String> {
+    let bytes = read(path, max)?;
     String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
