@@ -75,7 +75,7 @@ def in_each_way(binary, work):
 def among_many(binary, work):
     """So many queues that a start looks at some only: a lost block takes the end of more than one."""
     stage = Stage(binary, work, **{"store.queue_file_entries": 20}).start()
-    topics, each = 60, 100
+    topics, each = 42, 100
     try:
         stage.client.create_group()
         for number in range(topics):

@@ -99,17 +99,17 @@ class Many(Stage):
         begun = time.monotonic()
         code = self.node.stop(15)
         check(code == 0 or (code == 1 and "did not stop in time" in self.node.logged()), f"exit code {code}")
-        print(f"  stopped in {time.monotonic() - begun:.2f} s{'' if code == 0 else ', NOT CLEAN: the disk did not sync in time'}", flush=True)
+        clean = "" if code == 0 else ", NOT CLEAN: the disk did not sync in time"
+        print(f"  stopped in {time.monotonic() - begun:.2f} s{clean}", flush=True)
 
     def step(self, what, seconds=300):
         """Starts and compares; a line."""
         begun = time.monotonic()
         self.start(seconds)
         ready = time.monotonic() - begun
-        found = self.compared()
+        found, queues = self.compared(), min(SAMPLE, len(self.places))
         check(self.metric("blockhouse_store_refuses_sends") == 0, "sends are refused")
-        print(f"  {what}: ready after {ready:.2f} s, {found} messages of {min(SAMPLE, len(self.places))} queues compared, {self.looked_at()}",
-              flush=True)
+        print(f"  {what}: ready after {ready:.2f} s, {found} messages of {queues} queues compared, {self.looked_at()}", flush=True)
 
 
 def play(binary, work, topics):
@@ -123,7 +123,8 @@ def play(binary, work, topics):
         created = time.monotonic() - begun
         stage.send(stage.places)
         stage.send(stage.dice.sample(stage.places, len(stage.places) // 2))
-        print(f"  topics made in {created:.1f} s, {stage.ledger.count} messages sent in {time.monotonic() - begun - created:.1f} s", flush=True)
+        sent = time.monotonic() - begun - created
+        print(f"  topics made in {created:.1f} s, {stage.ledger.count} messages sent in {sent:.1f} s", flush=True)
         stage.compared()
         print(f"  on disk {stage.written_behind():.1f} s later, {stage.looked_at()}", flush=True)
         stage.stopped()
