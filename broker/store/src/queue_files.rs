@@ -346,6 +346,11 @@ impl QueueFiles {
         self.disk.exists(&self.root.join(topic))
     }
 
+    /// Whether there is a directory for them.
+    pub(crate) fn is_there(&self) -> bool {
+        self.disk.exists(&self.root)
+    }
+
     /// The topics and queue ids that have directories.
     pub(crate) fn list(&self) -> Result<Vec<(String, u32)>, Error> {
         let list = |dir: &Path| self.disk.list(dir).map_err(Error::io("list", dir));

@@ -1,12 +1,13 @@
 //! The store: opening, closing, and what holds its parts together.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use blockhouse_disk::Disk;
-use blockhouse_model::{Clock, DelayLevels, PhysicalOffset};
+use blockhouse_model::{Clock, DelayLevels, PhysicalOffset, QueueId};
 use blockhouse_record::View;
 use parking_lot::Mutex;
 
@@ -171,7 +172,7 @@ impl Opening {
             flushed: self.marks.flushed()?,
         };
         let recovery = Recovery { segments, last_stop };
-        let start = recovery.start()?;
+        let start = recovery.start()?.map(|start| self.with_queues(start, segments));
         if let Some(start) = start {
             recovery.refuse_damage(start)?;
         }
@@ -228,6 +229,17 @@ impl Opening {
         Ok(found)
     }
 
+    /// Without `consumequeue` no checkpoint is true: all queues are built anew (RocketMQ does the
+    /// same).
+    fn with_queues(&self, start: Start, segments: &Segments) -> Start {
+        let Some(first) = segments.first().filter(|first| *first < start.at) else { return start };
+        if self.queues.files.is_there() {
+            return start;
+        }
+        tracing::warn!("there are no ConsumeQueues: they are built anew from the whole log");
+        Start::at(first)
+    }
+
     /// Makes the queues of the table that belongs to our checkpoint; false if there is none.
     fn load_table(&self, last_stop: &LastStop, start: Start) -> Result<bool, Error> {
         let Some(crc) = last_stop.own.filter(|_| start.is_ours).and_then(|own| own.queues) else {
@@ -243,6 +255,7 @@ impl Opening {
         }
         self.queues.set_expired(log_min);
         table.load(&self.queues);
+        tracing::info!("took {} queues from the table of the last checkpoint", self.queues.count());
         Ok(true)
     }
 
@@ -322,10 +335,14 @@ impl Opening {
             self.queues.files.cut(queue, 0)?;
         }
         tracing::error!("{} damaged queues are built anew from the whole log", damaged.len());
-        let is_of = |record: &View<'_>, queue: &Arc<Queue>| {
-            queue.id == record.queue && queue.topic.as_str() == record.topic
+        // There may be as many as records.
+        let mut ids: HashMap<&str, HashSet<QueueId>> = HashMap::new();
+        for queue in damaged {
+            ids.entry(queue.topic.as_str()).or_default().insert(queue.id);
+        }
+        let wanted = |record: &View<'_>| {
+            ids.get(record.topic).is_some_and(|ids| ids.contains(&record.queue))
         };
-        let wanted = |record: &View<'_>| damaged.iter().any(|queue| is_of(record, queue));
         self.replay(recovery, first, start.at, &wanted)?;
         Ok(())
     }

@@ -122,8 +122,9 @@ fn a_table_of_other_file_sizes_is_not_believed() {
 fn deleted_topics_stay_away_whoever_deleted_them() {
     let rig = rig();
     let store = rig.open();
-    fill(&store, "t", 20);
-    fill(&store, "u", 20);
+    for topic in ["t", "u", "v"] {
+        fill(&store, topic, 20);
+    }
     store.flush().unwrap();
     store.delete_topic("t").unwrap();
     store.delete_topic("never").unwrap();
@@ -138,7 +139,42 @@ fn deleted_topics_stay_away_whoever_deleted_them() {
     // RocketMQ removes the directory and knows of no table.
     let rig = rig.killed();
     rig.disk.remove_dir(&path("consumequeue/u")).unwrap();
-    assert!(rig.open().queues(None).is_empty());
+    let left = counts(&rig.open());
+    assert!(left.iter().all(|queue| queue.0 == "v"), "{left:?}");
+}
+
+#[test]
+fn without_their_directory_all_queues_are_built_anew() {
+    for (is_clean, has_table) in [(true, true), (true, false), (false, true), (false, false)] {
+        let rig = rig();
+        let store = rig.open();
+        fill(&store, "t", 250);
+        fill(&store, "u", 10);
+        store.flush().unwrap();
+        if is_clean {
+            store.close().unwrap();
+        } else {
+            fill(&store, "t", 20);
+        }
+        let expected = counts(&store);
+        drop(store);
+        let rig = rig.killed();
+        rig.disk.remove_dir(&path("consumequeue")).unwrap();
+        if !has_table {
+            remove(&rig, TABLE);
+        }
+
+        let store = rig.open();
+        assert_eq!(counts(&store), expected);
+        let placed = send(&store, &[draft("t", 1, b"next", "")]);
+        let before = usize::try_from(placed[0].queue_offset.0).unwrap();
+        assert_eq!(bodies(&store, "t", 1, 0).len(), before + 1);
+        assert_eq!(bodies(&store, "u", 0, 0).len(), 5);
+        drop(store);
+        // Before anything is written, the log is known to be read again.
+        let store = rig.killed().open();
+        assert_eq!(bodies(&store, "t", 1, 0).len(), before + 1);
+    }
 }
 
 #[test]

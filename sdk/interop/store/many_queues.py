@@ -1,0 +1,157 @@
+"""Very many queues with few descriptors: clean stop, kill, full replay; each start is timed, and queues are compared by sample."""
+
+import os
+import random
+import shutil
+import time
+
+from node import check, until
+from remoting import Frame
+from scene import ROOMY, Stage
+
+QUEUES_PER_TOPIC, SAMPLE, DESCRIPTORS = 8, 2000, 1024
+# Both limits, so that the process cannot raise its own.
+FEW_DESCRIPTORS = ("sh", "-c", f'ulimit -n {DESCRIPTORS} && exec "$@"', "sh")
+# What the process itself may take: queues and topics in memory, buffers. Pages of files come on top, as the kernel likes.
+ANON_BASE_MIB, ANON_PER_QUEUE = 160, 3 * 1024
+
+
+class Many(Stage):
+    def __init__(self, binary, work, topics, seed):
+        super().__init__(binary, work, prefix=FEW_DESCRIPTORS)
+        self.node.settings = dict(ROOMY)  # files as large as they are by default
+        self.topics = [f"many-{number:05d}" for number in range(topics)]
+        self.places = [(topic, queue) for topic in self.topics for queue in range(QUEUES_PER_TOPIC)]
+        self.dice, self.most_maps, self.most_files = random.Random(seed), 0, 0
+
+    def burst(self, frames, at_once):
+        """Sends several requests with one write, takes their answers, and goes on."""
+        for at in range(0, len(frames), at_once):
+            part, data, by_opaque = frames[at:at + at_once], b"", {}
+            for frame in part:
+                self.client.connection.opaque += 1
+                frame.opaque = self.client.connection.opaque
+                by_opaque[frame.opaque] = frame
+                data += frame.encode()
+            self.client.connection.raw(data)
+            while by_opaque:
+                answer = self.client.connection.next(60)
+                frame = by_opaque.pop(answer.opaque)
+                check(answer.code == 0, f"request {frame.code}: {answer.code} {answer.remark}")
+                yield frame, answer
+
+    def create(self):
+        frames = [Frame(17, dict(topic=topic, defaultTopic="TBW102", readQueueNums=QUEUES_PER_TOPIC, writeQueueNums=QUEUES_PER_TOPIC,
+                                 perm=6, topicFilterType="SINGLE_TAG", topicSysFlag=0, order="false")) for topic in self.topics]
+        for _ in self.burst(frames, 64):
+            pass
+        self.client.create_group()
+
+    def send(self, places):
+        frames = []
+        for topic, queue in places:
+            uid = self.ledger.new_id(100)
+            frames.append(self.client.frame(topic, queue, uid, 100))
+            frames[-1].uid = uid
+        for frame, answer in self.burst(frames, 200):
+            self.ledger.add(frame.ext["b"], frame.uid, answer.ext)
+
+    def compared(self):
+        """A sample of queues, all messages of each."""
+        places = self.dice.sample(self.places, min(SAMPLE, len(self.places)))
+        return self.ledger.part(places).verify(self.client)
+
+    def taken(self):
+        """Memory of the process in MiB."""
+        with open(f"/proc/{self.node.process.pid}/status") as status:
+            return {line.split(":")[0]: int(line.split()[1]) >> 10 for line in status if line.startswith(("VmRSS", "VmHWM", "RssAnon"))}
+
+    def looked_at(self):
+        """What the process takes, once it has given back what a burst of requests took."""
+        self.node.alive()
+        pid = self.node.process.pid
+        with open(f"/proc/{pid}/maps") as maps:
+            self.most_maps = max(self.most_maps, sum(1 for _ in maps))
+        self.most_files = max(self.most_files, len(os.listdir(f"/proc/{pid}/fd")))
+        with open("/proc/sys/vm/max_map_count") as limit:
+            check(self.most_maps < int(limit.read()) // 10, f"{self.most_maps} maps")
+        check(self.most_files < DESCRIPTORS, f"{self.most_files} descriptors")
+        bound = ANON_BASE_MIB + len(self.places) * ANON_PER_QUEUE / (1 << 20)
+        until(f"less than {bound:.0f} MiB of anonymous memory", lambda: self.taken()["RssAnon"] < bound, 90)
+        mib = self.taken()
+        return f"RSS {mib['VmRSS']} MiB ({mib['RssAnon']} anonymous, {mib['VmHWM']} at most)"
+
+    def written_behind(self):
+        """Waits until a checkpoint holds all that was sent; how long that took."""
+        begun = time.monotonic()
+        path, last = os.path.join(self.data, "blockhouse", "checkpoint"), self.ledger.log_end()
+
+        def held():
+            if not os.path.exists(path):
+                return False
+            with open(path, "rb") as file:
+                return int.from_bytes(file.read(16)[8:], "big") > last
+        until("a checkpoint holds everything", held, 300)
+        return time.monotonic() - begun
+
+    def stopped(self):
+        """A clean stop; with so many files a disk that others use, too, may not sync in the time that a stop has."""
+        begun = time.monotonic()
+        code = self.node.stop(15)
+        check(code == 0 or (code == 1 and "did not stop in time" in self.node.logged()), f"exit code {code}")
+        clean = "" if code == 0 else ", NOT CLEAN: the disk did not sync in time"
+        print(f"  stopped in {time.monotonic() - begun:.2f} s{clean}", flush=True)
+
+    def step(self, what, seconds=300):
+        """Starts and compares; a line."""
+        begun = time.monotonic()
+        self.start(seconds)
+        ready = time.monotonic() - begun
+        found, queues = self.compared(), min(SAMPLE, len(self.places))
+        check(self.metric("blockhouse_store_refuses_sends") == 0, "sends are refused")
+        print(f"  {what}: ready after {ready:.2f} s, {found} messages of {queues} queues compared, {self.looked_at()}", flush=True)
+
+
+def play(binary, work, topics):
+    seed = int(time.time())
+    stage = Many(binary, work, topics, seed)
+    print(f"  {len(stage.places)} queues in {topics} topics, {DESCRIPTORS} descriptors (soft and hard), seed {seed}", flush=True)
+    try:
+        begun = time.monotonic()
+        stage.start()
+        stage.create()
+        created = time.monotonic() - begun
+        stage.send(stage.places)
+        stage.send(stage.dice.sample(stage.places, len(stage.places) // 2))
+        sent = time.monotonic() - begun - created
+        print(f"  topics made in {created:.1f} s, {stage.ledger.count} messages sent in {sent:.1f} s", flush=True)
+        stage.compared()
+        print(f"  on disk {stage.written_behind():.1f} s later, {stage.looked_at()}", flush=True)
+        stage.stopped()
+        stage.step("after a stop")
+        check(stage.took_table(), "the start did not come from the table of queues")
+        stage.send(stage.dice.sample(stage.places, len(stage.places) // 4))
+        stage.node.kill()
+        stage.step("after kill -9")
+        check(stage.took_table(), "the start after kill -9 did not come from the table of queues")
+        # All of them this time: every queue goes on where it ended.
+        stage.send(stage.places)
+        stage.written_behind()
+        stage.stopped()
+        shutil.rmtree(os.path.join(stage.data, "consumequeue"))
+        os.remove(os.path.join(stage.data, "blockhouse", "queues"))
+        stage.step("after a full replay")
+        check(not stage.took_table(), "the start took a table that is not there")
+        stage.send(stage.dice.sample(stage.places, min(1000, len(stage.places))))
+        stage.written_behind()
+        stage.stopped()
+        stage.step("after a stop again")
+        return (f"{stage.ledger.count} messages in {len(stage.places)} queues, at most {stage.most_files} descriptors and "
+                f"{stage.most_maps} maps")
+    finally:
+        stage.end()
+
+
+def scenes(full):
+    topics = 12_500 if full else 1_250
+    return {f"{topics * QUEUES_PER_TOPIC:,} queues": lambda binary, work: play(binary, work, topics)}
