@@ -116,6 +116,24 @@ pub trait Disk: Send + Sync + Debug {
         self.open_read(path).map(|_| true)
     }
 
+    /// Makes a directory that only its owner may enter, and those above it as usual. One that is
+    /// there already stays as it is.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn create_private_dir(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether `path` is a file or a directory, no link to one, that belongs to this process's user
+    /// and that nobody else may write.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn is_own(&self, path: &Path) -> io::Result<bool> {
+        if self.exists(path) { Ok(true) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
     /// What is in a directory, sorted by name; nothing if there is no such directory.
     ///
     /// # Errors

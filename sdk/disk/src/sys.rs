@@ -63,6 +63,12 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// The user that this process acts as.
+pub(crate) fn user() -> libc::uid_t {
+    // SAFETY: a number is asked for; no memory is passed.
+    unsafe { libc::geteuid() }
+}
+
 /// The smallest page of any machine.
 pub(crate) const PAGE_MIN: usize = 4 << 10;
 
