@@ -33,6 +33,7 @@ pub(super) fn start(
     let parts = Parts {
         disk: Arc::new(RealDisk),
         dir: dir(&node.data),
+        compiler: crate::plugin::compiler(),
         clock: Arc::clone(&shared.clock),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         node: Node {
