@@ -19,7 +19,7 @@ pub struct Config {
     pub enabled: bool,
     /// MiB of memory that the compilation of a component may take. Components that carry the
     /// interpreter of a language (JavaScript, Python) may need more.
-    #[schemars(range(min = 64, max = 4096))]
+    #[schemars(range(min = 128, max = 4096))]
     pub compile_memory_mib: u32,
     /// Milliseconds that the compilation of a component may take.
     #[schemars(range(min = 1_000, max = 300_000))]
@@ -242,7 +242,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), OptionError> {
         OptionError::check_range("binding", &self.binding.len(), &(0..=BINDINGS_MAX))?;
         let (memory, time) = (&self.compile_memory_mib, &self.compile_timeout_ms);
-        OptionError::check_range("compile_memory_mib", memory, &(64..=4_096))?;
+        OptionError::check_range("compile_memory_mib", memory, &(128..=4_096))?;
         OptionError::check_range("compile_timeout_ms", time, &(1_000..=300_000))?;
         for (i, binding) in self.binding.iter().enumerate() {
             binding.validate().map_err(|e| e.within(&format!("binding[{i}]")))?;

@@ -2,8 +2,6 @@
 
 use std::io::{self, Read, Write};
 
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
-
 use super::{IS_CODE, IS_REASON, Limits, compile};
 use crate::blueprint::COMPONENT_MAX;
 use crate::engine;
@@ -14,7 +12,8 @@ use crate::engine;
 /// # Errors
 /// If the limits cannot be taken, or nobody takes the answer.
 pub fn compile_stdin(limits: Limits) -> io::Result<()> {
-    take(limits)?;
+    // The one that started it measures real time; the processor's is for a case where it cannot.
+    blockhouse_disk::confine(u64::from(limits.memory_mib) << 20, limits.time.as_secs() + 2)?;
     let (kind, answer) = match compiled() {
         Ok(code) => (IS_CODE, code),
         Err(reason) => (IS_REASON, reason.into_bytes()),
@@ -36,22 +35,4 @@ fn compiled() -> Result<Vec<u8>, String> {
     let engine = wasmtime::Engine::new(&engine::config())
         .map_err(|e| format!("the compiler cannot be made: {e:#}"))?;
     compile(&engine, &component)
-}
-
-fn take(limits: Limits) -> io::Result<()> {
-    // Nobody would read what it has to say.
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    let wanted = [
-        (Resource::Core, 0),
-        (Resource::Fsize, 0),
-        (Resource::Nofile, 0),
-        (Resource::Nproc, 0),
-        // The one that started it measures real time; this is for a case where it cannot.
-        (Resource::Cpu, limits.time.as_secs() + 2),
-        (Resource::As, u64::from(limits.memory_mib) << 20),
-    ];
-    for (resource, max) in wanted {
-        setrlimit(resource, Rlimit { current: Some(max), maximum: Some(max) })?;
-    }
-    Ok(())
 }

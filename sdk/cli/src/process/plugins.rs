@@ -56,6 +56,15 @@ pub(super) fn start(
     }
     let host = Arc::new(host);
     let counted = Arc::clone(&host);
+    shared.meter.before_read(Box::new(move |meter| {
+        let code = counted.code();
+        for (gauge, count) in
+            meter.plugin_code.iter().zip([code.cached, code.compiled, code.refused])
+        {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }));
+    let counted = Arc::clone(&host);
     shared
         .meter
         .watch_plugins(Box::new(move || counted.status().into_iter().map(counts).collect()));
