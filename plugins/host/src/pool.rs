@@ -6,9 +6,12 @@ use parking_lot::Mutex;
 
 use crate::guest::Guest;
 
+/// Ready instances of a core. They are large, and go on and off it with every call: pointers move.
+type Shelf = Vec<Box<Guest>>;
+
 /// Ready instances.
 pub(crate) struct Pool {
-    shelves: Box<[Mutex<Vec<Box<Guest>>>]>,
+    shelves: Box<[Mutex<Shelf>]>,
     /// Instances that a shelf keeps.
     per_shelf: usize,
 }
@@ -61,7 +64,7 @@ impl Pool {
     }
 
     /// Takes all out.
-    pub(crate) fn empty(&self) -> Vec<Box<Guest>> {
+    pub(crate) fn empty(&self) -> Shelf {
         self.shelves.iter().flat_map(|shelf| std::mem::take(&mut *shelf.lock())).collect()
     }
 }

@@ -36,7 +36,7 @@ impl Name {
 }
 
 /// The node's secret. Whoever has it can have the node run anything.
-pub(super) struct Key([u8; Key::LEN]);
+pub(super) struct Key([u8; Self::LEN]);
 
 impl Key {
     const LEN: usize = 32;
