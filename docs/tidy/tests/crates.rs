@@ -25,12 +25,14 @@ fn every_crate_has_the_lints_of_the_workspace() {
 }
 
 #[test]
-fn only_disk_and_generated_bindings_lift_the_ban_on_unsafe_code() {
+fn only_disk_compiled_plugins_and_generated_bindings_lift_the_ban_on_unsafe_code() {
     let lifted: Vec<_> = files("rs")
         .unwrap()
         .into_iter()
         .filter(|path| !path.starts_with("sdk/disk") && !path.starts_with(Path::new("docs/tidy")))
         .filter(|path| path != Path::new("sdk/plugin/src/bindings.rs"))
+        // Taking in native code is unsafe whoever made it: this file says why ours may be.
+        .filter(|path| path != Path::new("plugins/host/src/precompiled.rs"))
         .filter(|path| {
             let text = read(path).unwrap();
             text.contains("allow(unsafe_code") || text.contains("expect(unsafe_code")

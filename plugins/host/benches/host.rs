@@ -143,18 +143,31 @@ fn fail(_: &mut Criterion) {
     quantiles("first call after it, on the spare", after);
 }
 
-/// A component that was never seen: read, checked, compiled, first instance up.
+/// A host with one plugin: read, checked, made code, first instance up. First a component that was
+/// never seen, then one whose code is in the cache.
 fn deploy(_: &mut Criterion) {
-    let shelf = Shelf::new();
-    let digest = shelf.put(&component("noop"));
-    let mut took = Vec::new();
-    for _ in 0..20 {
+    let timed = |shelf: &Shelf, digest: &str| {
         let begun = Instant::now();
-        let host = shelf.start(vec![binding(&digest, "{}")]).expect("loads").expect("bound");
-        took.push(begun.elapsed());
+        let host = shelf.start(vec![binding(digest, "{}")]).expect("loads").expect("bound");
+        let took = begun.elapsed();
         host.close();
+        (took, host.code())
+    };
+    for package in ["noop", "conformance"] {
+        let (mut new, mut kept) = (vec![], vec![]);
+        for _ in 0..20 {
+            let shelf = Shelf::new();
+            let digest = shelf.put(&component(package));
+            new.push(timed(&shelf, &digest).0);
+            for _ in 0..5 {
+                let (took, code) = timed(&shelf, &digest);
+                assert_eq!((code.cached, code.compiled), (1, 0), "the cache did not serve");
+                kept.push(took);
+            }
+        }
+        quantiles(&format!("{package}: load of a new plugin"), new);
+        quantiles(&format!("{package}: load of a plugin out of the cache"), kept);
     }
-    quantiles("load of a new plugin", took);
 }
 
 criterion_group!(benches, none, send, deliver, fail, deploy);

@@ -1,10 +1,13 @@
 //! What operators write: which plugin runs for what, and what its failure does.
 
+use std::time::Duration;
+
 use blockhouse_model::{OptionError, RequestContext};
 use blockhouse_package::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::compiler::Limits;
 use crate::interface::Interface;
 use crate::scope::Scope;
 
@@ -14,13 +17,25 @@ use crate::scope::Scope;
 pub struct Config {
     /// Whether plugins run at all. With `false` no binding is loaded, required or not.
     pub enabled: bool,
+    /// MiB of memory that the compilation of a component may take. Components that carry the
+    /// interpreter of a language (JavaScript, Python) may need more.
+    #[schemars(range(min = 128, max = 4096))]
+    pub compile_memory_mib: u32,
+    /// Milliseconds that the compilation of a component may take.
+    #[schemars(range(min = 1_000, max = 300_000))]
+    pub compile_timeout_ms: u32,
     /// The bindings, as `[[plugins.binding]]` tables; see docs/plugins.md.
     pub binding: Vec<Binding>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { enabled: true, binding: Vec::new() }
+        Self {
+            enabled: true,
+            compile_memory_mib: 1_024,
+            compile_timeout_ms: 30_000,
+            binding: Vec::new(),
+        }
     }
 }
 
@@ -213,12 +228,22 @@ impl Binding {
 }
 
 impl Config {
+    /// What a compilation may use.
+    #[must_use]
+    pub fn compilation(&self) -> Limits {
+        let time = Duration::from_millis(self.compile_timeout_ms.into());
+        Limits { memory_mib: self.compile_memory_mib, time }
+    }
+
     /// Checks what types cannot say.
     ///
     /// # Errors
     /// The option that is not legal.
     pub fn validate(&self) -> Result<(), OptionError> {
         OptionError::check_range("binding", &self.binding.len(), &(0..=BINDINGS_MAX))?;
+        let (memory, time) = (&self.compile_memory_mib, &self.compile_timeout_ms);
+        OptionError::check_range("compile_memory_mib", memory, &(128..=4_096))?;
+        OptionError::check_range("compile_timeout_ms", time, &(1_000..=300_000))?;
         for (i, binding) in self.binding.iter().enumerate() {
             binding.validate().map_err(|e| e.within(&format!("binding[{i}]")))?;
             if self.binding[..i].iter().any(|other| other.name == binding.name) {
@@ -247,7 +272,10 @@ mod tests {
         let refused = |change: &dyn Fn(&mut Binding)| {
             let mut binding = legal();
             change(&mut binding);
-            Config { enabled: true, binding: vec![binding] }.validate().unwrap_err().to_string()
+            Config { binding: vec![binding], ..Config::default() }
+                .validate()
+                .unwrap_err()
+                .to_string()
         };
         assert!(refused(&|b| b.name = "A".to_owned()).contains("binding[0].name"));
         assert!(refused(&|b| b.digest = "latest".to_owned()).contains("digest"));
@@ -255,11 +283,11 @@ mod tests {
         assert!(refused(&|b| b.instances = 0).contains("instances"));
         assert!(refused(&|b| b.deadline_ms = Some(0)).contains("deadline_ms"));
         assert!(refused(&|b| b.order = 1_001).contains("order"));
-        let twice = Config { enabled: true, binding: vec![legal(), legal()] };
+        let twice = Config { binding: vec![legal(), legal()], ..Config::default() };
         assert!(twice.validate().unwrap_err().to_string().contains("twice"));
-        let many = Config { enabled: true, binding: vec![legal(); 65] };
+        let many = Config { binding: vec![legal(); 65], ..Config::default() };
         assert!(many.validate().is_err());
-        assert!(Config { enabled: true, binding: vec![legal()] }.validate().is_ok());
+        assert!(Config { binding: vec![legal()], ..Config::default() }.validate().is_ok());
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub(crate) struct Blueprint {
 }
 
 impl Blueprint {
-    /// Compiles `bytes` and links what `binding` grants.
+    /// Makes code of `bytes` and links what `binding` grants.
     pub(crate) fn new(
         engine: &Arc<Engine>,
         binding: &Binding,
@@ -112,7 +112,7 @@ impl Blueprint {
     ) -> Result<Self, Error> {
         let name = &binding.name;
         let wrong = |problem: String| Error::Component { name: name.clone(), problem };
-        // `Component::new` would take text as well, and never takes compiled code.
+        // The compiler would take text as well; compiled code is never taken from here.
         if !bytes.starts_with(b"\0asm") {
             return Err(wrong("the file is not WebAssembly".to_owned()));
         }
@@ -121,8 +121,7 @@ impl Blueprint {
                 "it is a core module; make a component of it with `blockhouse plugin build`";
             return Err(wrong(advice.to_owned()));
         }
-        let component = Component::from_binary(&engine.wasm, bytes)
-            .map_err(|e| wrong(format!("it cannot be compiled: {e:#}")))?;
+        let component = engine.loader.component(&engine.wasm, binding, bytes).map_err(wrong)?;
         let mut linker = Linker::new(&engine.wasm);
         imports::link(&mut linker, binding.grants)
             .map_err(|e| wrong(format!("the host cannot be linked: {e:#}")))?;

@@ -1,4 +1,4 @@
-//! The compiler, and the ticks that deadlines count.
+//! The engine, and the ticks that deadlines count.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,6 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::Error;
+use crate::binding::Config;
+use crate::host::Parts;
+use crate::loader::Loader;
 
 /// How long a tick is.
 const TICK: Duration = Duration::from_millis(1);
@@ -13,12 +16,13 @@ const TICK: Duration = Duration::from_millis(1);
 /// One per process. Its thread ends with it.
 pub(crate) struct Engine {
     pub(crate) wasm: wasmtime::Engine,
+    pub(crate) loader: Loader,
     stop: Arc<AtomicBool>,
     ticker: Option<JoinHandle<()>>,
 }
 
 impl Engine {
-    pub(crate) fn start() -> Result<Self, Error> {
+    pub(crate) fn start(options: &Config, parts: &Parts) -> Result<Self, Error> {
         let failed = |e: &dyn std::fmt::Display| Error::Engine(e.to_string());
         let wasm = wasmtime::Engine::new(&config()).map_err(|e| failed(&e))?;
         let stop = Arc::new(AtomicBool::new(false));
@@ -32,7 +36,8 @@ impl Engine {
                 }
             })
             .map_err(|e| failed(&e))?;
-        Ok(Self { wasm, stop, ticker: Some(ticker) })
+        let loader = Loader::new(options, parts);
+        Ok(Self { wasm, loader, stop, ticker: Some(ticker) })
     }
 }
 
@@ -78,7 +83,7 @@ impl Drop for Engine {
 }
 
 /// Guests get the component model and what compilers need for it, nothing else.
-fn config() -> wasmtime::Config {
+pub(crate) fn config() -> wasmtime::Config {
     let mut config = wasmtime::Config::new();
     config
         .wasm_component_model(true)

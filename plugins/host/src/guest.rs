@@ -62,7 +62,7 @@ impl Columns {
     }
 }
 
-/// An instance.
+/// An instance. It is handed around in a box: it is a kilobyte, and each call takes it off its shelf.
 pub(crate) struct Guest {
     pub(crate) store: Store<State>,
     pub(crate) exports: Exports,
@@ -73,7 +73,10 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Makes an instance and brings it up.
-    pub(crate) fn make(blueprint: &Blueprint, now: Duration) -> Result<(Self, Wants), Failure> {
+    pub(crate) fn make(
+        blueprint: &Blueprint,
+        now: Duration,
+    ) -> Result<(Box<Self>, Wants), Failure> {
         let shared = std::sync::Arc::clone(&blueprint.shared);
         let granted = shared.grants.message_bodies;
         let mut store = Store::new(&blueprint.engine.wasm, State::new(shared, blueprint.memory));
@@ -89,7 +92,8 @@ impl Guest {
         let instance = made.map_err(|e| Failure::of(&e))?;
         let exports = blueprint.indices.load(&mut store, &instance);
         let exports = exports.map_err(|e| Failure::Answer(format!("{e:#}")))?;
-        let mut guest = Self { store, exports, columns: Columns::default(), calls: 0, born: now };
+        let columns = Columns::default();
+        let mut guest = Box::new(Self { store, exports, columns, calls: 0, born: now });
         let wants = guest.init(blueprint)?;
         guest.health()?;
         Ok((guest, Wants::of(&wants, granted)))

@@ -13,11 +13,13 @@ use serde::Serialize;
 
 use crate::binding::{Binding, Config, Mode};
 use crate::blueprint::{Blueprint, COMPONENT_MAX};
+use crate::compiler::Compiler;
 use crate::engine::Engine;
 use crate::hook::PluginHook;
 use crate::imports::{Kv, Lines, Metrics};
 use crate::interface::Interface;
 use crate::keeper::Threads;
+use crate::loader::CodeCounts;
 use crate::plugin::{Loaded, Plugin};
 use crate::state::Resources;
 use crate::{Error, Failure};
@@ -52,6 +54,8 @@ pub struct Parts {
     pub disk: Arc<dyn Disk>,
     /// The directory with the components, each named by its digest.
     pub dir: PathBuf,
+    /// Where they are compiled. What comes of it is kept in `dir`.
+    pub compiler: Compiler,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Cores that serve connections.
@@ -63,6 +67,7 @@ pub struct Parts {
 /// All plugins of a process. Close it before the process ends.
 pub struct Host {
     plugins: Vec<Arc<Plugin>>,
+    engine: Arc<Engine>,
     threads: Threads,
 }
 
@@ -137,7 +142,7 @@ impl Host {
         if !config.enabled || config.binding.is_empty() {
             return Ok(None);
         }
-        let engine = Arc::new(Engine::start()?);
+        let engine = Arc::new(Engine::start(config, parts)?);
         let node = Arc::new(parts.node.clone());
         let threads = Threads::start()?;
         let mut bindings: Vec<&Binding> = config.binding.iter().collect();
@@ -156,7 +161,7 @@ impl Host {
             threads.keeper().refill(&plugin);
             plugins.push(plugin);
         }
-        Ok(Some(Self { plugins, threads }))
+        Ok(Some(Self { plugins, engine, threads }))
     }
 
     /// The plugins as hooks, in their order.
@@ -181,6 +186,12 @@ impl Host {
                 metrics: plugin.loaded.as_ref().map(custom).unwrap_or_default(),
             })
             .collect()
+    }
+
+    /// How components came to be code.
+    #[must_use]
+    pub fn code(&self) -> CodeCounts {
+        self.engine.loader.counts()
     }
 
     /// Tells the plugins that the process stops, and ends the threads. Calls that come later fail

@@ -87,8 +87,8 @@ impl Drop for Threads {
 
 impl Keeper {
     /// Has an instance let go of, and others made in its place.
-    pub(crate) fn bury(&self, plugin: &Arc<Plugin>, guest: Guest, tell: bool) {
-        let chore = Chore::Bury(Arc::clone(plugin), Box::new(guest), tell);
+    pub(crate) fn bury(&self, plugin: &Arc<Plugin>, guest: Box<Guest>, tell: bool) {
+        let chore = Chore::Bury(Arc::clone(plugin), guest, tell);
         // Where the keeper is behind, the instance is dropped here.
         if let Err(TrySendError::Full(chore) | TrySendError::Disconnected(chore)) =
             self.chores.try_send(chore)

@@ -10,7 +10,11 @@
 //! | [`interface`] | [`Interface`]: the hooks by their names in the contract, with their defaults |
 //! | `scope` | which requests a binding runs for |
 //! | `contract` | what is generated from the WIT |
-//! | `engine` | the compiler, and the ticks that deadlines count |
+//! | `engine` | the engine, and the ticks that deadlines count |
+//! | [`compiler`] | [`Compiler`]: from a component to native code, in a process of its own |
+//! | `cache` | native code, kept from one start to the next |
+//! | `loader` | out of the cache, or compiled |
+//! | `precompiled` | the one place where native code is taken in |
 //! | `blueprint` | a compiled component with what its instances are given |
 //! | `state`, `imports` | what a guest can reach |
 //! | `guest` | one instance and its store |
@@ -24,6 +28,8 @@
 pub mod binding;
 mod blueprint;
 mod breaker;
+mod cache;
+pub mod compiler;
 mod contract;
 mod engine;
 mod error;
@@ -33,12 +39,16 @@ pub mod host;
 mod imports;
 pub mod interface;
 mod keeper;
+mod loader;
 mod plugin;
 mod pool;
+mod precompiled;
 mod scope;
 mod state;
 
 pub use binding::{Binding, Config, Grants, Mode, OnFailure, StoreMode};
+pub use compiler::{Compiler, Limits, compile_stdin};
 pub use error::{Error, Failure};
 pub use host::{CustomMetric, HookStatus, Host, Node, Parts, Role, Status};
 pub use interface::Interface;
+pub use loader::CodeCounts;

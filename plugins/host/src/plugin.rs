@@ -188,7 +188,7 @@ impl Plugin {
         }
     }
 
-    fn take(self: &Arc<Self>, loaded: &Loaded, now: Duration) -> Result<Guest, Failure> {
+    fn take(self: &Arc<Self>, loaded: &Loaded, now: Duration) -> Result<Box<Guest>, Failure> {
         if self.binding.store == StoreMode::Warm
             && let Some(guest) = loaded.pool.take()
         {
@@ -201,7 +201,7 @@ impl Plugin {
         self.make(loaded, now)
     }
 
-    fn make(&self, loaded: &Loaded, now: Duration) -> Result<Guest, Failure> {
+    fn make(&self, loaded: &Loaded, now: Duration) -> Result<Box<Guest>, Failure> {
         let (mut guest, _) = Guest::make(&loaded.blueprint, now)?;
         if self.started.load(Ordering::Acquire) {
             guest.process_changed(ProcessEvent::Started)?;
@@ -210,7 +210,7 @@ impl Plugin {
         Ok(guest)
     }
 
-    fn give_back(self: &Arc<Self>, loaded: &Loaded, mut guest: Guest, now: Duration) {
+    fn give_back(self: &Arc<Self>, loaded: &Loaded, mut guest: Box<Guest>, now: Duration) {
         guest.calls += 1;
         let is_old = guest.calls >= CALLS_MAX || now.saturating_sub(guest.born) >= AGE_MAX;
         let spare = if is_old || self.binding.store == StoreMode::Fresh {

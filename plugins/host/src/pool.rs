@@ -6,9 +6,12 @@ use parking_lot::Mutex;
 
 use crate::guest::Guest;
 
+/// Ready instances of a core. They are large, and go on and off it with every call: pointers move.
+type Shelf = Vec<Box<Guest>>;
+
 /// Ready instances.
 pub(crate) struct Pool {
-    shelves: Box<[Mutex<Vec<Guest>>]>,
+    shelves: Box<[Mutex<Shelf>]>,
     /// Instances that a shelf keeps.
     per_shelf: usize,
 }
@@ -30,14 +33,14 @@ impl Pool {
     }
 
     /// An instance, from the thread's own shelf if it can be.
-    pub(crate) fn take(&self) -> Option<Guest> {
+    pub(crate) fn take(&self) -> Option<Box<Guest>> {
         let mine = shelf(self.shelves.len());
         let shelves = self.shelves[mine..].iter().chain(&self.shelves[..mine]);
         shelves.map(|shelf| shelf.lock().pop()).find(Option::is_some).flatten()
     }
 
     /// Puts an instance back; gives it back if there is no room.
-    pub(crate) fn put(&self, guest: Guest) -> Option<Guest> {
+    pub(crate) fn put(&self, guest: Box<Guest>) -> Option<Box<Guest>> {
         let mine = shelf(self.shelves.len());
         let mut guest = Some(guest);
         for shelf in self.shelves[mine..].iter().chain(&self.shelves[..mine]) {
@@ -61,7 +64,7 @@ impl Pool {
     }
 
     /// Takes all out.
-    pub(crate) fn empty(&self) -> Vec<Guest> {
+    pub(crate) fn empty(&self) -> Shelf {
         self.shelves.iter().flat_map(|shelf| std::mem::take(&mut *shelf.lock())).collect()
     }
 }

@@ -6,6 +6,7 @@ mod binding;
 mod build;
 mod carry;
 mod cases;
+mod compile;
 mod diff;
 mod engine;
 mod explain;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::out;
+pub(crate) use compile::compiler;
 
 const EXAMPLES: &str = "\
 From nothing to a plugin that runs:
@@ -88,6 +90,9 @@ enum What {
     /// were recorded from a live topic.
     #[command(after_help = cases::EXAMPLES)]
     Test(cases::Args),
+    /// Compile the component on standard input to standard output, in place of the node
+    #[command(hide = true)]
+    CompileComponent(compile::Args),
     /// Measure what a plugin costs per message at before-send and before-deliver
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
@@ -119,6 +124,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         What::Add(args) => add::run(args, as_json),
         What::List(args) => list::run(args, as_json),
         What::Test(args) => cases::run(args, as_json),
+        What::CompileComponent(args) => compile::run(args),
         What::Bench(args) => bench::run(args, as_json),
         What::Save(args) => carry::save(args, as_json),
         What::Load(args) => carry::load(args, as_json),

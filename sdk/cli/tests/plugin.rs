@@ -1,7 +1,7 @@
 //! `blockhouse plugin`, from an empty directory to a plugin that decides on a node.
 #![expect(clippy::unwrap_used, reason = "helpers of tests; a failure is a failed test")]
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -452,4 +452,47 @@ fn traffic_of_a_live_topic_is_recorded_and_replayed() {
     let missing = [&test[..], &["--record", "nothing"], &cluster].concat();
     let (code, _, err) = plugin(dir, &missing);
     assert!(code == 1 && err.contains("nothing"), "{err}");
+}
+
+/// What the process answers in which a node compiles.
+fn compiled(component: &[u8], memory_mib: &str) -> Vec<u8> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_blockhouse"))
+        .args(["plugin", "compile-component", "--memory-mib", memory_mib, "--timeout-ms", "60000"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It may have ended by then.
+    let _broken = child.stdin.take().unwrap().write_all(component);
+    child.wait_with_output().unwrap().stdout
+}
+
+#[test]
+fn a_component_is_compiled_within_its_limits_or_not_at_all() {
+    let empty = b"\0asm\x0d\0\x01\0";
+    let answer = compiled(empty, "1024");
+    let (head, code) = answer.split_at(9);
+    assert_eq!((head[0], &code[..4]), (0, &b"\x7fELF"[..]));
+    assert_eq!(u64::from_le_bytes(head[1..].try_into().unwrap()), code.len() as u64);
+
+    let refused = compiled(&[&empty[..], b"\xff"].concat(), "1024");
+    assert_eq!(refused[0], 1);
+    assert!(String::from_utf8_lossy(&refused).contains("cannot be compiled"));
+
+    // One function that multiplies a number by itself, a million times.
+    let body = [&b"\0\x20\0"[..], &b"\x20\0\x6c".repeat(1_000_000), b"\x0b"].concat();
+    let sized = |bytes: Vec<u8>| {
+        let len = u32::try_from(bytes.len()).unwrap();
+        let digit = |i: u32| u8::try_from(len >> (7 * i) & 127 | (u32::from(i < 3) << 7)).unwrap();
+        [[0, 1, 2, 3].map(digit).to_vec(), bytes].concat()
+    };
+    let section = |kind: u8, bytes: Vec<u8>| [vec![kind], sized(bytes)].concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, b"\x01\x60\x01\x7f\x01\x7f".to_vec()),
+        section(3, b"\x01\0".to_vec()),
+        section(10, [vec![1], sized(body)].concat()),
+    ];
+    let greedy = [&empty[..], &section(1, module.concat())].concat();
+    assert_ne!(compiled(&greedy, "128").first(), Some(&0), "128 MiB were enough");
 }

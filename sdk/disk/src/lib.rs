@@ -5,7 +5,8 @@
 //! ([`DiskFile::write_at`] is an error if it is short); durability is asked for by name
 //! ([`DiskFile::sync_data`], [`Disk::sync_dir`]), never implied.
 //!
-//! All hand-written `unsafe` code of the project lives here: maps, and the system calls that `std` lacks.
+//! All hand-written `unsafe` code of the project lives here (maps, and the system calls that `std` lacks), but
+//! for the line in `plugins/host` that takes compiled plugins in.
 //!
 //! What this crate does not do: caching, formats, retries. A failed sync is reported once; the
 //! caller must stop trusting the file.
@@ -41,6 +42,24 @@ pub use real::RealDisk;
 /// What the operating system says.
 pub fn raise_open_files() -> io::Result<u64> {
     sys::raise_open_files()
+}
+
+/// Limits the address space of this process, and of what it becomes by `exec`.
+///
+/// # Errors
+/// What the operating system says.
+pub fn limit_memory(bytes: u64) -> io::Result<()> {
+    sys::limit_memory(bytes)
+}
+
+/// Takes everything from this process that computing alone does not need: from now on it opens no
+/// files, writes none, starts no threads, has this much address space and time of the processor,
+/// and ends with the process that started it.
+///
+/// # Errors
+/// What the operating system says.
+pub fn confine(memory: u64, processor_seconds: u64) -> io::Result<()> {
+    sys::confine(memory, processor_seconds)
 }
 
 /// One thing in a directory.
@@ -114,6 +133,24 @@ pub trait Disk: Send + Sync + Debug {
     /// What the filesystem says.
     fn is_private(&self, path: &Path) -> io::Result<bool> {
         self.open_read(path).map(|_| true)
+    }
+
+    /// Makes a directory that only its owner may enter, and those above it as usual. One that is
+    /// there already stays as it is.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn create_private_dir(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether `path` is a file or a directory, no link to one, that belongs to this process's user
+    /// and that nobody else may write.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn is_own(&self, path: &Path) -> io::Result<bool> {
+        if self.exists(path) { Ok(true) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
     /// What is in a directory, sorted by name; nothing if there is no such directory.

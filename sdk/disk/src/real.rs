@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,6 +77,22 @@ impl Disk for RealDisk {
 
     fn is_private(&self, path: &Path) -> io::Result<bool> {
         Ok(fs::metadata(path)?.permissions().mode() & 0o077 == 0)
+    }
+
+    fn create_private_dir(&self, dir: &Path) -> io::Result<()> {
+        if let Some(above) = dir.parent() {
+            fs::create_dir_all(above)?;
+        }
+        match fs::DirBuilder::new().mode(0o700).create(dir) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    fn is_own(&self, path: &Path) -> io::Result<bool> {
+        let meta = fs::symlink_metadata(path)?;
+        let is_either = meta.is_file() || meta.is_dir();
+        Ok(is_either && meta.uid() == sys::user() && meta.permissions().mode() & 0o022 == 0)
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
@@ -252,6 +268,7 @@ impl DiskFile for RealFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::whole;
 
     #[test]
     fn a_private_file_is_new_and_its_owners_only() {
@@ -268,6 +285,33 @@ mod tests {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
         assert!(RealDisk.create_private(&link).is_err());
+    }
+
+    #[test]
+    fn what_others_may_write_or_redirect_is_not_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("a/own");
+        RealDisk.create_private_dir(&own).unwrap();
+        RealDisk.create_private_dir(&own).unwrap();
+        assert!(RealDisk.is_private(&own).unwrap());
+        let file = own.join("f");
+        whole::replace_private(&RealDisk, &file, b"first").unwrap();
+        whole::replace_private(&RealDisk, &file, b"2").unwrap();
+        assert_eq!(whole::read(&RealDisk, &file).unwrap().unwrap(), b"2");
+        assert_eq!(RealDisk.list(&own).unwrap().len(), 1);
+        assert!(RealDisk.is_private(&file).unwrap());
+        for path in [&own, &file] {
+            assert!(RealDisk.is_own(path).unwrap());
+            for (mode, is_own) in [(0o722, false), (0o720, false), (0o702, false), (0o755, true)] {
+                fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+                assert_eq!(RealDisk.is_own(path).unwrap(), is_own, "{mode:o}");
+            }
+        }
+        let link = own.join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(!RealDisk.is_own(&link).unwrap());
+        let missing = RealDisk.is_own(&own.join("none")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -63,6 +63,41 @@ pub(crate) fn raise_open_files() -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Limits of this process that nothing in it can lift, but for root's own.
+pub(crate) fn confine(memory: u64, processor_seconds: u64) -> io::Result<()> {
+    let kill = libc::c_ulong::try_from(libc::SIGKILL).map_err(|_| io::ErrorKind::InvalidInput)?;
+    // SAFETY: a number is set; no memory is passed.
+    checked(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, kill) })?;
+    limit_memory(memory)?;
+    let wanted = [
+        (libc::RLIMIT_CORE, 0),
+        (libc::RLIMIT_FSIZE, 0),
+        (libc::RLIMIT_NOFILE, 0),
+        (libc::RLIMIT_NPROC, 0),
+        (libc::RLIMIT_CPU, processor_seconds),
+    ];
+    for (resource, max) in wanted {
+        limit(resource, max)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
+    limit(libc::RLIMIT_AS, bytes)
+}
+
+fn limit(resource: libc::__rlimit_resource_t, max: u64) -> io::Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: max, rlim_max: max };
+    // SAFETY: `limit` outlives the call.
+    checked(unsafe { libc::setrlimit64(resource, &raw const limit) })
+}
+
+/// The user that this process acts as.
+pub(crate) fn user() -> libc::uid_t {
+    // SAFETY: a number is asked for; no memory is passed.
+    unsafe { libc::geteuid() }
+}
+
 /// The smallest page of any machine.
 pub(crate) const PAGE_MIN: usize = 4 << 10;
 

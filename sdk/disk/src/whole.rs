@@ -52,6 +52,22 @@ pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))
 }
 
+/// As [`replace`], with a file that only its owner may read.
+///
+/// # Errors
+/// What the filesystem says; the old contents are still there then.
+pub fn replace_private(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let tmp = with_suffix(path, ".tmp");
+    // What a crash left, or what somebody put there.
+    disk.remove(&tmp)?;
+    let file = disk.create_private(&tmp)?;
+    file.write_at(bytes, 0)?;
+    file.sync_data()?;
+    drop(file);
+    disk.rename(&tmp, path)?;
+    path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))
+}
+
 /// As [`replace`], and keeps the former contents as `path.bak`, as RocketMQ does for `config/*`.
 ///
 /// # Errors

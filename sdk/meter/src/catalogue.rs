@@ -108,6 +108,8 @@ catalogue! {
         "Events for queued hooks for which there was no room.";
     PLUGIN_FAILURES: Counter "blockhouse_plugin_failures_total" ["calls"] {"plugin", "hook", "kind"}
         "Calls of plugins that failed, by kind: trap, deadline, answer, refused, busy, open, missing.";
+    PLUGIN_CODE: Counter "blockhouse_plugin_code_total" ["files"] {"source"}
+        "Plugins whose compiled code came out of the cache or was compiled, and files of the cache that were refused.";
     UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}
         "Seconds since the process was ready to start its parts.";
     BUILD_INFO: Gauge "blockhouse_build_info" ["1"] {"version"}

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::catalogue as c;
 use crate::codes::CodeCounts;
-use crate::plugins::{self, PluginSource};
+use crate::plugins::{self, CODE_SOURCES, PluginSource};
 use crate::{Cells, Counter, Family, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -36,6 +36,8 @@ pub struct Meter {
     pub topics: Gauge,
     /// Consumer groups of the broker.
     pub consumer_groups: Gauge,
+    /// Plugins that were loaded, by [`CODE_SOURCES`].
+    pub plugin_code: [Gauge; CODE_SOURCES.len()],
     plugins: OnceLock<PluginSource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
@@ -147,6 +149,10 @@ impl Meter {
         self.read_requests(visit);
         if let Some(source) = self.plugins.get() {
             plugins::read(&source(), visit);
+            for (source, count) in CODE_SOURCES.iter().zip(&self.plugin_code) {
+                let value = signed(count.read());
+                visit(&Sample { metric: &c::PLUGIN_CODE, labels: &[source], value });
+            }
         }
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
@@ -288,6 +294,7 @@ mod tests {
         let plugin =
             PluginCounts { plugin: "acl".to_owned(), loaded: true, hooks, ..Default::default() };
         meter.watch_plugins(Box::new(move || vec![plugin.clone()]));
+        meter.before_read(Box::new(|m| m.plugin_code[1].set(3)));
         let lines = lines(&meter);
         for expected in [
             "rocketmq_messages_in_total orders,normal,false 3",
@@ -297,6 +304,8 @@ mod tests {
             "blockhouse_requests_total 9999,success 1",
             "blockhouse_network_out_bytes_total  20",
             "blockhouse_plugin_loaded acl 1",
+            "blockhouse_plugin_code_total cache 0",
+            "blockhouse_plugin_code_total compiled 3",
             "blockhouse_plugin_calls_total acl,pull 5",
             "blockhouse_plugin_failures_total acl,pull,trap 2",
             "rocketmq_storage_flush_behind_bytes local,disk 4096",

@@ -37,6 +37,9 @@ pub struct PluginHookCounts {
     pub failures: Vec<(&'static str, u64)>,
 }
 
+/// Where compiled code came from; what was refused is compiled as well.
+pub const CODE_SOURCES: [&str; 3] = ["cache", "compiled", "refused"];
+
 /// Reads the plugins of the process.
 pub type PluginSource = Box<dyn Fn() -> Vec<PluginCounts> + Send + Sync>;
 

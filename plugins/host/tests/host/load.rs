@@ -97,3 +97,25 @@ fn a_component_that_is_too_large_is_not_read() {
     let refusal = refused(&shelf, binding(&digest, "{}"));
     assert!(refusal.contains("larger than 64 MiB"), "{refusal}");
 }
+
+#[test]
+fn a_component_is_compiled_once_and_again_when_its_code_was_touched() {
+    let shelf = Shelf::new();
+    let digest = shelf.put(&component("conformance"));
+    let start = || {
+        let host = shelf.start(vec![binding(&digest, r#"{"reject_body": "x"}"#)]).unwrap().unwrap();
+        let fate = sent(&HookChain::new(&host.hooks()), &["x"]).remove(0).0;
+        assert!(matches!(fate, Decision::Reject(_)));
+        host.close();
+        let code = host.code();
+        (code.cached, code.compiled, code.refused)
+    };
+    assert_eq!(start(), (0, 1, 0));
+    assert_eq!(start(), (1, 0, 0));
+    let cache = shelf.path(&digest).parent().unwrap().join("cache");
+    let kept = blockhouse_disk::RealDisk.list(&cache).unwrap().remove(0);
+    let file = blockhouse_disk::RealDisk.open(&cache.join(&kept.name)).unwrap();
+    file.write_at(b"x", kept.len / 2).unwrap();
+    assert_eq!(start(), (0, 1, 1));
+    assert_eq!(start(), (1, 0, 0));
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use blockhouse_disk::{Disk, RealDisk, whole};
 use blockhouse_hook::{Decision, Draft, HookChain};
 use blockhouse_host::host::component_path;
-use blockhouse_host::{Binding, Config, Error, Grants, Host, Node, Parts, Role};
+use blockhouse_host::{Binding, Compiler, Config, Error, Grants, Host, Node, Parts, Role};
 use blockhouse_model::{Clock, Principal, RequestContext, Timestamp};
 use blockhouse_package::Digest;
 use parking_lot::Mutex;
@@ -80,8 +80,10 @@ impl Shelf {
             address: "127.0.0.1:10911".to_owned(),
             version: "0".to_owned(),
         };
-        let parts = Parts { disk, dir: self.0.path().to_owned(), clock, cores: 1, node };
-        let config = Config { enabled: true, binding: bindings };
+        let dir = self.0.path().to_owned();
+        let compiler = Compiler::InProcess;
+        let parts = Parts { disk, dir, compiler, clock, cores: 1, node };
+        let config = Config { binding: bindings, ..Config::default() };
         config.validate().unwrap();
         Host::start(&config, &parts)
     }

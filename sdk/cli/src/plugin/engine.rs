@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use blockhouse_disk::{MemDisk, whole};
 use blockhouse_hook::HookChain;
 use blockhouse_host::host::component_path;
-use blockhouse_host::{Binding, Config, Host, Node, Parts, Role};
+use blockhouse_host::{Binding, Compiler, Config, Host, Node, Parts, Role};
 use blockhouse_model::{Principal, RequestContext};
 use blockhouse_package::Package;
 use blockhouse_protocol::codes::request_code;
@@ -78,7 +78,7 @@ impl Running {
         let disk = MemDisk::new();
         let dir = Path::new("/plugins");
         whole::replace(&disk, &component_path(dir, &binding.digest), package.bytes())?;
-        let config = Config { enabled: true, binding: vec![binding] };
+        let config = Config { binding: vec![binding], ..Config::default() };
         config.validate().context("the binding")?;
         let node = Node {
             role: Role::Broker,
@@ -88,7 +88,9 @@ impl Running {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let clock = Arc::new(SystemClock::new());
-        let parts = Parts { disk: Arc::new(disk), dir: dir.to_owned(), clock, cores: 1, node };
+        let compiler = Compiler::InProcess;
+        let (disk, dir) = (Arc::new(disk), dir.to_owned());
+        let parts = Parts { disk, dir, compiler, clock, cores: 1, node };
         let host = Host::start(&config, &parts)?.context("there is nothing to run")?;
         let chain = HookChain::new(&host.hooks());
         Ok(Self { host, chain })

@@ -33,6 +33,7 @@ pub(super) fn start(
     let parts = Parts {
         disk: Arc::new(RealDisk),
         dir: dir(&node.data),
+        compiler: crate::plugin::compiler(),
         clock: Arc::clone(&shared.clock),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         node: Node {
@@ -54,6 +55,15 @@ pub(super) fn start(
         tracing::info!("plugin {} ({}) at {}", plugin.name, plugin.digest, hooks.join(", "));
     }
     let host = Arc::new(host);
+    let counted = Arc::clone(&host);
+    shared.meter.before_read(Box::new(move |meter| {
+        let code = counted.code();
+        for (gauge, count) in
+            meter.plugin_code.iter().zip([code.cached, code.compiled, code.refused])
+        {
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }));
     let counted = Arc::clone(&host);
     shared
         .meter
