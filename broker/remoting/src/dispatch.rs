@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{ConnectionInfo, Credentials, Point, Verdict};
-use blockhouse_model::{Access, Principal, RequestContext, Resource};
+use blockhouse_model::trace::TRACE_PARENT;
+use blockhouse_model::{Access, RequestContext, Resource, TraceParent};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, signed_fields};
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
@@ -36,10 +37,11 @@ impl Service for Remoting {
                 }
             };
             if matches!(row.handler, Handler::Send) {
-                // Credentials are per request: a run is only of requests that carry none.
-                let plain = command.ext.get(ACCESS_KEY).is_none();
+                // Credentials and spans are per request: a run is only of requests that carry none.
+                let plain = command.ext.get(ACCESS_KEY).is_none() && cx.trace_parent.is_none();
+                let hooked = !self.broker.hooks().load().is_empty();
                 let mut run = vec![command];
-                while let Some(next) = rest.next_if(|next| plain && self.joins(next, &cx)) {
+                while let Some(next) = rest.next_if(|next| plain && self.joins(next, &cx, hooked)) {
                     run.push(next);
                 }
                 send_message::handle(&self.broker, &self.meter, &cx, run, replies);
@@ -54,9 +56,11 @@ impl Service for Remoting {
 }
 
 impl Remoting {
-    fn joins(&self, next: &RemotingCommand, cx: &RequestContext) -> bool {
+    fn joins(&self, next: &RemotingCommand, cx: &RequestContext, hooked: bool) -> bool {
         let send = self.rows.get(&next.code).is_some_and(|r| matches!(r.handler, Handler::Send));
-        send && next.code == cx.code && next.ext.get(ACCESS_KEY).is_none()
+        send && next.code == cx.code
+            && next.ext.get(ACCESS_KEY).is_none()
+            && !(hooked && next.ext.get(TRACE_PARENT).is_some())
     }
 
     fn one(
@@ -120,13 +124,15 @@ impl Remoting {
         connection: &Connection,
         command: &RemotingCommand,
     ) -> Result<RequestContext, Failure> {
-        let mut cx = RequestContext {
-            peer: connection.peer(),
-            principal: Principal::Anonymous,
-            code: command.code,
-            connection: connection.id(),
-        };
+        let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
+        cx.secure = connection.is_secure();
         let hooks = self.broker.hooks().load();
+        if !hooks.is_empty() {
+            cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
+        }
+        if hooks.wants_client_id() {
+            cx.client_id = connection.client_id();
+        }
         if hooks.has(Point::Authenticate) {
             let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
             let signed = if access_key.is_empty() { Vec::new() } else { signed_fields(command) };
@@ -189,5 +195,10 @@ impl Sessions for Remoting {
 }
 
 fn info(connection: &Connection) -> ConnectionInfo {
-    ConnectionInfo { id: connection.id(), peer: connection.peer(), local: connection.local() }
+    ConnectionInfo {
+        id: connection.id(),
+        peer: connection.peer(),
+        local: connection.local(),
+        secure: connection.is_secure(),
+    }
 }

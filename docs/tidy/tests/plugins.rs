@@ -25,6 +25,7 @@ fn place(point: Point) -> (String, String) {
     let name = kebab(point);
     match point {
         Point::Lifecycle => (name, "process-changed".to_owned()),
+        Point::AuditSink => (name, "audit".to_owned()),
         Point::ConnectionOpened | Point::ConnectionClosed => {
             let (interface, function) = name.split_once('-').unwrap_or_default();
             (interface.to_owned(), function.to_owned())

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Verdict};
-use blockhouse_model::{Principal, RequestContext};
+use blockhouse_model::trace::TRACE_PARENT;
+use blockhouse_model::{Principal, RequestContext, TraceParent};
 use blockhouse_protocol::codes::request_code;
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, signed_fields};
 use blockhouse_protocol::{ExtFields, RemotingCommand};
@@ -51,12 +52,11 @@ fn carry_out(
     if len > max {
         return Err(Error::BodyTooLong { len, max, name: request_code::name(row.code) });
     }
-    let mut cx = RequestContext {
-        peer: connection.peer(),
-        principal: Principal::Anonymous,
-        code: command.code,
-        connection: connection.id(),
-    };
+    let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
+    cx.secure = connection.is_secure();
+    if !hooks.is_empty() {
+        cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
+    }
     if hooks.has(Point::Authenticate) {
         cx.principal = authenticate(hooks, &cx, command)?;
     }

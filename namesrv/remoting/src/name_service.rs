@@ -158,7 +158,12 @@ fn report_gone(gone: &[Withdrawn]) {
 }
 
 fn info_of(connection: &Connection) -> ConnectionInfo {
-    ConnectionInfo { id: connection.id(), peer: connection.peer(), local: connection.local() }
+    ConnectionInfo {
+        id: connection.id(),
+        peer: connection.peer(),
+        local: connection.local(),
+        secure: connection.is_secure(),
+    }
 }
 
 impl fmt::Debug for NameService {

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use blockhouse_hook::{
-    Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,
-    Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Points, Pull, Rejection, RouteEntry,
-    Verdict,
+    Ack, AdminCommand, Appended, AuditEvent, BrokerRegistration, ConnectionInfo, Credentials,
+    Decision, Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Points, Pull, Rejection,
+    RouteEntry, SpanRecord, Verdict,
 };
 use blockhouse_model::{Access, Action, Principal, RequestContext, Resource, properties};
 use bytes::Bytes;
@@ -151,6 +151,29 @@ impl Hook for Native {
             Lifecycle::Stopping => self.tell(&"stopping"),
         }
     }
+
+    fn enrich_span(&self, spans: &mut [SpanRecord]) {
+        for span in spans {
+            let attributes = self.rules.attributes(|name| properties::find(&span.properties, name));
+            for (name, value) in attributes {
+                // What is over a bound is dropped and counted by the span.
+                let _dropped = span.add(name, value);
+            }
+        }
+    }
+
+    fn audit(&self, events: &[AuditEvent]) {
+        for event in events {
+            let AuditEvent { sequence, kind, outcome, principal, action, resource, .. } = event;
+            let principal = match principal {
+                Principal::User(name) => format!("user:{name}"),
+                Principal::Anonymous => "anonymous".to_owned(),
+            };
+            self.tell(&format_args!(
+                "audit {sequence} {kind:?} {outcome:?} {principal} {action} {resource}"
+            ));
+        }
+    }
 }
 
 fn apply(draft: &mut Draft<'_>, effect: Effect) {
@@ -172,7 +195,7 @@ fn apply(draft: &mut Draft<'_>, effect: Effect) {
 }
 
 fn rejection(refusal: Refusal) -> Rejection {
-    Rejection { code: refusal.code, reason: refusal.reason.into() }
+    Rejection { code: refusal.code, ..Rejection::new(refusal.reason) }
 }
 
 fn verdict(result: Result<(), Refusal>) -> Verdict {

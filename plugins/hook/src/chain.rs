@@ -1,21 +1,30 @@
 //! All hooks in order, cut into a slice per point.
 
-use std::sync::Arc;
+mod watch;
+
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use blockhouse_model::{Access, Principal, RequestContext};
 
+use crate::audit::{Auditor, Decided, Outcome, Subject};
 use crate::{
     Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,
     Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Point, Pull, Rejection, RouteEntry,
-    Verdict,
+    SpanRecord, Verdict,
 };
+use watch::{Deliveries, Drafts, of_rejection, route_change};
 
 type Subscribers = Box<[Arc<dyn Hook>]>;
 
 /// An immutable, ordered set of hooks.
+#[derive(Clone)]
 pub struct HookChain {
     by_point: [Subscribers; Point::ALL.len()],
+    is_empty: bool,
+    wants_client_id: bool,
+    /// There if one of the hooks is an audit sink, and the chain is in force on a node.
+    auditor: Option<Arc<Auditor>>,
 }
 
 impl HookChain {
@@ -24,26 +33,91 @@ impl HookChain {
     pub fn new(hooks: &[Arc<dyn Hook>]) -> Self {
         let by_point = Point::ALL
             .map(|point| hooks.iter().filter(|h| h.points().has(point)).cloned().collect());
-        Self { by_point }
+        let wants_client_id = hooks.iter().any(|hook| hook.wants_client_id());
+        Self { by_point, is_empty: hooks.is_empty(), wants_client_id, auditor: None }
+    }
+
+    /// The same chain, which tells its decisions through `auditor` to the sinks that are in it.
+    /// [`Hooks`] does this for a chain that it puts in force.
+    #[must_use]
+    pub fn audited(mut self, auditor: &Arc<Auditor>) -> Self {
+        let sinks = self.at(Point::AuditSink);
+        auditor.listen(sinks);
+        self.auditor = (!sinks.is_empty()).then(|| Arc::clone(auditor));
+        self
     }
 
     fn at(&self, point: Point) -> &[Arc<dyn Hook>] {
         &self.by_point[point as usize]
     }
 
-    /// Whether anyone listens at `point`. Callers ask before they build what a hook would see.
+    /// Whether anyone listens at `point`. Callers ask before they build what a hook would see. What an
+    /// audit sink is told although no hook objects has a listener wherever there is a sink.
     #[must_use]
     pub fn has(&self, point: Point) -> bool {
-        !self.at(point).is_empty()
+        let is_told = matches!(
+            point,
+            Point::ConnectionOpened
+                | Point::ConnectionClosed
+                | Point::AdminCommand
+                | Point::BrokerRegistration
+        );
+        !self.at(point).is_empty() || (is_told && self.auditor.is_some())
     }
 
-    fn ask(&self, point: Point, mut ask: impl FnMut(&dyn Hook) -> Verdict) -> Verdict {
+    /// Whether there is no hook at all: then nobody looks at a request's context.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// Whether a hook sees the client's id.
+    #[must_use]
+    pub const fn wants_client_id(&self) -> bool {
+        self.wants_client_id
+    }
+
+    fn ask(
+        &self,
+        point: Point,
+        subject: Subject<'_>,
+        mut ask: impl FnMut(&dyn Hook) -> Verdict,
+    ) -> Verdict {
         for hook in self.at(point) {
             if let Verdict::Reject(rejection) = ask(hook.as_ref()) {
+                self.refused(subject, hook.name(), &rejection);
                 return Verdict::Reject(rejection);
             }
         }
         Verdict::Continue
+    }
+
+    /// As [`Self::ask`], at points of the control plane: what is allowed is told as well.
+    fn ask_and_tell(
+        &self,
+        point: Point,
+        subject: Subject<'_>,
+        ask: impl FnMut(&dyn Hook) -> Verdict,
+    ) -> Verdict {
+        let verdict = self.ask(point, subject, ask);
+        if verdict == Verdict::Continue {
+            self.allowed(subject);
+        }
+        verdict
+    }
+
+    fn refused(&self, subject: Subject<'_>, by: &str, rejection: &Rejection) {
+        if let Some(auditor) = &self.auditor {
+            let (outcome, reason) = of_rejection(rejection);
+            auditor.tell(subject, Decided { outcome, by, shadow: false, reason });
+        }
+    }
+
+    fn allowed(&self, subject: Subject<'_>) {
+        if let Some(auditor) = &self.auditor {
+            let outcome = Outcome::Allowed;
+            auditor.tell(subject, Decided { outcome, by: "", shadow: false, reason: "" });
+        }
     }
 
     fn tell(&self, point: Point, tell: impl FnMut(&Arc<dyn Hook>)) {
@@ -53,12 +127,18 @@ impl HookChain {
     /// See [`Hook::connection_opened`].
     #[must_use]
     pub fn connection_opened(&self, connection: &ConnectionInfo) -> Verdict {
-        self.ask(Point::ConnectionOpened, |h| h.connection_opened(connection))
+        self.ask_and_tell(Point::ConnectionOpened, Subject::Opened(connection), |h| {
+            h.connection_opened(connection)
+        })
     }
 
     /// See [`Hook::connection_closed`].
     pub fn connection_closed(&self, connection: &ConnectionInfo) {
         self.tell(Point::ConnectionClosed, |h| h.connection_closed(connection));
+        if let Some(auditor) = &self.auditor {
+            auditor.forget(connection.id);
+            self.allowed(Subject::Closed(connection));
+        }
     }
 
     /// See [`Hook::authenticate`].
@@ -70,11 +150,20 @@ impl HookChain {
         cx: &RequestContext,
         credentials: &Credentials<'_>,
     ) -> Result<Principal, Rejection> {
+        let subject = Subject::Authenticate(cx, credentials.access_key);
         for hook in self.at(Point::Authenticate) {
             match hook.authenticate(cx, credentials) {
                 Identity::Unknown => {}
-                Identity::Known(principal) => return Ok(principal),
-                Identity::Refused(rejection) => return Err(rejection),
+                Identity::Known(principal) => {
+                    if let Some(auditor) = &self.auditor {
+                        auditor.identified(subject, hook.name(), &principal);
+                    }
+                    return Ok(principal);
+                }
+                Identity::Refused(rejection) => {
+                    self.refused(subject, hook.name(), &rejection);
+                    return Err(rejection);
+                }
             }
         }
         Ok(Principal::Anonymous)
@@ -83,19 +172,23 @@ impl HookChain {
     /// See [`Hook::authorize`].
     #[must_use]
     pub fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
-        self.ask(Point::Authorize, |h| h.authorize(cx, accesses))
+        self.ask(Point::Authorize, Subject::Authorize(cx, accesses), |h| h.authorize(cx, accesses))
     }
 
     /// See [`Hook::before_send`]. A later hook still sees what an earlier one refused, and may not
     /// turn a refusal back: the first decision that is not to admit stands.
     pub fn before_send(&self, cx: &RequestContext, messages: &mut [Draft<'_>]) {
         let hooks = self.at(Point::BeforeSend);
-        if hooks.len() < 2 {
+        if hooks.len() < 2 && self.auditor.is_none() {
             return hooks.iter().for_each(|h| h.before_send(cx, messages));
         }
         let mut decided: Vec<Option<Decision>> = vec![None; messages.len()];
         for hook in hooks {
+            let before = self.auditor.as_ref().map(|auditor| (auditor, Drafts::of(messages)));
             hook.before_send(cx, messages);
+            if let Some((auditor, before)) = before {
+                before.tell(auditor, cx, hook.name(), messages);
+            }
             for (message, decided) in messages.iter_mut().zip(&mut decided) {
                 match decided {
                     Some(first) => message.decision = first.clone(),
@@ -116,7 +209,7 @@ impl HookChain {
     /// See [`Hook::pull`].
     #[must_use]
     pub fn pull(&self, cx: &RequestContext, pull: &Pull<'_>) -> Verdict {
-        self.ask(Point::Pull, |h| h.pull(cx, pull))
+        self.ask(Point::Pull, Subject::Pull(cx, pull), |h| h.pull(cx, pull))
     }
 
     /// See [`Hook::before_deliver`]. What one hook took out stays out.
@@ -129,12 +222,17 @@ impl HookChain {
     ) -> Verdict {
         let mut gone = vec![false; messages.len()];
         for hook in self.at(Point::BeforeDeliver) {
+            let before = self.auditor.as_ref().map(|auditor| (auditor, Deliveries::of(messages)));
             if let Verdict::Reject(rejection) = hook.before_deliver(cx, delivery, messages) {
+                self.refused(Subject::Deliver(cx, delivery), hook.name(), &rejection);
                 return Verdict::Reject(rejection);
             }
             for (message, gone) in messages.iter_mut().zip(&mut gone) {
                 *gone |= !message.keep;
                 message.keep = !*gone;
+            }
+            if let Some((auditor, before)) = before {
+                before.tell(auditor, cx, hook.name(), delivery, messages);
             }
         }
         Verdict::Continue
@@ -148,7 +246,9 @@ impl HookChain {
     /// See [`Hook::admin_command`].
     #[must_use]
     pub fn admin_command(&self, cx: &RequestContext, command: &AdminCommand<'_>) -> Verdict {
-        self.ask(Point::AdminCommand, |h| h.admin_command(cx, command))
+        self.ask_and_tell(Point::AdminCommand, Subject::Admin(cx, command), |h| {
+            h.admin_command(cx, command)
+        })
     }
 
     /// See [`Hook::broker_registration`].
@@ -158,7 +258,10 @@ impl HookChain {
         cx: &RequestContext,
         registration: &BrokerRegistration<'_>,
     ) -> Verdict {
-        self.ask(Point::BrokerRegistration, |h| h.broker_registration(cx, registration))
+        let subject = Subject::Register(cx, registration);
+        self.ask_and_tell(Point::BrokerRegistration, subject, |h| {
+            h.broker_registration(cx, registration)
+        })
     }
 
     /// See [`Hook::route_query`].
@@ -169,23 +272,43 @@ impl HookChain {
         topic: &str,
         route: &mut Vec<RouteEntry>,
     ) -> Verdict {
-        self.ask(Point::RouteQuery, |h| h.route_query(cx, topic, route))
+        let subject = Subject::Route(cx, topic);
+        self.ask(Point::RouteQuery, subject, |hook| {
+            let before = self.auditor.as_ref().map(|auditor| (auditor, route.clone()));
+            let verdict = hook.route_query(cx, topic, route);
+            if let Some((auditor, before)) = before
+                && let Some(reason) = route_change(&before, route)
+            {
+                let (outcome, by) = (Outcome::Edited, hook.name());
+                auditor.tell(subject, Decided { outcome, by, shadow: false, reason: &reason });
+            }
+            verdict
+        })
     }
 
     /// See [`Hook::lifecycle`].
     pub fn lifecycle(&self, event: Lifecycle) {
         self.tell(Point::Lifecycle, |h| h.lifecycle(event));
     }
+
+    /// See [`Hook::enrich_span`]. The exporter calls this for what it is about to export.
+    pub fn enrich_span(&self, spans: &mut [SpanRecord]) {
+        self.tell(Point::EnrichSpan, |h| h.enrich_span(spans));
+    }
 }
 
 /// The chain in force; swapped whole.
-pub struct Hooks(ArcSwap<HookChain>);
+pub struct Hooks {
+    chain: ArcSwap<HookChain>,
+    /// The node's auditor, once there is one: each chain that comes into force gets it.
+    auditor: OnceLock<Arc<Auditor>>,
+}
 
 impl Hooks {
     /// A handle on `chain`.
     #[must_use]
     pub fn new(chain: HookChain) -> Self {
-        Self(ArcSwap::from_pointee(chain))
+        Self { chain: ArcSwap::from_pointee(chain), auditor: OnceLock::new() }
     }
 
     /// A handle without any hook.
@@ -197,11 +320,22 @@ impl Hooks {
     /// The chain in force. Load once per burst, so that a burst sees one chain.
     #[must_use]
     pub fn load(&self) -> Guard<Arc<HookChain>> {
-        self.0.load()
+        self.chain.load()
     }
 
     /// Puts `chain` in force for everything that begins from now on.
     pub fn swap(&self, chain: HookChain) {
-        self.0.store(Arc::new(chain));
+        let chain = match self.auditor.get() {
+            Some(auditor) => chain.audited(auditor),
+            None => chain,
+        };
+        self.chain.store(Arc::new(chain));
+    }
+
+    /// Has this chain, and each that follows, tell its decisions through `auditor`. Once per node.
+    pub fn audit_with(&self, auditor: &Arc<Auditor>) {
+        // A second auditor would begin to count anew: the first one stands.
+        let _first = self.auditor.set(Arc::clone(auditor));
+        self.swap(HookChain::clone(&self.load()));
     }
 }

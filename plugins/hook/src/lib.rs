@@ -8,18 +8,24 @@
 //! Data-path methods are synchronous and batched: a hook there computes, it does no I/O. An
 //! observer that must hands off to a bounded queue of its own.
 //!
+//! What hooks decide is told to those at [`Point::AuditSink`] through the [`Auditor`], which numbers it.
+//!
 //! This crate does no I/O, starts no task and knows no protocol. When each point runs, and what a
 //! refusal does, is drawn in `docs/hooks.md`.
 
+pub mod audit;
 mod chain;
 mod points;
+pub mod span;
 mod verdict;
 
+pub use audit::{AuditEvent, AuditKind, Auditor, Decided, Outcome, PluginEvent, Subject};
 pub use chain::{HookChain, Hooks};
 pub use points::{
     Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,
     Delivery, Draft, Lifecycle, Outbound, Point, Points, Pull, RouteEntry,
 };
+pub use span::{Attribute, SpanRecord};
 pub use verdict::{Identity, Rejection, Verdict};
 
 use blockhouse_model::{Access, RequestContext};
@@ -106,4 +112,17 @@ pub trait Hook: Send + Sync {
 
     /// The process changes state.
     fn lifecycle(&self, _event: Lifecycle) {}
+
+    /// Spans that have ended, in batches, off the data path. The hook may add attributes
+    /// ([`SpanRecord::add`]).
+    fn enrich_span(&self, _spans: &mut [SpanRecord]) {}
+
+    /// What was decided. It only puts the events aside, in a bounded queue of its own: the caller is
+    /// the one who decided. It decides nothing itself.
+    fn audit(&self, _events: &[AuditEvent]) {}
+
+    /// Whether it sees the client's id in [`RequestContext`]. Where none does, nobody looks for it.
+    fn wants_client_id(&self) -> bool {
+        false
+    }
 }

@@ -38,11 +38,15 @@ pub enum Point {
     RouteQuery,
     /// The process changes state.
     Lifecycle,
+    /// Spans have ended.
+    EnrichSpan,
+    /// Something was decided.
+    AuditSink,
 }
 
 impl Point {
     /// All points, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::ConnectionOpened,
         Self::ConnectionClosed,
         Self::Authenticate,
@@ -56,6 +60,8 @@ impl Point {
         Self::BrokerRegistration,
         Self::RouteQuery,
         Self::Lifecycle,
+        Self::EnrichSpan,
+        Self::AuditSink,
     ];
 }
 
@@ -95,6 +101,8 @@ pub struct ConnectionInfo {
     pub peer: SocketAddr,
     /// The address it came in on.
     pub local: SocketAddr,
+    /// Whether it is encrypted.
+    pub secure: bool,
 }
 
 /// What a request says to prove who it is from.

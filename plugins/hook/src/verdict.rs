@@ -20,19 +20,21 @@ pub struct Rejection {
     pub code: Option<i32>,
     /// One sentence that says what to do.
     pub reason: Cow<'static, str>,
+    /// Set where the hook failed and its failure policy refuses: what happened, for the audit only.
+    pub failure: Option<Cow<'static, str>>,
 }
 
 impl Rejection {
     /// A refusal with the protocol's own code.
     #[must_use]
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: None, reason: reason.into() }
+        Self { code: None, reason: reason.into(), failure: None }
     }
 
     /// A refusal with a code.
     #[must_use]
     pub fn with_code(code: i32, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: Some(code), reason: reason.into() }
+        Self { code: Some(code), reason: reason.into(), failure: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blockhouse_hook::{Decision, Draft, Hook, HookChain, Point, Points, Rejection, Verdict};
-use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
+use blockhouse_model::{Access, Action, RequestContext, Resource};
 
 struct Scripted {
     points: Points,
@@ -38,12 +38,7 @@ impl Hook for Scripted {
 }
 
 fn context() -> RequestContext {
-    RequestContext {
-        peer: ([127, 0, 0, 1], 1).into(),
-        principal: Principal::Anonymous,
-        code: 10,
-        connection: 1,
-    }
+    RequestContext::new(([127, 0, 0, 1], 1).into(), 1, 10)
 }
 
 fn draft() -> Draft<'static> {
@@ -104,7 +99,9 @@ const fn next(point: Point) -> Option<Point> {
         Point::AdminCommand => Point::BrokerRegistration,
         Point::BrokerRegistration => Point::RouteQuery,
         Point::RouteQuery => Point::Lifecycle,
-        Point::Lifecycle => return None,
+        Point::Lifecycle => Point::EnrichSpan,
+        Point::EnrichSpan => Point::AuditSink,
+        Point::AuditSink => return None,
     })
 }
 

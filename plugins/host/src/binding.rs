@@ -297,10 +297,8 @@ mod tests {
         bound.groups = vec!["g".to_owned()];
         bound.principals = vec!["ann".to_owned()];
         let cx = |user: &str| RequestContext {
-            peer: ([127, 0, 0, 1], 1).into(),
             principal: blockhouse_model::Principal::User(user.into()),
-            code: 310,
-            connection: 1,
+            ..RequestContext::new(([127, 0, 0, 1], 1).into(), 1, 310)
         };
         let covers = |hook, user, topic, group| bound.covers(hook, &cx(user), topic, group);
         assert!(covers(Interface::BeforeSend, "ann", "orders-a", "g"));

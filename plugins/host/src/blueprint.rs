@@ -82,6 +82,8 @@ interfaces! {
     admin_command: AdminCommand,
     broker_registration: BrokerRegistration,
     route_query: RouteQuery,
+    enrich_span: EnrichSpan,
+    audit_sink: AuditSink,
 }
 
 fn exports(component: &Component, interface: Interface) -> bool {

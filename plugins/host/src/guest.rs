@@ -34,6 +34,10 @@ pub(crate) enum Shown {
 pub(crate) struct Wants {
     pub(crate) before_send: Shown,
     pub(crate) before_deliver: Shown,
+    /// Whether enrich-span is lent bodies.
+    pub(crate) enrich_span: bool,
+    /// Whether it sees clients' ids.
+    pub(crate) client_id: bool,
     /// Messages of one call.
     pub(crate) batch_max: usize,
     pub(crate) keeps_state: bool,
@@ -165,6 +169,8 @@ impl Wants {
         Self {
             before_send: shown(wants.before_send_bodies),
             before_deliver: shown(wants.before_deliver_bodies),
+            enrich_span: wants.enrich_span_bodies && granted,
+            client_id: wants.client_id,
             batch_max: match wants.batch_max {
                 0 => Self::BATCH,
                 asked => (asked as usize).min(Self::BATCH_MAX),

@@ -1,17 +1,20 @@
 //! The points, translated: what a native hook sees becomes what the guest is given, and what the
 //! guest answers becomes a verdict.
 
+mod audit;
 mod convert;
 mod deliver;
 mod queue;
 mod send;
+mod span;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use blockhouse_hook::{
-    Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Delivery, Draft,
-    Hook, Identity, Lifecycle, Outbound, Point, Points, Pull, Rejection, RouteEntry, Verdict,
+    Ack, AdminCommand, Appended, AuditEvent, BrokerRegistration, ConnectionInfo, Credentials,
+    Decided, Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Outcome, Point, Points, Pull,
+    Rejection, RouteEntry, SpanRecord, Subject, Verdict,
 };
 use blockhouse_model::{Access, RequestContext, Resource};
 
@@ -23,6 +26,7 @@ use crate::guest::Guest;
 use crate::interface::Interface;
 use crate::plugin::Plugin;
 use crate::state::LentBodies;
+pub(crate) use audit::Audits;
 use convert::{address, context, identity, rejection, verdict};
 pub(crate) use queue::Event;
 
@@ -41,30 +45,62 @@ impl PluginHook {
     pub(crate) fn of(plugin: &Arc<Plugin>) -> Arc<Self> {
         let hooks = plugin.hooks();
         let points = hooks.iter().fold(Points::NONE, |points, hook| hook.points(points));
-        let points = points.with(Point::Lifecycle);
+        let mut points = points.with(Point::Lifecycle);
+        if plugin.fails_closed(Interface::AuditSink) && hooks.contains(&Interface::AuditSink) {
+            // Nothing is administered that cannot be told.
+            points = points.with(Point::AdminCommand);
+        }
         Arc::new(Self { plugin: Arc::clone(plugin), points })
     }
 
-    /// Why a request is refused when the plugin fails. The reason is in the log, not here.
-    fn unavailable(&self) -> Rejection {
+    /// Why a request is refused when the plugin fails. The reason is in log and audit, not here.
+    fn unavailable(&self, failure: &Failure) -> Rejection {
         let name = &self.plugin.binding.name;
-        Rejection::new(format!("the plugin {name} cannot decide on this now; try again later"))
+        let reason = format!("the plugin {name} cannot decide on this now; try again later");
+        Rejection { failure: Some(failure.to_string().into()), ..Rejection::new(reason) }
+    }
+
+    /// What a failure does: a refusal, or nothing, of which only this hook can tell.
+    fn failed(
+        &self,
+        interface: Interface,
+        subject: Subject<'_>,
+        failure: &Failure,
+    ) -> Option<Rejection> {
+        if self.plugin.fails_closed(interface) {
+            return Some(self.unavailable(failure));
+        }
+        self.tell(subject, Outcome::Failed, &failure.to_string());
+        None
+    }
+
+    /// Tells the audit what the chain cannot see, since nothing comes of it.
+    fn tell(&self, subject: Subject<'_>, outcome: Outcome, reason: &str) {
+        let (by, shadow) = (self.name(), self.plugin.is_shadow());
+        self.plugin.keeper.auditor().tell(subject, Decided { outcome, by, shadow, reason });
     }
 
     /// Asks the guest for a verdict, and makes one of its failure.
     fn ask(
         &self,
         interface: Interface,
+        subject: Subject<'_>,
         ask: impl FnOnce(&mut Guest, u32) -> Result<Verdict, Failure>,
     ) -> Verdict {
         match self.plugin.call(interface, 1, ask) {
             Ok(Verdict::Continue) => Verdict::Continue,
-            Ok(objection) => {
+            Ok(Verdict::Reject(why)) => {
                 self.objected(interface, 1);
-                if self.plugin.is_shadow() { Verdict::Continue } else { objection }
+                if self.plugin.is_shadow() {
+                    self.tell(subject, Outcome::Refused, &why.reason);
+                    return Verdict::Continue;
+                }
+                Verdict::Reject(why)
             }
-            Err(_) if self.plugin.fails_closed(interface) => Verdict::Reject(self.unavailable()),
-            Err(_) => Verdict::Continue,
+            Err(failure) => {
+                let refusal = self.failed(interface, subject, &failure);
+                refusal.map_or(Verdict::Continue, Verdict::Reject)
+            }
         }
     }
 
@@ -102,7 +138,7 @@ impl Hook for PluginHook {
     }
 
     fn connection_opened(&self, info: &ConnectionInfo) -> Verdict {
-        self.ask(Interface::Connection, |guest, _| {
+        self.ask(Interface::Connection, Subject::Opened(info), |guest, _| {
             let exports = exported(guest.exports.connection.as_ref())?;
             verdict(exports.call_opened(&mut guest.store, told(info)))
         })
@@ -120,6 +156,7 @@ impl Hook for PluginHook {
         if !self.plugin.scope.covers(cx) {
             return Identity::Unknown;
         }
+        let wants = self.plugin.wants();
         let answer = self.plugin.call(Interface::Authenticate, 1, |guest, deadline| {
             let exports = exported(guest.exports.authenticate.as_ref())?;
             let asked = authenticate::Credentials {
@@ -129,21 +166,33 @@ impl Hook for PluginHook {
                 body_size: u32::try_from(credentials.body.len()).unwrap_or(u32::MAX),
             };
             let body = guest.lend([credentials.body]);
-            let answer =
-                exports.call_authenticate(&mut guest.store, context(cx, deadline), asked, body);
+            let answer = exports.call_authenticate(
+                &mut guest.store,
+                context(cx, deadline, wants),
+                asked,
+                body,
+            );
             guest.store.data_mut().lent.clear();
             identity(answer.map_err(|e| Failure::of(&e))?)
         });
+        let subject = Subject::Authenticate(cx, credentials.access_key);
         match answer {
             Ok(Identity::Unknown) => Identity::Unknown,
             Ok(identity) => {
                 self.objected(Interface::Authenticate, 1);
-                if self.plugin.is_shadow() { Identity::Unknown } else { identity }
+                if !self.plugin.is_shadow() {
+                    return identity;
+                }
+                match &identity {
+                    Identity::Refused(why) => self.tell(subject, Outcome::Refused, &why.reason),
+                    _ => self.tell(subject, Outcome::Allowed, ""),
+                }
+                Identity::Unknown
             }
-            Err(_) if self.plugin.fails_closed(Interface::Authenticate) => {
-                Identity::Refused(self.unavailable())
+            Err(failure) => {
+                let refusal = self.failed(Interface::Authenticate, subject, &failure);
+                refusal.map_or(Identity::Unknown, Identity::Refused)
             }
-            Err(_) => Identity::Unknown,
         }
     }
 
@@ -153,11 +202,13 @@ impl Hook for PluginHook {
         {
             return Verdict::Continue;
         }
-        self.ask(Interface::Authorize, |guest, deadline| {
+        let wants = self.plugin.wants();
+        self.ask(Interface::Authorize, Subject::Authorize(cx, accesses), |guest, deadline| {
             let exports = exported(guest.exports.authorize.as_ref())?;
             let accesses: Vec<authorize::Access<'_>> =
                 accesses.iter().map(convert::access).collect();
-            verdict(exports.call_authorize(&mut guest.store, context(cx, deadline), &accesses))
+            let cx = context(cx, deadline, wants);
+            verdict(exports.call_authorize(&mut guest.store, cx, &accesses))
         })
     }
 
@@ -182,7 +233,8 @@ impl Hook for PluginHook {
         if !self.covers(cx, pull.topic, pull.group) {
             return Verdict::Continue;
         }
-        self.ask(Interface::Pull, |guest, deadline| {
+        let wants = self.plugin.wants();
+        self.ask(Interface::Pull, Subject::Pull(cx, pull), |guest, deadline| {
             let exports = exported(guest.exports.pull.as_ref())?;
             let asked = pull::PullRequest {
                 group: pull.group,
@@ -191,7 +243,7 @@ impl Hook for PluginHook {
                 offset: pull.offset.0,
                 messages_max: u32::try_from(pull.messages_max).unwrap_or(u32::MAX),
             };
-            verdict(exports.call_pull(&mut guest.store, context(cx, deadline), asked))
+            verdict(exports.call_pull(&mut guest.store, context(cx, deadline, wants), asked))
         })
     }
 
@@ -214,13 +266,23 @@ impl Hook for PluginHook {
     }
 
     fn admin_command(&self, cx: &RequestContext, command: &AdminCommand<'_>) -> Verdict {
-        if !self.plugin.scope.covers(cx) {
+        if self.plugin.fails_closed(Interface::AuditSink) && self.plugin.audits.is_full() {
+            let name = self.name();
+            return Verdict::Reject(Rejection::new(format!(
+                "the audit {name} is behind, and nothing is administered until it has caught up"
+            )));
+        }
+        // It may stand here for its audit sink alone.
+        let is_asked = self.plugin.hooks().contains(&Interface::AdminCommand);
+        if !is_asked || !self.plugin.scope.covers(cx) {
             return Verdict::Continue;
         }
-        self.ask(Interface::AdminCommand, |guest, deadline| {
+        let wants = self.plugin.wants();
+        self.ask(Interface::AdminCommand, Subject::Admin(cx, command), |guest, deadline| {
             let exports = exported(guest.exports.admin_command.as_ref())?;
             let asked = admin_command::Command { name: command.name, target: command.target };
-            verdict(exports.call_admin_command(&mut guest.store, context(cx, deadline), asked))
+            let cx = context(cx, deadline, wants);
+            verdict(exports.call_admin_command(&mut guest.store, cx, asked))
         })
     }
 
@@ -232,7 +294,9 @@ impl Hook for PluginHook {
         if !self.plugin.scope.covers(cx) {
             return Verdict::Continue;
         }
-        self.ask(Interface::BrokerRegistration, |guest, deadline| {
+        let wants = self.plugin.wants();
+        let subject = Subject::Register(cx, registration);
+        self.ask(Interface::BrokerRegistration, subject, |guest, deadline| {
             let exports = exported(guest.exports.broker_registration.as_ref())?;
             let told = broker_registration::Registration {
                 cluster: registration.cluster,
@@ -241,7 +305,7 @@ impl Hook for PluginHook {
                 address: registration.address,
                 topics: u32::try_from(registration.topics).unwrap_or(u32::MAX),
             };
-            let cx = context(cx, deadline);
+            let cx = context(cx, deadline, wants);
             verdict(exports.call_broker_registration(&mut guest.store, cx, told))
         })
     }
@@ -256,10 +320,11 @@ impl Hook for PluginHook {
             return Verdict::Continue;
         }
         let mut kept = None;
-        let verdict = self.ask(Interface::RouteQuery, |guest, deadline| {
+        let (wants, subject) = (self.plugin.wants(), Subject::Route(cx, topic));
+        let verdict = self.ask(Interface::RouteQuery, subject, |guest, deadline| {
             let exports = exported(guest.exports.route_query.as_ref())?;
             let entries: Vec<_> = route.iter().map(convert::route_entry).collect();
-            let cx = context(cx, deadline);
+            let cx = context(cx, deadline, wants);
             let answer = exports.call_route_query(&mut guest.store, cx, topic, &entries);
             match answer.map_err(|e| Failure::of(&e))? {
                 route_query::Answer::Continue => Ok(Verdict::Continue),
@@ -273,7 +338,10 @@ impl Hook for PluginHook {
         });
         if let Some(indices) = kept {
             self.objected(Interface::RouteQuery, 1);
-            if !self.plugin.is_shadow() {
+            if self.plugin.is_shadow() {
+                let reason = format!("{} of {} brokers", indices.len(), route.len());
+                self.tell(subject, Outcome::Edited, &reason);
+            } else {
                 let all = std::mem::take(route);
                 route.extend(indices.iter().filter_map(|i| all.get(*i as usize).cloned()));
             }
@@ -287,6 +355,18 @@ impl Hook for PluginHook {
             self.plugin.process_started();
         }
     }
+
+    fn enrich_span(&self, spans: &mut [SpanRecord]) {
+        self.enrich(spans);
+    }
+
+    fn audit(&self, events: &[AuditEvent]) {
+        self.put_aside(events);
+    }
+
+    fn wants_client_id(&self) -> bool {
+        self.plugin.wants().client_id
+    }
 }
 
 fn told(info: &ConnectionInfo) -> connection::ConnectionInfo {
@@ -294,7 +374,7 @@ fn told(info: &ConnectionInfo) -> connection::ConnectionInfo {
         id: info.id,
         peer: address(info.peer),
         local: address(info.local),
-        secure: false,
+        secure: info.secure,
     }
 }
 

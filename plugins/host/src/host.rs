@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use blockhouse_disk::{Disk, whole};
-use blockhouse_hook::Hook;
+use blockhouse_hook::{Auditor, Hook};
 use blockhouse_model::Clock;
 use blockhouse_package::Digest;
 use serde::Serialize;
@@ -62,6 +62,8 @@ pub struct Parts {
     pub cores: usize,
     /// What plugins are told.
     pub node: Node,
+    /// Whom decisions are told; that of the chain in which the plugins will stand.
+    pub auditor: Arc<Auditor>,
 }
 
 /// All plugins of a process. Close it before the process ends.
@@ -144,7 +146,7 @@ impl Host {
         }
         let engine = Arc::new(Engine::start(config, parts)?);
         let node = Arc::new(parts.node.clone());
-        let threads = Threads::start()?;
+        let threads = Threads::start(Arc::clone(&parts.auditor))?;
         let mut bindings: Vec<&Binding> = config.binding.iter().collect();
         bindings.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
         let mut plugins = Vec::with_capacity(bindings.len());

@@ -33,11 +33,15 @@ pub enum Interface {
     BrokerRegistration,
     /// A client asks where a topic is.
     RouteQuery,
+    /// Spans that have ended.
+    EnrichSpan,
+    /// What was decided.
+    AuditSink,
 }
 
 impl Interface {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Connection,
         Self::Authenticate,
         Self::Authorize,
@@ -49,6 +53,8 @@ impl Interface {
         Self::AdminCommand,
         Self::BrokerRegistration,
         Self::RouteQuery,
+        Self::EnrichSpan,
+        Self::AuditSink,
     ];
 
     /// Its name in the contract and in bindings.
@@ -66,6 +72,8 @@ impl Interface {
             Self::AdminCommand => "admin-command",
             Self::BrokerRegistration => "broker-registration",
             Self::RouteQuery => "route-query",
+            Self::EnrichSpan => "enrich-span",
+            Self::AuditSink => "audit-sink",
         }
     }
 
@@ -83,6 +91,8 @@ impl Interface {
             Self::AdminCommand => points.with(Point::AdminCommand),
             Self::BrokerRegistration => points.with(Point::BrokerRegistration),
             Self::RouteQuery => points.with(Point::RouteQuery),
+            Self::EnrichSpan => points.with(Point::EnrichSpan),
+            Self::AuditSink => points.with(Point::AuditSink),
         }
     }
 
@@ -90,7 +100,11 @@ impl Interface {
     #[must_use]
     pub const fn on_failure(self) -> OnFailure {
         match self {
-            Self::RouteQuery | Self::AfterAppend | Self::Ack => OnFailure::Open,
+            Self::RouteQuery
+            | Self::AfterAppend
+            | Self::Ack
+            | Self::EnrichSpan
+            | Self::AuditSink => OnFailure::Open,
             _ => OnFailure::Closed,
         }
     }
@@ -102,8 +116,9 @@ impl Interface {
             Self::Pull => 1,
             Self::Authorize | Self::BeforeSend | Self::BeforeDeliver | Self::RouteQuery => 2,
             Self::Connection | Self::Authenticate => 5,
-            Self::AdminCommand | Self::BrokerRegistration => 20,
+            Self::AdminCommand | Self::BrokerRegistration | Self::EnrichSpan => 20,
             Self::AfterAppend | Self::Ack => 50,
+            Self::AuditSink => 1_000,
         }
     }
 
@@ -116,14 +131,19 @@ impl Interface {
     /// Whether it is called from a queue, beside the request.
     #[must_use]
     pub const fn is_queued(self) -> bool {
-        matches!(self, Self::AfterAppend | Self::Ack)
+        matches!(self, Self::AfterAppend | Self::Ack | Self::EnrichSpan | Self::AuditSink)
     }
 
     /// Whether what it is called for has a topic.
     pub(crate) const fn has_topic(self) -> bool {
         !matches!(
             self,
-            Self::Connection | Self::Authenticate | Self::AdminCommand | Self::BrokerRegistration
+            Self::Connection
+                | Self::Authenticate
+                | Self::AdminCommand
+                | Self::BrokerRegistration
+                | Self::EnrichSpan
+                | Self::AuditSink
         )
     }
 

@@ -1,21 +1,29 @@
-//! The threads beside the data path: one makes and buries instances, one calls queued hooks.
+//! The threads beside the data path: one makes and buries instances, one calls queued hooks, and one
+//! tells audit sinks, which may wait for a network.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use blockhouse_hook::Auditor;
 use parking_lot::Mutex;
 
 use crate::Error;
 use crate::guest::Guest;
 use crate::hook::Event;
+use crate::interface::Interface;
 use crate::plugin::Plugin;
 
 /// Instances and plugins that may wait for the keeper.
 const CHORES_MAX: usize = 256;
 /// Events that may wait for their plugins.
 const EVENTS_MAX: usize = 8_192;
+/// Plugins that may wait to be told of decisions; each is there once at most.
+const SINKS_MAX: usize = 256;
+/// After an error events are offered again after this time.
+const OFFER_AGAIN: Duration = Duration::from_secs(1);
 
 enum Chore {
     Refill(Arc<Plugin>),
@@ -29,11 +37,19 @@ enum Queued {
     Stop,
 }
 
+enum Sink {
+    /// Events wait for this plugin.
+    Offer(Arc<Plugin>),
+    Stop,
+}
+
 /// A handle on the threads.
 #[derive(Clone)]
 pub(crate) struct Keeper {
     chores: SyncSender<Chore>,
     events: SyncSender<Queued>,
+    sinks: SyncSender<Sink>,
+    auditor: Arc<Auditor>,
 }
 
 /// The threads.
@@ -43,12 +59,15 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    pub(crate) fn start() -> Result<Self, Error> {
+    pub(crate) fn start(auditor: Arc<Auditor>) -> Result<Self, Error> {
         let (chores, chore_list) = sync_channel(CHORES_MAX);
         let (events, event_list) = sync_channel(EVENTS_MAX);
-        let threads = Self { keeper: Keeper { chores, events }, joins: Mutex::default() };
+        let (sinks, sink_list) = sync_channel(SINKS_MAX);
+        let keeper = Keeper { chores, events, sinks, auditor };
+        let threads = Self { keeper, joins: Mutex::default() };
         threads.run("plugin-keeper", move || keep(&chore_list))?;
         threads.run("plugin-queue", move || tell(&event_list))?;
+        threads.run("plugin-audit", move || audit(&sink_list))?;
         Ok(threads)
     }
 
@@ -71,6 +90,7 @@ impl Threads {
         // A thread that is gone already takes no message.
         let _gone = self.keeper.chores.send(Chore::Stop);
         let _gone = self.keeper.events.send(Queued::Stop);
+        let _gone = self.keeper.sinks.send(Sink::Stop);
         for join in joins {
             if join.join().is_err() {
                 tracing::error!("a thread of the plugin host ended by a panic");
@@ -101,6 +121,16 @@ impl Keeper {
     pub(crate) fn refill(&self, plugin: &Arc<Plugin>) {
         // Where the keeper is behind, the next burial refills.
         let _full = self.chores.try_send(Chore::Refill(Arc::clone(plugin)));
+    }
+
+    /// Whom decisions are told.
+    pub(crate) fn auditor(&self) -> &Auditor {
+        &self.auditor
+    }
+
+    /// Has the plugin told of the events that wait for it. Gives whether it will be.
+    pub(crate) fn call_for_audit(&self, plugin: &Arc<Plugin>) -> bool {
+        self.sinks.try_send(Sink::Offer(Arc::clone(plugin))).is_ok()
     }
 
     /// Has a queued hook called; counts the loss if there is no room.
@@ -135,6 +165,48 @@ fn tell(events: &Receiver<Queued>) {
         match queued {
             Queued::Event(plugin, event) => event.tell(&plugin),
             Queued::Stop => return,
+        }
+    }
+}
+
+fn audit(sinks: &Receiver<Sink>) {
+    // Plugins that did not take what they were offered, and when they are offered it again.
+    let mut waiting: Vec<(Arc<Plugin>, Duration)> = Vec::new();
+    loop {
+        let next = if waiting.is_empty() {
+            sinks.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            sinks.recv_timeout(OFFER_AGAIN)
+        };
+        match next {
+            Ok(Sink::Offer(plugin)) => offer(plugin, &mut waiting),
+            Err(RecvTimeoutError::Timeout) => {}
+            Ok(Sink::Stop) | Err(RecvTimeoutError::Disconnected) => return give_up(waiting),
+        }
+        for (plugin, at) in std::mem::take(&mut waiting) {
+            if plugin.now() < at {
+                waiting.push((plugin, at));
+            } else {
+                offer(plugin, &mut waiting);
+            }
+        }
+    }
+}
+
+fn offer(plugin: Arc<Plugin>, waiting: &mut Vec<(Arc<Plugin>, Duration)>) {
+    if !plugin.audits.offer(&plugin) {
+        let at = plugin.now() + OFFER_AGAIN;
+        waiting.push((plugin, at));
+    }
+}
+
+/// The process stops: one more offer, and what is not taken is lost.
+fn give_up(waiting: Vec<(Arc<Plugin>, Duration)>) {
+    for (plugin, _) in waiting {
+        if !plugin.audits.offer(&plugin) {
+            let (lost, name) = (plugin.audits.len() as u64, &plugin.binding.name);
+            plugin.counts(Interface::AuditSink).lost.fetch_add(lost, Ordering::Relaxed);
+            tracing::warn!("plugin {name}: {lost} audit events were not taken before the stop");
         }
     }
 }

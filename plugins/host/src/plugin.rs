@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use blockhouse_hook::{Outcome, PluginEvent};
 use blockhouse_model::Clock;
 
 use crate::binding::{Binding, Mode, OnFailure, StoreMode};
@@ -11,6 +12,7 @@ use crate::blueprint::Blueprint;
 use crate::breaker::Breaker;
 use crate::contract::exported::lifecycle::ProcessEvent;
 use crate::guest::{Guest, Wants};
+use crate::hook::Audits;
 use crate::interface::Interface;
 use crate::keeper::Keeper;
 use crate::pool::Pool;
@@ -53,6 +55,8 @@ pub(crate) struct Plugin {
     /// `None` if it could not be loaded; then each call fails.
     pub(crate) loaded: Option<Loaded>,
     pub(crate) keeper: Keeper,
+    /// What waits to be told to its audit sink.
+    pub(crate) audits: Audits,
     clock: Arc<dyn Clock>,
     /// Whether the process serves requests.
     started: AtomicBool,
@@ -101,6 +105,7 @@ impl Plugin {
             breaker: Breaker::default(),
             loaded,
             keeper,
+            audits: Audits::default(),
             clock,
             started: AtomicBool::new(false),
         }
@@ -231,8 +236,19 @@ impl Plugin {
             tracing::warn!(
                 "plugin {name}: {interface}: {failure}. It failed too often and is left alone for a while"
             );
+            // A sink's own failure would be told to sinks, which may fail of it.
+            if interface != Interface::AuditSink {
+                let (action, reason) = ("breaker-open", format!("{interface}: {failure}"));
+                let event = PluginEvent { name, action, outcome: Outcome::Failed, reason: &reason };
+                self.keeper.auditor().plugin(&event);
+            }
         }
         failure
+    }
+
+    /// Time since some moment of this process.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
     }
 
     /// Makes instances until the pool is full. Called beside the data path.

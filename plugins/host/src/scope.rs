@@ -65,12 +65,21 @@ impl Scope {
 
     /// Whether who asks and how is in scope.
     pub(crate) fn covers(&self, cx: &RequestContext) -> bool {
-        let principal = match &cx.principal {
+        self.covers_who(&cx.principal, cx.code)
+    }
+
+    /// Whether a request of this principal with this code is in scope.
+    pub(crate) fn covers_who(&self, principal: &Principal, code: i32) -> bool {
+        let principal = match principal {
             Principal::Anonymous => "anonymous",
             Principal::User(name) => name,
         };
-        (self.codes.is_empty() || self.codes.contains(&cx.code))
-            && self.principals.matches(principal)
+        (self.codes.is_empty() || self.codes.contains(&code)) && self.principals.matches(principal)
+    }
+
+    /// Whether what has no code and is this principal's is in scope.
+    pub(crate) fn covers_principal(&self, principal: &Principal) -> bool {
+        self.codes.is_empty() && self.covers_who(principal, 0)
     }
 
     pub(crate) fn covers_topic(&self, topic: &str) -> bool {

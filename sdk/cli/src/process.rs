@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use blockhouse_hook::{Hooks, Lifecycle};
+use blockhouse_hook::{Auditor, Hooks, Lifecycle};
 use blockhouse_host::Host;
 use blockhouse_meter::Meter;
 use blockhouse_model::{Access, Action, Clock, Resource};
@@ -76,6 +76,8 @@ pub(crate) struct Setup {
 struct Shared {
     clock: Arc<dyn Clock>,
     hooks: Arc<Hooks>,
+    /// Numbers what hooks decide and tells it to the audit sinks.
+    auditor: Arc<Auditor>,
     meter: Arc<Meter>,
     readiness: Arc<Readiness>,
     /// Bytes in flight on all listeners together.
@@ -115,9 +117,13 @@ impl Setup {
 
     async fn serve(self) -> anyhow::Result<()> {
         let mut signals = StopSignals::listen()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let auditor = Arc::new(Auditor::new(Arc::clone(&clock)));
+        self.hooks.audit_with(&auditor);
         let shared = Shared {
-            clock: Arc::new(SystemClock::new()),
+            clock,
             hooks: Arc::clone(&self.hooks),
+            auditor,
             meter: Arc::new(Meter::default()),
             readiness: Arc::default(),
             budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),

@@ -10,7 +10,7 @@ use blockhouse_disk::{Disk as _, RealDisk, whole};
 use serde_json::Value;
 
 const HOOKS: &str = "connection,authenticate,authorize,before-send,after-append,pull,\
-    before-deliver,ack,admin-command,broker-registration,route-query";
+    before-deliver,ack,admin-command,broker-registration,route-query,enrich-span,audit-sink";
 
 /// Runs `blockhouse` in `dir`: its exit code and what it printed.
 fn run_in(dir: &Path, args: &[&str]) -> (i32, String, String) {
@@ -87,7 +87,12 @@ impl Sample {
             (dir, digest)
         });
         let site = tempfile::tempdir().unwrap();
-        for name in ["every-hook.wasm", "cases/before-send.toml", "cases/before-deliver.toml"] {
+        for name in [
+            "every-hook.wasm",
+            "cases/before-send.toml",
+            "cases/before-deliver.toml",
+            "cases/enrich-span.toml",
+        ] {
             put(&site.path().join(name), &bytes(&dir.join(name)));
         }
         Self { site, digest: digest.clone() }
@@ -112,7 +117,7 @@ fn what_new_writes_passes_its_own_tests() {
         .unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(told.contains("11 passed"), "{told}");
+    assert!(told.contains("13 passed"), "{told}");
     let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!warnings.contains("warning"), "{warnings}");
     // As it is where the repository's own settings are not above it.
@@ -144,7 +149,7 @@ fn inspect_tells_what_build_made() {
     let sample = Sample::new();
     let seen = json(sample.dir(), &["inspect", "every-hook.wasm"]);
     assert_eq!(seen["digest"], sample.digest);
-    assert_eq!(seen["manifest"]["hooks"].as_array().unwrap().len(), 11);
+    assert_eq!(seen["manifest"]["hooks"].as_array().unwrap().len(), 13);
     assert_eq!(seen["manifest"]["asks"], serde_json::json!(["log"]));
     assert!(seen["exports"].as_array().unwrap().contains(&"pull@0.1.0".into()), "{seen}");
     assert!(seen["imports"].as_array().unwrap().contains(&"log@0.1.0".into()), "{seen}");
@@ -221,7 +226,7 @@ fn cases_pass_or_are_named() {
     let sample = Sample::new();
     let dir = sample.dir();
     let passed = json(dir, &["test", "every-hook.wasm"]);
-    assert_eq!((&passed["passed"], &passed["failed"]), (&4.into(), &0.into()));
+    assert_eq!((&passed["passed"], &passed["failed"]), (&6.into(), &0.into()));
     let case = "[config]\nrequired_property = \"tenant\"\n[[case]]\nname = \"wrong\"\n\
         hook = \"before-send\"\ntopic = \"t\"\nexpect = { decision = \"admit\" }\n";
     put(&sample.file("cases/wrong.toml"), case.as_bytes());

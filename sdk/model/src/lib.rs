@@ -16,6 +16,7 @@
 //! | [`delay`] | the delay-level table |
 //! | [`request`] | [`RequestContext`], [`Principal`], [`Access`] |
 //! | [`option`] | [`OptionError`]: what is wrong with a configured value |
+//! | [`trace`] | [`TraceParent`]: the caller's span |
 //! | [`time`] | [`Clock`], [`Timestamp`] |
 
 pub mod delay;
@@ -29,6 +30,7 @@ pub mod properties;
 pub mod request;
 pub mod time;
 pub mod topic;
+pub mod trace;
 
 pub use delay::DelayLevels;
 pub use flags::{Perm, SysFlag};
@@ -40,3 +42,4 @@ pub use option::OptionError;
 pub use request::{Access, Action, Principal, RequestContext, Resource};
 pub use time::{Clock, ManualClock, Timestamp};
 pub use topic::{DataVersion, SubscriptionGroup, TopicConfig};
+pub use trace::TraceParent;

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::TraceParent;
+
 /// Who a request comes from, once authenticated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Principal {
@@ -24,6 +26,28 @@ pub struct RequestContext {
     pub code: i32,
     /// A number that tells the connection from others of this process.
     pub connection: u64,
+    /// Whether the connection is encrypted.
+    pub secure: bool,
+    /// What the client calls itself in its heartbeats; `None` until then, and where no hook asks.
+    pub client_id: Option<Arc<str>>,
+    /// The caller's span, if the request names one and a hook may see it.
+    pub trace_parent: Option<TraceParent>,
+}
+
+impl RequestContext {
+    /// A request of nobody's, of which no more is known.
+    #[must_use]
+    pub const fn new(peer: SocketAddr, connection: u64, code: i32) -> Self {
+        Self {
+            peer,
+            principal: Principal::Anonymous,
+            code,
+            connection,
+            secure: false,
+            client_id: None,
+            trace_parent: None,
+        }
+    }
 }
 
 /// What is done.

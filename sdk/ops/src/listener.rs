@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use blockhouse_model::{Principal, RequestContext};
+use blockhouse_model::RequestContext;
 use blockhouse_service::Shutdown;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -92,12 +92,7 @@ async fn serve(
     _slot: OwnedSemaphorePermit,
 ) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    let context = Arc::new(RequestContext {
-        peer,
-        principal: Principal::Anonymous,
-        code: 0,
-        connection: NEXT.fetch_add(1, Ordering::Relaxed),
-    });
+    let context = Arc::new(RequestContext::new(peer, NEXT.fetch_add(1, Ordering::Relaxed), 0));
     let mut shutdown: Shutdown = parts.tasks.shutdown();
     let service = service_fn(move |request: Request<Incoming>| {
         let (parts, context) = (Arc::clone(&parts), Arc::clone(&context));

@@ -130,8 +130,6 @@ fn with_type(status: StatusCode, content_type: &'static str, text: String) -> Re
 mod tests {
     use std::net::SocketAddr;
 
-    use blockhouse_model::Principal;
-
     use super::*;
 
     #[tokio::test]
@@ -146,8 +144,7 @@ mod tests {
             tasks: tasks.child("ops"),
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let principal = Principal::Anonymous;
-        let context = RequestContext { peer, principal, code: 0, connection: 1 };
+        let context = RequestContext::new(peer, 1, 0);
         let status = |path| parts.answer(&Method::GET, path, &context).status();
         assert_eq!([status("/healthz"), status("/readyz")], [StatusCode::OK; 2]);
         assert_eq!(status("/metrics"), StatusCode::INTERNAL_SERVER_ERROR);

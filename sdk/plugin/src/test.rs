@@ -31,8 +31,8 @@ use crate::message::Lender;
 use crate::raw::{Addition, Answer, Change};
 use crate::{
     AfterAppend, Appended, Authenticate, BeforeDeliver, BeforeSend, BodyMode, Changes, Context,
-    Credentials, Deliveries, Delivery, Drafts, EnrichSpan, Identity, Node, Outbound, Plugin,
-    Principal, Role, Span, Spans,
+    Credentials, Deliveries, Delivery, Drafts, EnrichSpan, Event, Identity, Kind, Node, Outbound,
+    Outcome, Plugin, Principal, Role, Span, Spans,
 };
 
 /// The double of the host on this thread: what plugins ask of the host, it answers and remembers.
@@ -306,6 +306,26 @@ pub fn span(name: &str) -> Span {
         attributes: Vec::new(),
         properties: Vec::new(),
         body_size: 0,
+    }
+}
+
+/// A decision on a message that is sent, to be filled in.
+#[must_use]
+pub fn event(outcome: Outcome, resource: &str) -> Event {
+    Event {
+        sequence: 1,
+        time_ms: 0,
+        kind: Kind::Send,
+        outcome,
+        principal: Principal::Anonymous,
+        peer: context().peer,
+        connection: 1,
+        code: 310,
+        action: "Pub".to_owned(),
+        resource: resource.to_owned(),
+        decided_by: "acl".to_owned(),
+        shadow: false,
+        reason: String::new(),
     }
 }
 

@@ -14,6 +14,7 @@ use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::encode::{self, ExtWriter};
 use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
+use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
 use crate::{Error, Limits};
@@ -35,6 +36,7 @@ pub struct Connection {
     local: SocketAddr,
     language: AtomicU8,
     version: AtomicI32,
+    client_id: RwLock<Option<Arc<str>>>,
     phase: AtomicU8,
     mailbox: Mailbox,
     calls: Calls,
@@ -51,6 +53,7 @@ impl Connection {
             local,
             language: AtomicU8::new(0),
             version: AtomicI32::new(0),
+            client_id: RwLock::new(None),
             phase: AtomicU8::new(OPEN),
             mailbox: Mailbox::new(limits.outbox_bytes),
             calls: Calls::new(limits.calls_max),
@@ -90,6 +93,26 @@ impl Connection {
     #[must_use]
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Whether it is encrypted; there is no TLS yet.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        false
+    }
+
+    /// What the client calls itself in its heartbeats; `None` until it has said so.
+    #[must_use]
+    pub fn client_id(&self) -> Option<Arc<str>> {
+        self.client_id.read().clone()
+    }
+
+    /// Keeps what the client calls itself.
+    pub fn name_client(&self, client_id: &str) {
+        let is_new = self.client_id.read().as_deref() != Some(client_id);
+        if is_new {
+            *self.client_id.write() = Some(client_id.into());
+        }
     }
 
     /// The language code of the last frame received.

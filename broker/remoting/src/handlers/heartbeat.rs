@@ -33,7 +33,10 @@ pub(crate) fn heartbeat(call: &Call<'_>) -> Result<Response, Failure> {
         consumers: data.consumer_data_set.into_iter().filter_map(consumer).collect(),
     };
     let channel: Arc<dyn ClientChannel> = Arc::new(Channel(Arc::clone(call.connection)));
+    let client_id = heartbeat.client_id.clone();
     let outcome = call.broker.heartbeat(call.cx, &channel, heartbeat)?;
+    // Only what the core took as a client's id: it has checked the length.
+    call.connection.name_client(&client_id);
     Ok(Response::fields(move |out| {
         out.boolean(heartbeat_response::IS_SUPPORT_HEART_BEAT_V2, true);
         out.boolean(heartbeat_response::IS_SUB_CHANGE, outcome.subscriptions_unknown);

@@ -227,12 +227,7 @@ impl Hook for Sizes {
 async fn the_requests_of_one_burst_are_shown_together() {
     let sizes = Arc::new(Sizes::default());
     let world = World::new(&[Arc::clone(&sizes) as _]).await;
-    let cx = RequestContext {
-        peer: ([127, 0, 0, 1], 1).into(),
-        principal: Principal::Anonymous,
-        code: request_code::SEND_MESSAGE_V2,
-        connection: 1,
-    };
+    let cx = RequestContext::new(([127, 0, 0, 1], 1).into(), 1, request_code::SEND_MESSAGE_V2);
     let send = |topic| blockhouse_core::send::Send {
         producer_group: "producers",
         topic,
@@ -253,4 +248,111 @@ async fn the_requests_of_one_burst_are_shown_together() {
     assert_eq!(stored, [true, false, true]);
     assert_eq!(*sizes.0.lock(), [2], "one call, without the refused one");
     world.server.shutdown().await;
+}
+
+/// Remembers what is known of each request at authorize: the client's id, and its span.
+#[derive(Default)]
+struct Contexts {
+    asks: bool,
+    seen: Mutex<Vec<(Option<String>, Option<u64>)>>,
+}
+
+impl Hook for Contexts {
+    fn name(&self) -> &'static str {
+        "contexts"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(blockhouse_hook::Point::Authorize)
+    }
+
+    fn authorize(&self, cx: &RequestContext, _: &[Access<'_>]) -> Verdict {
+        let client_id = cx.client_id.as_deref().map(str::to_owned);
+        self.seen.lock().push((client_id, cx.trace_parent.map(|parent| parent.span_id)));
+        Verdict::Continue
+    }
+
+    fn wants_client_id(&self) -> bool {
+        self.asks
+    }
+}
+
+#[tokio::test]
+async fn a_context_has_the_clients_id_and_span_once_it_has_said_them() {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-00000000000000ff-01";
+    let heartbeat = br#"{"clientID":"10.0.0.1@7","producerDataSet":[{"groupName":"p"}]}"#;
+    for asks in [true, false] {
+        let hook = Arc::new(Contexts { asks, ..Contexts::default() });
+        let world = World::new(&[Arc::clone(&hook) as _]).await;
+        let client = world.client().await;
+        let place = [("topic", "t"), ("queueId", "0")];
+        client.ask(request_code::GET_MAX_OFFSET, &place, b"").await;
+        let beat = client.ask(request_code::HEART_BEAT, &[], heartbeat).await;
+        assert_eq!(beat.code, code::SUCCESS, "{:?}", beat.remark());
+        hook.seen.lock().clear();
+        for parent in [parent, "00-nonsense", ""] {
+            let fields = [&place[..], &[("traceparent", parent)]].concat();
+            client.ask(request_code::GET_MAX_OFFSET, &fields, b"").await;
+        }
+        let id = asks.then(|| "10.0.0.1@7".to_owned());
+        let seen = hook.seen.lock().clone();
+        assert_eq!(seen, [(id.clone(), Some(255)), (id.clone(), None), (id, None)]);
+        world.server.shutdown().await;
+    }
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+struct Sink(Mutex<Vec<blockhouse_hook::AuditEvent>>);
+
+impl Hook for Sink {
+    fn name(&self) -> &'static str {
+        "sink"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(blockhouse_hook::Point::AuditSink)
+    }
+
+    fn audit(&self, events: &[blockhouse_hook::AuditEvent]) {
+        self.0.lock().extend_from_slice(events);
+    }
+}
+
+#[tokio::test]
+async fn what_the_broker_decides_is_told_to_a_sink() {
+    let sink = Arc::new(Sink::default());
+    let world = World::new(&[Arc::new(Recorder::default()) as _, Arc::clone(&sink) as _]).await;
+    let clock = Arc::clone(&world.clock);
+    world.broker.hooks().audit_with(&Arc::new(blockhouse_hook::Auditor::new(clock)));
+    let client = world.client().await;
+    client.send("t", "", b"fine").await;
+    client.send("t", "", b"reject").await;
+    client.send("t", "", b"hide").await;
+    client.pull("t", 0, "*").await;
+    client.ask(request_code::DELETE_TOPIC_IN_BROKER, &[("topic", "t")], b"").await;
+    client.ask(request_code::GET_ALL_TOPIC_CONFIG, &[], b"").await;
+    let fields = [("AccessKey", "eve"), ("topic", "t"), ("queueId", "0")];
+    client.ask(request_code::GET_MAX_OFFSET, &fields, b"").await;
+    client.0.close();
+    world.server.shutdown().await;
+    let events = sink.0.lock().clone();
+    let line = |event: &blockhouse_hook::AuditEvent| {
+        let outcome = event.outcome;
+        format!("{outcome:?} {} {} {}", event.user(), event.action, event.resource)
+    };
+    let told: Vec<String> = events.iter().map(line).collect();
+    let expected = [
+        "Allowed anonymous open ",
+        "Refused anonymous Pub topic:t",
+        "Dropped anonymous Sub topic:t,group:consumers",
+        "Refused anonymous DELETE_TOPIC_IN_BROKER t",
+        "Allowed anonymous GET_ALL_TOPIC_CONFIG ",
+        "Allowed eve authenticate key:eve",
+        "Refused eve Get topic:t",
+        "Allowed anonymous close ",
+    ];
+    assert_eq!(told, expected);
+    assert!((1..).zip(&events).all(|(n, event)| event.sequence == n), "{events:?}");
+    assert!(events.iter().all(|event| event.time.0 >= 1_700_000_000_000));
 }

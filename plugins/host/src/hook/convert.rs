@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use blockhouse_hook::{Identity, Rejection, RouteEntry, Verdict};
-use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
+use blockhouse_model::{Access, Action, Principal, RequestContext, Resource, TraceParent};
 
 use crate::Failure;
 use crate::contract::exported::{authenticate, authorize, route_query};
 use crate::contract::imported::types;
+use crate::guest::Wants;
 
 /// Bytes of a reason that a client is told.
 const REASON_MAX: usize = 512;
@@ -19,28 +20,54 @@ pub(super) fn address(address: SocketAddr) -> types::Address {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
     };
-    let bits = ip.to_bits();
-    types::Address {
-        high: u64::try_from(bits >> 64).unwrap_or(0),
-        low: u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(0),
-        port: address.port(),
+    let [high, low] = halves(ip.to_bits());
+    types::Address { high, low, port: address.port() }
+}
+
+pub(super) fn principal(principal: &Principal) -> types::PrincipalParam<'_> {
+    match principal {
+        Principal::Anonymous => types::PrincipalParam::Anonymous,
+        Principal::User(name) => types::PrincipalParam::User(name),
     }
 }
 
-pub(super) fn context(cx: &RequestContext, deadline_ms: u32) -> types::Context<'_> {
+pub(super) fn trace_parent(parent: TraceParent) -> types::TraceParent {
+    let TraceParent { trace_id, span_id, sampled } = parent;
+    let [trace_id_high, trace_id_low] = halves(trace_id);
+    types::TraceParent { trace_id_high, trace_id_low, span_id, sampled }
+}
+
+fn halves(bits: u128) -> [u64; 2] {
+    [bits >> 64, bits & u128::from(u64::MAX)].map(|half| u64::try_from(half).unwrap_or(0))
+}
+
+/// The context of a call. `wants` says whether the client's id is in it.
+pub(super) fn context(cx: &RequestContext, deadline_ms: u32, wants: Wants) -> types::Context<'_> {
     types::Context {
         code: cx.code,
         connection: cx.connection,
         peer: address(cx.peer),
-        principal: match &cx.principal {
-            Principal::Anonymous => types::PrincipalParam::Anonymous,
-            Principal::User(name) => types::PrincipalParam::User(name),
-        },
-        secure: false,
-        client_id: None,
-        trace_parent: None,
+        principal: principal(&cx.principal),
+        secure: cx.secure,
+        client_id: if wants.client_id { cx.client_id.as_deref() } else { None },
+        trace_parent: cx.trace_parent.map(trace_parent),
         deadline_ms,
     }
+}
+
+/// The context of a call about one message: its own property says which span it belongs to, if the
+/// request does not.
+pub(super) fn of_message<'a>(
+    cx: &'a RequestContext,
+    deadline_ms: u32,
+    wants: Wants,
+    properties: Option<&str>,
+) -> types::Context<'a> {
+    let mut context = context(cx, deadline_ms, wants);
+    if context.trace_parent.is_none() {
+        context.trace_parent = properties.and_then(TraceParent::of_properties).map(trace_parent);
+    }
+    context
 }
 
 /// A refusal as the client is told: a sentence that is not too long, and no code that means success.
@@ -53,7 +80,7 @@ pub(super) fn rejection(rejection: &types::Rejection) -> Result<Rejection, Failu
     while reason.len() > REASON_MAX {
         reason.pop();
     }
-    Ok(Rejection { code: rejection.code, reason: reason.into() })
+    Ok(Rejection { code: rejection.code, ..Rejection::new(reason) })
 }
 
 pub(super) fn verdict(answer: wasmtime::Result<types::Verdict>) -> Result<Verdict, Failure> {

@@ -1,13 +1,13 @@
 //! Before deliver: a mask of what goes out, and other bodies for some of it.
 
-use blockhouse_hook::{Delivery, Outbound, Verdict};
+use blockhouse_hook::{Delivery, Outbound, Outcome, Subject, Verdict};
 use blockhouse_model::RequestContext;
 use bytes::Bytes;
 
 use super::{ANSWER_SLACK, CALL_BYTES, PluginHook, context, convert, exported};
 use crate::Failure;
 use crate::contract::exported::before_deliver::{self as wit, Answer};
-use crate::guest::{Guest, Shown};
+use crate::guest::{Guest, Shown, Wants};
 use crate::interface::Interface;
 
 impl PluginHook {
@@ -24,19 +24,28 @@ impl PluginHook {
         while !rest.is_empty() {
             let (now, later) = rest.split_at_mut(run(rest, wants.batch_max));
             let asked = self.plugin.call(Interface::BeforeDeliver, now.len(), |guest, deadline| {
-                let answer = ask(guest, cx, deadline, wants.before_deliver, delivery, now)?;
+                let answer = ask(guest, cx, (deadline, wants), delivery, now)?;
                 check(&answer, now)?;
                 Ok(answer)
             });
             match asked {
                 Ok(answer) => {
-                    let changed = apply(answer, now, self.plugin.is_shadow());
+                    let shadow = self.plugin.is_shadow();
+                    let changed = apply(answer, now, shadow);
                     self.objected(Interface::BeforeDeliver, changed);
+                    if shadow && changed > 0 {
+                        let reason = format!("{changed} changes of {} messages", now.len());
+                        self.tell(Subject::Deliver(cx, delivery), Outcome::Edited, &reason);
+                    }
                 }
-                Err(_) if self.plugin.fails_closed(Interface::BeforeDeliver) => {
-                    return Verdict::Reject(self.unavailable());
+                Err(failure) => {
+                    let subject = Subject::Deliver(cx, delivery);
+                    if let Some(rejection) =
+                        self.failed(Interface::BeforeDeliver, subject, &failure)
+                    {
+                        return Verdict::Reject(rejection);
+                    }
                 }
-                Err(_) => {}
             }
             rest = later;
         }
@@ -61,11 +70,11 @@ fn shown_body<'a>(message: &'a Outbound<'_>) -> &'a [u8] {
 fn ask(
     guest: &mut Guest,
     cx: &RequestContext,
-    deadline: u32,
-    shown: Shown,
+    (deadline, wants): (u32, Wants),
     delivery: &Delivery<'_>,
     messages: &[Outbound<'_>],
 ) -> Result<Answer, Failure> {
+    let shown = wants.before_deliver;
     let exports = exported(guest.exports.before_deliver.as_ref())?;
     let lent = match shown {
         Shown::Lent => guest.lend(messages.iter().map(shown_body)),
@@ -93,7 +102,7 @@ fn ask(
         properties: &columns.properties,
         bodies: &columns.bodies,
     };
-    let cx = context(cx, deadline);
+    let cx = context(cx, deadline, wants);
     let answer = exports.call_before_deliver(&mut guest.store, cx, to, outbound, lent);
     if shown == Shown::Lent {
         guest.store.data_mut().lent.clear();

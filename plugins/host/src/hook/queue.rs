@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blockhouse_hook::{Ack, Appended};
 use blockhouse_model::RequestContext;
 
-use super::{context, exported};
+use super::{context, convert, exported};
 use crate::Failure;
 use crate::contract::exported::{ack as ack_wit, after_append as append_wit};
 use crate::interface::Interface;
@@ -76,6 +76,7 @@ impl Event {
 
     /// Tells the plugin. A failure has been counted and changes nothing.
     pub(crate) fn tell(&self, plugin: &Arc<Plugin>) {
+        let wants = plugin.wants();
         let _counted = match self {
             Self::Appended(cx, stored) => {
                 plugin.call(Interface::AfterAppend, stored.queues.len(), |guest, deadline| {
@@ -89,7 +90,11 @@ impl Event {
                         property_ends: &stored.property_ends,
                         properties: &stored.properties,
                     };
-                    let cx = context(cx, deadline);
+                    let one = match (&*stored.queues, str::from_utf8(&stored.properties)) {
+                        ([_], Ok(properties)) => Some(properties),
+                        _ => None,
+                    };
+                    let cx = convert::of_message(cx, deadline, wants, one);
                     exports
                         .call_after_append(&mut guest.store, cx, told)
                         .map_err(|e| Failure::of(&e))
@@ -103,7 +108,7 @@ impl Event {
                     queue: progress.queue,
                     offset: progress.offset,
                 };
-                let cx = context(cx, deadline);
+                let cx = context(cx, deadline, wants);
                 exports.call_ack(&mut guest.store, cx, told).map_err(|e| Failure::of(&e))
             }),
         };

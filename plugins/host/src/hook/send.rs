@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use blockhouse_hook::{Decision, Draft};
+use blockhouse_hook::{Decision, Draft, Outcome, Subject};
 use blockhouse_model::{RequestContext, names, properties};
 
-use super::{ANSWER_SLACK, CALL_BYTES, PluginHook, context, convert, exported, rejection};
+use super::{ANSWER_SLACK, CALL_BYTES, PluginHook, convert, exported, rejection};
 use crate::Failure;
 use crate::contract::exported::before_send::{self as wit, Change, PropertyEdit};
-use crate::guest::{Guest, Shown};
+use crate::guest::{Guest, Shown, Wants};
 use crate::interface::Interface;
 
 /// Property edits of one message.
@@ -34,9 +34,9 @@ impl PluginHook {
     }
 
     fn shape_run(&self, cx: &RequestContext, run: &mut [Draft<'_>]) {
-        let shown = self.plugin.wants().before_send;
+        let wants = self.plugin.wants();
         let asked = self.plugin.call(Interface::BeforeSend, run.len(), |guest, deadline| {
-            let changes = ask(guest, cx, deadline, shown, run)?;
+            let changes = ask(guest, cx, deadline, wants, run)?;
             check(&changes, run)?;
             Ok(changes)
         });
@@ -44,16 +44,34 @@ impl PluginHook {
             Ok(changes) if changes.is_empty() => {}
             Ok(changes) => {
                 self.objected(Interface::BeforeSend, changes.len());
-                if !self.plugin.is_shadow() {
+                if self.plugin.is_shadow() {
+                    changes.iter().for_each(|change| self.would_change(cx, change, run));
+                } else {
                     changes.into_iter().for_each(|change| apply(change, run));
                 }
             }
-            Err(_) if self.plugin.fails_closed(Interface::BeforeSend) => {
-                let decision = Decision::Reject(self.unavailable());
+            Err(failure) if self.plugin.fails_closed(Interface::BeforeSend) => {
+                let decision = Decision::Reject(self.unavailable(&failure));
                 run.iter_mut().for_each(|message| message.decision = decision.clone());
             }
-            Err(_) => {}
+            Err(failure) => {
+                if let Some(first) = run.first() {
+                    let reason = format!("{failure} ({} messages)", run.len());
+                    self.tell(Subject::Send(cx, first.topic), Outcome::Failed, &reason);
+                }
+            }
         }
+    }
+
+    fn would_change(&self, cx: &RequestContext, change: &Change, run: &[Draft<'_>]) {
+        let Some(message) = run.get(change.message as usize) else { return };
+        let (outcome, reason) = match &change.decision {
+            wit::Decision::Admit => (Outcome::Edited, ""),
+            wit::Decision::Drop => (Outcome::Dropped, ""),
+            wit::Decision::Reroute(topic) => (Outcome::Rerouted, topic.as_str()),
+            wit::Decision::Reject(why) => (Outcome::Refused, why.reason.as_str()),
+        };
+        self.tell(Subject::Send(cx, message.topic), outcome, reason);
     }
 }
 
@@ -75,9 +93,10 @@ fn ask(
     guest: &mut Guest,
     cx: &RequestContext,
     deadline: u32,
-    shown: Shown,
+    wants: Wants,
     run: &[Draft<'_>],
 ) -> Result<Vec<Change>, Failure> {
+    let shown = wants.before_send;
     let exports = exported(guest.exports.before_send.as_ref())?;
     let Some(first) = run.first() else { return Ok(Vec::new()) };
     let lent = match shown {
@@ -106,7 +125,9 @@ fn ask(
         properties: &columns.properties,
         bodies: &columns.bodies,
     };
-    let answer = exports.call_before_send(&mut guest.store, context(cx, deadline), drafts, lent);
+    let one = if let [only] = run { Some(&*only.properties) } else { None };
+    let cx = convert::of_message(cx, deadline, wants, one);
+    let answer = exports.call_before_send(&mut guest.store, cx, drafts, lent);
     if shown == Shown::Lent {
         guest.store.data_mut().lent.clear();
     }

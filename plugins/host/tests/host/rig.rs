@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use blockhouse_disk::{Disk, RealDisk, whole};
-use blockhouse_hook::{Decision, Draft, HookChain};
+use blockhouse_hook::{Auditor, Decision, Draft, HookChain};
 use blockhouse_host::host::component_path;
-use blockhouse_host::{Binding, Compiler, Config, Error, Grants, Host, Node, Parts, Role};
+use blockhouse_host::{
+    Binding, Compiler, Config, Error, Grants, HookStatus, Host, Node, Parts, Role,
+};
 use blockhouse_model::{Clock, Principal, RequestContext, Timestamp};
 use blockhouse_package::Digest;
 use parking_lot::Mutex;
@@ -30,7 +32,8 @@ impl Clock for RealClock {
     }
 }
 
-/// The component of a package of `plugins/conformance/guest`, compiled once per process.
+/// The component of a package of `plugins/conformance/guest`, or of one of the bundled plugins, compiled
+/// once per process.
 pub(crate) fn component(package: &str) -> Arc<[u8]> {
     static BUILT: Mutex<Option<HashMap<String, Arc<[u8]>>>> = Mutex::new(None);
     let mut built = BUILT.lock();
@@ -40,7 +43,9 @@ pub(crate) fn component(package: &str) -> Arc<[u8]> {
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut request = blockhouse_build::Request::new(here.join("../conformance/guest"), path);
+    let is_bundled = here.join("../bundled").join(package).is_dir();
+    let workspace = if is_bundled { "../bundled" } else { "../conformance/guest" };
+    let mut request = blockhouse_build::Request::new(here.join(workspace), path);
     request.package = Some(package.to_owned());
     request.target_dir = Some(here.join("../../target/guests"));
     request.locked = true;
@@ -51,11 +56,13 @@ pub(crate) fn component(package: &str) -> Arc<[u8]> {
 }
 
 /// A directory with components.
-pub(crate) struct Shelf(TempDir);
+pub(crate) struct Shelf(TempDir, pub(crate) Arc<Auditor>);
 
 impl Shelf {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        #[expect(clippy::disallowed_methods, reason = "deadlines are about real time")]
+        let clock = Arc::new(RealClock(Instant::now()));
+        Self(tempfile::tempdir().unwrap(), Arc::new(Auditor::new(clock)))
     }
 
     /// Puts a component there; gives its digest.
@@ -80,9 +87,9 @@ impl Shelf {
             address: "127.0.0.1:10911".to_owned(),
             version: "0".to_owned(),
         };
-        let dir = self.0.path().to_owned();
+        let (dir, auditor) = (self.0.path().to_owned(), Arc::clone(&self.1));
         let compiler = Compiler::InProcess;
-        let parts = Parts { disk, dir, compiler, clock, cores: 1, node };
+        let parts = Parts { disk, dir, compiler, clock, cores: 1, node, auditor };
         let config = Config { binding: bindings, ..Config::default() };
         config.validate().unwrap();
         Host::start(&config, &parts)
@@ -119,7 +126,7 @@ impl Sample {
         let mut binding = binding(&digest, config);
         change(&mut binding);
         let host = shelf.start(vec![binding]).unwrap().unwrap();
-        let chain = HookChain::new(&host.hooks());
+        let chain = HookChain::new(&host.hooks()).audited(&shelf.1);
         Self { host, chain, _shelf: shelf }
     }
 
@@ -131,8 +138,12 @@ impl Sample {
     }
 
     pub(crate) fn objections(&self, hook: &str) -> u64 {
+        self.hook(hook).objections
+    }
+
+    pub(crate) fn hook(&self, hook: &str) -> HookStatus {
         let status = self.host.status();
-        status[0].hooks.iter().find(|h| h.hook.name() == hook).unwrap().objections
+        status[0].hooks.iter().find(|h| h.hook.name() == hook).unwrap().clone()
     }
 }
 
@@ -144,10 +155,8 @@ impl Drop for Sample {
 
 pub(crate) fn request(user: Option<&str>) -> RequestContext {
     RequestContext {
-        peer: "10.1.2.3:4567".parse().unwrap(),
         principal: user.map_or(Principal::Anonymous, |name| Principal::User(name.into())),
-        code: 310,
-        connection: 7,
+        ..RequestContext::new("10.1.2.3:4567".parse().unwrap(), 7, 310)
     }
 }
 

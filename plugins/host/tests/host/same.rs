@@ -9,7 +9,8 @@ use blockhouse_hook::{
 };
 use blockhouse_model::{Access, Action, QueueId, QueueOffset, Resource};
 
-use super::rig::{Sample, request, sent};
+use super::beside::span;
+use super::rig::{Sample, Shelf, request, sent};
 
 /// Has `ask` asked of both; what it shows must be the same, and is given.
 fn both(rules: &str, ask: impl Fn(&HookChain) -> String) -> String {
@@ -27,6 +28,7 @@ fn connections() {
             id: 1,
             peer: peer.parse().unwrap(),
             local: "127.0.0.1:9876".parse().unwrap(),
+            secure: false,
         };
         let told = ["10.1.2.3:9", "[2001:db8::1]:9", "10.1.2.4:9"]
             .map(|peer| format!("{:?}", chain.connection_opened(&of(peer))));
@@ -188,6 +190,38 @@ fn registrations_and_routes() {
         r#"{"deny_brokers": ["stray"], "keep_brokers": ["c", "a"], "deny_routes": ["gone"]}"#;
     let told = both(rules, asked);
     assert_eq!(told.matches("Reject(").count(), 2, "{told}");
+}
+
+#[test]
+fn spans() {
+    let asked = |chain: &HookChain| {
+        let mut spans: Vec<_> =
+            (0..70).map(|n| span(&format!("A\u{1}{n}\u{2}B\u{1}b\u{2}"))).collect();
+        chain.enrich_span(&mut spans);
+        let told = spans.iter().map(|span| format!("{:?} {}", span.attributes(), span.dropped()));
+        told.collect::<Vec<_>>().join("\n")
+    };
+    let rules = r#"{"span_attributes": {"a": "A", "b": "B", "c": "C", "topic": "A"}}"#;
+    let told = both(rules, asked);
+    assert_eq!(told.matches("name: \"b\"").count(), 70, "{told}");
+}
+
+#[test]
+fn decisions_that_are_told() {
+    // Both tell in the same words: the native sample keeps them, the plugin logs them.
+    let rules = r#"{"tell": true}"#;
+    let native = Arc::new(Native::new(Rules::parse(rules).unwrap()));
+    let auditor = Shelf::new().1;
+    let chain = HookChain::new(&[Arc::clone(&native) as _]).audited(&auditor);
+    let command = AdminCommand { name: "DELETE_TOPIC_IN_BROKER", target: "orders" };
+    drop(chain.admin_command(&request(Some("ann")), &command));
+    let told = ["audit 1 AdminCommand Allowed user:ann DELETE_TOPIC_IN_BROKER orders"];
+    assert_eq!(native.told(), told);
+    let sample = Sample::new(rules);
+    drop(sample.chain.admin_command(&request(Some("ann")), &command));
+    sample.host.close();
+    let audited = sample.hook("audit-sink");
+    assert_eq!((audited.calls, audited.messages, audited.failures.len()), (1, 1, 0));
 }
 
 #[test]

@@ -20,14 +20,14 @@ A file of cases:
 
   [[case]]
   name = \"a message without a tenant is refused\"
-  hook = \"before-send\"              # or before-deliver
+  hook = \"before-send\"              # or before-deliver, enrich-span
   topic = \"orders\"                  # also: group, principal
   body = \"hello\"                    # also: properties = { TAGS = \"a\" }
   expect = { decision = \"reject\", reason = \"set the property tenant\" }
 
-decision: admit, reject, drop or reroute at before-send, keep, hide or reject at before-deliver.
-Also, where expected: a part of the reason, the topic of a reroute, and the body and properties
-that come out.
+decision: admit, reject, drop or reroute at before-send, keep, hide or reject at before-deliver,
+enrich at enrich-span. Also, where expected: a part of the reason, the topic of a reroute, the body
+and properties that come out, and the attributes that a span gets.
 
 Recordings are files of messages, a line each, as `blockhouse consume --json` prints them. All that are
 in recorded/ are given to the plugin at before-send and before-deliver, in batches of 32. A call that

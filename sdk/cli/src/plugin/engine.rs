@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use blockhouse_disk::{MemDisk, whole};
-use blockhouse_hook::HookChain;
+use blockhouse_hook::{Auditor, HookChain};
 use blockhouse_host::host::component_path;
 use blockhouse_host::{Binding, Compiler, Config, Host, Node, Parts, Role};
 use blockhouse_model::{Principal, RequestContext};
@@ -88,9 +88,10 @@ impl Running {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let clock = Arc::new(SystemClock::new());
+        let auditor = Arc::new(Auditor::new(Arc::clone(&clock) as _));
         let compiler = Compiler::InProcess;
         let (disk, dir) = (Arc::new(disk), dir.to_owned());
-        let parts = Parts { disk, dir, compiler, clock, cores: 1, node };
+        let parts = Parts { disk, dir, compiler, clock, cores: 1, node, auditor };
         let host = Host::start(&config, &parts)?.context("there is nothing to run")?;
         let chain = HookChain::new(&host.hooks());
         Ok(Self { host, chain })
@@ -125,7 +126,7 @@ pub(super) fn request(principal: &str, code: i32) -> RequestContext {
         name => Principal::User(name.into()),
     };
     let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 40_000));
-    RequestContext { peer, principal, code, connection: 1 }
+    RequestContext { principal, ..RequestContext::new(peer, 1, code) }
 }
 
 /// A send.

@@ -22,20 +22,24 @@ Examples:
   blockhouse plugin explain --config node.toml --topic orders
   blockhouse plugin explain --config node.toml --topic orders --group billing --principal ann";
 
-const SEND: [Interface; 5] = [
+const SEND: [Interface; 7] = [
     Interface::Connection,
     Interface::Authenticate,
     Interface::Authorize,
     Interface::BeforeSend,
     Interface::AfterAppend,
+    Interface::EnrichSpan,
+    Interface::AuditSink,
 ];
-const PULL: [Interface; 6] = [
+const PULL: [Interface; 8] = [
     Interface::Connection,
     Interface::Authenticate,
     Interface::Authorize,
     Interface::Pull,
     Interface::BeforeDeliver,
     Interface::Ack,
+    Interface::EnrichSpan,
+    Interface::AuditSink,
 ];
 
 /// Which node, and who does what.
@@ -151,6 +155,8 @@ impl Served {
 impl Call<'_> {
     fn on_failure(&self) -> &'static str {
         match (self.binding.mode, self.binding.on_failure_at(self.hook)) {
+            // Beside the data path: a sink that fails closed keeps administration out, not requests.
+            _ if matches!(self.hook, Interface::EnrichSpan | Interface::AuditSink) => "goes on",
             (Mode::Shadow, _) => "no effect",
             (Mode::Enforce, OnFailure::Open) => "goes on",
             (Mode::Enforce, OnFailure::Closed) => "is refused",

@@ -14,7 +14,8 @@ use crate::wrong_use;
 
 pub(super) const EXAMPLES: &str = "\
 Hooks: connection, authenticate, authorize, before-send, after-append, pull, before-deliver, ack,
-admin-command, broker-registration, route-query. docs/hooks.md says when each runs.
+admin-command, broker-registration, route-query, enrich-span, audit-sink. docs/hooks.md says when
+each runs.
 
 Examples:
   blockhouse plugin new orders-guard

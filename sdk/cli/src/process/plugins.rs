@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blockhouse_disk::RealDisk;
-use blockhouse_hook::HookChain;
+use blockhouse_hook::{HookChain, Outcome, PluginEvent};
 use blockhouse_host::{HookStatus, Host, Node, Parts, Status};
 use blockhouse_meter::{PluginCounts, PluginHookCounts};
 use blockhouse_model::{Access, Action, Resource};
@@ -47,12 +47,19 @@ pub(super) fn start(
             address: if is_broker { advertised() } else { String::new() },
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
+        auditor: Arc::clone(&shared.auditor),
     };
     let Some(host) = Host::start(&config.plugins, &parts)? else { return Ok(None) };
     shared.hooks.swap(HookChain::new(&host.hooks()));
     for plugin in host.status() {
         let hooks: Vec<&str> = plugin.hooks.iter().map(|hook| hook.hook.name()).collect();
         tracing::info!("plugin {} ({}) at {}", plugin.name, plugin.digest, hooks.join(", "));
+        shared.auditor.plugin(&PluginEvent {
+            name: &plugin.name,
+            action: "load",
+            outcome: if plugin.loaded { Outcome::Allowed } else { Outcome::Failed },
+            reason: &plugin.digest,
+        });
     }
     let host = Arc::new(host);
     let counted = Arc::clone(&host);

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use blockhouse_hook::{Decision, Delivery, Draft, Outbound, Point, Verdict};
-use blockhouse_model::{QueueId, QueueOffset};
+use blockhouse_hook::{Decision, Delivery, Draft, Outbound, Point, SpanRecord, Verdict};
+use blockhouse_model::{QueueId, QueueOffset, TraceParent};
 use serde::Deserialize;
 
 use crate::plugin::engine::{PULL, Running, SEND, request};
@@ -43,6 +43,7 @@ pub(super) struct Case {
 enum Hook {
     BeforeSend,
     BeforeDeliver,
+    EnrichSpan,
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +56,8 @@ struct Expected {
     topic: Option<String>,
     body: Option<String>,
     properties: Option<BTreeMap<String, String>>,
+    /// What is added to a span.
+    attributes: Option<BTreeMap<String, String>>,
 }
 
 /// What became of a message.
@@ -64,6 +67,7 @@ struct Fate {
     topic: String,
     body: Vec<u8>,
     properties: String,
+    attributes: BTreeMap<String, String>,
 }
 
 impl Suite {
@@ -73,6 +77,7 @@ impl Suite {
             let known: &[&str] = match case.hook {
                 Hook::BeforeSend => &["admit", "reject", "drop", "reroute"],
                 Hook::BeforeDeliver => &["keep", "hide", "reject"],
+                Hook::EnrichSpan => &["enrich"],
             };
             let (name, decision) = (&case.name, &case.expect.decision);
             anyhow::ensure!(
@@ -98,6 +103,7 @@ impl Case {
         let (point, name) = match self.hook {
             Hook::BeforeSend => (Point::BeforeSend, "before-send"),
             Hook::BeforeDeliver => (Point::BeforeDeliver, "before-deliver"),
+            Hook::EnrichSpan => (Point::EnrichSpan, "enrich-span"),
         };
         if !running.chain.has(point) {
             return Err(format!("the plugin does not export {name}"));
@@ -119,6 +125,7 @@ impl Case {
         let fate = match self.hook {
             Hook::BeforeSend => self.send(running),
             Hook::BeforeDeliver => self.deliver(running),
+            Hook::EnrichSpan => self.enrich(running),
         };
         let after = running.failures();
         let failure = after.into_iter().find(|failure| !before.contains(failure));
@@ -148,7 +155,7 @@ impl Case {
             Decision::Reroute(topic) => ("reroute", String::new(), topic),
         };
         let (body, properties) = (draft.body.into_owned(), draft.properties.into_owned());
-        Fate { decision, reason, topic, body, properties }
+        Fate { decision, reason, topic, body, properties, attributes: BTreeMap::new() }
     }
 
     fn deliver(&self, running: &Running) -> Fate {
@@ -170,7 +177,31 @@ impl Case {
             Verdict::Continue => ("hide", String::new()),
         };
         let body = message.body.map_or_else(|| message.stored_body.to_vec(), |body| body.to_vec());
-        Fate { decision, reason, topic: self.topic.clone(), body, properties }
+        let (topic, attributes) = (self.topic.clone(), BTreeMap::new());
+        Fate { decision, reason, topic, body, properties, attributes }
+    }
+
+    /// A span about the message, without an attribute of the node's own.
+    fn enrich(&self, running: &Running) -> Fate {
+        let cx = request(&self.principal, SEND);
+        let id = TraceParent { trace_id: 1, span_id: 2, sampled: true };
+        let name = format!("send {}", self.topic);
+        let mut spans = [SpanRecord::new(name, id, cx.peer, Vec::new())];
+        let [span] = &mut spans;
+        span.principal = cx.principal;
+        span.properties = self.text();
+        span.body = self.body.clone().into();
+        running.chain.enrich_span(&mut spans);
+        let [span] = spans;
+        let attributes = span.attributes().iter().map(|a| (a.name.clone(), a.value.clone()));
+        Fate {
+            decision: "enrich",
+            reason: String::new(),
+            topic: self.topic.clone(),
+            body: span.body.to_vec(),
+            attributes: attributes.collect(),
+            properties: span.properties,
+        }
     }
 }
 
@@ -195,6 +226,9 @@ impl Expected {
         }
         if let Some(body) = self.body.as_ref().filter(|body| body.as_bytes() != fate.body) {
             return other("body", body, &String::from_utf8_lossy(&fate.body));
+        }
+        if let Some(attributes) = self.attributes.as_ref().filter(|a| **a != fate.attributes) {
+            return other("attributes", attributes, &fate.attributes);
         }
         let found = fate.properties.split('\u{2}').filter_map(|pair| pair.split_once('\u{1}'));
         let found = found.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -234,6 +268,7 @@ mod tests {
             topic: "t".to_owned(),
             body: b"out".to_vec(),
             properties: "a\u{1}1\u{2}".to_owned(),
+            attributes: BTreeMap::new(),
         };
         let check = |text: &str| toml::from_str::<Expected>(text).unwrap().check(&fate());
         assert_eq!(
@@ -243,6 +278,8 @@ mod tests {
         assert!(check("decision = \"drop\"").unwrap_err().contains("expected drop, found admit"));
         assert!(check("decision = \"admit\"\nbody = \"in\"").unwrap_err().starts_with("body:"));
         assert!(check("decision = \"admit\"\nproperties = {}").unwrap_err().contains("properties"));
+        let attributes = check("decision = \"admit\"\nattributes = { a = \"1\" }");
+        assert!(attributes.unwrap_err().starts_with("attributes:"));
         assert!(check("decision = \"admit\"\ntopic = \"u\"").unwrap_err().starts_with("topic:"));
         assert!(check("decision = \"admit\"\nreason = \"u\"").unwrap_err().starts_with("reason:"));
     }

@@ -114,6 +114,8 @@ const fn piece(hook: Interface) -> &'static str {
         Interface::AdminCommand => template!("hooks/admin-command.rs"),
         Interface::BrokerRegistration => template!("hooks/broker-registration.rs"),
         Interface::RouteQuery => template!("hooks/route-query.rs"),
+        Interface::EnrichSpan => template!("hooks/enrich-span.rs"),
+        Interface::AuditSink => template!("hooks/audit-sink.rs"),
     }
 }
 
@@ -122,6 +124,7 @@ const fn cases(hook: Interface) -> Option<&'static str> {
     match hook {
         Interface::BeforeSend => Some(template!("before-send.cases.toml")),
         Interface::BeforeDeliver => Some(template!("before-deliver.cases.toml")),
+        Interface::EnrichSpan => Some(template!("enrich-span.cases.toml")),
         _ => None,
     }
 }

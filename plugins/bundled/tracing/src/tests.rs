@@ -1,0 +1,75 @@
+//! The plugin without WASM.
+
+#![allow(clippy::unwrap_used, reason = "a failure here fails the test")]
+
+use blockhouse_plugin::test;
+
+use super::*;
+
+/// What a span gets about a message with these properties and this body, as `name=value`.
+fn added(config: &str, properties: &[(&str, &str)], body: &[u8]) -> Vec<String> {
+    let mut plugin: Tracing = test::init(config).unwrap();
+    let mut span = test::span("send orders");
+    let text = properties.iter().map(|(name, value)| format!("{name}\u{1}{value}\u{2}"));
+    span.properties = text.collect::<String>().into_bytes();
+    span.body_size = u32::try_from(body.len()).unwrap();
+    let bodies: &[&[u8]] = if plugin.wants().enrich_span_bodies { &[body] } else { &[] };
+    let additions = test::enrich(&mut plugin, &[span], bodies);
+    let attributes = additions.into_iter().flat_map(|addition| addition.attributes);
+    attributes.map(|a| format!("{}={}", a.name, a.value)).collect()
+}
+
+#[test]
+fn properties_become_attributes() {
+    let config = r#"{"properties":{"tenant.id":"TENANT","order.key":"KEYS"}}"#;
+    assert_eq!(added(config, &[("TENANT", "a"), ("OTHER", "x")], b""), ["tenant.id=a"]);
+    assert_eq!(added(config, &[], b""), [""; 0]);
+    assert_eq!(added(config, &[("KEYS", "a\nb")], b""), ["order.key=a b"]);
+    let long = "é".repeat(1_000);
+    let value = added(config, &[("KEYS", &long)], b"").remove(0);
+    assert_eq!(value.len(), "order.key=".len() + VALUE_MAX);
+}
+
+#[test]
+fn fields_of_json_bodies_become_attributes() {
+    let config =
+        r#"{"fields":{"country":"$.customer.country","first":"$.items[0].id","all":"$.items"}}"#;
+    let body = br#"{"customer":{"country":"CH"},"items":[{"id":7},{"id":8}]}"#;
+    assert_eq!(added(config, &[], body), ["country=CH", "first=7"], "a list is no value");
+    assert_eq!(added(config, &[], b"no json"), [""; 0]);
+    assert_eq!(added(config, &[], b""), [""; 0]);
+    let large = format!(r#"{{"customer":{{"country":"{}"}}}}"#, "x".repeat(BODY_MAX as usize));
+    assert_eq!(added(config, &[], large.as_bytes()), [""; 0]);
+}
+
+#[test]
+fn bodies_are_asked_for_only_where_one_is_read() {
+    let wants = |config| test::init::<Tracing>(config).unwrap().wants().enrich_span_bodies;
+    assert!(!wants(r#"{"properties":{"a":"b"}}"#));
+    assert!(wants(r#"{"fields":{"a":"$.b"}}"#));
+}
+
+#[test]
+fn a_tenant_shows_what_it_is_allowed_to() {
+    let config = r#"{"baggage":{"tenant_property":"TENANT","allow":{"a":["cart","plan"],"b":[]}}}"#;
+    let of = |tenant| added(config, &[("TENANT", tenant), ("cart", "9"), ("secret", "s")], b"");
+    assert_eq!(of("a"), ["baggage.cart=9"]);
+    assert_eq!(of("b"), [""; 0]);
+    assert_eq!(of("c"), [""; 0], "whoever is not listed shows nothing");
+    assert_eq!(added(config, &[("cart", "9")], b""), [""; 0], "whose it is nobody knows");
+}
+
+#[test]
+fn mistakes_in_the_configuration_are_told() {
+    for (config, told) in [
+        (r#"{"fields":{"a":"b"}}"#, "write fields as"),
+        (r#"{"fields":{"a":"$"}}"#, "write fields as"),
+        (r#"{"fields":{"a":"$.x[y]"}}"#, "write fields as"),
+        (r#"{"properties":{"":"b"}}"#, "no name"),
+        (r#"{"baggage":{}}"#, "missing field"),
+        (r#"{"property":{}}"#, "unknown field"),
+    ] {
+        let found = test::init::<Tracing>(config).err().unwrap();
+        assert!(found.contains(told), "{config}: {found}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Which span a request belongs to: the W3C header `traceparent`.
+//!
+//! Clients that are instrumented with OpenTelemetry carry it in the message property of that name;
+//! a request may carry it as a field of its own.
+
+use crate::properties;
+
+/// The name of the field and of the message property.
+pub const TRACE_PARENT: &str = "traceparent";
+
+/// Bytes of version 00; later versions may be longer, never shorter.
+const LEN: usize = 55;
+/// Bytes of a text that is looked at.
+const LEN_MAX: usize = 256;
+
+/// The span of a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceParent {
+    /// The trace; never 0.
+    pub trace_id: u128,
+    /// The span that called; never 0.
+    pub span_id: u64,
+    /// Whether the caller records the trace.
+    pub sampled: bool,
+}
+
+impl TraceParent {
+    /// The span that `text` names; `None` if it is not as W3C Trace Context has it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if !text.is_ascii() || !(LEN..=LEN_MAX).contains(&text.len()) {
+            return None;
+        }
+        let (known, rest) = text.split_at_checked(LEN)?;
+        let mut parts = known.split('-');
+        let version = number(parts.next()?, 2)?;
+        let trace_id = number(parts.next()?, 32)?;
+        let span_id = u64::try_from(number(parts.next()?, 16)?).ok()?;
+        let flags = number(parts.next()?, 2)?;
+        // What later versions add begins with a dash; the first version adds nothing.
+        let ends = rest.is_empty() || (version != 0 && rest.starts_with('-'));
+        let is_legal = parts.next().is_none() && version != 0xff && trace_id != 0 && span_id != 0;
+        (is_legal && ends).then_some(Self { trace_id, span_id, sampled: flags & 1 == 1 })
+    }
+
+    /// The span that a message's property text names.
+    #[must_use]
+    pub fn of_properties(text: &str) -> Option<Self> {
+        properties::find(text, TRACE_PARENT).and_then(Self::parse)
+    }
+}
+
+/// A number of so many hexadecimal digits, lower case as the standard wants them.
+fn number(digits: &str, len: usize) -> Option<u128> {
+    let legal = digits.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
+    if digits.len() != len || !legal {
+        return None;
+    }
+    u128::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SPAN: &str = "b7ad6b7169203331";
+
+    #[test]
+    fn a_header_is_read() {
+        let parent = TraceParent::parse(&format!("00-{TRACE}-{SPAN}-01")).unwrap();
+        assert_eq!(parent.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
+        assert_eq!((parent.span_id, parent.sampled), (0xb7ad_6b71_6920_3331, true));
+        assert!(!TraceParent::parse(&format!("00-{TRACE}-{SPAN}-02")).unwrap().sampled);
+        let later = format!("01-{TRACE}-{SPAN}-01-what-comes");
+        assert!(TraceParent::parse(&later).unwrap().sampled, "a later version may say more");
+        let text = format!("A\u{1}1\u{2}traceparent\u{1}00-{TRACE}-{SPAN}-01\u{2}");
+        assert_eq!(TraceParent::of_properties(&text), Some(parent));
+    }
+
+    #[test]
+    fn what_is_not_one_is_none() {
+        let (zeros, upper) = ("0".repeat(32), TRACE.to_uppercase());
+        for text in [
+            String::new(),
+            format!("00-{TRACE}-{SPAN}"),
+            format!("00-{TRACE}-{SPAN}-01-"),
+            format!("00-{TRACE}-{SPAN}-01x"),
+            format!("ff-{TRACE}-{SPAN}-01"),
+            format!("01-{TRACE}-{SPAN}-01x"),
+            format!("00-{zeros}-{SPAN}-01"),
+            format!("00-{TRACE}-0000000000000000-01"),
+            format!("00-{upper}-{SPAN}-01"),
+            format!("00-{TRACE}-{SPAN}-0é"),
+            format!("00_{TRACE}-{SPAN}-01"),
+            format!("+0-{TRACE}-{SPAN}-01"),
+            format!("00-{TRACE}-{SPAN}-01{}", "-x".repeat(200)),
+            "é".repeat(55),
+        ] {
+            assert_eq!(TraceParent::parse(&text), None, "{text}");
+        }
+    }
+}
