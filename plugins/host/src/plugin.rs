@@ -257,7 +257,8 @@ impl Plugin {
         if self.binding.store == StoreMode::Fresh {
             return;
         }
-        for _ in 0..loaded.pool.room() {
+        // Those at work come back: a pool that was filled in the meantime would have no room for them.
+        while loaded.live.load(Ordering::Relaxed) < loaded.pool.size() as u64 {
             match self.make(loaded, self.clock.monotonic()) {
                 Ok(guest) => {
                     if loaded.pool.put(guest).is_some() {

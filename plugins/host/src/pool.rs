@@ -53,11 +53,6 @@ impl Pool {
         guest
     }
 
-    /// How many more it takes to be full.
-    pub(crate) fn room(&self) -> usize {
-        self.shelves.iter().map(|shelf| self.per_shelf.saturating_sub(shelf.lock().len())).sum()
-    }
-
     /// How many instances it has when it is full.
     pub(crate) fn size(&self) -> usize {
         self.shelves.len() * self.per_shelf
