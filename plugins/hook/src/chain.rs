@@ -332,6 +332,12 @@ impl Hooks {
         self.chain.store(Arc::new(chain));
     }
 
+    /// The node's auditor, once there is one.
+    #[must_use]
+    pub fn auditor(&self) -> Option<&Arc<Auditor>> {
+        self.auditor.get()
+    }
+
     /// Has this chain, and each that follows, tell its decisions through `auditor`. Once per node.
     pub fn audit_with(&self, auditor: &Arc<Auditor>) {
         // A second auditor would begin to count anew: the first one stands.

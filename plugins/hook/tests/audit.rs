@@ -249,7 +249,9 @@ fn what_clients_do_not_get_is_told_with_its_number() {
 #[test]
 fn a_chain_gets_the_nodes_auditor_when_it_comes_into_force() {
     let (auditor, hooks) = (auditor(), Hooks::none());
+    assert!(hooks.auditor().is_none());
     hooks.audit_with(&auditor);
+    assert!(hooks.auditor().is_some());
     assert!(!auditor.is_on() && !hooks.load().has(Point::AdminCommand));
     let sink = Arc::new(Sink::default());
     hooks.swap(HookChain::new(&[Arc::clone(&sink) as _]));

@@ -25,6 +25,9 @@ pub(crate) struct Audits(Mutex<Waiting>);
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<AuditEvent>,
+    /// How many are being told; they come back if they are not taken.
+    told: usize,
+    /// Bytes of both.
     bytes: usize,
     /// Whether the thread knows of it.
     is_called: bool,
@@ -38,7 +41,7 @@ fn size(event: &AuditEvent) -> usize {
 
 impl Waiting {
     fn is_full(&self) -> bool {
-        self.events.len() >= EVENTS_MAX || self.bytes >= BYTES_MAX
+        self.events.len() + self.told >= EVENTS_MAX || self.bytes >= BYTES_MAX
     }
 
     /// The oldest events, as many as one call takes.
@@ -49,18 +52,22 @@ impl Waiting {
             if bytes > CALL_BYTES && !batch.is_empty() {
                 break;
             }
-            self.bytes -= size(event);
             batch.extend(self.events.pop_front());
         }
+        self.told = batch.len();
         batch
+    }
+
+    /// The batch was taken.
+    fn taken(&mut self, batch: &[AuditEvent]) {
+        self.told = 0;
+        self.bytes -= batch.iter().map(size).sum::<usize>();
     }
 
     /// Puts back what was not taken.
     fn put_back(&mut self, batch: Vec<AuditEvent>) {
-        for event in batch.into_iter().rev() {
-            self.bytes += size(&event);
-            self.events.push_front(event);
-        }
+        self.told = 0;
+        batch.into_iter().rev().for_each(|event| self.events.push_front(event));
     }
 }
 
@@ -106,6 +113,7 @@ impl Audits {
                 self.0.lock().put_back(batch);
                 return false;
             }
+            self.0.lock().taken(&batch);
         }
     }
 }
@@ -201,24 +209,35 @@ mod tests {
         }
     }
 
+    fn waiting(count: u64) -> Waiting {
+        let events: VecDeque<_> = (1..=count).map(made).collect();
+        Waiting { bytes: events.iter().map(size).sum(), events, ..Waiting::default() }
+    }
+
     #[test]
     fn what_was_not_taken_is_offered_again_in_order() {
-        let mut waiting = Waiting::default();
-        waiting.put_back((1..=5).map(made).collect());
-        let bytes = waiting.bytes;
+        let mut waiting = waiting(5);
         let batch = waiting.take(3);
         assert_eq!(batch.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2, 3]);
         waiting.put_back(batch);
-        assert_eq!(waiting.bytes, bytes);
-        let all: Vec<u64> = waiting.take(99).iter().map(|event| event.sequence).collect();
-        assert_eq!((all, waiting.bytes), (vec![1, 2, 3, 4, 5], 0));
+        let all = waiting.take(99);
+        let numbers: Vec<u64> = all.iter().map(|event| event.sequence).collect();
+        waiting.taken(&all);
+        assert_eq!((numbers, waiting.bytes), (vec![1, 2, 3, 4, 5], 0));
+    }
+
+    #[test]
+    fn what_is_being_told_still_takes_its_room() {
+        let mut waiting = waiting(EVENTS_MAX as u64);
+        let batch = waiting.take(32);
+        assert!(waiting.is_full(), "it may come back");
+        waiting.taken(&batch);
+        assert!(!waiting.is_full());
     }
 
     #[test]
     fn a_call_has_not_too_many_bytes() {
-        let mut waiting = Waiting::default();
-        waiting.put_back((0..2_000).map(made).collect());
-        let batch = waiting.take(2_000);
+        let batch = waiting(2_000).take(2_000);
         assert!(batch.len() < 1_024 && !batch.is_empty());
         assert!(batch.iter().map(size).sum::<usize>() <= CALL_BYTES);
     }
