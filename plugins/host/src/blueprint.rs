@@ -125,6 +125,7 @@ impl Blueprint {
             .map_err(|e| wrong(format!("it cannot be compiled: {e:#}")))?;
         let mut linker = Linker::new(&engine.wasm);
         imports::link(&mut linker, binding.grants)
+            .and_then(|()| imports::refuse_wasi(&mut linker, &engine.wasm, &component))
             .map_err(|e| wrong(format!("the host cannot be linked: {e:#}")))?;
         let pre = linker.instantiate_pre(&component).map_err(|e| {
             wrong(format!(
