@@ -3,7 +3,7 @@
 use wasmparser::{ComponentExternalKind, Parser, Payload, Validator, WasmFeatures};
 use wit_component::ComponentEncoder;
 
-use crate::Error;
+use crate::{Error, wasi};
 
 /// The package of the contract.
 const CONTRACT: &str = "blockhouse:plugin/";
@@ -16,9 +16,24 @@ pub const SIZE_USUAL_MAX: usize = 8 << 20;
 /// # Errors
 /// What does not fit, for example an export that the world names and the module lacks.
 pub fn encode(module: &[u8]) -> Result<Vec<u8>, Error> {
-    let encoder = ComponentEncoder::default().module(module);
-    let component = encoder.and_then(|encoder| encoder.validate(true).encode());
-    component.map_err(|e| Error::Wasm(format!("{e:#}")))
+    let wrong = |e: &dyn std::fmt::Display| Error::Wasm(format!("{e:#}"));
+    let encoder = ComponentEncoder::default().validate(true);
+    let mut encoder = encoder.module(module).map_err(|e| wrong(&e))?;
+    if imports_wasi(module) {
+        encoder = encoder.adapter(wasi::MODULE, &wasi::adapter()?).map_err(|e| wrong(&e))?;
+    }
+    encoder.encode().map_err(|e| wrong(&e))
+}
+
+/// Whether a core module wants WASI as it was before components.
+fn imports_wasi(module: &[u8]) -> bool {
+    let mut payloads = Parser::new(0).parse_all(module).map_while(Result::ok);
+    payloads.any(|payload| match payload {
+        Payload::ImportSection(imports) => {
+            imports.into_imports().map_while(Result::ok).any(|import| import.module == wasi::MODULE)
+        }
+        _ => false,
+    })
 }
 
 /// What a component exports and imports.
@@ -49,7 +64,11 @@ impl Description {
             warnings.push("it exports no hook: it will never be called".to_owned());
         }
         for import in self.imports.iter().filter(|name| interface(name).is_none()) {
-            warnings.push(format!("it imports `{import}`, which the host does not have"));
+            warnings.push(if import.starts_with("wasi:") {
+                format!("it imports `{import}`: a call of it traps, since the host has no WASI")
+            } else {
+                format!("it imports `{import}`, which the host does not have")
+            });
         }
         if size > SIZE_USUAL_MAX {
             warnings

@@ -1,22 +1,39 @@
-//! From a plugin's directory to a component: find a Rust toolchain that can, let cargo compile,
-//! wrap what comes out.
+//! From a plugin's directory to a component: find a toolchain that can, let it compile, wrap what
+//! comes out. Nothing is ever installed here; what is missing is named with the command that
+//! installs it.
 //!
 //! The component is put together in this process by `wit-component`, so that a plugin needs no tool
 //! besides Rust. What the core module says of its own world (its `component-type` sections) decides
 //! what the component exports and imports.
 //!
-//! What this crate does not do: other languages (a component that another tool made goes straight
-//! to [`describe`]), signing, running.
+//! The tools for JavaScript and Python make components themselves. Those for C and Go make modules,
+//! whose world is that of the plugin's manifest.
+//!
+//! What this crate does not do: languages that are not [`Language`]s (a component that another tool
+//! made goes straight to [`describe`]), signing, running.
 //!
 //! | module | holds |
 //! |---|---|
-//! | `toolchain` | which cargo and rustc, and with which switches |
-//! | `compile` | one run of cargo, and the module that it made |
+//! | `language` | [`Language`] |
+//! | `toolchain` | Rust: which cargo and rustc, and with which switches |
+//! | `compile` | Rust: one run of cargo, and the module that it made |
+//! | `c`, `go`, `javascript`, `python` | the same for other languages |
+//! | `tool` | finding and running their programs |
+//! | `contract` | [`World`]: what a plugin exports and imports, as WIT |
+//! | `wasi` | what stands in for WASI in a module |
 //! | `component` | module to component, and what a component says of itself |
 
+mod c;
 mod compile;
 mod component;
+mod contract;
+mod go;
+mod javascript;
+mod language;
+mod python;
+mod tool;
 mod toolchain;
+mod wasi;
 
 use std::ffi::OsString;
 use std::io;
@@ -25,6 +42,8 @@ use std::path::{Path, PathBuf};
 use blockhouse_disk::Disk;
 
 pub use component::{Description, SIZE_USUAL_MAX, describe, encode};
+pub use contract::World;
+pub use language::Language;
 pub use toolchain::{MISSING, Toolchain, find};
 
 /// Why there is no component.
@@ -44,9 +63,28 @@ pub enum Error {
     /// Cargo failed.
     #[error("cargo failed:\n{0}")]
     Cargo(String),
-    /// Cargo made no module, or several.
+    /// A program that is no part of this one is not there; says how to install it.
+    #[error("{0}")]
+    MissingTool(String),
+    /// A program failed.
+    #[error("{name} failed:\n{told}")]
+    Tool {
+        /// The program.
+        name: String,
+        /// What it said.
+        told: String,
+    },
+    /// A source is missing, or there is no module, or there are several.
     #[error("{0}")]
     Artifact(String),
+    /// What is generated could not be written.
+    #[error("{path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the filesystem says.
+        source: io::Error,
+    },
     /// The module could not be read.
     #[error("{path}: {source}")]
     Read {
@@ -63,11 +101,15 @@ pub enum Error {
 /// What to build and with what.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The plugin's directory, with its `Cargo.toml`.
+    /// What it is written in.
+    pub language: Language,
+    /// What it exports and imports. Rust's SDK knows by itself.
+    pub world: World,
+    /// The plugin's directory.
     pub directory: PathBuf,
-    /// The package, if the directory is a workspace with several.
+    /// Rust's package, if the directory is a workspace with several.
     pub package: Option<String>,
-    /// Where cargo keeps its work; `None` leaves it to cargo.
+    /// Where work is kept; `None` leaves it to cargo, and is `target` for other languages.
     pub target_dir: Option<PathBuf>,
     /// The `PATH` in which programs are searched.
     pub path: OsString,
@@ -78,11 +120,25 @@ pub struct Request {
 }
 
 impl Request {
-    /// Builds the plugin in `directory` with what is in `path`.
+    /// Builds the plugin of Rust in `directory` with what is in `path`.
     #[must_use]
     pub fn new(directory: impl Into<PathBuf>, path: impl Into<OsString>) -> Self {
-        let (directory, path) = (directory.into(), path.into());
-        Self { directory, package: None, target_dir: None, path, small: false, locked: false }
+        Self {
+            language: Language::default(),
+            world: World::default(),
+            directory: directory.into(),
+            package: None,
+            target_dir: None,
+            path: path.into(),
+            small: false,
+            locked: false,
+        }
+    }
+
+    /// A place for what is made on the way.
+    fn work(&self, name: &str) -> PathBuf {
+        let target = self.target_dir.clone();
+        target.unwrap_or_else(|| self.directory.join("target")).join(name)
     }
 }
 
@@ -95,8 +151,8 @@ pub struct Built {
     pub module_size: usize,
     /// What the component exports and imports.
     pub description: Description,
-    /// How it was compiled.
-    pub toolchain: Toolchain,
+    /// How it was compiled, if it is of Rust.
+    pub toolchain: Option<Toolchain>,
     /// What its author should know.
     pub warnings: Vec<String>,
 }
@@ -106,13 +162,37 @@ pub struct Built {
 /// # Errors
 /// What keeps the plugin from becoming a component, in words for its author.
 pub fn build(disk: &dyn Disk, request: &Request) -> Result<Built, Error> {
-    let toolchain = find(disk, &request.directory, &request.path)?;
-    let path = compile::compile(request, &toolchain)?;
+    let mut toolchain = None;
+    let path = match request.language {
+        Language::Rust => {
+            let found = find(disk, &request.directory, &request.path)?;
+            compile::compile(request, toolchain.insert(found))?
+        }
+        Language::C => c::compile(disk, request)?,
+        Language::Go => go::compile(disk, request)?,
+        Language::JavaScript => javascript::compile(disk, request)?,
+        Language::Python => python::compile(disk, request)?,
+    };
     let module = read(disk, &path)?;
-    let component = encode(&module)?;
+    let module_size = module.len();
+    // Their tools make components, and large ones.
+    let is_component = matches!(request.language, Language::JavaScript | Language::Python);
+    let component = if is_component { module } else { encode(&module)? };
     let description = describe(&component)?;
-    let warnings = description.warnings(component.len());
-    Ok(Built { component, module_size: module.len(), description, toolchain, warnings })
+    let warnings = description.warnings(if is_component { 0 } else { component.len() });
+    Ok(Built { component, module_size, description, toolchain, warnings })
+}
+
+/// Whether a file that a plugin of this language has is there.
+fn source(disk: &dyn Disk, directory: &Path, name: &str) -> Result<(), Error> {
+    if disk.exists(&directory.join(name)) {
+        return Ok(());
+    }
+    let told = format!(
+        "{} is not there; `blockhouse plugin new --lang` writes one",
+        directory.join(name).display()
+    );
+    Err(Error::Artifact(told))
 }
 
 fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>, Error> {

@@ -3,12 +3,14 @@
 mod kv;
 mod log;
 mod metrics;
+mod wasi;
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 
 pub(crate) use kv::Kv;
 pub(crate) use log::Lines;
 pub(crate) use metrics::Metrics;
+pub(crate) use wasi::refuse as refuse_wasi;
 
 use crate::binding::Grants;
 use crate::contract::imported::{clock, kv as kv_interface, log as log_interface};

@@ -60,7 +60,8 @@ impl State {
         let limits = StoreLimitsBuilder::new()
             .memory_size(memory)
             .table_elements(10_000)
-            .instances(32)
+            // Python is linked of modules for each of its libraries.
+            .instances(128)
             .tables(32)
             .memories(4)
             .build();

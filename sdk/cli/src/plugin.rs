@@ -51,14 +51,16 @@ pub(crate) struct Args {
 enum What {
     /// Write a small plugin to start from
     ///
-    /// A Rust crate that serves the hooks of --hooks, with a test for each, a manifest and cases
-    /// for `plugin test`. With an empty `config` it changes nothing.
+    /// In Rust, a crate that serves the hooks of --hooks, with a test for each; in C, Go, JavaScript
+    /// or Python (--lang), a source that serves before-send and after-append. With a manifest and
+    /// cases for `plugin test`. With an empty `config` it changes nothing.
     #[command(after_help = new::EXAMPLES)]
     New(new::Args),
     /// Compile a plugin into a component
     ///
-    /// Needs Rust with the target wasm32-unknown-unknown, and nothing else. The manifest,
-    /// plugin.toml, goes into the component; the digest of both together is the plugin's identity.
+    /// Needs the language's tools: for Rust the target wasm32-unknown-unknown and nothing else. What
+    /// is missing is named with the command that installs it. The manifest, plugin.toml, goes into
+    /// the component; the digest of both together is the plugin's identity.
     #[command(after_help = build::EXAMPLES)]
     Build(build::Args),
     /// Tell what a component is: digest, hooks, what it asks for, who signed it

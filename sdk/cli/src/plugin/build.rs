@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use blockhouse_build::Request;
+use blockhouse_build::{Language, Request, World};
 use blockhouse_disk::RealDisk;
 use blockhouse_package::{Manifest, Package, Signatures, component};
 
@@ -21,22 +21,22 @@ Examples:
 /// What to build.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The plugin's directory, with Cargo.toml and plugin.toml
+    /// The plugin's directory, with plugin.toml, whose sdk.language says how it is built
     #[arg(default_value = ".")]
     dir: PathBuf,
     /// Write the component here; NAME.wasm in the directory if absent
     #[arg(long, short = 'o', value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The package, if the directory is a workspace with several
+    /// Rust: the package, if the directory is a workspace with several
     #[arg(long, value_name = "NAME")]
     package: Option<String>,
-    /// Where cargo keeps its work
+    /// Where the compiler keeps its work; `target` in the directory if absent
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
-    /// Small code rather than fast code
+    /// Rust and C: small code rather than fast code
     #[arg(long)]
     small: bool,
-    /// Fail if Cargo.lock is missing or does not fit
+    /// Rust: fail if Cargo.lock is missing or does not fit
     #[arg(long)]
     locked: bool,
 }
@@ -52,11 +52,36 @@ pub(super) fn make(request: &Request) -> anyhow::Result<Made> {
     let path = request.directory.join("plugin.toml");
     // Before the compiler runs: it takes longer.
     let manifest = manifest(&path)?;
-    let built = blockhouse_build::build(&RealDisk, request)?;
+    let request = of_manifest(request, &manifest)?;
+    let built = blockhouse_build::build(&RealDisk, &request)?;
     let bytes = component::embed(&built.component, &manifest)?;
     let package = Package::new(bytes, None, Signatures::default())
         .with_context(|| format!("{} does not fit what was compiled", path.display()))?;
     Ok(Made { package, warnings: built.warnings })
+}
+
+/// The request with what the manifest says of it.
+fn of_manifest(request: &Request, manifest: &Manifest) -> anyhow::Result<Request> {
+    let name = &manifest.sdk.language;
+    let language = match Language::of(name) {
+        Some(language) => language,
+        // Until others had a toolchain here, this was a word for the reader.
+        None if request.directory.join("Cargo.toml").is_file() => Language::Rust,
+        None => {
+            let all = Language::ALL.map(Language::name).join(", ");
+            return Err(wrong_use(format!(
+                "sdk.language is {name:?} in plugin.toml; there are tools here for {all}"
+            )));
+        }
+    };
+    let hooks = manifest.hooks.iter().map(|hook| hook.name().to_owned()).collect();
+    let mut asks: Vec<_> =
+        manifest.asks.iter().map(|ask| ask.capability().name().to_owned()).collect();
+    // One of each, whatever their scopes.
+    asks.sort();
+    asks.dedup();
+    let world = World { hooks, asks };
+    Ok(Request { language, world, ..request.clone() })
 }
 
 /// A request to build what is in `dir`, with the programs of the environment.

@@ -1,13 +1,15 @@
 //! A small plugin to start from.
 
+mod other;
 mod template;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use blockhouse_build::Language;
 use blockhouse_host::Interface;
 use blockhouse_package::Name;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::files;
 use crate::wrong_use;
@@ -15,11 +17,13 @@ use crate::wrong_use;
 pub(super) const EXAMPLES: &str = "\
 Hooks: connection, authenticate, authorize, before-send, after-append, pull, before-deliver, ack,
 admin-command, broker-registration, route-query, enrich-span, audit-sink. docs/hooks.md says when
-each runs.
+each runs. The templates of other languages than Rust have before-send and after-append; what is not
+named is before-send for Rust and C, and after-append for the others.
 
 Examples:
   blockhouse plugin new orders-guard
-  blockhouse plugin new orders-guard --hooks authorize,before-send --dir plugins/orders-guard";
+  blockhouse plugin new orders-guard --hooks authorize,before-send --dir plugins/orders-guard
+  blockhouse plugin new orders-watch --lang python";
 
 /// The guest SDK of the checkout that this program was built in.
 const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin");
@@ -34,15 +38,23 @@ const RESERVED: [&str; 8] =
 pub(super) struct Args {
     /// The plugin's name: 1 to 64 of `a-z 0-9 -`, a letter first
     name: Name,
-    /// The hooks that it serves
-    #[arg(long, value_name = "HOOK,...", value_delimiter = ',', default_value = "before-send", value_parser = hook)]
+    /// What to write it in: rust, c, go, js or python
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = language)]
+    lang: Language,
+    /// The hooks that it serves; before-send or after-append, by language, if absent
+    #[arg(long, value_name = "HOOK,...", value_delimiter = ',', value_parser = hook)]
     hooks: Vec<Interface>,
     /// Where to write it; ./NAME if absent
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// The guest SDK, sdk/plugin of a checkout of Blockhouse
+    /// Rust: the guest SDK, sdk/plugin of a checkout of Blockhouse
     #[arg(long, value_name = "DIR")]
     sdk: Option<PathBuf>,
+}
+
+fn language(name: &str) -> Result<Language, String> {
+    let found = Language::of(name).filter(|_| !name.is_empty());
+    found.ok_or_else(|| format!("it is none of {}", Language::ALL.map(Language::name).join(", ")))
 }
 
 fn hook(name: &str) -> Result<Interface, String> {
@@ -55,7 +67,9 @@ fn hook(name: &str) -> Result<Interface, String> {
 
 /// Writes it, into a directory of its own.
 pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
-    check_name(&args.name)?;
+    if args.lang == Language::Rust {
+        check_name(&args.name)?;
+    }
     let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from(args.name.as_str()));
     if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) || dir.is_file() {
         return Err(wrong_use(format!(
@@ -63,30 +77,66 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
             dir.display()
         )));
     }
-    let sdk = sdk(args.sdk.as_deref(), Path::new(SDK))?;
-    let path = sdk.as_ref().map_or_else(|| SDK_UNKNOWN.to_owned(), |sdk| sdk.display().to_string());
+    let hooks = hooks(args);
+    if args.lang == Language::Rust {
+        return rust(args, &dir, &hooks, as_json);
+    }
+    if args.sdk.is_some() {
+        return Err(wrong_use("--sdk is for --lang rust; others need none"));
+    }
+    let written = other::render(args.lang, args.name.as_str(), &hooks).map_err(wrong_use)?;
+    let text = write(&dir, &written)? + &next(&dir, other::prepare(args.lang));
+    super::print(as_json, &text, &told(&dir, &written))
+}
+
+/// The hooks, each once.
+fn hooks(args: &Args) -> Vec<Interface> {
     let mut hooks: Vec<Interface> = Vec::new();
     for hook in &args.hooks {
         if !hooks.contains(hook) {
             hooks.push(*hook);
         }
     }
-    let written = template::render(args.name.as_str(), &path, &hooks);
-    for (name, text) in &written {
-        files::write(&dir.join(name), text.as_bytes())?;
+    if hooks.is_empty() {
+        hooks.push(other::usual_hook(args.lang));
     }
-    let names: Vec<&String> = written.iter().map(|(name, _)| name).collect();
-    let mut text = format!("wrote {}:\n", dir.display());
-    names.iter().for_each(|name| text += &format!("  {name}\n"));
+    hooks
+}
+
+fn rust(args: &Args, dir: &Path, hooks: &[Interface], as_json: bool) -> anyhow::Result<()> {
+    let sdk = sdk(args.sdk.as_deref(), Path::new(SDK))?;
+    let path = sdk.as_ref().map_or_else(|| SDK_UNKNOWN.to_owned(), |sdk| sdk.display().to_string());
+    let written = template::render(args.name.as_str(), &path, hooks);
+    let mut text = write(dir, &written)?;
     if sdk.is_none() {
         text += &format!(
             "\nThe guest SDK is not on this machine. Get the sources of Blockhouse, and put the path \
              of their sdk/plugin in place of {SDK_UNKNOWN} in Cargo.toml.\n"
         );
     }
-    text += &format!("\nNext:\n  cd {}\n  cargo test\n  blockhouse plugin build\n", dir.display());
-    let json = json!({ "dir": dir.display().to_string(), "files": names, "sdk": path });
+    text += &next(dir, other::prepare(Language::Rust));
+    let mut json = told(dir, &written);
+    json["sdk"] = path.into();
     super::print(as_json, &text, &json)
+}
+
+/// Writes the files; gives what there is to say of it.
+fn write(dir: &Path, files: &[(String, String)]) -> anyhow::Result<String> {
+    let mut text = format!("wrote {}:\n", dir.display());
+    for (name, contents) in files {
+        files::write(&dir.join(name), contents.as_bytes())?;
+        text += &format!("  {name}\n");
+    }
+    Ok(text)
+}
+
+fn next(dir: &Path, prepare: &str) -> String {
+    format!("\nNext:\n  cd {}\n  {prepare}\n  blockhouse plugin build\n", dir.display())
+}
+
+fn told(dir: &Path, files: &[(String, String)]) -> Value {
+    let names: Vec<&String> = files.iter().map(|(name, _)| name).collect();
+    json!({ "dir": dir.display().to_string(), "files": names })
 }
 
 /// Refuses what a crate cannot be called.
