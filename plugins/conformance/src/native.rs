@@ -69,7 +69,7 @@ impl Hook for Native {
 
     fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
         let user = match &cx.principal {
-            Principal::User(name) => Some(&**name),
+            Principal::User(name) | Principal::Plugin(name) => Some(&**name),
             Principal::Anonymous => None,
         };
         verdict(self.rules.authorize(user, accesses.iter().map(spelled)))

@@ -73,6 +73,12 @@ impl HookChain {
         for hook in self.at(Point::Authenticate) {
             match hook.authenticate(cx, credentials) {
                 Identity::Unknown => {}
+                // What they send is told apart from what others send: nobody may pass for one.
+                Identity::Known(Principal::User(name) | Principal::Plugin(name))
+                    if name.starts_with(Principal::PLUGIN_PREFIX) =>
+                {
+                    return Err(Rejection::new("names that begin with `plugin:` are of plugins"));
+                }
                 Identity::Known(principal) => return Ok(principal),
                 Identity::Refused(rejection) => return Err(rejection),
             }

@@ -124,7 +124,7 @@ impl Blueprint {
         let component = Component::from_binary(&engine.wasm, bytes)
             .map_err(|e| wrong(format!("it cannot be compiled: {e:#}")))?;
         let mut linker = Linker::new(&engine.wasm);
-        imports::link(&mut linker, binding.grants)
+        imports::link(&mut linker, &binding.grants)
             .map_err(|e| wrong(format!("the host cannot be linked: {e:#}")))?;
         let pre = linker.instantiate_pre(&component).map_err(|e| {
             wrong(format!(

@@ -13,6 +13,8 @@
 //! | `engine` | the compiler, and the ticks that deadlines count |
 //! | `blueprint` | a compiled component with what its instances are given |
 //! | `state`, `imports` | what a guest can reach |
+//! | `http` | requests of guests to other systems |
+//! | `outside` | who may wait for others, and with what |
 //! | `guest` | one instance and its store |
 //! | `pool` | ready instances, a shelf per core |
 //! | `breaker` | when a plugin that fails is left alone |
@@ -30,9 +32,11 @@ mod error;
 mod guest;
 mod hook;
 pub mod host;
+mod http;
 mod imports;
 pub mod interface;
 mod keeper;
+mod outside;
 mod plugin;
 mod pool;
 mod scope;
@@ -40,5 +44,6 @@ mod state;
 
 pub use binding::{Binding, Config, Grants, Mode, OnFailure, StoreMode};
 pub use error::{Error, Failure};
-pub use host::{CustomMetric, HookStatus, Host, Node, Parts, Role, Status};
+pub use host::{CustomKind, CustomMetric, HookStatus, Host, Node, Parts, Role, Status};
+pub use imports::{Outgoing, PublishError, Publisher};
 pub use interface::Interface;

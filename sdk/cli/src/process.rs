@@ -4,6 +4,7 @@ mod descriptors;
 mod metrics;
 mod parts;
 pub(crate) mod plugins;
+mod publisher;
 mod readiness;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::guard::{self, Listener};
 use crate::options::{self, Config};
 use crate::out;
 use parts::Started;
+use publisher::ToBroker;
 use readiness::Readiness;
 
 /// How long all parts together may take to stop. Under the five seconds that operators are
@@ -80,6 +82,8 @@ struct Shared {
     readiness: Arc<Readiness>,
     /// Bytes in flight on all listeners together.
     budget: Arc<Budget>,
+    /// How plugins reach the broker.
+    publisher: Arc<ToBroker>,
     tasks: Tasks,
 }
 
@@ -115,13 +119,15 @@ impl Setup {
 
     async fn serve(self) -> anyhow::Result<()> {
         let mut signals = StopSignals::listen()?;
+        let tasks = Tasks::new("process");
         let shared = Shared {
             clock: Arc::new(SystemClock::new()),
             hooks: Arc::clone(&self.hooks),
             meter: Arc::new(Meter::default()),
             readiness: Arc::default(),
             budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
-            tasks: Tasks::new("process"),
+            publisher: Arc::new(ToBroker::new(tasks.child("plugins"))),
+            tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;

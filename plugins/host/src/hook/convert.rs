@@ -34,7 +34,7 @@ pub(super) fn context(cx: &RequestContext, deadline_ms: u32) -> types::Context<'
         peer: address(cx.peer),
         principal: match &cx.principal {
             Principal::Anonymous => types::PrincipalParam::Anonymous,
-            Principal::User(name) => types::PrincipalParam::User(name),
+            Principal::User(name) | Principal::Plugin(name) => types::PrincipalParam::User(name),
         },
         secure: false,
         client_id: None,

@@ -9,6 +9,7 @@
 
 mod faults;
 mod load;
+mod outside;
 mod policy;
 mod rig;
 mod same;

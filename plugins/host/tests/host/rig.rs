@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use blockhouse_disk::{Disk, RealDisk, whole};
 use blockhouse_hook::{Decision, Draft, HookChain};
 use blockhouse_host::host::component_path;
-use blockhouse_host::{Binding, Config, Error, Grants, Host, Node, Parts, Role};
+use blockhouse_host::{Binding, Config, Error, Grants, Host, Node, Parts, Publisher, Role};
 use blockhouse_model::{Clock, Principal, RequestContext, Timestamp};
 use blockhouse_package::Digest;
 use parking_lot::Mutex;
@@ -70,6 +70,14 @@ impl Shelf {
     }
 
     pub(crate) fn start(&self, bindings: Vec<Binding>) -> Result<Option<Host>, Error> {
+        self.start_with(Config { binding: bindings, ..Config::default() }, None)
+    }
+
+    pub(crate) fn start_with(
+        &self,
+        config: Config,
+        publisher: Option<Arc<dyn Publisher>>,
+    ) -> Result<Option<Host>, Error> {
         #[expect(clippy::disallowed_methods, reason = "deadlines are about real time")]
         let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -80,15 +88,22 @@ impl Shelf {
             address: "127.0.0.1:10911".to_owned(),
             version: "0".to_owned(),
         };
-        let parts = Parts { disk, dir: self.0.path().to_owned(), clock, cores: 1, node };
-        let config = Config { enabled: true, binding: bindings };
+        let dir = self.0.path().to_owned();
+        let parts = Parts { disk, dir, clock, cores: 1, node, publisher };
         config.validate().unwrap();
         Host::start(&config, &parts)
     }
 }
 
-pub(crate) const ALL: Grants =
-    Grants { log: true, metrics: true, clock: true, kv: true, message_bodies: true };
+pub(crate) const ALL: Grants = Grants {
+    log: true,
+    metrics: true,
+    clock: true,
+    kv: true,
+    message_bodies: true,
+    http: Vec::new(),
+    publish: Vec::new(),
+};
 
 /// A binding of `digest` with everything granted and time enough for a busy machine.
 pub(crate) fn binding(digest: &str, config: &str) -> Binding {

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use blockhouse_disk::{MemDisk, whole};
 use blockhouse_hook::HookChain;
 use blockhouse_host::host::component_path;
-use blockhouse_host::{Binding, Config, Host, Node, Parts, Role};
+use blockhouse_host::{
+    Binding, Config, Host, Node, Outgoing, Parts, PublishError, Publisher, Role,
+};
 use blockhouse_model::{Principal, RequestContext};
 use blockhouse_package::Package;
 use blockhouse_protocol::codes::request_code;
@@ -66,6 +69,15 @@ impl PluginArgs {
     }
 }
 
+/// There is no broker here.
+struct Nowhere;
+
+impl Publisher for Nowhere {
+    fn publish(&self, _: &Outgoing<'_>, _: Duration) -> Result<(), PublishError> {
+        Err(PublishError::Refused("nothing is stored outside of a broker".to_owned()))
+    }
+}
+
 /// A plugin that runs; closed when dropped.
 pub(super) struct Running {
     host: Host,
@@ -78,7 +90,7 @@ impl Running {
         let disk = MemDisk::new();
         let dir = Path::new("/plugins");
         whole::replace(&disk, &component_path(dir, &binding.digest), package.bytes())?;
-        let config = Config { enabled: true, binding: vec![binding] };
+        let config = Config { binding: vec![binding], ..Config::default() };
         config.validate().context("the binding")?;
         let node = Node {
             role: Role::Broker,
@@ -88,7 +100,14 @@ impl Running {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let clock = Arc::new(SystemClock::new());
-        let parts = Parts { disk: Arc::new(disk), dir: dir.to_owned(), clock, cores: 1, node };
+        let parts = Parts {
+            disk: Arc::new(disk),
+            dir: dir.to_owned(),
+            clock,
+            cores: 1,
+            node,
+            publisher: Some(Arc::new(Nowhere)),
+        };
         let host = Host::start(&config, &parts)?.context("there is nothing to run")?;
         let chain = HookChain::new(&host.hooks());
         Ok(Self { host, chain })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use blockhouse_disk::RealDisk;
 use blockhouse_hook::HookChain;
-use blockhouse_host::{HookStatus, Host, Node, Parts, Status};
-use blockhouse_meter::{PluginCounts, PluginHookCounts};
+use blockhouse_host::{CustomKind, CustomMetric, HookStatus, Host, Node, Parts, Publisher, Status};
+use blockhouse_meter::{CustomCounts, CustomValue, PluginCounts, PluginHookCounts};
 use blockhouse_model::{Access, Action, Resource};
 use blockhouse_ops::{Reply, Row};
 
@@ -46,6 +46,7 @@ pub(super) fn start(
             address: if is_broker { advertised() } else { String::new() },
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
+        publisher: is_broker.then(|| Arc::clone(&shared.publisher) as Arc<dyn Publisher>),
     };
     let Some(host) = Host::start(&config.plugins, &parts)? else { return Ok(None) };
     shared.hooks.swap(HookChain::new(&host.hooks()));
@@ -77,7 +78,21 @@ fn counts(status: Status) -> PluginCounts {
         breaker_open: status.breaker_open,
         instances: status.instances,
         hooks: status.hooks.into_iter().map(hook).collect(),
+        custom: status.metrics.into_iter().map(custom).collect(),
     }
+}
+
+fn custom(metric: CustomMetric) -> CustomCounts {
+    let value = match metric.kind {
+        CustomKind::Counter => CustomValue::Counter(metric.count),
+        CustomKind::Gauge => CustomValue::Gauge(metric.value),
+        CustomKind::Histogram => CustomValue::Histogram {
+            count: metric.count,
+            sum: metric.value,
+            buckets: metric.buckets,
+        },
+    };
+    CustomCounts { name: metric.name, help: metric.help, value }
 }
 
 /// Lets the plugins go, once no request can reach them.
