@@ -49,6 +49,12 @@ fn the_metrics_page_is_fresh() {
         )
         .unwrap();
     }
+    page.push_str(
+        "\nPlugins with the grant `metrics` make metrics of their own, at most 64 each: \
+         `blockhouse_plugin_custom_NAME` with\nthe label `plugin`. A histogram's bounds go from 0.001 \
+         to 1,000,000. Where two plugins have a name for different kinds of\nmetric, that of the first \
+         in their order is shown.\n",
+    );
     check("docs/metrics.md", &page);
 }
 

@@ -12,9 +12,10 @@ fn path() -> std::ffi::OsString {
 }
 
 /// Our own plugins: the workspace, the package and where its manifest is.
-const OURS: [(&str, &str, &[u8]); 4] = [
+const OURS: [(&str, &str, &[u8]); 5] = [
     ("conformance/guest", "conformance", include_bytes!("../../conformance/guest/plugin.toml")),
     ("conformance/guest", "noop", include_bytes!("../../conformance/guest/noop/plugin.toml")),
+    ("conformance/guest", "courier", include_bytes!("../../conformance/guest/courier/plugin.toml")),
     ("bundled", "acl", include_bytes!("../../bundled/acl/plugin.toml")),
     ("bundled", "filter", include_bytes!("../../bundled/filter/plugin.toml")),
 ];

@@ -69,7 +69,7 @@ impl Hook for Native {
 
     fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
         let user = match &cx.principal {
-            Principal::User(name) => Some(&**name),
+            Principal::User(name) | Principal::Plugin(name) => Some(&**name),
             Principal::Anonymous => None,
         };
         verdict(self.rules.authorize(user, accesses.iter().map(spelled)))
@@ -166,7 +166,7 @@ impl Hook for Native {
         for event in events {
             let AuditEvent { sequence, kind, outcome, principal, action, resource, .. } = event;
             let principal = match principal {
-                Principal::User(name) => format!("user:{name}"),
+                Principal::User(name) | Principal::Plugin(name) => format!("user:{name}"),
                 Principal::Anonymous => "anonymous".to_owned(),
             };
             self.tell(&format_args!(

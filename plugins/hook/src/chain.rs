@@ -154,6 +154,14 @@ impl HookChain {
         for hook in self.at(Point::Authenticate) {
             match hook.authenticate(cx, credentials) {
                 Identity::Unknown => {}
+                // What they send is told apart from what others send: nobody may pass for one.
+                Identity::Known(Principal::User(name) | Principal::Plugin(name))
+                    if name.starts_with(Principal::PLUGIN_PREFIX) =>
+                {
+                    let why = Rejection::new("names that begin with `plugin:` are of plugins");
+                    self.refused(subject, hook.name(), &why);
+                    return Err(why);
+                }
                 Identity::Known(principal) => {
                     if let Some(auditor) = &self.auditor {
                         auditor.identified(subject, hook.name(), &principal);

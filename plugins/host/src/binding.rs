@@ -1,13 +1,15 @@
 //! What operators write: which plugin runs for what, and what its failure does.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use blockhouse_model::{OptionError, RequestContext};
-use blockhouse_package::Digest;
+use blockhouse_package::{Ask, Digest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::compiler::Limits;
+use crate::http::Address;
 use crate::interface::Interface;
 use crate::scope::Scope;
 
@@ -24,6 +26,10 @@ pub struct Config {
     /// Milliseconds that the compilation of a component may take.
     #[schemars(range(min = 1_000, max = 300_000))]
     pub compile_timeout_ms: u32,
+    /// A file with certificates (PEM) of authorities that requests of plugins trust besides those
+    /// that the system trusts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_ca: Option<PathBuf>,
     /// The bindings, as `[[plugins.binding]]` tables; see docs/plugins.md.
     pub binding: Vec<Binding>,
 }
@@ -34,6 +40,7 @@ impl Default for Config {
             enabled: true,
             compile_memory_mib: 1_024,
             compile_timeout_ms: 30_000,
+            http_ca: None,
             binding: Vec::new(),
         }
     }
@@ -72,7 +79,7 @@ pub enum StoreMode {
 }
 
 /// What the operator lets a plugin import.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one grant")]
 pub struct Grants {
@@ -86,6 +93,61 @@ pub struct Grants {
     pub kv: bool,
     /// The bodies of messages.
     pub message_bodies: bool,
+    /// Addresses that it may send requests to, with all that is below those that end with `/`. Only
+    /// for plugins whose hooks are all queued ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<String>,
+    /// Topics that it may send messages to, `*` and `?` allowed. Only on a broker, and for plugins
+    /// whose hooks are all queued ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<String>,
+}
+
+impl Grants {
+    /// What of it may wait for others.
+    pub(crate) const fn waits(&self) -> Option<&'static str> {
+        match (self.http.is_empty(), self.publish.is_empty()) {
+            (true, true) => None,
+            (false, _) => Some("http"),
+            (true, false) => Some("publish"),
+        }
+    }
+
+    /// Each grant by its name, with its scope where it has one.
+    #[must_use]
+    pub fn spelled(&self) -> Vec<String> {
+        let plain = [
+            ("log", self.log),
+            ("metrics", self.metrics),
+            ("clock", self.clock),
+            ("kv", self.kv),
+            ("message-bodies", self.message_bodies),
+        ];
+        let plain = plain.into_iter().filter(|(_, granted)| *granted);
+        let http = self.http.iter().map(|scope| format!("http:{scope}"));
+        let publish = self.publish.iter().map(|scope| format!("publish:{scope}"));
+        plain.map(|(name, _)| name.to_owned()).chain(http).chain(publish).collect()
+    }
+
+    fn validate(&self) -> Result<(), OptionError> {
+        OptionError::check_range("http", &self.http.len(), &(0..=SCOPES_MAX))?;
+        OptionError::check_range("publish", &self.publish.len(), &(0..=SCOPES_MAX))?;
+        for (i, scope) in self.http.iter().enumerate() {
+            let ask: Result<Ask, _> = format!("http:{scope}").parse();
+            if ask.is_err() || Address::parse(scope).is_none() {
+                let rule = "must be an address like `https://host/path/`, with the `/` after the \
+                            host and without user, query and escapes";
+                return Err(OptionError::new(&format!("http[{i}]"), rule));
+            }
+        }
+        for (i, scope) in self.publish.iter().enumerate() {
+            if format!("publish:{scope}").parse::<Ask>().is_err() {
+                let rule = "must be a topic, with `*` and `?` for any";
+                return Err(OptionError::new(&format!("publish[{i}]"), rule));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One plugin, bound.
@@ -147,6 +209,8 @@ pub struct Binding {
 const BINDINGS_MAX: usize = 64;
 /// Bytes of a binding's `config` as JSON.
 const CONFIG_MAX: usize = 64 << 10;
+/// Addresses or topics of one grant.
+const SCOPES_MAX: usize = 64;
 /// MiB of one instance.
 const MEMORY_MIB_MAX: u32 = 256;
 
@@ -215,6 +279,7 @@ impl Binding {
                 "must be listed where `required` is false: which hooks fail would not be known";
             return Err(OptionError::new("hooks", rule));
         }
+        self.grants.validate().map_err(|e| e.within("grants"))?;
         if self.config_json().len() > CONFIG_MAX {
             return Err(OptionError::new("config", "must be at most 64 KiB as JSON"));
         }
@@ -318,6 +383,48 @@ mod tests {
         assert_eq!(bound.on_failure_at(Interface::Ack), OnFailure::Closed);
         assert_eq!(bound.deadline_ms_at(Interface::Pull), 50);
         assert_eq!(bound.deadline_ms_at(Interface::Ack), 1_000);
+    }
+
+    #[test]
+    fn what_plugins_send_is_not_shown_to_its_sender_nor_to_others_that_send() {
+        let cx = |sender: &str| RequestContext {
+            principal: blockhouse_model::Principal::plugin(sender),
+            ..RequestContext::new(([127, 0, 0, 1], 1).into(), 0, 310)
+        };
+        let covers = |sends: bool, sender: &str| {
+            let mut bound = legal();
+            bound.grants.publish = if sends { vec!["t".to_owned()] } else { vec![] };
+            bound.covers(Interface::AfterAppend, &cx(sender), "orders", "")
+        };
+        assert!(covers(false, "b"), "others see it");
+        assert!(!covers(false, "a"), "its own");
+        assert!(!covers(true, "b"), "two that send");
+        let mut bound = legal();
+        bound.principals = vec!["plugin:b".to_owned()];
+        assert!(Scope::of(&bound).covers(&cx("b")));
+    }
+
+    #[test]
+    fn addresses_and_topics_of_grants_are_checked() {
+        let refused = |http: &[&str], publish: &[&str]| {
+            let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            let mut bound = legal();
+            bound.grants.http = own(http);
+            bound.grants.publish = own(publish);
+            Config { binding: vec![bound], ..Config::default() }
+                .validate()
+                .err()
+                .map(|e| e.to_string())
+                .unwrap_or_default()
+        };
+        assert_eq!(refused(&["https://a.example/v1/", "http://[::1]:80/"], &["audit-*"]), "");
+        for bad in
+            ["https://a.example", "https://A.example/", "https://u@a/", "https://127.1/", "*"]
+        {
+            assert!(refused(&["http://a/", bad], &[]).contains("grants.http[1]"), "{bad}");
+        }
+        assert!(refused(&[], &["a b"]).contains("grants.publish[0]"));
+        assert!(refused(&[], &["a"; 65]).contains("grants.publish"));
     }
 
     #[test]

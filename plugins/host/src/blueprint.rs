@@ -125,7 +125,7 @@ impl Blueprint {
         }
         let component = engine.loader.component(&engine.wasm, binding, bytes).map_err(wrong)?;
         let mut linker = Linker::new(&engine.wasm);
-        imports::link(&mut linker, binding.grants)
+        imports::link(&mut linker, &binding.grants)
             .and_then(|()| imports::refuse_wasi(&mut linker, &engine.wasm, &component))
             .map_err(|e| wrong(format!("the host cannot be linked: {e:#}")))?;
         let pre = linker.instantiate_pre(&component).map_err(|e| {

@@ -39,6 +39,9 @@ pub enum Error {
         /// What was found.
         found: String,
     },
+    /// Requests of plugins cannot be sent.
+    #[error("plugins cannot send requests: {0}")]
+    Http(String),
     /// The bytes are not a component that can run here.
     #[error("plugin {name}: {problem}")]
     Component {

@@ -150,7 +150,7 @@ impl Guest {
     /// Gives the next call its time and its bytes.
     pub(crate) fn arm(&mut self, deadline_ms: u32) {
         self.store.set_epoch_deadline(deadline_ms.into());
-        self.store.data_mut().overtime.clear();
+        self.store.data_mut().arm(deadline_ms);
         self.store.set_hostcall_fuel(HOSTCALL_BYTES);
     }
 }

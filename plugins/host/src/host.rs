@@ -14,12 +14,14 @@ use serde::Serialize;
 use crate::binding::{Binding, Config, Mode};
 use crate::blueprint::{Blueprint, COMPONENT_MAX};
 use crate::compiler::Compiler;
+use crate::contract::imported::metrics::Kind;
 use crate::engine::Engine;
 use crate::hook::PluginHook;
-use crate::imports::{Kv, Lines, Metrics};
+use crate::imports::{Kv, Lines, Metrics, Publisher};
 use crate::interface::Interface;
 use crate::keeper::Threads;
 use crate::loader::CodeCounts;
+use crate::outside::{self, Outside};
 use crate::plugin::{Loaded, Plugin};
 use crate::state::Resources;
 use crate::{Error, Failure};
@@ -64,6 +66,8 @@ pub struct Parts {
     pub node: Node,
     /// Whom decisions are told; that of the chain in which the plugins will stand.
     pub auditor: Arc<Auditor>,
+    /// Stores what plugins send; `None` where nothing is stored.
+    pub publisher: Option<Arc<dyn Publisher>>,
 }
 
 /// All plugins of a process. Close it before the process ends.
@@ -71,6 +75,7 @@ pub struct Host {
     plugins: Vec<Arc<Plugin>>,
     engine: Arc<Engine>,
     threads: Threads,
+    outside: Outside,
 }
 
 /// How a plugin does, to be shown.
@@ -93,6 +98,8 @@ pub struct Status {
     pub hooks: Vec<HookStatus>,
     /// Metrics that the plugin made itself.
     pub metrics: Vec<CustomMetric>,
+    /// What its binding lets it import.
+    pub grants: Vec<String>,
 }
 
 /// A metric that a plugin made itself.
@@ -107,6 +114,23 @@ pub struct CustomMetric {
     pub count: u64,
     /// A gauge's value, or the sum of what a histogram saw.
     pub value: f64,
+    /// What it does.
+    pub kind: CustomKind,
+    /// A histogram's bounds, and how many values are at most as large.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<(f64, u64)>,
+}
+
+/// What a metric that a plugin made itself does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CustomKind {
+    /// It only goes up.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// It counts values by size.
+    Histogram,
 }
 
 /// What was counted of one hook.
@@ -147,11 +171,12 @@ impl Host {
         let engine = Arc::new(Engine::start(config, parts)?);
         let node = Arc::new(parts.node.clone());
         let threads = Threads::start(Arc::clone(&parts.auditor))?;
+        let outside = Outside::new(config, parts);
         let mut bindings: Vec<&Binding> = config.binding.iter().collect();
         bindings.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
         let mut plugins = Vec::with_capacity(bindings.len());
         for binding in bindings {
-            let plugin = match load(binding, &engine, &node, parts, &threads) {
+            let plugin = match load(binding, &engine, &node, parts, &threads, &outside) {
                 Ok(plugin) => plugin,
                 Err(e) if binding.required => return Err(e),
                 Err(e) => {
@@ -163,7 +188,7 @@ impl Host {
             threads.keeper().refill(&plugin);
             plugins.push(plugin);
         }
-        Ok(Some(Self { plugins, engine, threads }))
+        Ok(Some(Self { plugins, engine, threads, outside }))
     }
 
     /// The plugins as hooks, in their order.
@@ -186,6 +211,7 @@ impl Host {
                 instances: plugin.live(),
                 hooks: plugin.hooks().into_iter().map(|hook| counted(plugin, hook)).collect(),
                 metrics: plugin.loaded.as_ref().map(custom).unwrap_or_default(),
+                grants: plugin.binding.grants.spelled(),
             })
             .collect()
     }
@@ -202,7 +228,7 @@ impl Host {
         for plugin in &self.plugins {
             plugin.process_stopping();
         }
-        self.threads.stop();
+        self.threads.stop(|| self.outside.close());
     }
 }
 
@@ -212,19 +238,25 @@ fn load(
     node: &Arc<Node>,
     parts: &Parts,
     threads: &Threads,
+    outside: &Outside,
 ) -> Result<Plugin, Error> {
     let bytes = read(binding, parts)?;
+    let (http, publish) = outside.of(binding, &bytes)?;
     let shared = Arc::new(Resources {
         name: binding.name.as_str().into(),
-        grants: binding.grants,
+        grants: binding.grants.clone(),
         clock: Arc::clone(&parts.clock),
         lines: Lines::default(),
         kv: Kv::default(),
         metrics: Metrics::default(),
+        http,
+        publish,
     });
     let blueprint = Blueprint::new(engine, binding, &bytes, shared, node)?;
     check_scopes(binding, &blueprint.indices.hooks())?;
-    Plugin::start(binding, blueprint, parts.cores, threads.keeper(), Arc::clone(&parts.clock))
+    outside::check_hooks(binding, &blueprint.indices.hooks())?;
+    let keeper = threads.keeper_of(binding)?;
+    Plugin::start(binding, blueprint, parts.cores, keeper, Arc::clone(&parts.clock))
 }
 
 fn read(binding: &Binding, parts: &Parts) -> Result<Vec<u8>, Error> {
@@ -273,6 +305,12 @@ fn custom(loaded: &Loaded) -> Vec<CustomMetric> {
         help: custom.help.clone(),
         count: custom.count.load(Ordering::Relaxed),
         value: f64::from_bits(custom.value.load(Ordering::Relaxed)),
+        kind: match custom.kind {
+            Kind::Counter => CustomKind::Counter,
+            Kind::Gauge => CustomKind::Gauge,
+            Kind::Histogram => CustomKind::Histogram,
+        },
+        buckets: custom.buckets(),
     })
     .collect()
 }

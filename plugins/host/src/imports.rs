@@ -1,24 +1,32 @@
-//! What guests may import, one interface per grant. Nothing here waits for anything.
+//! What guests may import, one interface per grant. Only `http` and `publish` wait for anything, and
+//! never for longer than the call has.
 
+mod http;
 mod kv;
 mod log;
 mod metrics;
+mod publish;
+mod under_way;
 mod wasi;
 
 use wasmtime::component::{HasSelf, Linker, Resource};
 
+pub(crate) use http::Http;
 pub(crate) use kv::Kv;
 pub(crate) use log::Lines;
 pub(crate) use metrics::Metrics;
+pub(crate) use publish::Publish;
+pub use publish::{Outgoing, PublishError, Publisher};
 pub(crate) use wasi::refuse as refuse_wasi;
 
 use crate::binding::Grants;
 use crate::contract::imported::{clock, kv as kv_interface, log as log_interface};
+use crate::contract::imported::{http as http_interface, publish as publish_interface};
 use crate::contract::imported::{message_bodies, metrics as metrics_interface, types};
 use crate::state::{LentBodies, State};
 
 /// Links what is granted; a component that imports more cannot be instantiated.
-pub(crate) fn link(linker: &mut Linker<State>, grants: Grants) -> wasmtime::Result<()> {
+pub(crate) fn link(linker: &mut Linker<State>, grants: &Grants) -> wasmtime::Result<()> {
     types::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
     // Hooks that could be lent bodies import it by their types alone; the grant decides what is shown.
     message_bodies::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
@@ -33,6 +41,12 @@ pub(crate) fn link(linker: &mut Linker<State>, grants: Grants) -> wasmtime::Resu
     }
     if grants.kv {
         kv_interface::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    }
+    if !grants.http.is_empty() {
+        http_interface::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    }
+    if !grants.publish.is_empty() {
+        publish_interface::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
     }
     Ok(())
 }

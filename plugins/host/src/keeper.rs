@@ -1,8 +1,10 @@
 //! The threads beside the data path: one makes and buries instances, one calls queued hooks, and one
-//! tells audit sinks, which may wait for a network.
+//! tells audit sinks. A plugin that may wait for others has a queue and a thread of its own, so that
+//! the rest does not wait with it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use blockhouse_hook::Auditor;
 use parking_lot::Mutex;
 
 use crate::Error;
+use crate::binding::Binding;
 use crate::guest::Guest;
 use crate::hook::Event;
 use crate::interface::Interface;
@@ -24,6 +27,8 @@ const EVENTS_MAX: usize = 8_192;
 const SINKS_MAX: usize = 256;
 /// After an error events are offered again after this time.
 const OFFER_AGAIN: Duration = Duration::from_secs(1);
+/// How long the threads that wait for others may go on when the host stops.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 enum Chore {
     Refill(Arc<Plugin>),
@@ -55,6 +60,12 @@ pub(crate) struct Keeper {
 /// The threads.
 pub(crate) struct Threads {
     keeper: Keeper,
+    /// The queues of plugins that may wait, by binding.
+    own: Mutex<HashMap<String, SyncSender<Queued>>>,
+    /// Each thread of such a queue has the sender: all have ended when it is gone.
+    ended: Mutex<(Option<SyncSender<()>>, Receiver<()>)>,
+    /// What is left in such a queue is not told any more.
+    hurry: Arc<AtomicBool>,
     joins: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -63,10 +74,16 @@ impl Threads {
         let (chores, chore_list) = sync_channel(CHORES_MAX);
         let (events, event_list) = sync_channel(EVENTS_MAX);
         let (sinks, sink_list) = sync_channel(SINKS_MAX);
-        let keeper = Keeper { chores, events, sinks, auditor };
-        let threads = Self { keeper, joins: Mutex::default() };
+        let (alive, ended) = sync_channel(0);
+        let threads = Self {
+            keeper: Keeper { chores, events, sinks, auditor },
+            own: Mutex::default(),
+            ended: Mutex::new((Some(alive), ended)),
+            hurry: Arc::default(),
+            joins: Mutex::default(),
+        };
         threads.run("plugin-keeper", move || keep(&chore_list))?;
-        threads.run("plugin-queue", move || tell(&event_list))?;
+        threads.run("plugin-queue", move || tell(&event_list, &AtomicBool::new(false)))?;
         threads.run("plugin-audit", move || audit(&sink_list))?;
         Ok(threads)
     }
@@ -81,13 +98,43 @@ impl Threads {
         self.keeper.clone()
     }
 
-    /// Lets the threads finish what waits, and end.
-    pub(crate) fn stop(&self) {
+    /// The handle of a plugin that is bound so. A binding that comes back gets its queue back.
+    pub(crate) fn keeper_of(&self, binding: &Binding) -> Result<Keeper, Error> {
+        if binding.grants.waits().is_none() {
+            return Ok(self.keeper());
+        }
+        let mut own = self.own.lock();
+        if let Some(events) = own.get(&binding.name) {
+            return Ok(Keeper { events: events.clone(), ..self.keeper() });
+        }
+        let (events, event_list) = sync_channel(EVENTS_MAX);
+        let (alive, hurry) = (self.ended.lock().0.clone(), Arc::clone(&self.hurry));
+        self.run("plugin-outside", move || {
+            tell(&event_list, &hurry);
+            drop(alive);
+        })?;
+        own.insert(binding.name.clone(), events.clone());
+        Ok(Keeper { events, ..self.keeper() })
+    }
+
+    /// Lets the threads finish what waits, and end. Those that wait for others have a second; then
+    /// `give_up` ends what they wait for, and the rest is lost.
+    pub(crate) fn stop(&self, give_up: impl FnOnce()) {
         let joins = std::mem::take(&mut *self.joins.lock());
         if joins.is_empty() {
             return;
         }
+        let own = std::mem::take(&mut *self.own.lock());
+        // Where there is no room, it is told below.
+        own.values().for_each(|events| drop(events.try_send(Queued::Stop)));
+        let mut ended = self.ended.lock();
+        ended.0 = None;
+        // Nothing is ever sent: this is the end of all, or of the patience.
+        let _ended = ended.1.recv_timeout(PATIENCE);
+        self.hurry.store(true, Ordering::Release);
+        give_up();
         // A thread that is gone already takes no message.
+        own.values().for_each(|events| drop(events.send(Queued::Stop)));
         let _gone = self.keeper.chores.send(Chore::Stop);
         let _gone = self.keeper.events.send(Queued::Stop);
         let _gone = self.keeper.sinks.send(Sink::Stop);
@@ -101,7 +148,7 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.stop();
+        self.stop(|| {});
     }
 }
 
@@ -160,9 +207,12 @@ fn keep(chores: &Receiver<Chore>) {
     }
 }
 
-fn tell(events: &Receiver<Queued>) {
+fn tell(events: &Receiver<Queued>, hurry: &AtomicBool) {
     while let Ok(queued) = events.recv() {
         match queued {
+            Queued::Event(plugin, event) if hurry.load(Ordering::Acquire) => {
+                plugin.counts(event.interface()).lost.fetch_add(1, Ordering::Relaxed);
+            }
             Queued::Event(plugin, event) => event.tell(&plugin),
             Queued::Stop => return,
         }

@@ -17,6 +17,8 @@
 //! | `precompiled` | the one place where native code is taken in |
 //! | `blueprint` | a compiled component with what its instances are given |
 //! | `state`, `imports` | what a guest can reach |
+//! | `http` | requests of guests to other systems |
+//! | `outside` | who may wait for others, and with what |
 //! | `guest` | one instance and its store |
 //! | `pool` | ready instances, a shelf per core |
 //! | `breaker` | when a plugin that fails is left alone |
@@ -36,10 +38,12 @@ mod error;
 mod guest;
 mod hook;
 pub mod host;
+mod http;
 mod imports;
 pub mod interface;
 mod keeper;
 mod loader;
+mod outside;
 mod plugin;
 mod pool;
 mod precompiled;
@@ -49,6 +53,7 @@ mod state;
 pub use binding::{Binding, Config, Grants, Mode, OnFailure, StoreMode};
 pub use compiler::{Compiler, Limits, compile_stdin};
 pub use error::{Error, Failure};
-pub use host::{CustomMetric, HookStatus, Host, Node, Parts, Role, Status};
+pub use host::{CustomKind, CustomMetric, HookStatus, Host, Node, Parts, Role, Status};
+pub use imports::{Outgoing, PublishError, Publisher};
 pub use interface::Interface;
 pub use loader::CodeCounts;

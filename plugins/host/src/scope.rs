@@ -19,7 +19,7 @@ impl Globs {
 }
 
 /// Whether `name` is as `pattern` says: `*` stands for any bytes, `?` for one.
-fn glob(pattern: &str, name: &str) -> bool {
+pub(crate) fn glob(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     // Where to go on after the last star took one byte more: linear, as only that one is tried.
@@ -51,6 +51,10 @@ pub(crate) struct Scope {
     groups: Globs,
     codes: Box<[i32]>,
     principals: Globs,
+    /// The plugin's own principal.
+    own: Principal,
+    /// Whether it may send messages itself.
+    publishes: bool,
 }
 
 impl Scope {
@@ -60,6 +64,8 @@ impl Scope {
             groups: Globs::new(&binding.groups),
             codes: binding.codes.clone().into(),
             principals: Globs::new(&binding.principals),
+            own: Principal::plugin(&binding.name),
+            publishes: !binding.grants.publish.is_empty(),
         }
     }
 
@@ -73,6 +79,10 @@ impl Scope {
         let principal = match principal {
             Principal::Anonymous => "anonymous",
             Principal::User(name) => name,
+            // What it sent itself it does not meet again, and two that send would answer each
+            // other without end.
+            sender if self.publishes || *sender == self.own => return false,
+            Principal::Plugin(name) => name,
         };
         (self.codes.is_empty() || self.codes.contains(&code)) && self.principals.matches(principal)
     }

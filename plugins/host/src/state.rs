@@ -1,13 +1,17 @@
 //! What a guest's store holds: its limits, and what its imports reach.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use blockhouse_model::Clock;
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
 use crate::binding::Grants;
 use crate::engine::Overtime;
-use crate::imports::{Kv, Lines, Metrics};
+use crate::imports::{Http, Kv, Lines, Metrics, Publish};
+
+/// The most that is kept of a call's time for what a guest does after it waited.
+const KEPT_MAX: Duration = Duration::from_millis(50);
 
 /// The handle that a guest is lent; what it stands for is in [`State::lent`].
 #[expect(unreachable_pub, reason = "the generated code wants it public")]
@@ -21,6 +25,17 @@ pub(crate) struct Resources {
     pub(crate) lines: Lines,
     pub(crate) kv: Kv,
     pub(crate) metrics: Metrics,
+    /// Where it may send requests, if anywhere.
+    pub(crate) http: Option<Http>,
+    /// Where it may send messages, if anywhere.
+    pub(crate) publish: Option<Publish>,
+}
+
+impl Resources {
+    /// Whether a call may wait for others.
+    const fn waits(&self) -> bool {
+        self.http.is_some() || self.publish.is_some()
+    }
 }
 
 /// Bodies of the batch of a call, end to end.
@@ -53,6 +68,8 @@ pub(crate) struct State {
     pub(crate) lent: Lent,
     pub(crate) overtime: Overtime,
     pub(crate) shared: Arc<Resources>,
+    /// Until when the call may wait for others, by the monotonic clock.
+    ends: Duration,
 }
 
 impl State {
@@ -65,7 +82,29 @@ impl State {
             .tables(32)
             .memories(4)
             .build();
-        Self { limits, lent: Lent::default(), overtime: Overtime::default(), shared }
+        Self {
+            limits,
+            lent: Lent::default(),
+            overtime: Overtime::default(),
+            shared,
+            ends: Duration::ZERO,
+        }
+    }
+
+    /// A call begins.
+    pub(crate) fn arm(&mut self, deadline_ms: u32) {
+        self.overtime.clear();
+        if self.shared.waits() {
+            let whole = Duration::from_millis(deadline_ms.into());
+            let kept = (whole / 10).min(KEPT_MAX);
+            self.ends = self.shared.clock.monotonic().saturating_add(whole - kept);
+        }
+    }
+
+    /// How long the call may still wait. Ticks stop a guest, not what it waits for; and a tenth of
+    /// its time stays for what it does with the answer.
+    pub(crate) fn left(&self) -> Duration {
+        self.ends.saturating_sub(self.shared.clock.monotonic())
     }
 }
 

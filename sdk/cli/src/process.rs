@@ -4,6 +4,7 @@ mod descriptors;
 mod metrics;
 mod parts;
 pub(crate) mod plugins;
+mod publisher;
 mod readiness;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::guard::{self, Listener};
 use crate::options::{self, Config};
 use crate::out;
 use parts::Started;
+use publisher::ToBroker;
 use readiness::Readiness;
 
 /// How long all parts together may take to stop. Under the five seconds that operators are
@@ -82,6 +84,8 @@ struct Shared {
     readiness: Arc<Readiness>,
     /// Bytes in flight on all listeners together.
     budget: Arc<Budget>,
+    /// How plugins reach the broker.
+    publisher: Arc<ToBroker>,
     tasks: Tasks,
 }
 
@@ -120,6 +124,7 @@ impl Setup {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let auditor = Arc::new(Auditor::new(Arc::clone(&clock)));
         self.hooks.audit_with(&auditor);
+        let tasks = Tasks::new("process");
         let shared = Shared {
             clock,
             hooks: Arc::clone(&self.hooks),
@@ -127,7 +132,8 @@ impl Setup {
             meter: Arc::new(Meter::default()),
             readiness: Arc::default(),
             budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
-            tasks: Tasks::new("process"),
+            publisher: Arc::new(ToBroker::new(tasks.child("plugins"))),
+            tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;

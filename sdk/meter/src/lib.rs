@@ -27,4 +27,7 @@ pub use cell::{Cells, Counter, Gauge};
 pub use codes::CodeCounts;
 pub use family::Family;
 pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};
-pub use plugins::{CODE_SOURCES, PluginCounts, PluginHookCounts};
+pub use plugins::{
+    CODE_SOURCES, CUSTOM_PREFIX, CustomCounts, CustomFamily, CustomValue, PluginCounts,
+    PluginHookCounts,
+};

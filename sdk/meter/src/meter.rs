@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::catalogue as c;
 use crate::codes::CodeCounts;
-use crate::plugins::{self, CODE_SOURCES, PluginSource};
+use crate::plugins::{self, CODE_SOURCES, CustomFamily, PluginSource};
 use crate::{Cells, Counter, Family, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -164,6 +164,12 @@ impl Meter {
         one(&c::CONNECTIONS_REFUSED, count(self.connections.refused.read()));
         one(&c::NETWORK_IN, count(bytes_in));
         one(&c::NETWORK_OUT, count(bytes_out));
+    }
+
+    /// The metrics that plugins made themselves.
+    #[must_use]
+    pub fn custom(&self) -> Vec<CustomFamily> {
+        self.plugins.get().map(|source| plugins::families(source())).unwrap_or_default()
     }
 
     fn read_messages(&self, visit: &mut dyn FnMut(&Sample<'_>)) {

@@ -1,5 +1,7 @@
 //! What plugins did, as whoever runs them counts it.
 
+use std::collections::BTreeMap;
+
 use crate::catalogue as c;
 use crate::{Metric, Sample};
 
@@ -16,6 +18,72 @@ pub struct PluginCounts {
     pub instances: u64,
     /// Its hooks.
     pub hooks: Vec<PluginHookCounts>,
+    /// The metrics that it made itself.
+    pub custom: Vec<CustomCounts>,
+}
+
+/// A metric that a plugin made itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustomCounts {
+    /// Its name, without [`CUSTOM_PREFIX`].
+    pub name: String,
+    /// What it is about.
+    pub help: String,
+    /// What was counted.
+    pub value: CustomValue,
+}
+
+/// What was counted with a metric of a plugin's.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CustomValue {
+    /// It only goes up.
+    Counter(u64),
+    /// It goes up and down.
+    Gauge(f64),
+    /// Values by size.
+    Histogram {
+        /// How many.
+        count: u64,
+        /// Their sum.
+        sum: f64,
+        /// Bounds, and how many values are at most as large.
+        buckets: Vec<(f64, u64)>,
+    },
+}
+
+/// What the names of plugins' own metrics begin with.
+pub const CUSTOM_PREFIX: &str = "blockhouse_plugin_custom_";
+
+/// Plugins' own metrics of one name and kind, each with its plugin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustomFamily {
+    /// The whole name.
+    pub name: String,
+    /// What it is about, in the words of the first.
+    pub help: String,
+    /// The plugin and what it counted.
+    pub values: Vec<(String, CustomValue)>,
+}
+
+/// Puts plugins' own metrics together by name. A name has one kind, that of the first plugin in
+/// their order: what others mean by it is left out, since no reader could take both.
+pub(crate) fn families(plugins: Vec<PluginCounts>) -> Vec<CustomFamily> {
+    let mut families: BTreeMap<String, CustomFamily> = BTreeMap::new();
+    for plugin in plugins {
+        for CustomCounts { name, help, value } in plugin.custom {
+            let family = families.entry(name).or_insert_with_key(|name| CustomFamily {
+                name: [CUSTOM_PREFIX, name].concat(),
+                help,
+                values: Vec::new(),
+            });
+            let kind = std::mem::discriminant(&value);
+            let first = family.values.first();
+            if first.is_none_or(|(_, first)| std::mem::discriminant(first) == kind) {
+                family.values.push((plugin.plugin.clone(), value));
+            }
+        }
+    }
+    families.into_values().collect()
 }
 
 /// One hook of a plugin at one moment.
@@ -79,5 +147,41 @@ pub(crate) fn read(plugins: &[PluginCounts], visit: &mut dyn FnMut(&Sample<'_>))
                 visit(&Sample { metric: &c::PLUGIN_FAILURES, labels, value: *count as f64 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_the_kind_of_the_first() {
+        let plugin = |name: &str, custom: &[(&str, CustomValue)]| PluginCounts {
+            plugin: name.to_owned(),
+            custom: (custom.iter().cloned())
+                .map(|(name, value)| CustomCounts {
+                    name: name.to_owned(),
+                    help: "help".to_owned(),
+                    value,
+                })
+                .collect(),
+            ..PluginCounts::default()
+        };
+        let families = families(vec![
+            plugin("a", &[("hits", CustomValue::Counter(1)), ("size", CustomValue::Gauge(2.0))]),
+            plugin("b", &[("hits", CustomValue::Gauge(3.0)), ("size", CustomValue::Gauge(4.0))]),
+            plugin("c", &[("hits", CustomValue::Counter(5))]),
+        ]);
+        let seen: Vec<(&str, Vec<&str>)> = families
+            .iter()
+            .map(|family| {
+                (&*family.name, family.values.iter().map(|(plugin, _)| &**plugin).collect())
+            })
+            .collect();
+        let expected = [
+            ("blockhouse_plugin_custom_hits", vec!["a", "c"]),
+            ("blockhouse_plugin_custom_size", vec!["a", "b"]),
+        ];
+        assert_eq!(seen, expected);
     }
 }

@@ -13,6 +13,20 @@ pub enum Principal {
     Anonymous,
     /// A named user.
     User(Arc<str>),
+    /// A plugin, as `plugin:` and its binding's name: what it sends, nobody else sent. No user has
+    /// such a name.
+    Plugin(Arc<str>),
+}
+
+impl Principal {
+    /// What the names of plugins begin with.
+    pub const PLUGIN_PREFIX: &str = "plugin:";
+
+    /// The plugin of this binding.
+    #[must_use]
+    pub fn plugin(binding: &str) -> Self {
+        Self::Plugin([Self::PLUGIN_PREFIX, binding].concat().into())
+    }
 }
 
 /// What travels with a request besides its own fields.

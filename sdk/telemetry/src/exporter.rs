@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_meter::{CATALOGUE, Kind, Meter, Metric, Sample, catalogue};
+use blockhouse_meter::{
+    CATALOGUE, CustomFamily, CustomValue, Kind, Meter, Metric, Sample, catalogue,
+};
 use blockhouse_model::Clock;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
@@ -105,8 +107,58 @@ impl Collector for MeterCollector {
         visit(&Sample { metric: &catalogue::UPTIME, labels: &[], value: up });
         let version: &[&str] = &[&self.version];
         visit(&Sample { metric: &catalogue::BUILD_INFO, labels: version, value: 1.0 });
-        families.into_iter().map(|(_, family)| family).collect()
+        let own = self.meter.custom().into_iter().map(custom);
+        families.into_iter().map(|(_, family)| family).chain(own).collect()
     }
+}
+
+/// What plugins counted themselves. These are not in the catalogue, and nobody else has their prefix.
+fn custom(metrics: CustomFamily) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(metrics.name);
+    family.set_help(metrics.help);
+    for (plugin, value) in metrics.values {
+        let mut metric = proto::Metric::default();
+        let mut label = LabelPair::default();
+        label.set_name("plugin".to_owned());
+        label.set_value(plugin);
+        metric.set_label(vec![label]);
+        let kind = match value {
+            CustomValue::Counter(count) => {
+                let mut counter = proto::Counter::default();
+                counter.set_value(count as f64);
+                metric.set_counter(counter);
+                MetricType::COUNTER
+            }
+            CustomValue::Gauge(value) => {
+                let mut gauge = proto::Gauge::default();
+                gauge.set_value(value);
+                metric.set_gauge(gauge);
+                MetricType::GAUGE
+            }
+            CustomValue::Histogram { count, sum, buckets } => {
+                metric.set_histogram(histogram(count, sum, buckets));
+                MetricType::HISTOGRAM
+            }
+        };
+        family.set_field_type(kind);
+        family.mut_metric().push(metric);
+    }
+    family
+}
+
+fn histogram(count: u64, sum: f64, buckets: Vec<(f64, u64)>) -> proto::Histogram {
+    let mut histogram = proto::Histogram::default();
+    histogram.set_sample_count(count);
+    histogram.set_sample_sum(sum);
+    let bucket = |(bound, count)| {
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(count);
+        bucket
+    };
+    histogram.set_bucket(buckets.into_iter().map(bucket).collect());
+    histogram
 }
 
 fn describe(metric: &Metric) -> Result<Desc, prometheus::Error> {
@@ -152,6 +204,7 @@ fn metric(sample: &Sample<'_>) -> proto::Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use blockhouse_meter::{CustomCounts, PluginCounts};
     use blockhouse_model::{ManualClock, Timestamp};
 
     #[test]
@@ -184,6 +237,51 @@ mod tests {
             };
             // The order of the process-wide labels is that of a hash map.
             assert!(text.lines().any(|l| sorted(l) == sorted(line)), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_plugins_count_themselves_is_there() {
+        let meter = Arc::new(Meter::default());
+        let custom = |name: &str, value| CustomCounts {
+            name: name.to_owned(),
+            help: "One\nor two".to_owned(),
+            value,
+        };
+        let buckets = vec![(0.5, 1), (1.0, 2)];
+        let plugin = PluginCounts {
+            plugin: "acl".to_owned(),
+            custom: vec![
+                custom("hits", CustomValue::Counter(3)),
+                custom("level", CustomValue::Gauge(-1.5)),
+                custom("took", CustomValue::Histogram { count: 3, sum: 9.25, buckets }),
+            ],
+            ..PluginCounts::default()
+        };
+        meter.watch_plugins(Box::new(move || vec![plugin.clone()]));
+        let identity = Identity {
+            cluster: String::new(),
+            node_type: String::new(),
+            node_id: String::new(),
+            version: String::new(),
+        };
+        let clock = Arc::new(ManualClock::at(Timestamp(5)));
+        let text = Exporter::new(identity, meter, clock).unwrap().text().unwrap();
+        let labels = r#"plugin="acl""#;
+        for (begin, end) in [
+            ("# HELP blockhouse_plugin_custom_hits One\\nor two".to_owned(), ""),
+            ("# TYPE blockhouse_plugin_custom_hits counter".to_owned(), ""),
+            ("# TYPE blockhouse_plugin_custom_level gauge".to_owned(), ""),
+            ("# TYPE blockhouse_plugin_custom_took histogram".to_owned(), ""),
+            (format!("blockhouse_plugin_custom_hits{{{labels}"), " 3"),
+            (format!("blockhouse_plugin_custom_level{{{labels}"), " -1.5"),
+            (format!("blockhouse_plugin_custom_took_bucket{{{labels}"), r#"le="0.5"} 1"#),
+            (format!("blockhouse_plugin_custom_took_bucket{{{labels}"), r#"le="+Inf"} 3"#),
+            (format!("blockhouse_plugin_custom_took_sum{{{labels}"), " 9.25"),
+            (format!("blockhouse_plugin_custom_took_count{{{labels}"), " 3"),
+        ] {
+            let found = text.lines().any(|line| line.starts_with(&begin) && line.ends_with(end));
+            assert!(found, "{begin} {end} is not in\n{text}");
         }
     }
 }

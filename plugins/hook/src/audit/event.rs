@@ -196,7 +196,7 @@ impl AuditEvent {
     pub fn user(&self) -> &str {
         match &self.principal {
             Principal::Anonymous => "anonymous",
-            Principal::User(name) => name,
+            Principal::User(name) | Principal::Plugin(name) => name,
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) fn address(address: SocketAddr) -> types::Address {
 pub(super) fn principal(principal: &Principal) -> types::PrincipalParam<'_> {
     match principal {
         Principal::Anonymous => types::PrincipalParam::Anonymous,
-        Principal::User(name) => types::PrincipalParam::User(name),
+        Principal::User(name) | Principal::Plugin(name) => types::PrincipalParam::User(name),
     }
 }
 

@@ -11,7 +11,14 @@ const METRICS_MAX: usize = 64;
 const NAME_MAX: usize = 64;
 const HELP_MAX: usize = 256;
 
-/// One metric of a plugin. A histogram is kept as its count and sum.
+/// The bounds of a histogram: wide enough for seconds as well as for bytes, since a plugin does not
+/// say what it counts.
+const BOUNDS: [f64; 16] =
+    [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1e3, 1e4, 1e5, 1e6];
+/// Ends of the names that a histogram's own samples have.
+const TAKEN: [&str; 3] = ["_bucket", "_count", "_sum"];
+
+/// One metric of a plugin.
 #[derive(Debug)]
 pub(crate) struct Custom {
     pub(crate) name: String,
@@ -21,6 +28,20 @@ pub(crate) struct Custom {
     pub(crate) count: AtomicU64,
     /// A gauge's value, or a histogram's sum, as the bits of an `f64`.
     pub(crate) value: AtomicU64,
+    /// How many values of a histogram are within each bound and in no smaller one; empty for others.
+    within: Box<[AtomicU64]>,
+}
+
+impl Custom {
+    /// A histogram's bounds, and how many values are at most as large.
+    pub(crate) fn buckets(&self) -> Vec<(f64, u64)> {
+        let mut sum = 0;
+        let cumulate = |(bound, within): (f64, &AtomicU64)| {
+            sum += within.load(Ordering::Relaxed);
+            (bound, sum)
+        };
+        BOUNDS.into_iter().zip(&self.within).map(cumulate).collect()
+    }
 }
 
 /// The metrics of a binding.
@@ -35,6 +56,9 @@ impl Metrics {
             return Err(format!(
                 "a name is 1 to {NAME_MAX} of a-z, 0-9 and _, and begins with a letter"
             ));
+        }
+        if let Some(end) = TAKEN.into_iter().find(|end| name.ends_with(end)) {
+            return Err(format!("a name does not end with {end}, which histograms have"));
         }
         if help.len() > HELP_MAX {
             return Err(format!("the help text is at most {HELP_MAX} bytes long"));
@@ -56,6 +80,10 @@ impl Metrics {
             help: help.to_owned(),
             count: AtomicU64::new(0),
             value: AtomicU64::new(0),
+            within: match kind {
+                Kind::Histogram => BOUNDS.iter().map(|_| AtomicU64::new(0)).collect(),
+                Kind::Counter | Kind::Gauge => Box::default(),
+            },
         }));
         Ok(u32::try_from(all.len() - 1).unwrap_or(u32::MAX))
     }
@@ -81,7 +109,15 @@ impl Metrics {
     }
 
     pub(crate) fn observe(&self, metric: u32, value: f64) {
+        // One of these would spoil the sum for good.
+        if !value.is_finite() {
+            return;
+        }
         self.with(metric, Kind::Histogram, |custom| {
+            let bucket = BOUNDS.iter().position(|bound| value <= *bound);
+            if let Some(within) = bucket.and_then(|bucket| custom.within.get(bucket)) {
+                within.fetch_add(1, Ordering::Relaxed);
+            }
             custom.count.fetch_add(1, Ordering::Relaxed);
             let add = |bits| Some((f64::from_bits(bits) + value).to_bits());
             // The closure never answers `None`, so this cannot fail.
@@ -118,12 +154,18 @@ mod tests {
             (all[i].count.load(Ordering::Relaxed), value)
         };
         assert_eq!([seen(0), seen(1)], [(2, 0.0), (2, 3.5)]);
+        metrics.observe(size, 2e6);
+        metrics.observe(size, f64::NAN);
+        let buckets = all[1].buckets();
+        assert_eq!([buckets[6], buckets[7], buckets[15]], [(1.0, 0), (5.0, 2), (1e6, 2)]);
+        assert_eq!(seen(1).0, 3, "what is over the last bound is counted");
+        assert!(all[0].buckets().is_empty());
     }
 
     #[test]
     fn names_and_their_number_are_bounded() {
         let metrics = Metrics::default();
-        for name in ["", "A", "1a", "a-b", &"a".repeat(65)] {
+        for name in ["", "A", "1a", "a-b", "a_sum", "a_bucket", &"a".repeat(65)] {
             assert!(metrics.register(name, Kind::Gauge, "").is_err(), "{name}");
         }
         assert!(metrics.register("a", Kind::Gauge, &"h".repeat(257)).is_err());

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_is_imported_of_wasi_is_there_and_traps_by_its_name() {
-        let engine = crate::engine::Engine::start().unwrap().wasm.clone();
+        let engine = Engine::new(&crate::engine::config()).unwrap();
         let component = |import: &str| {
             let text = format!(
                 r#"(component

@@ -10,6 +10,7 @@
 mod beside;
 mod faults;
 mod load;
+mod outside;
 mod policy;
 mod rig;
 mod same;

@@ -10,7 +10,7 @@ use blockhouse_disk::{Disk, RealDisk, whole};
 use blockhouse_hook::{Auditor, Decision, Draft, HookChain};
 use blockhouse_host::host::component_path;
 use blockhouse_host::{
-    Binding, Compiler, Config, Error, Grants, HookStatus, Host, Node, Parts, Role,
+    Binding, Compiler, Config, Error, Grants, HookStatus, Host, Node, Parts, Publisher, Role,
 };
 use blockhouse_model::{Clock, Principal, RequestContext, Timestamp};
 use blockhouse_package::Digest;
@@ -77,6 +77,14 @@ impl Shelf {
     }
 
     pub(crate) fn start(&self, bindings: Vec<Binding>) -> Result<Option<Host>, Error> {
+        self.start_with(Config { binding: bindings, ..Config::default() }, None)
+    }
+
+    pub(crate) fn start_with(
+        &self,
+        config: Config,
+        publisher: Option<Arc<dyn Publisher>>,
+    ) -> Result<Option<Host>, Error> {
         #[expect(clippy::disallowed_methods, reason = "deadlines are about real time")]
         let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -89,15 +97,21 @@ impl Shelf {
         };
         let (dir, auditor) = (self.0.path().to_owned(), Arc::clone(&self.1));
         let compiler = Compiler::InProcess;
-        let parts = Parts { disk, dir, compiler, clock, cores: 1, node, auditor };
-        let config = Config { binding: bindings, ..Config::default() };
+        let parts = Parts { disk, dir, compiler, clock, cores: 1, node, auditor, publisher };
         config.validate().unwrap();
         Host::start(&config, &parts)
     }
 }
 
-pub(crate) const ALL: Grants =
-    Grants { log: true, metrics: true, clock: true, kv: true, message_bodies: true };
+pub(crate) const ALL: Grants = Grants {
+    log: true,
+    metrics: true,
+    clock: true,
+    kv: true,
+    message_bodies: true,
+    http: Vec::new(),
+    publish: Vec::new(),
+};
 
 /// A binding of `digest` with everything granted and time enough for a busy machine.
 pub(crate) fn binding(digest: &str, config: &str) -> Binding {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use blockhouse_host::{Binding, Grants};
-use blockhouse_package::{Capability, Manifest, Package};
+use blockhouse_package::{Ask, Asks, Capability, Manifest, Package};
 
 /// Memory of an instance where a binding does not say.
 const MEMORY_MIB: u64 = 16;
@@ -16,7 +16,7 @@ pub(super) fn toml(package: &Package) -> String {
         manifest.name,
         package.digest()
     );
-    let granted: Vec<String> = grantable(manifest).map(|name| format!("{name} = true")).collect();
+    let granted = granted(manifest);
     // Writing to a String cannot fail.
     if !granted.is_empty() {
         let _infallible = writeln!(text, "grants = {{ {} }}", granted.join(", "));
@@ -25,8 +25,10 @@ pub(super) fn toml(package: &Package) -> String {
     if memory != MEMORY_MIB {
         let _infallible = writeln!(text, "memory_mib = {memory}");
     }
-    for ask in manifest.asks.iter().filter(|ask| !is_grantable(ask.capability())) {
-        let _infallible = writeln!(text, "# it asks for {ask}, which this version cannot grant");
+    for ask in manifest.asks.iter().filter(|ask| is_open(ask)) {
+        let name = ask.capability().name();
+        let _infallible =
+            writeln!(text, "# it asks for {name}: list what it may reach, grants.{name} = [...]");
     }
     text
 }
@@ -36,8 +38,16 @@ pub(super) fn typed(package: &Package) -> anyhow::Result<Binding> {
     let (name, digest) = (package.manifest().name.as_str(), package.digest().to_string());
     let mut binding: Binding =
         serde_json::from_value(serde_json::json!({ "name": name, "digest": digest }))?;
-    binding.grants =
-        Grants { log: true, metrics: true, clock: true, kv: true, message_bodies: true };
+    let asks = &package.manifest().asks;
+    binding.grants = Grants {
+        log: true,
+        metrics: true,
+        clock: true,
+        kv: true,
+        message_bodies: true,
+        http: scopes(asks, Capability::Http),
+        publish: scopes(asks, Capability::Publish),
+    };
     binding.memory_mib = u32::try_from(memory_mib(package.manifest()))?;
     Ok(binding)
 }
@@ -46,18 +56,27 @@ fn memory_mib(manifest: &Manifest) -> u64 {
     manifest.limits.memory().div_ceil(1 << 20)
 }
 
-fn grantable(manifest: &Manifest) -> impl Iterator<Item = &'static str> {
-    let mut names: Vec<_> = manifest
-        .asks
-        .iter()
-        .map(blockhouse_package::Ask::capability)
-        .filter(|capability| is_grantable(*capability))
-        .map(Capability::name)
-        .collect();
-    names.dedup();
-    names.into_iter()
+/// The grants as keys and values: what has scopes is granted in those that are asked for.
+fn granted(manifest: &Manifest) -> Vec<String> {
+    let asks = &manifest.asks;
+    let asked = Capability::ALL.into_iter().filter(|capability| asks.has(*capability));
+    let granted = asked.filter_map(|capability| {
+        let name = capability.name();
+        if !capability.waits() {
+            return Some(format!("{name} = true"));
+        }
+        let scopes = scopes(asks, capability);
+        (!scopes.is_empty()).then(|| format!("{name} = {scopes:?}"))
+    });
+    granted.collect()
 }
 
-const fn is_grantable(capability: Capability) -> bool {
-    !matches!(capability, Capability::Http | Capability::Publish)
+fn scopes(asks: &Asks, capability: Capability) -> Vec<String> {
+    let of_it = asks.iter().filter(|ask| ask.capability() == capability);
+    of_it.filter_map(|ask| ask.scope().map(str::to_owned)).collect()
+}
+
+/// Whether it asks for whatever is listed, so that somebody has to list it.
+fn is_open(ask: &Ask) -> bool {
+    ask.capability().waits() && ask.scope().is_none()
 }

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use blockhouse_disk::{MemDisk, whole};
 use blockhouse_hook::{Auditor, HookChain};
 use blockhouse_host::host::component_path;
-use blockhouse_host::{Binding, Compiler, Config, Host, Node, Parts, Role};
+use blockhouse_host::{
+    Binding, Compiler, Config, Host, Node, Outgoing, Parts, PublishError, Publisher, Role,
+};
 use blockhouse_model::{Principal, RequestContext};
 use blockhouse_package::Package;
 use blockhouse_protocol::codes::request_code;
@@ -66,6 +69,15 @@ impl PluginArgs {
     }
 }
 
+/// There is no broker here.
+struct Nowhere;
+
+impl Publisher for Nowhere {
+    fn publish(&self, _: &Outgoing<'_>, _: Duration) -> Result<(), PublishError> {
+        Err(PublishError::Refused("nothing is stored outside of a broker".to_owned()))
+    }
+}
+
 /// A plugin that runs; closed when dropped.
 pub(super) struct Running {
     host: Host,
@@ -89,9 +101,16 @@ impl Running {
         };
         let clock = Arc::new(SystemClock::new());
         let auditor = Arc::new(Auditor::new(Arc::clone(&clock) as _));
-        let compiler = Compiler::InProcess;
-        let (disk, dir) = (Arc::new(disk), dir.to_owned());
-        let parts = Parts { disk, dir, compiler, clock, cores: 1, node, auditor };
+        let parts = Parts {
+            disk: Arc::new(disk),
+            dir: dir.to_owned(),
+            compiler: Compiler::InProcess,
+            clock,
+            cores: 1,
+            node,
+            auditor,
+            publisher: Some(Arc::new(Nowhere)),
+        };
         let host = Host::start(&config, &parts)?.context("there is nothing to run")?;
         let chain = HookChain::new(&host.hooks());
         Ok(Self { host, chain })

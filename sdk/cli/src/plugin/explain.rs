@@ -8,7 +8,7 @@ use blockhouse_host::{Binding, Interface, Mode, OnFailure};
 use blockhouse_package::Component;
 use serde_json::{Value, json};
 
-use super::{engine, files};
+use super::{engine, files, list};
 use crate::args::{NodeArgs, ProcessArgs};
 use crate::cluster::Table;
 use crate::options;
@@ -201,6 +201,13 @@ fn text(args: &Args, calls: &[Call<'_>], enabled: bool) -> String {
         ]);
     }
     let mut text = table.to_string();
+    let mut grants: Vec<(&str, Vec<String>)> = Vec::new();
+    for Binding { name, grants: granted, .. } in calls.iter().map(|call| call.binding) {
+        if grants.iter().all(|(known, _)| known != name) {
+            grants.push((name, granted.spelled()));
+        }
+    }
+    text += &list::granted(grants.iter().map(|(name, grants)| (*name, &**grants)));
     if calls.iter().any(|call| !call.is_sure) {
         text += "\n? the binding lists no `hooks` and its component is not in the node's data \
                  directory: it is called if the component exports the hook\n";
@@ -219,5 +226,6 @@ fn json(call: &Call<'_>) -> Value {
         "deadlineMs": call.binding.deadline_ms_at(call.hook),
         "onFailure": call.binding.on_failure_at(call.hook),
         "exportKnown": call.is_sure,
+        "grants": call.binding.grants.spelled(),
     })
 }

@@ -48,6 +48,8 @@ struct Plugin {
     breaker_open: bool,
     instances: u64,
     hooks: Vec<Hook>,
+    #[serde(default)]
+    grants: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,7 +113,21 @@ fn text(answer: &Answer) -> String {
             table.row(head.into_iter().chain(middle).chain(tail));
         }
     }
-    table.to_string()
+    let mut text = table.to_string();
+    let grants = answer.plugins.iter().map(|plugin| (&*plugin.name, &*plugin.grants));
+    text += &granted(grants);
+    text
+}
+
+/// What plugins are granted, as a table below another one; empty where there is nothing.
+pub(super) fn granted<'a>(plugins: impl Iterator<Item = (&'a str, &'a [String])>) -> String {
+    let mut table = Table::new(&["plugin", "is granted"]);
+    let mut is_empty = true;
+    for (name, grants) in plugins.filter(|(_, grants)| !grants.is_empty()) {
+        table.row([name.to_owned(), grants.join(", ")]);
+        is_empty = false;
+    }
+    if is_empty { String::new() } else { format!("\n{table}") }
 }
 
 /// The host and port of what was given.

@@ -94,6 +94,7 @@ pub(super) async fn broker(
         budget: Some(Arc::clone(&shared.budget)),
     };
     let running = Broker::start(settings, parts).await?;
+    shared.publisher.open(running.core());
     shared.readiness.watch(Arc::clone(running.registered()));
     let address = running.local_addr();
     let also = running.vip_addr().into_iter().collect();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use blockhouse_disk::RealDisk;
 use blockhouse_hook::{HookChain, Outcome, PluginEvent};
-use blockhouse_host::{HookStatus, Host, Node, Parts, Status};
-use blockhouse_meter::{PluginCounts, PluginHookCounts};
+use blockhouse_host::{CustomKind, CustomMetric, HookStatus, Host, Node, Parts, Publisher, Status};
+use blockhouse_meter::{CustomCounts, CustomValue, PluginCounts, PluginHookCounts};
 use blockhouse_model::{Access, Action, Resource};
 use blockhouse_ops::{Reply, Row};
 
@@ -48,6 +48,7 @@ pub(super) fn start(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         auditor: Arc::clone(&shared.auditor),
+        publisher: is_broker.then(|| Arc::clone(&shared.publisher) as Arc<dyn Publisher>),
     };
     let Some(host) = Host::start(&config.plugins, &parts)? else { return Ok(None) };
     shared.hooks.swap(HookChain::new(&host.hooks()));
@@ -94,7 +95,21 @@ fn counts(status: Status) -> PluginCounts {
         breaker_open: status.breaker_open,
         instances: status.instances,
         hooks: status.hooks.into_iter().map(hook).collect(),
+        custom: status.metrics.into_iter().map(custom).collect(),
     }
+}
+
+fn custom(metric: CustomMetric) -> CustomCounts {
+    let value = match metric.kind {
+        CustomKind::Counter => CustomValue::Counter(metric.count),
+        CustomKind::Gauge => CustomValue::Gauge(metric.value),
+        CustomKind::Histogram => CustomValue::Histogram {
+            count: metric.count,
+            sum: metric.value,
+            buckets: metric.buckets,
+        },
+    };
+    CustomCounts { name: metric.name, help: metric.help, value }
 }
 
 /// Lets the plugins go, once no request can reach them.
