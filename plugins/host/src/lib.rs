@@ -19,26 +19,50 @@
 //! | `plugin` | a bound plugin: every call goes through it |
 //! | `hook` | the points, translated |
 //! | `keeper` | the threads beside the data path |
+//! | [`trust`] | [`Trust`]: whose plugins are taken |
+//! | `load` | from a binding to a plugin |
+//! | `set` | the plugins in force, swapped whole |
+//! | `deploy` | changes of the set: everything that may fail comes first |
+//! | `trial` | golden cases |
+//! | `guard` | whether a new version does worse |
+//! | `record` | what was deployed, on disk |
+//! | `settings`, `ring` | a binding's `config`; a plugin's last lines |
+//! | `status` | what is told |
 //! | [`host`] | [`Host`]: all of a process's plugins |
 
 pub mod binding;
 mod blueprint;
 mod breaker;
 mod contract;
+mod deploy;
 mod engine;
 mod error;
+mod guard;
 mod guest;
 mod hook;
 pub mod host;
 mod imports;
 pub mod interface;
 mod keeper;
+mod load;
 mod plugin;
 mod pool;
+mod record;
+mod ring;
 mod scope;
+mod set;
+mod settings;
 mod state;
+mod status;
+mod trial;
+pub mod trust;
 
 pub use binding::{Binding, Config, Grants, Mode, OnFailure, StoreMode};
+pub use deploy::{Check, Deploy, Report, Reported, Terms};
 pub use error::{Error, Failure};
-pub use host::{CustomMetric, HookStatus, Host, Node, Parts, Role, Status};
+pub use host::{Changes, Host, Node, Parts, Role};
 pub use interface::Interface;
+pub use ring::LogLine;
+pub use status::{CustomMetric, HookStatus, Past, Source, Status};
+pub use trial::{Trial, Trials};
+pub use trust::Trust;

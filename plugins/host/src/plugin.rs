@@ -44,6 +44,15 @@ pub(crate) struct Loaded {
     live: AtomicU64,
 }
 
+/// How other settings fit a plugin that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// Its instances can be told.
+    Same,
+    /// It wants to be called otherwise with them.
+    Other,
+}
+
 /// A binding and its plugin.
 pub(crate) struct Plugin {
     pub(crate) binding: Binding,
@@ -189,10 +198,15 @@ impl Plugin {
     }
 
     fn take(self: &Arc<Self>, loaded: &Loaded, now: Duration) -> Result<Guest, Failure> {
-        if self.binding.store == StoreMode::Warm
+        let number = loaded.blueprint.settings.number();
+        while self.binding.store == StoreMode::Warm
             && let Some(guest) = loaded.pool.take()
         {
-            return Ok(guest);
+            if guest.settings == number {
+                return Ok(guest);
+            }
+            // It was put back while the settings changed.
+            self.keeper.settle(self, guest);
         }
         // More callers than instances, or each call has its own.
         if loaded.live.load(Ordering::Relaxed) >= 4 * loaded.pool.size() as u64 {
@@ -212,6 +226,9 @@ impl Plugin {
 
     fn give_back(self: &Arc<Self>, loaded: &Loaded, mut guest: Guest, now: Duration) {
         guest.calls += 1;
+        if guest.settings != loaded.blueprint.settings.number() {
+            return self.keeper.settle(self, guest);
+        }
         let is_old = guest.calls >= CALLS_MAX || now.saturating_sub(guest.born) >= AGE_MAX;
         let spare = if is_old || self.binding.store == StoreMode::Fresh {
             Some(guest)
@@ -227,6 +244,10 @@ impl Plugin {
     fn failed(&self, interface: Interface, now: Duration, failure: Failure) -> Failure {
         let name = &self.binding.name;
         tracing::debug!("plugin {name}: {interface}: {failure}");
+        if let Some(loaded) = &self.loaded {
+            let lines = &loaded.blueprint.shared.lines;
+            lines.note(self.clock.as_ref(), &format!("{interface}: {failure}"));
+        }
         if self.breaker.failed(now) {
             tracing::warn!(
                 "plugin {name}: {interface}: {failure}. It failed too often and is left alone for a while"
@@ -257,10 +278,95 @@ impl Plugin {
         }
     }
 
+    /// An instance is gone.
+    pub(crate) fn lost_one(&self) {
+        if let Some(loaded) = &self.loaded {
+            loaded.live.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Tries other settings with `init`, in an instance that no request sees.
+    pub(crate) fn try_settings(&self, config: &str) -> Result<Fit, Failure> {
+        let loaded = self.loaded.as_ref().ok_or(Failure::NotLoaded)?;
+        let shared = Arc::clone(&loaded.blueprint.shared);
+        let blueprint = loaded.blueprint.with(config, shared);
+        let (mut probe, wants) = Guest::make(&blueprint, self.clock.monotonic())?;
+        probe.drain()?;
+        Ok(if wants == loaded.wants { Fit::Same } else { Fit::Other })
+    }
+
+    /// Tells other settings to one ready instance; one that refuses them keeps its former ones. The
+    /// instance comes with the answer: it goes back with [`Self::set_settings`], or with
+    /// [`Self::settle`], which tells it the former ones again.
+    pub(crate) fn tell_first(&self, config: &str) -> Result<Option<Guest>, Failure> {
+        let loaded = self.loaded.as_ref().ok_or(Failure::NotLoaded)?;
+        let Some(mut guest) = loaded.pool.take() else { return Ok(None) };
+        let told = guest.config_changed(config);
+        if told.is_ok() {
+            return Ok(Some(guest));
+        }
+        let keeps = matches!(told, Err(Failure::Refused(_)));
+        if !keeps || loaded.pool.put(guest).is_some() {
+            self.lost_one();
+            self.refill();
+        }
+        told.map(|()| None)
+    }
+
+    /// Puts other settings in force, and tells them to all instances: to those at work when they
+    /// are done.
+    pub(crate) fn set_settings(&self, config: &str, told: Option<Guest>) {
+        let Some(loaded) = &self.loaded else { return };
+        let number = loaded.blueprint.settings.set(config);
+        let others = loaded.pool.empty();
+        if let Some(mut guest) = told {
+            guest.settings = number;
+            if loaded.pool.put(guest).is_some() {
+                self.lost_one();
+            }
+        }
+        others.into_iter().for_each(|guest| self.settle(guest));
+        self.refill();
+    }
+
+    /// Tells an instance of the settings in force and puts it back; one that does not take them is
+    /// replaced.
+    pub(crate) fn settle(&self, mut guest: Guest) {
+        let Some(loaded) = &self.loaded else { return };
+        let (number, config) = loaded.blueprint.settings.read();
+        match guest.config_changed(&config) {
+            Ok(()) => {
+                guest.settings = number;
+                if loaded.pool.put(guest).is_some() {
+                    self.lost_one();
+                }
+            }
+            Err(failure) => {
+                tracing::warn!("plugin {}: config-changed: {failure}", self.binding.name);
+                self.lost_one();
+                drop(guest);
+                self.refill();
+            }
+        }
+    }
+
+    /// Lets all ready instances go, once no call can come.
+    pub(crate) fn let_go(&self) {
+        let Some(loaded) = &self.loaded else { return };
+        for mut guest in loaded.pool.empty() {
+            if let Err(failure) = guest.drain() {
+                tracing::warn!("plugin {}: drain: {failure}", self.binding.name);
+            }
+            self.lost_one();
+        }
+    }
+
     /// Tells all instances that the process serves requests.
     pub(crate) fn process_started(&self) {
         let Some(loaded) = &self.loaded else { return };
-        self.started.store(true, Ordering::Release);
+        if self.started.swap(true, Ordering::AcqRel) {
+            return;
+        }
         for mut guest in loaded.pool.empty() {
             match guest.process_changed(ProcessEvent::Started) {
                 Ok(()) if loaded.pool.put(guest).is_none() => {}

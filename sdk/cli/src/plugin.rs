@@ -5,7 +5,7 @@ mod bench;
 mod binding;
 mod build;
 mod carry;
-mod cases;
+pub(crate) mod cases;
 mod diff;
 mod engine;
 mod explain;

@@ -7,8 +7,11 @@
     reason = "helpers of tests; a failure is a failed test"
 )]
 
+mod deploy;
 mod faults;
+mod guard;
 mod load;
 mod policy;
 mod rig;
 mod same;
+mod trust;

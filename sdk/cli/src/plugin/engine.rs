@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use blockhouse_disk::{MemDisk, whole};
-use blockhouse_hook::HookChain;
+use blockhouse_hook::{HookChain, Hooks};
 use blockhouse_host::host::component_path;
-use blockhouse_host::{Binding, Config, Host, Node, Parts, Role};
+use blockhouse_host::{Binding, Config, HookStatus, Host, Node, Parts, Role};
 use blockhouse_model::{Principal, RequestContext};
 use blockhouse_package::Package;
 use blockhouse_protocol::codes::request_code;
@@ -78,7 +78,7 @@ impl Running {
         let disk = MemDisk::new();
         let dir = Path::new("/plugins");
         whole::replace(&disk, &component_path(dir, &binding.digest), package.bytes())?;
-        let config = Config { enabled: true, binding: vec![binding] };
+        let config = Config { binding: vec![binding], ..Config::default() };
         config.validate().context("the binding")?;
         let node = Node {
             role: Role::Broker,
@@ -88,8 +88,9 @@ impl Running {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let clock = Arc::new(SystemClock::new());
-        let parts = Parts { disk: Arc::new(disk), dir: dir.to_owned(), clock, cores: 1, node };
-        let host = Host::start(&config, &parts)?.context("there is nothing to run")?;
+        let (disk, hooks) = (Arc::new(disk), Arc::new(Hooks::none()));
+        let parts = Parts { disk, dir: dir.to_owned(), clock, cores: 1, node, hooks };
+        let host = Host::start(&config, parts)?.context("there is nothing to run")?;
         let chain = HookChain::new(&host.hooks());
         Ok(Self { host, chain })
     }
@@ -99,15 +100,24 @@ impl Running {
         self.host.status().iter().flat_map(|plugin| &plugin.hooks).map(|hook| hook.calls).sum()
     }
 
+    /// What each hook did so far.
+    pub(super) fn hooks(&self) -> Vec<HookStatus> {
+        self.host.status().into_iter().flat_map(|plugin| plugin.hooks).collect()
+    }
+
     /// Calls that failed so far, and how.
     pub(super) fn failures(&self) -> Vec<(String, u64)> {
-        let hooks = self.host.status().into_iter().flat_map(|plugin| plugin.hooks);
-        let of_hook = hooks.flat_map(|hook| {
-            let name = hook.hook.name();
-            hook.failures.into_iter().map(move |(kind, count)| (format!("{name}: {kind}"), count))
-        });
-        of_hook.collect()
+        failures(self.hooks())
     }
+}
+
+/// Calls that failed, and how.
+pub(super) fn failures(hooks: Vec<HookStatus>) -> Vec<(String, u64)> {
+    let of_hook = hooks.into_iter().flat_map(|hook| {
+        let name = hook.hook.name();
+        hook.failures.into_iter().map(move |(kind, count)| (format!("{name}: {kind}"), count))
+    });
+    of_hook.collect()
 }
 
 impl Drop for Running {

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use blockhouse_hook::{Decision, Delivery, Draft, Outbound, Point, Verdict};
+use blockhouse_hook::{Decision, Delivery, Draft, HookChain, Outbound, Point, Verdict};
+use blockhouse_host::HookStatus;
 use blockhouse_model::{QueueId, QueueOffset};
 use serde::Deserialize;
 
-use crate::plugin::engine::{PULL, Running, SEND, request};
+use crate::plugin::engine::{PULL, SEND, failures, request};
 
 /// A file of cases.
 #[derive(Debug, Deserialize)]
@@ -57,6 +58,13 @@ struct Expected {
     properties: Option<BTreeMap<String, String>>,
 }
 
+/// A plugin that runs, alone in its chain.
+pub(super) struct Subject<'a> {
+    pub(super) chain: &'a HookChain,
+    /// What was counted so far.
+    pub(super) hooks: &'a dyn Fn() -> Vec<HookStatus>,
+}
+
 /// What became of a message.
 struct Fate {
     decision: &'static str,
@@ -94,18 +102,18 @@ impl Case {
     ///
     /// # Errors
     /// What came out otherwise than expected.
-    pub(super) fn run(&self, running: &Running) -> Result<(), String> {
+    pub(super) fn run(&self, on: &Subject<'_>) -> Result<(), String> {
         let (point, name) = match self.hook {
             Hook::BeforeSend => (Point::BeforeSend, "before-send"),
             Hook::BeforeDeliver => (Point::BeforeDeliver, "before-deliver"),
         };
-        if !running.chain.has(point) {
+        if !on.chain.has(point) {
             return Err(format!("the plugin does not export {name}"));
         }
-        let (mut fate, mut failure) = self.call(running);
+        let (mut fate, mut failure) = self.call(on);
         // Cases are not about time, and a busy machine may have held the call up.
         if failure.as_ref().is_some_and(|failure| failure.ends_with("deadline")) {
-            (fate, failure) = self.call(running);
+            (fate, failure) = self.call(on);
         }
         if let Some(failure) = failure {
             return Err(format!("the call failed, {failure}"));
@@ -114,13 +122,13 @@ impl Case {
     }
 
     /// What became of the message, and how the call failed if it did.
-    fn call(&self, running: &Running) -> (Fate, Option<String>) {
-        let before = running.failures();
+    fn call(&self, on: &Subject<'_>) -> (Fate, Option<String>) {
+        let before = failures((on.hooks)());
         let fate = match self.hook {
-            Hook::BeforeSend => self.send(running),
-            Hook::BeforeDeliver => self.deliver(running),
+            Hook::BeforeSend => self.send(on),
+            Hook::BeforeDeliver => self.deliver(on),
         };
-        let after = running.failures();
+        let after = failures((on.hooks)());
         let failure = after.into_iter().find(|failure| !before.contains(failure));
         (fate, failure.map(|(kind, _)| kind))
     }
@@ -129,7 +137,7 @@ impl Case {
         self.properties.iter().map(|(name, value)| format!("{name}\u{1}{value}\u{2}")).collect()
     }
 
-    fn send(&self, running: &Running) -> Fate {
+    fn send(&self, on: &Subject<'_>) -> Fate {
         let text = self.text();
         let mut drafts = [Draft {
             topic: &self.topic,
@@ -139,7 +147,7 @@ impl Case {
             properties: Cow::Borrowed(&text),
             decision: Decision::Admit,
         }];
-        running.chain.before_send(&request(&self.principal, SEND), &mut drafts);
+        on.chain.before_send(&request(&self.principal, SEND), &mut drafts);
         let [draft] = drafts;
         let (decision, reason, topic) = match draft.decision {
             Decision::Admit => ("admit", String::new(), self.topic.clone()),
@@ -151,7 +159,7 @@ impl Case {
         Fate { decision, reason, topic, body, properties }
     }
 
-    fn deliver(&self, running: &Running) -> Fate {
+    fn deliver(&self, on: &Subject<'_>) -> Fate {
         let properties = self.text();
         let delivery = Delivery { group: &self.group, topic: &self.topic, queue: QueueId(0) };
         let mut messages = [Outbound {
@@ -162,7 +170,7 @@ impl Case {
             keep: true,
         }];
         let cx = request(&self.principal, PULL);
-        let verdict = running.chain.before_deliver(&cx, &delivery, &mut messages);
+        let verdict = on.chain.before_deliver(&cx, &delivery, &mut messages);
         let [message] = messages;
         let (decision, reason) = match verdict {
             Verdict::Reject(why) => ("reject", why.reason.into_owned()),
