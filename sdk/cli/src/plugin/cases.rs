@@ -10,7 +10,6 @@ use blockhouse_package::Package;
 use serde_json::json;
 
 use super::engine::{self, Running};
-use super::files;
 use crate::wrong_use;
 use case::{Subject, Suite};
 
@@ -136,11 +135,20 @@ fn suites(args: &Args) -> anyhow::Result<Vec<(String, Suite)>> {
         dir.unwrap_or(Path::new("")).join("cases")
     };
     let dir = args.cases.clone().unwrap_or_else(own);
-    if !dir.is_dir() {
-        if args.cases.is_some() {
-            return Err(wrong_use(format!("--cases {}: no such directory", dir.display())));
-        }
+    if !dir.is_dir() && args.cases.is_none() {
         return Ok(Vec::new());
+    }
+    let read = |(name, text): (String, String)| {
+        let suite = Suite::parse(&text);
+        Ok((name.clone(), suite.map_err(|e| wrong_use(format!("{name}: {e:#}")))?))
+    };
+    files(&dir)?.into_iter().map(read).collect()
+}
+
+/// The names and texts of the files in a directory of cases, in the order of their names.
+pub(super) fn files(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    if !dir.is_dir() {
+        return Err(wrong_use(format!("--cases {}: no such directory", dir.display())));
     }
     let mut paths = Vec::new();
     for entry in dir.read_dir().with_context(|| dir.display().to_string())? {
@@ -154,10 +162,8 @@ fn suites(args: &Args) -> anyhow::Result<Vec<(String, Suite)>> {
     }
     paths.sort();
     let read = |path: PathBuf| {
-        let suite = Suite::parse(&files::text(&path)?);
-        let suite = suite.map_err(|e| wrong_use(format!("{}: {e:#}", path.display())))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok((name, suite))
+        Ok((name, super::files::text(&path)?))
     };
     paths.into_iter().map(read).collect()
 }
