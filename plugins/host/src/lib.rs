@@ -22,6 +22,7 @@
 //! | [`trust`] | [`Trust`]: whose plugins are taken |
 //! | `load` | from a binding to a plugin |
 //! | `set` | the plugins in force, swapped whole |
+//! | `plan` | what is going to be done for a binding, all of it checked |
 //! | `deploy` | changes of the set: everything that may fail comes first |
 //! | `trial` | golden cases |
 //! | `guard` | whether a new version does worse |
@@ -45,6 +46,7 @@ mod imports;
 pub mod interface;
 mod keeper;
 mod load;
+mod plan;
 mod plugin;
 mod pool;
 mod record;

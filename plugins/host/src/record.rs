@@ -252,8 +252,8 @@ mod tests {
         record.plugins.insert("a".to_owned(), entry);
         let base = [kept("a", "9").binding, kept("b", "9").binding];
         let names: Vec<_> =
-            record.bindings(&base).iter().map(|b| (&*b.name, &b.digest[7..9])).collect();
-        assert_eq!(names, [("b", "99"), ("a", "33")]);
+            record.bindings(&base).iter().map(|b| (&*b.name, b.digest.ends_with('3'))).collect();
+        assert_eq!(names, [("b", false), ("a", true)]);
         assert!(record.needs(&kept("a", "1").binding.digest));
         assert!(!record.needs(&kept("a", "0").binding.digest));
     }

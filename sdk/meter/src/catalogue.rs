@@ -108,6 +108,10 @@ catalogue! {
         "Events for queued hooks for which there was no room.";
     PLUGIN_FAILURES: Counter "blockhouse_plugin_failures_total" ["calls"] {"plugin", "hook", "kind"}
         "Calls of plugins that failed, by kind: trap, deadline, answer, refused, busy, open, missing.";
+    PLUGIN_GENERATION: Gauge "blockhouse_plugin_generation" ["changes"] {}
+        "Changes of the plugins in force that this node has seen, over restarts.";
+    PLUGIN_CHANGES: Counter "blockhouse_plugin_changes_total" ["changes"] {"outcome"}
+        "Deploys, rollbacks and switches: done, refused (nothing changed), reverted (by the node itself, since it did worse).";
     UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}
         "Seconds since the process was ready to start its parts.";
     BUILD_INFO: Gauge "blockhouse_build_info" ["1"] {"version"}

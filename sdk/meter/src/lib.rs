@@ -27,4 +27,4 @@ pub use cell::{Cells, Counter, Gauge};
 pub use codes::CodeCounts;
 pub use family::Family;
 pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};
-pub use plugins::{PluginCounts, PluginHookCounts};
+pub use plugins::{PluginChanges, PluginCounts, PluginHookCounts};

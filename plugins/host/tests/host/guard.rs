@@ -127,7 +127,7 @@ fn after_its_time_a_version_stays_whatever_it_does() {
 fn a_binding_that_makes_it_worse_goes_back_and_its_component_is_not_rejected() {
     let shelf = Shelf::new();
     let config = Config { guard_seconds: 5, ..Config::default() };
-    let host = shelf.start_with(config).unwrap().unwrap();
+    let host = shelf.start_with(&config).unwrap().unwrap();
     put(&host, vec![stamp(&shelf, "a", "1.0.0")]).unwrap();
     let mut other = stamp(&shelf, "a", "1.0.0");
     let bound = other.binding.as_mut().unwrap();

@@ -130,16 +130,16 @@ impl Shelf {
     }
 
     pub(crate) fn start(&self, bindings: Vec<Binding>) -> Result<Option<Host>, Error> {
-        self.start_with(Config { binding: bindings, ..Config::default() })
+        self.start_with(&Config { binding: bindings, ..Config::default() })
     }
 
-    pub(crate) fn start_with(&self, config: Config) -> Result<Option<Host>, Error> {
+    pub(crate) fn start_with(&self, config: &Config) -> Result<Option<Host>, Error> {
         self.start_on(config, Arc::new(RealDisk))
     }
 
     pub(crate) fn start_on(
         &self,
-        config: Config,
+        config: &Config,
         disk: Arc<dyn Disk>,
     ) -> Result<Option<Host>, Error> {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
@@ -153,7 +153,7 @@ impl Shelf {
         let hooks = Arc::clone(&self.hooks);
         let parts = Parts { disk, dir: self.dir(), clock, cores: 1, node, hooks };
         config.validate().unwrap();
-        Host::start(&config, parts)
+        Host::start(config, parts)
     }
 }
 

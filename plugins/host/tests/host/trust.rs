@@ -42,7 +42,7 @@ fn with(shelf: &Shelf, of: &str, signatures: Option<Signatures>) -> Vec<Deploy> 
 fn what_nobody_signed_is_refused_where_a_signature_is_required() {
     let shelf = Shelf::new();
     let config = trusting(&shelf, &["release", "security"], "\"signed\"");
-    let host = shelf.start_with(config.clone()).unwrap().unwrap();
+    let host = shelf.start_with(&config).unwrap().unwrap();
     assert_eq!(refused(&host, with(&shelf, "1.0.0", None)).0, "unsigned");
     let stranger = signed(version("1.0.0"), &["stranger"]);
     assert_eq!(refused(&host, with(&shelf, "1.0.0", Some(stranger))).0, "unsigned");
@@ -56,15 +56,15 @@ fn what_nobody_signed_is_refused_where_a_signature_is_required() {
     host.close();
 
     // The signature is kept, and asked for at the start.
-    shelf.start_with(config.clone()).unwrap().unwrap().close();
+    shelf.start_with(&config).unwrap().unwrap().close();
     RealDisk.remove(&path).unwrap();
-    assert_eq!(shelf.start_with(config).err().unwrap().kind(), "unsigned");
+    assert_eq!(shelf.start_with(&config).err().unwrap().kind(), "unsigned");
     let all = trusting(&shelf, &[], r#"{"all_of": ["release", "security"]}"#);
     whole::replace(&RealDisk, &path, signed(version("1.0.0"), &["release"]).to_string().as_bytes())
         .unwrap();
-    assert_eq!(shelf.start_with(all).err().unwrap().kind(), "missing-signer");
+    assert_eq!(shelf.start_with(&all).err().unwrap().kind(), "missing-signer");
     let gone = trusting(&shelf, &[], r#"{"any_of": ["nobody"]}"#);
-    let error = shelf.start_with(gone).err().unwrap();
+    let error = shelf.start_with(&gone).err().unwrap();
     assert_eq!(error.kind(), "trust-store");
     assert!(error.to_string().contains("put nobody.pub there"), "{error}");
 }
@@ -72,7 +72,7 @@ fn what_nobody_signed_is_refused_where_a_signature_is_required() {
 #[test]
 fn a_trusted_signature_that_does_not_fit_is_refused_though_none_is_required() {
     let shelf = Shelf::new();
-    let host = shelf.start_with(trusting(&shelf, &["release"], "\"none\"")).unwrap().unwrap();
+    let host = shelf.start_with(&trusting(&shelf, &["release"], "\"none\"")).unwrap().unwrap();
     let other = signed(version("1.0.1"), &["release"]);
     assert_eq!(refused(&host, with(&shelf, "1.0.0", Some(other))).0, "bad-signature");
     put(&host, with(&shelf, "1.0.0", None)).unwrap();
@@ -83,7 +83,7 @@ fn a_trusted_signature_that_does_not_fit_is_refused_though_none_is_required() {
 fn a_key_that_is_not_trusted_any_more_keeps_a_rollback_out() {
     let shelf = Shelf::new();
     let config = trusting(&shelf, &["old", "new"], "\"signed\"");
-    let host = shelf.start_with(config).unwrap().unwrap();
+    let host = shelf.start_with(&config).unwrap().unwrap();
     put(&host, with(&shelf, "1.0.0", Some(signed(version("1.0.0"), &["old"])))).unwrap();
     put(&host, with(&shelf, "1.0.1", Some(signed(version("1.0.1"), &["new"])))).unwrap();
     RealDisk.remove(&shelf.dir().parent().unwrap().join("trust/old.pub")).unwrap();
@@ -111,7 +111,7 @@ fn after_a_crash_at_any_point_either_set_is_there() {
     let shelf = Shelf::new();
     let disk = filled(&shelf);
     let begun = disk.events();
-    let host = shelf.start_on(Config::default(), Arc::new(disk.clone())).unwrap().unwrap();
+    let host = shelf.start_on(&Config::default(), Arc::new(disk.clone())).unwrap().unwrap();
     put(&host, vec![stamp(&shelf, "a", "1.0.0")]).unwrap();
     put(&host, vec![stamp(&shelf, "a", "1.0.1")]).unwrap();
     host.disable("a").unwrap();
@@ -126,7 +126,7 @@ fn after_a_crash_at_any_point_either_set_is_there() {
             let left = whole::read(&image, path).unwrap();
             // Each content is started with once: it is the same whenever it is there.
             seen.entry(left).or_insert_with(|| {
-                let host = shelf.start_on(Config::default(), Arc::new(image)).unwrap().unwrap();
+                let host = shelf.start_on(&Config::default(), Arc::new(image)).unwrap().unwrap();
                 let found = host.status().first().map(|p| (p.version.clone(), p.disabled));
                 host.close();
                 (host.changes().generation, found)

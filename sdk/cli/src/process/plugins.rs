@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blockhouse_disk::RealDisk;
-use blockhouse_host::{HookStatus, Host, Node, Parts, Status};
-use blockhouse_meter::{PluginCounts, PluginHookCounts};
+use blockhouse_host::{Changes, HookStatus, Host, Node, Parts, Status};
+use blockhouse_meter::{PluginChanges, PluginCounts, PluginHookCounts};
 
 use super::{Role, Shared};
 use crate::options::Config;
@@ -59,6 +59,11 @@ pub(super) fn start(
     shared
         .meter
         .watch_plugins(Box::new(move || counted.status().into_iter().map(counts).collect()));
+    let changed = Arc::clone(&host);
+    shared.meter.watch_plugin_changes(Box::new(move || {
+        let Changes { generation, done, refused, reverted } = changed.changes();
+        PluginChanges { generation, done, refused, reverted }
+    }));
     let noted = Arc::clone(&host);
     shared.readiness.watch_plugins(Box::new(move || notes(&noted.status())));
     Ok(Some(host))
