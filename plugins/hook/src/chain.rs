@@ -16,6 +16,7 @@ type Subscribers = Box<[Arc<dyn Hook>]>;
 /// An immutable, ordered set of hooks.
 pub struct HookChain {
     by_point: [Subscribers; Point::ALL.len()],
+    all: Subscribers,
 }
 
 impl HookChain {
@@ -24,7 +25,13 @@ impl HookChain {
     pub fn new(hooks: &[Arc<dyn Hook>]) -> Self {
         let by_point = Point::ALL
             .map(|point| hooks.iter().filter(|h| h.points().has(point)).cloned().collect());
-        Self { by_point }
+        Self { by_point, all: hooks.into() }
+    }
+
+    /// All its hooks, in their order: what another chain is made of.
+    #[must_use]
+    pub fn hooks(&self) -> &[Arc<dyn Hook>] {
+        &self.all
     }
 
     fn at(&self, point: Point) -> &[Arc<dyn Hook>] {

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::Error;
 use crate::binding::{Binding, Config};
 use crate::guest::Guest;
+use crate::host::Role;
 use crate::load::Member;
 use crate::plan::{Plan, Step, wrong_config};
 use crate::record::{Kept, Record, sync_above};
@@ -216,6 +217,7 @@ impl Set {
     /// Does what was planned. Either all of it is in force afterwards or nothing.
     fn carry_out(&self, plans: &[Plan], record: Record, watch: bool) -> Result<(), Error> {
         let was = self.state.lock().record.clone();
+        self.write_signatures(plans)?;
         if was == record {
             return Ok(());
         }
@@ -249,13 +251,8 @@ impl Set {
         Ok(())
     }
 
-    /// The last that may fail: what instances say to a new `config`, and the disk.
-    fn make_durable(
-        &self,
-        plans: &[Plan],
-        record: &Record,
-        told: &mut Vec<(Arc<Member>, String, Option<Guest>)>,
-    ) -> Result<(), Error> {
+    /// Signatures are facts about bytes: they stay, whatever becomes of the change.
+    fn write_signatures(&self, plans: &[Plan]) -> Result<(), Error> {
         let disk = self.loader.parts.disk.as_ref();
         for plan in plans {
             if let Some(signatures) = &plan.signatures {
@@ -263,6 +260,18 @@ impl Set {
                 whole::replace(disk, &path, signatures.to_string().as_bytes())
                     .map_err(|source| Error::Write { path, source })?;
             }
+        }
+        Ok(())
+    }
+
+    /// The last that may fail: what instances say to a new `config`, and the disk.
+    fn make_durable(
+        &self,
+        plans: &[Plan],
+        record: &Record,
+        told: &mut Vec<(Arc<Member>, String, Option<Guest>)>,
+    ) -> Result<(), Error> {
+        for plan in plans {
             if let Step::Settings(member) = &plan.step {
                 let config = plan.binding.config_json();
                 let guest = member.plugin.tell_first(&config);
@@ -275,10 +284,17 @@ impl Set {
 
     /// Removes components of versions that are not kept any more. One that stays takes room only.
     fn forget_components(&self, was: &Record) {
+        let parts = &self.loader.parts;
         let record = self.state.lock().record.clone();
+        // A process of the other role may have the same directory.
+        let other = match parts.node.role {
+            Role::Broker => Role::NameServer,
+            Role::NameServer => Role::Broker,
+        };
+        let Ok(other) = Record::read(parts.disk.as_ref(), &parts.dir, other) else { return };
         for digest in was.digests() {
             let is_bound = self.config.binding.iter().any(|binding| binding.digest == digest);
-            if is_bound || record.needs(&digest) {
+            if is_bound || record.needs(&digest) || other.needs(&digest) {
                 continue;
             }
             let path = self.loader.path(&digest);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use blockhouse_disk::Disk;
-use blockhouse_hook::{Hook, HookChain, Hooks};
+use blockhouse_hook::{Hook, Hooks};
 use blockhouse_model::Clock;
 use bytes::Bytes;
 
@@ -55,8 +55,10 @@ pub struct Parts {
     pub cores: usize,
     /// What plugins are told.
     pub node: Node,
-    /// The chain in force, which the plugins are.
+    /// The chain in force: the plugins are swapped in there.
     pub hooks: Arc<Hooks>,
+    /// Native hooks, which stand before all plugins.
+    pub native: Vec<Arc<dyn Hook>>,
 }
 
 /// All plugins of a process. Close it before the process ends.
@@ -94,7 +96,7 @@ impl Host {
         if !config.enabled {
             return Ok(None);
         }
-        let record = Record::read(parts.disk.as_ref(), &parts.dir)?;
+        let record = Record::read(parts.disk.as_ref(), &parts.dir, parts.node.role)?;
         let threads = Threads::start()?;
         let set = Set::new(config.clone(), Loader::new(parts, threads.keeper()), record);
         set.bring_up()?;
@@ -266,8 +268,7 @@ impl Set {
             self.loader.keeper.refill(&member.plugin);
             self.state.lock().members.insert(binding.name.clone(), member);
         }
-        let chain = HookChain::new(&self.state.lock().hooks());
-        self.loader.parts.hooks.swap(chain);
+        self.swap(&self.state.lock());
         Ok(())
     }
 }

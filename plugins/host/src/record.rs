@@ -1,4 +1,5 @@
-//! What was deployed, on disk: `deployed.json`. After a crash either the old or the new one is there.
+//! What was deployed, on disk: a file for each role, since a broker and a name server may share a
+//! directory. After a crash either the old or the new one is there.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::binding::{Binding, Config};
+use crate::host::Role;
 
 /// The form of the file.
 const FORMAT: u32 = 1;
@@ -93,16 +95,19 @@ impl Entry {
 }
 
 impl Record {
-    fn path(dir: &Path) -> PathBuf {
-        dir.join("deployed.json")
+    fn path(dir: &Path, role: Role) -> PathBuf {
+        dir.join(match role {
+            Role::Broker => "deployed.json",
+            Role::NameServer => "deployed-namesrv.json",
+        })
     }
 
     /// Reads it; an empty one if there is none.
     ///
     /// # Errors
     /// It cannot be read. To go on without it would leave out what was deployed.
-    pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Self, Error> {
-        let path = Self::path(dir);
+    pub(crate) fn read(disk: &dyn Disk, dir: &Path, role: Role) -> Result<Self, Error> {
+        let path = Self::path(dir, role);
         let wrong = |problem: String| Error::Record { path: path.clone(), problem };
         let len = disk.open_read(&path).and_then(|file| file.len()).unwrap_or(0);
         if len > LEN_MAX {
@@ -138,8 +143,8 @@ impl Record {
     }
 
     /// Writes it; it is on disk when this returns.
-    pub(crate) fn write(&self, disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
-        let path = Self::path(dir);
+    pub(crate) fn write(&self, disk: &dyn Disk, dir: &Path, role: Role) -> Result<(), Error> {
+        let path = Self::path(dir, role);
         let write = || -> std::io::Result<()> {
             whole::replace(disk, &path, &serde_json::to_vec_pretty(self)?)?;
             sync_above(disk, dir)
@@ -196,19 +201,21 @@ mod tests {
 
     fn written(text: &[u8]) -> Result<Record, Error> {
         let (disk, dir) = (MemDisk::new(), Path::new("/data/blockhouse/plugins"));
-        whole::replace(&disk, &Record::path(dir), text).unwrap();
-        Record::read(&disk, dir)
+        whole::replace(&disk, &Record::path(dir, Role::Broker), text).unwrap();
+        Record::read(&disk, dir, Role::Broker)
     }
 
     #[test]
     fn what_is_written_is_read_and_what_is_cut_is_refused() {
         let (disk, dir) = (MemDisk::new(), Path::new("/data/blockhouse/plugins"));
-        assert_eq!(Record::read(&disk, dir).unwrap(), Record::default());
+        assert_eq!(Record::read(&disk, dir, Role::Broker).unwrap(), Record::default());
         let mut record = Record { generation: 7, ..Record::default() };
         record.plugins.entry("a".to_owned()).or_default().replace(None, kept("a", "0"));
-        record.write(&disk, dir).unwrap();
-        assert_eq!(Record::read(&disk, dir).unwrap(), record);
-        let bytes = whole::read(&disk, &Record::path(dir)).unwrap().unwrap();
+        record.write(&disk, dir, Role::Broker).unwrap();
+        assert_eq!(Record::read(&disk, dir, Role::Broker).unwrap(), record);
+        let other = Record::read(&disk, dir, Role::NameServer).unwrap();
+        assert_eq!(other, Record::default(), "each has its own");
+        let bytes = whole::read(&disk, &Record::path(dir, Role::Broker)).unwrap().unwrap();
         for len in 0..bytes.len() {
             let refusal = written(&bytes[..len]).unwrap_err().to_string();
             assert!(

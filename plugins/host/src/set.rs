@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use blockhouse_hook::{Hook, HookChain, Hooks};
+use blockhouse_hook::{Hook, HookChain};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::Error;
@@ -18,6 +18,8 @@ use crate::ring::Ring;
 
 /// How long a change waits for another one.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a stop waits for the change that is being made. It is whole on disk, or not at all.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
 /// Between two looks at new plugins, and at old ones that have calls left.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -118,7 +120,6 @@ pub(crate) struct Set {
     pub(crate) loader: Loader,
     pub(crate) state: Mutex<State>,
     pub(crate) outcomes: Outcomes,
-    hooks: Arc<Hooks>,
     /// Held by who makes a change.
     change: Mutex<()>,
     /// Whether the process serves requests.
@@ -129,14 +130,12 @@ pub(crate) struct Set {
 
 impl Set {
     pub(crate) fn new(config: Config, loader: Loader, record: Record) -> Arc<Self> {
-        let hooks = Arc::clone(&loader.parts.hooks);
         let state = Mutex::new(State { record, ..State::default() });
         Arc::new_cyclic(|me| Self {
             config,
             loader,
             state,
             outcomes: Outcomes::default(),
-            hooks,
             change: Mutex::default(),
             started: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
@@ -153,7 +152,7 @@ impl Set {
     /// Ends all changes, and waits for the one that is being made.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
-        let _late = self.change.try_lock_for(PATIENCE);
+        let _late = self.change.try_lock_for(STOP_PATIENCE);
         let mut state = self.state.lock();
         state.guards.clear();
         for retired in state.retired.iter_mut().filter(|retired| !retired.drained) {
@@ -194,13 +193,20 @@ impl Set {
             guards.push(Guard { generation, name, ends, old, was, new });
         }
         state.record = change.record;
-        self.hooks.swap(HookChain::new(&state.hooks()));
+        self.swap(&state);
         if change.watch && self.config.guard_seconds > 0 {
             state.guards.extend(guards);
         }
         drop(state);
         let me: Weak<dyn Watched> = self.me.clone();
         self.loader.keeper.look(me);
+    }
+
+    /// Makes these plugins, after the native hooks, the chain in force.
+    pub(crate) fn swap(&self, state: &State) {
+        let mut hooks = self.loader.parts.native.clone();
+        hooks.extend(state.hooks());
+        self.loader.parts.hooks.swap(HookChain::new(&hooks));
     }
 
     /// Compares what is new with what was, and takes leave of what is old. Nobody else changes
@@ -265,7 +271,8 @@ impl Set {
     }
 
     pub(crate) fn write(&self, record: &Record) -> Result<(), Error> {
-        record.write(self.loader.parts.disk.as_ref(), &self.loader.parts.dir)
+        let parts = &self.loader.parts;
+        record.write(parts.disk.as_ref(), &parts.dir, parts.node.role)
     }
 
     /// Lets go of instances whose plugin no chain and no queue holds any more: their last call has

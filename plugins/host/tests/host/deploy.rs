@@ -397,6 +397,20 @@ fn the_lines_of_a_plugin_go_on_over_its_versions() {
 }
 
 #[test]
+fn native_hooks_stand_before_all_plugins_whatever_changes() {
+    let mut shelf = Shelf::new();
+    let rules = blockhouse_conformance::Rules::parse(r#"{"set_property": {"native": "1"}}"#);
+    shelf.native = vec![Arc::new(blockhouse_conformance::Native::new(rules.unwrap()))];
+    let host = empty(&shelf);
+    assert_eq!(marks(&shelf.hooks), "native=1 ");
+    put(&host, vec![stamp(&shelf, "a", "1.0.0")]).unwrap();
+    assert_eq!(marks(&shelf.hooks), "native=1 a=1.0.0 ");
+    host.disable("a").unwrap();
+    assert_eq!(marks(&shelf.hooks), "native=1 ");
+    host.close();
+}
+
+#[test]
 fn no_plugins_at_all_is_a_choice() {
     let shelf = Shelf::new();
     assert!(shelf.start_with(&Config { enabled: false, ..Config::default() }).unwrap().is_none());

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use blockhouse_disk::{Disk, RealDisk, whole};
-use blockhouse_hook::{Decision, Draft, HookChain, Hooks};
+use blockhouse_hook::{Decision, Draft, Hook, HookChain, Hooks};
 use blockhouse_host::host::component_path;
 use blockhouse_host::{Binding, Config, Error, Grants, Host, Node, Parts, Role};
 use blockhouse_model::{Clock, Principal, RequestContext, Timestamp};
@@ -106,12 +106,15 @@ pub(crate) struct Shelf {
     dir: TempDir,
     pub(crate) hooks: Arc<Hooks>,
     pub(crate) clock: Arc<TestClock>,
+    /// Hooks that stand before all plugins.
+    pub(crate) native: Vec<Arc<dyn Hook>>,
 }
 
 impl Shelf {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, hooks: Arc::new(Hooks::none()), clock: TestClock::new() }
+        let (hooks, native) = (Arc::new(Hooks::none()), Vec::new());
+        Self { dir, hooks, clock: TestClock::new(), native }
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
@@ -151,7 +154,8 @@ impl Shelf {
             version: "0".to_owned(),
         };
         let hooks = Arc::clone(&self.hooks);
-        let parts = Parts { disk, dir: self.dir(), clock, cores: 1, node, hooks };
+        let (dir, native) = (self.dir(), self.native.clone());
+        let parts = Parts { disk, dir, clock, cores: 1, node, hooks, native };
         config.validate().unwrap();
         Host::start(config, parts)
     }

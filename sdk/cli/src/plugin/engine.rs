@@ -89,7 +89,8 @@ impl Running {
         };
         let clock = Arc::new(SystemClock::new());
         let (disk, hooks) = (Arc::new(disk), Arc::new(Hooks::none()));
-        let parts = Parts { disk, dir: dir.to_owned(), clock, cores: 1, node, hooks };
+        let (dir, native) = (dir.to_owned(), Vec::new());
+        let parts = Parts { disk, dir, clock, cores: 1, node, hooks, native };
         let host = Host::start(&config, parts)?.context("there is nothing to run")?;
         let chain = HookChain::new(&host.hooks());
         Ok(Self { host, chain })

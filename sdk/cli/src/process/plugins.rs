@@ -48,6 +48,7 @@ pub(super) fn start(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         hooks: Arc::clone(&shared.hooks),
+        native: shared.hooks.load().hooks().to_vec(),
     };
     let Some(host) = Host::start(&config.plugins, parts)? else { return Ok(None) };
     for plugin in host.status().iter().filter(|plugin| !plugin.disabled) {
