@@ -195,6 +195,7 @@ impl Node {
             read?;
         }
         anyhow::ensure!(answer.len() as u64 <= ANSWER_MAX, "its answer is over {ANSWER_MAX} bytes");
+        anyhow::ensure!(answer.starts_with(b"HTTP/"), "that is no HTTP");
         Ok(answer)
     }
 
