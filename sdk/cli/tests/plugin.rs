@@ -416,15 +416,16 @@ fn a_new_plugin_decides_on_a_node_and_is_seen_there() {
     assert_eq!(plugin(dir, &["list", "--ops", "somewhere"]).0, 2);
 }
 
+fn with<'a>(node: &'a Node, args: &[&'a str]) -> Vec<&'a str> {
+    [args, &["--node", node.ops.as_str()]].concat()
+}
+
 #[test]
 fn a_plugin_comes_and_goes_on_a_running_node() {
     let sample = Sample::new();
     let dir = sample.dir();
     put(&sample.file("node.toml"), b"");
     let node = Node::start(dir);
-    fn with<'a>(node: &'a Node, args: &[&'a str]) -> Vec<&'a str> {
-        [args, &["--node", node.ops.as_str()]].concat()
-    }
     let send = || run_in(dir, &["produce", "orders", "no tag", "-n", node.namesrv.as_str()]).0;
     assert_eq!(send(), 0);
 
