@@ -21,7 +21,7 @@ type Subscribers = Box<[Arc<dyn Hook>]>;
 #[derive(Clone)]
 pub struct HookChain {
     by_point: [Subscribers; Point::ALL.len()],
-    is_empty: bool,
+    all: Subscribers,
     wants_client_id: bool,
     /// There if one of the hooks is an audit sink, and the chain is in force on a node.
     auditor: Option<Arc<Auditor>>,
@@ -34,7 +34,7 @@ impl HookChain {
         let by_point = Point::ALL
             .map(|point| hooks.iter().filter(|h| h.points().has(point)).cloned().collect());
         let wants_client_id = hooks.iter().any(|hook| hook.wants_client_id());
-        Self { by_point, is_empty: hooks.is_empty(), wants_client_id, auditor: None }
+        Self { by_point, all: hooks.into(), wants_client_id, auditor: None }
     }
 
     /// The same chain, which tells its decisions through `auditor` to the sinks that are in it.
@@ -45,6 +45,12 @@ impl HookChain {
         auditor.listen(sinks);
         self.auditor = (!sinks.is_empty()).then(|| Arc::clone(auditor));
         self
+    }
+
+    /// All its hooks, in their order: what another chain is made of.
+    #[must_use]
+    pub fn hooks(&self) -> &[Arc<dyn Hook>] {
+        &self.all
     }
 
     fn at(&self, point: Point) -> &[Arc<dyn Hook>] {
@@ -68,7 +74,7 @@ impl HookChain {
     /// Whether there is no hook at all: then nobody looks at a request's context.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.is_empty
+        self.all.is_empty()
     }
 
     /// Whether a hook sees the client's id.

@@ -12,6 +12,7 @@ use crate::compiler::Limits;
 use crate::http::Address;
 use crate::interface::Interface;
 use crate::scope::Scope;
+use crate::trust::Trust;
 
 /// WASM plugins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +33,18 @@ pub struct Config {
     pub http_ca: Option<PathBuf>,
     /// The bindings, as `[[plugins.binding]]` tables; see docs/plugins.md.
     pub binding: Vec<Binding>,
+    /// Whose plugins are taken.
+    pub trust: Trust,
+    /// Seconds after a deploy in which a new version that does worse than the one before is rolled
+    /// back; 0 for never.
+    #[schemars(range(min = 0, max = 86_400))]
+    pub guard_seconds: u32,
+    /// How many times the old version's time per message is too much for a new one.
+    #[schemars(range(min = 2, max = 1_000))]
+    pub guard_slowdown: u32,
+    /// Whether plugins may be deployed, disabled and rolled back from other hosts. Nobody is asked
+    /// who he is yet.
+    pub remote_changes: bool,
 }
 
 impl Default for Config {
@@ -42,6 +55,10 @@ impl Default for Config {
             compile_timeout_ms: 30_000,
             http_ca: None,
             binding: Vec::new(),
+            trust: Trust::default(),
+            guard_seconds: 60,
+            guard_slowdown: 3,
+            remote_changes: false,
         }
     }
 }
@@ -309,6 +326,9 @@ impl Config {
         let (memory, time) = (&self.compile_memory_mib, &self.compile_timeout_ms);
         OptionError::check_range("compile_memory_mib", memory, &(128..=4_096))?;
         OptionError::check_range("compile_timeout_ms", time, &(1_000..=300_000))?;
+        OptionError::check_range("guard_seconds", &self.guard_seconds, &(0..=86_400))?;
+        OptionError::check_range("guard_slowdown", &self.guard_slowdown, &(2..=1_000))?;
+        self.trust.validate().map_err(|e| e.within("trust"))?;
         for (i, binding) in self.binding.iter().enumerate() {
             binding.validate().map_err(|e| e.within(&format!("binding[{i}]")))?;
             if self.binding[..i].iter().any(|other| other.name == binding.name) {
@@ -332,15 +352,16 @@ mod tests {
         binding(&format!(r#"{{"name": "a", "digest": "sha256:{}"}}"#, "0".repeat(64)))
     }
 
+    fn bound(binding: Vec<Binding>) -> Config {
+        Config { binding, ..Config::default() }
+    }
+
     #[test]
     fn what_is_not_legal_is_named() {
         let refused = |change: &dyn Fn(&mut Binding)| {
             let mut binding = legal();
             change(&mut binding);
-            Config { binding: vec![binding], ..Config::default() }
-                .validate()
-                .unwrap_err()
-                .to_string()
+            bound(vec![binding]).validate().unwrap_err().to_string()
         };
         assert!(refused(&|b| b.name = "A".to_owned()).contains("binding[0].name"));
         assert!(refused(&|b| b.digest = "latest".to_owned()).contains("digest"));
@@ -348,11 +369,12 @@ mod tests {
         assert!(refused(&|b| b.instances = 0).contains("instances"));
         assert!(refused(&|b| b.deadline_ms = Some(0)).contains("deadline_ms"));
         assert!(refused(&|b| b.order = 1_001).contains("order"));
-        let twice = Config { binding: vec![legal(), legal()], ..Config::default() };
+        let twice = bound(vec![legal(), legal()]);
         assert!(twice.validate().unwrap_err().to_string().contains("twice"));
-        let many = Config { binding: vec![legal(); 65], ..Config::default() };
+        let many = bound(vec![legal(); 65]);
         assert!(many.validate().is_err());
-        assert!(Config { binding: vec![legal()], ..Config::default() }.validate().is_ok());
+        assert!(bound(vec![legal()]).validate().is_ok());
+        assert!(Config { guard_slowdown: 1, ..Config::default() }.validate().is_err());
     }
 
     #[test]

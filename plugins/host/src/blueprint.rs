@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::host::Node;
 use crate::imports;
 use crate::interface::Interface;
+use crate::settings::Settings;
 use crate::state::{Resources, State};
 use crate::{Error, Failure};
 
@@ -19,6 +20,7 @@ pub(crate) const COMPONENT_MAX: u64 = 64 << 20;
 macro_rules! interfaces {
     ($($field:ident: $interface:ident,)*) => {
         /// Where a component's exports are.
+        #[derive(Clone)]
         pub(crate) struct Indices {
             pub(crate) lifecycle: exported::lifecycle::GuestIndices,
             $(pub(crate) $field: Option<exported::$field::GuestIndices>,)*
@@ -98,7 +100,7 @@ pub(crate) struct Blueprint {
     pub(crate) indices: Indices,
     pub(crate) shared: Arc<Resources>,
     pub(crate) node: Arc<Node>,
-    pub(crate) config: String,
+    pub(crate) settings: Settings,
     /// Bytes of an instance's memory.
     pub(crate) memory: usize,
 }
@@ -123,7 +125,7 @@ impl Blueprint {
                 "it is a core module; make a component of it with `blockhouse plugin build`";
             return Err(wrong(advice.to_owned()));
         }
-        let component = engine.loader.component(&engine.wasm, binding, bytes).map_err(wrong)?;
+        let component = engine.code.component(&engine.wasm, binding, bytes).map_err(wrong)?;
         let mut linker = Linker::new(&engine.wasm);
         imports::link(&mut linker, &binding.grants)
             .and_then(|()| imports::refuse_wasi(&mut linker, &engine.wasm, &component))
@@ -146,9 +148,22 @@ impl Blueprint {
             indices,
             shared,
             node: Arc::clone(node),
-            config: binding.config_json(),
+            settings: Settings::new(&binding.config_json()),
             memory: (binding.memory_mib as usize) << 20,
         })
+    }
+
+    /// The same with other settings, for instances with other resources. Compiles nothing.
+    pub(crate) fn with(&self, config: &str, shared: Arc<Resources>) -> Self {
+        Self {
+            engine: Arc::clone(&self.engine),
+            pre: self.pre.clone(),
+            indices: self.indices.clone(),
+            shared,
+            node: Arc::clone(&self.node),
+            settings: Settings::new(config),
+            memory: self.memory,
+        }
     }
 
     /// The error of a first instance that did not come up.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::binding::Config;
+use crate::code_source::CodeSource;
 use crate::host::Parts;
-use crate::loader::Loader;
 
 /// How long a tick is.
 const TICK: Duration = Duration::from_millis(1);
@@ -16,7 +16,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// One per process. Its thread ends with it.
 pub(crate) struct Engine {
     pub(crate) wasm: wasmtime::Engine,
-    pub(crate) loader: Loader,
+    pub(crate) code: CodeSource,
     stop: Arc<AtomicBool>,
     ticker: Option<JoinHandle<()>>,
 }
@@ -36,8 +36,8 @@ impl Engine {
                 }
             })
             .map_err(|e| failed(&e))?;
-        let loader = Loader::new(options, parts);
-        Ok(Self { wasm, loader, stop, ticker: Some(ticker) })
+        let code = CodeSource::new(options, parts);
+        Ok(Self { wasm, code, stop, ticker: Some(ticker) })
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Guest {
     pub(crate) columns: Columns,
     pub(crate) calls: u64,
     pub(crate) born: Duration,
+    /// The number of the settings that it has.
+    pub(crate) settings: u64,
 }
 
 impl Guest {
@@ -96,14 +98,15 @@ impl Guest {
         let instance = made.map_err(|e| Failure::of(&e))?;
         let exports = blueprint.indices.load(&mut store, &instance);
         let exports = exports.map_err(|e| Failure::Answer(format!("{e:#}")))?;
+        let (settings, config) = blueprint.settings.read();
         let columns = Columns::default();
-        let mut guest = Box::new(Self { store, exports, columns, calls: 0, born: now });
-        let wants = guest.init(blueprint)?;
+        let mut guest = Box::new(Self { store, exports, columns, calls: 0, born: now, settings });
+        let wants = guest.init(blueprint, &config)?;
         guest.health()?;
         Ok((guest, Wants::of(&wants, granted)))
     }
 
-    fn init(&mut self, blueprint: &Blueprint) -> Result<lifecycle::Wants, Failure> {
+    fn init(&mut self, blueprint: &Blueprint, config: &str) -> Result<lifecycle::Wants, Failure> {
         self.arm(INIT_MS);
         let about = &blueprint.node;
         let node = lifecycle::Node {
@@ -118,7 +121,7 @@ impl Guest {
             binding: &blueprint.shared.name,
         };
         let lifecycle = self.exports.lifecycle.clone();
-        let answer = lifecycle.call_init(&mut self.store, node, &blueprint.config);
+        let answer = lifecycle.call_init(&mut self.store, node, config);
         answer.map_err(|e| Failure::of(&e))?.map_err(Failure::Refused)
     }
 
@@ -127,6 +130,14 @@ impl Guest {
         self.arm(LIFECYCLE_MS);
         let lifecycle = self.exports.lifecycle.clone();
         let answer = lifecycle.call_health(&mut self.store);
+        answer.map_err(|e| Failure::of(&e))?.map_err(Failure::Refused)
+    }
+
+    /// Tells it that its binding's `config` is another one now.
+    pub(crate) fn config_changed(&mut self, config: &str) -> Result<(), Failure> {
+        self.arm(INIT_MS);
+        let lifecycle = self.exports.lifecycle.clone();
+        let answer = lifecycle.call_config_changed(&mut self.store, config);
         answer.map_err(|e| Failure::of(&e))?.map_err(Failure::Refused)
     }
 

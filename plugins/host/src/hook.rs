@@ -77,7 +77,9 @@ impl PluginHook {
     /// Tells the audit what the chain cannot see, since nothing comes of it.
     fn tell(&self, subject: Subject<'_>, outcome: Outcome, reason: &str) {
         let (by, shadow) = (self.name(), self.plugin.is_shadow());
-        self.plugin.keeper.auditor().tell(subject, Decided { outcome, by, shadow, reason });
+        if let Some(auditor) = self.plugin.keeper.auditor() {
+            auditor.tell(subject, Decided { outcome, by, shadow, reason });
+        }
     }
 
     /// Asks the guest for a verdict, and makes one of its failure.

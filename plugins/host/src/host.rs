@@ -1,30 +1,26 @@
 //! All plugins of a process.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use blockhouse_disk::{Disk, whole};
-use blockhouse_hook::{Auditor, Hook};
+use blockhouse_disk::Disk;
+use blockhouse_hook::{Hook, Hooks};
 use blockhouse_model::Clock;
-use blockhouse_package::Digest;
-use serde::Serialize;
+use bytes::Bytes;
 
-use crate::binding::{Binding, Config, Mode};
-use crate::blueprint::{Blueprint, COMPONENT_MAX};
+use crate::Error;
+use crate::binding::{Binding, Config};
+use crate::code_source::CodeCounts;
 use crate::compiler::Compiler;
-use crate::contract::imported::metrics::Kind;
-use crate::engine::Engine;
-use crate::hook::PluginHook;
-use crate::imports::{Kv, Lines, Metrics, Publisher};
-use crate::interface::Interface;
+use crate::deploy::{Deploy, Report, Terms};
+use crate::imports::Publisher;
 use crate::keeper::Threads;
-use crate::loader::CodeCounts;
-use crate::outside::{self, Outside};
-use crate::plugin::{Loaded, Plugin};
-use crate::state::Resources;
-use crate::{Error, Failure};
+use crate::load::{Loader, Member};
+use crate::record::Record;
+use crate::ring::LogLine;
+use crate::set::Set;
+use crate::status::{self, Source, Status};
 
 /// What kind of process runs the plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,93 +60,31 @@ pub struct Parts {
     pub cores: usize,
     /// What plugins are told.
     pub node: Node,
-    /// Whom decisions are told; that of the chain in which the plugins will stand.
-    pub auditor: Arc<Auditor>,
+    /// The chain in force: the plugins are swapped in there.
+    pub hooks: Arc<Hooks>,
+    /// Native hooks, which stand before all plugins.
+    pub native: Vec<Arc<dyn Hook>>,
     /// Stores what plugins send; `None` where nothing is stored.
     pub publisher: Option<Arc<dyn Publisher>>,
 }
 
 /// All plugins of a process. Close it before the process ends.
 pub struct Host {
-    plugins: Vec<Arc<Plugin>>,
-    engine: Arc<Engine>,
-    threads: Threads,
-    outside: Outside,
+    set: Arc<Set>,
+    threads: Arc<Threads>,
 }
 
-/// How a plugin does, to be shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Status {
-    /// The binding.
-    pub name: String,
-    /// The component.
-    pub digest: String,
-    /// Whether it could be loaded.
-    pub loaded: bool,
-    /// Whether its answers take effect.
-    pub mode: Mode,
-    /// Whether it is left alone because it failed too often.
-    pub breaker_open: bool,
-    /// Instances, ready and at work.
-    pub instances: u64,
-    /// What was counted, by hook.
-    pub hooks: Vec<HookStatus>,
-    /// Metrics that the plugin made itself.
-    pub metrics: Vec<CustomMetric>,
-    /// What its binding lets it import.
-    pub grants: Vec<String>,
-}
-
-/// A metric that a plugin made itself.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CustomMetric {
-    /// Its name.
-    pub name: String,
-    /// What it is about.
-    pub help: String,
-    /// A counter's count, or how many values a histogram saw.
-    pub count: u64,
-    /// A gauge's value, or the sum of what a histogram saw.
-    pub value: f64,
-    /// What it does.
-    pub kind: CustomKind,
-    /// A histogram's bounds, and how many values are at most as large.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub buckets: Vec<(f64, u64)>,
-}
-
-/// What a metric that a plugin made itself does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum CustomKind {
-    /// It only goes up.
-    Counter,
-    /// It goes up and down.
-    Gauge,
-    /// It counts values by size.
-    Histogram,
-}
-
-/// What was counted of one hook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HookStatus {
-    /// The hook.
-    pub hook: Interface,
-    /// Calls, those that failed included.
-    pub calls: u64,
-    /// Messages, or requests where there are none.
-    pub messages: u64,
-    /// Time in the plugin, in nanoseconds.
-    pub nanoseconds: u64,
-    /// Answers that were not "go on"; in shadow mode they had no effect.
-    pub objections: u64,
-    /// Calls that failed, by kind; a kind that did not happen is not there.
-    pub failures: BTreeMap<&'static str, u64>,
-    /// Events for which the queue had no room.
-    pub lost: u64,
+/// What became of changes so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The number of changes that the node has seen, over restarts.
+    pub generation: u64,
+    /// Made.
+    pub done: u64,
+    /// Refused; nothing changed.
+    pub refused: u64,
+    /// Taken back by the node itself.
+    pub reverted: u64,
 }
 
 /// Where the component of this digest is kept in `dir`.
@@ -160,174 +94,196 @@ pub fn component_path(dir: &Path, digest: &str) -> PathBuf {
 }
 
 impl Host {
-    /// Loads all bindings; `None` if there is nothing to load.
+    /// Loads all bindings and puts them in force; `None` if plugins are switched off.
     ///
     /// # Errors
-    /// The first binding that is required and cannot be loaded.
-    pub fn start(config: &Config, parts: &Parts) -> Result<Option<Self>, Error> {
-        if !config.enabled || config.binding.is_empty() {
+    /// The first binding that is required and cannot be loaded, and what was deployed if it cannot be
+    /// read.
+    pub fn start(config: &Config, parts: Parts) -> Result<Option<Self>, Error> {
+        if !config.enabled {
             return Ok(None);
         }
-        let engine = Arc::new(Engine::start(config, parts)?);
-        let node = Arc::new(parts.node.clone());
-        let threads = Threads::start(Arc::clone(&parts.auditor))?;
-        let outside = Outside::new(config, parts);
-        let mut bindings: Vec<&Binding> = config.binding.iter().collect();
-        bindings.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
-        let mut plugins = Vec::with_capacity(bindings.len());
-        for binding in bindings {
-            let plugin = match load(binding, &engine, &node, parts, &threads, &outside) {
-                Ok(plugin) => plugin,
-                Err(e) if binding.required => return Err(e),
-                Err(e) => {
-                    tracing::error!("{e}. Its hooks fail as the binding says");
-                    Plugin::missing(binding, threads.keeper(), Arc::clone(&parts.clock))
-                }
-            };
-            let plugin = Arc::new(plugin);
-            threads.keeper().refill(&plugin);
-            plugins.push(plugin);
-        }
-        Ok(Some(Self { plugins, engine, threads, outside }))
+        let record = Record::read(parts.disk.as_ref(), &parts.dir, parts.node.role)?;
+        let threads = Arc::new(Threads::start(parts.hooks.auditor().cloned())?);
+        let loader = Loader::new(config, parts, Arc::clone(&threads));
+        let set = Set::new(config.clone(), loader, record);
+        set.bring_up()?;
+        Ok(Some(Self { set, threads }))
     }
 
     /// The plugins as hooks, in their order.
     #[must_use]
     pub fn hooks(&self) -> Vec<Arc<dyn Hook>> {
-        self.plugins.iter().map(|plugin| PluginHook::of(plugin) as Arc<dyn Hook>).collect()
+        self.set.state.lock().hooks()
     }
 
-    /// How each plugin does.
+    /// The process serves requests: plugins that come later are told so as well.
+    pub fn process_started(&self) {
+        self.set.started.store(true, Ordering::SeqCst);
+    }
+
+    /// Puts a component onto the node, where a deploy finds it.
+    ///
+    /// # Errors
+    /// It has another digest, is no plugin, or cannot be written.
+    pub fn put_component(&self, bytes: Bytes, digest: &str) -> Result<(), Error> {
+        self.set.put_component(bytes, digest)
+    }
+
+    /// Puts plugins in force, all at once. It takes as long as they take to compile.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with one of them; then nothing has changed.
+    pub fn deploy(&self, deploys: Vec<Deploy>, terms: Terms) -> Result<Report, Error> {
+        self.set.counted(self.set.deploy(deploys, terms))
+    }
+
+    /// Puts the version before in force.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be loaded any more; then nothing has changed.
+    pub fn rollback(&self, name: &str) -> Result<Report, Error> {
+        self.set.counted(self.set.rollback(name))
+    }
+
+    /// Takes a plugin out at once.
+    ///
+    /// # Errors
+    /// There is no such plugin, or it cannot be written down; then nothing has changed.
+    pub fn disable(&self, name: &str) -> Result<Report, Error> {
+        self.set.counted(self.set.switch(name, false))
+    }
+
+    /// Brings a plugin back that was taken out.
+    ///
+    /// # Errors
+    /// There is no such plugin, or it cannot be loaded; then nothing has changed.
+    pub fn enable(&self, name: &str) -> Result<Report, Error> {
+        self.set.counted(self.set.switch(name, true))
+    }
+
+    /// Compares new versions with those before and lets go of old instances. A thread of the host
+    /// does that by itself from time to time.
+    pub fn look(&self) {
+        if let Ok(_change) = self.set.begin() {
+            self.set.look_now();
+        }
+    }
+
+    /// What became of changes so far.
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        let outcomes = &self.set.outcomes;
+        Changes {
+            generation: self.set.state.lock().record.generation,
+            done: outcomes.done.load(Ordering::Relaxed),
+            refused: outcomes.refused.load(Ordering::Relaxed),
+            reverted: outcomes.reverted.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The lines of a plugin with greater numbers than `number`, the oldest first; `None` if there
+    /// is no such plugin.
+    #[must_use]
+    pub fn lines(&self, name: &str, number: u64, max: usize) -> Option<Vec<LogLine>> {
+        let state = self.set.state.lock();
+        state.record.binding(&self.set.config.binding, name)?;
+        Some(state.lines_of(name).map(|ring| ring.after(number, max)).unwrap_or_default())
+    }
+
+    /// How each plugin does; those that are disabled come last.
     #[must_use]
     pub fn status(&self) -> Vec<Status> {
-        self.plugins
-            .iter()
-            .map(|plugin| Status {
-                name: plugin.binding.name.clone(),
-                digest: plugin.binding.digest.clone(),
-                loaded: plugin.loaded.is_some(),
-                mode: plugin.binding.mode,
-                breaker_open: plugin.breaker.is_open(),
-                instances: plugin.live(),
-                hooks: plugin.hooks().into_iter().map(|hook| counted(plugin, hook)).collect(),
-                metrics: plugin.loaded.as_ref().map(custom).unwrap_or_default(),
-                grants: plugin.binding.grants.spelled(),
-            })
-            .collect()
+        let state = self.set.state.lock();
+        let base = &self.set.config.binding;
+        let members = state.ordered().into_iter().map(|m| (m.binding.clone(), Some(Arc::clone(m))));
+        let out = state.record.bindings(base).into_iter().cloned();
+        let out = out.filter(|binding| !state.members.contains_key(&binding.name));
+        let all = members.chain(out.map(|binding| (binding, None)));
+        all.map(|(mut binding, member)| {
+            let entry = state.record.plugins.get(&binding.name);
+            let deployed = entry.and_then(|entry| entry.current.as_ref());
+            binding.config.clear();
+            let mut status = Status {
+                name: binding.name.clone(),
+                digest: binding.digest.clone(),
+                version: deployed.and_then(|kept| kept.version.clone()),
+                source: if deployed.is_some() { Source::Deployed } else { Source::Configuration },
+                disabled: state.record.is_disabled(&binding.name),
+                watched: state.is_watched(&binding.name),
+                loaded: false,
+                mode: binding.mode,
+                breaker_open: false,
+                instances: 0,
+                hooks: Vec::new(),
+                metrics: Vec::new(),
+                grants: binding.grants.spelled(),
+                history: status::past(entry),
+                binding,
+            };
+            if let Some(member) = member {
+                fill(&mut status, &member);
+            }
+            status
+        })
+        .collect()
     }
 
     /// How components came to be code.
     #[must_use]
     pub fn code(&self) -> CodeCounts {
-        self.engine.loader.counts()
+        self.set.loader.code()
     }
 
     /// Tells the plugins that the process stops, and ends the threads. Calls that come later fail
     /// or find no instance ready.
     pub fn close(&self) {
-        for plugin in &self.plugins {
-            plugin.process_stopping();
+        self.set.stop();
+        let members: Vec<_> = self.set.state.lock().members.values().cloned().collect();
+        for member in members {
+            member.plugin.process_stopping();
         }
-        self.threads.stop(|| self.outside.close());
+        self.threads.stop(|| self.set.loader.outside.close());
     }
 }
 
-fn load(
-    binding: &Binding,
-    engine: &Arc<Engine>,
-    node: &Arc<Node>,
-    parts: &Parts,
-    threads: &Threads,
-    outside: &Outside,
-) -> Result<Plugin, Error> {
-    let bytes = read(binding, parts)?;
-    let (http, publish) = outside.of(binding, &bytes)?;
-    let shared = Arc::new(Resources {
-        name: binding.name.as_str().into(),
-        grants: binding.grants.clone(),
-        clock: Arc::clone(&parts.clock),
-        lines: Lines::default(),
-        kv: Kv::default(),
-        metrics: Metrics::default(),
-        http,
-        publish,
-    });
-    let blueprint = Blueprint::new(engine, binding, &bytes, shared, node)?;
-    check_scopes(binding, &blueprint.indices.hooks())?;
-    outside::check_hooks(binding, &blueprint.indices.hooks())?;
-    let keeper = threads.keeper_of(binding)?;
-    Plugin::start(binding, blueprint, parts.cores, keeper, Arc::clone(&parts.clock))
+fn fill(status: &mut Status, member: &Member) {
+    let plugin = &member.plugin;
+    status.version = member.version().or(status.version.take());
+    status.loaded = plugin.loaded.is_some();
+    status.breaker_open = plugin.breaker.is_open();
+    status.instances = plugin.live();
+    status.hooks = plugin.hooks().into_iter().map(|hook| status::counted(plugin, hook)).collect();
+    status.metrics = plugin.loaded.as_ref().map(status::custom).unwrap_or_default();
 }
 
-fn read(binding: &Binding, parts: &Parts) -> Result<Vec<u8>, Error> {
-    let name = binding.name.clone();
-    let path = component_path(&parts.dir, &binding.digest);
-    let len = parts.disk.open_read(&path).and_then(|file| file.len()).unwrap_or(0);
-    if len > COMPONENT_MAX {
-        let problem = format!("its component is larger than {} MiB", COMPONENT_MAX >> 20);
-        return Err(Error::Component { name, problem });
-    }
-    // What cannot be opened is told by the read.
-    let bytes = match whole::read(parts.disk.as_ref(), &path) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Err(Error::Missing { name, path }),
-        Err(source) => return Err(Error::Read { name, path, source }),
-    };
-    let found = Digest::of(&bytes).to_string();
-    if found != binding.digest {
-        let expected = binding.digest.clone();
-        return Err(Error::Digest { name, expected, found });
-    }
-    Ok(bytes)
-}
-
-/// A scope that a hook has nothing to compare with would silently match nothing or everything.
-fn check_scopes(binding: &Binding, hooks: &[Interface]) -> Result<(), Error> {
-    let lacks = |what: &str, has: fn(Interface) -> bool| {
-        let hook = hooks.iter().find(|hook| !has(**hook))?;
-        Some(format!("{hook} knows no {what}: bind it without `{what}s`, or list other `hooks`"))
-    };
-    let problem =
-        if binding.topics.is_empty() { None } else { lacks("topic", Interface::has_topic) };
-    let problem = problem.or_else(|| {
-        if binding.groups.is_empty() { None } else { lacks("group", Interface::has_group) }
-    });
-    match problem {
-        Some(problem) => Err(Error::Binding { name: binding.name.clone(), problem }),
-        None => Ok(()),
-    }
-}
-
-fn custom(loaded: &Loaded) -> Vec<CustomMetric> {
-    let all = loaded.blueprint.shared.metrics.all().into_iter();
-    all.map(|custom| CustomMetric {
-        name: custom.name.clone(),
-        help: custom.help.clone(),
-        count: custom.count.load(Ordering::Relaxed),
-        value: f64::from_bits(custom.value.load(Ordering::Relaxed)),
-        kind: match custom.kind {
-            Kind::Counter => CustomKind::Counter,
-            Kind::Gauge => CustomKind::Gauge,
-            Kind::Histogram => CustomKind::Histogram,
-        },
-        buckets: custom.buckets(),
-    })
-    .collect()
-}
-
-fn counted(plugin: &Plugin, hook: Interface) -> HookStatus {
-    let counts = plugin.counts(hook);
-    let read = |cell: &std::sync::atomic::AtomicU64| cell.load(Ordering::Relaxed);
-    HookStatus {
-        hook,
-        calls: read(&counts.calls),
-        messages: read(&counts.messages),
-        nanoseconds: read(&counts.nanoseconds),
-        objections: read(&counts.objections),
-        failures: (Failure::KINDS.into_iter().zip(&counts.failures))
-            .map(|(kind, count)| (kind, read(count)))
-            .filter(|(_, count)| *count > 0)
-            .collect(),
-        lost: read(&counts.lost),
+impl Set {
+    /// Loads what the configuration binds and what was deployed.
+    fn bring_up(&self) -> Result<(), Error> {
+        let record = self.state.lock().record.clone();
+        let bindings = record.bindings(&self.config.binding);
+        let mut bindings: Vec<&Binding> =
+            bindings.into_iter().filter(|binding| !record.is_disabled(&binding.name)).collect();
+        bindings.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
+        let judge = self.judge()?;
+        if judge.demands_nothing() && !bindings.is_empty() {
+            tracing::warn!(
+                "plugins load without signatures: set plugins.trust.require to load only those of people you trust"
+            );
+        }
+        for binding in bindings {
+            let member = match self.load(&judge, binding) {
+                Ok(member) => member,
+                Err(e) if binding.required => return Err(e),
+                Err(e) => {
+                    tracing::error!("{e}. Its hooks fail as the binding says");
+                    Arc::new(self.loader.missing(binding))
+                }
+            };
+            self.loader.keeper.refill(&member.plugin);
+            self.state.lock().members.insert(binding.name.clone(), member);
+        }
+        self.swap(&self.state.lock());
+        Ok(())
     }
 }

@@ -99,8 +99,8 @@ impl log_interface::Host for State {
         fields: Vec<log_interface::Field>,
     ) {
         if log::enabled(level) {
-            let now = self.shared.clock.monotonic();
-            self.shared.lines.write(&self.shared.name, now, level, &line, &fields);
+            let clock = self.shared.clock.as_ref();
+            self.shared.lines.write(&self.shared.name, clock, level, &line, &fields);
         }
     }
 }

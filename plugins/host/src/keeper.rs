@@ -3,9 +3,9 @@
 //! the rest does not wait with it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,7 +34,17 @@ enum Chore {
     Refill(Arc<Plugin>),
     /// An instance that is done with, and whether it is told.
     Bury(Arc<Plugin>, Box<Guest>, bool),
+    /// An instance that was at work when the settings changed.
+    Settle(Arc<Plugin>, Box<Guest>),
+    /// Has this looked after, and again as often as it wants.
+    Look(Weak<dyn Watched>),
     Stop,
+}
+
+/// What wants to be looked after from time to time.
+pub(crate) trait Watched: Send + Sync {
+    /// Looks; gives when it wants that again, if it does.
+    fn look(&self) -> Option<Duration>;
 }
 
 enum Queued {
@@ -54,7 +64,8 @@ pub(crate) struct Keeper {
     chores: SyncSender<Chore>,
     events: SyncSender<Queued>,
     sinks: SyncSender<Sink>,
-    auditor: Arc<Auditor>,
+    /// `None` where no decision is told.
+    auditor: Option<Arc<Auditor>>,
 }
 
 /// The threads.
@@ -70,7 +81,7 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    pub(crate) fn start(auditor: Arc<Auditor>) -> Result<Self, Error> {
+    pub(crate) fn start(auditor: Option<Arc<Auditor>>) -> Result<Self, Error> {
         let (chores, chore_list) = sync_channel(CHORES_MAX);
         let (events, event_list) = sync_channel(EVENTS_MAX);
         let (sinks, sink_list) = sync_channel(SINKS_MAX);
@@ -164,6 +175,21 @@ impl Keeper {
         }
     }
 
+    /// Has an instance told of the settings, and put back.
+    pub(crate) fn settle(&self, plugin: &Arc<Plugin>, guest: Box<Guest>) {
+        let chore = Chore::Settle(Arc::clone(plugin), guest);
+        // Where the keeper is behind, the next one that is made has them.
+        if self.chores.try_send(chore).is_err() {
+            plugin.lost_one();
+        }
+    }
+
+    /// Has this looked after soon.
+    pub(crate) fn look(&self, watched: Weak<dyn Watched>) {
+        // Where the keeper is behind, it looks after each chore already, or the next change asks.
+        let _full = self.chores.try_send(Chore::Look(watched));
+    }
+
     /// Has the plugin's pool filled.
     pub(crate) fn refill(&self, plugin: &Arc<Plugin>) {
         // Where the keeper is behind, the next burial refills.
@@ -171,8 +197,8 @@ impl Keeper {
     }
 
     /// Whom decisions are told.
-    pub(crate) fn auditor(&self) -> &Auditor {
-        &self.auditor
+    pub(crate) fn auditor(&self) -> Option<&Auditor> {
+        self.auditor.as_deref()
     }
 
     /// Has the plugin told of the events that wait for it. Gives whether it will be.
@@ -190,20 +216,43 @@ impl Keeper {
 }
 
 fn keep(chores: &Receiver<Chore>) {
-    while let Ok(chore) = chores.recv() {
-        match chore {
-            Chore::Refill(plugin) => plugin.refill(),
-            Chore::Bury(plugin, mut guest, tell) => {
-                if tell && let Err(failure) = guest.drain() {
-                    tracing::warn!("plugin {}: drain: {failure}", plugin.binding.name);
-                }
-                drop(guest);
-                if !plugin.breaker.is_open() {
-                    plugin.refill();
+    let mut watched: Option<Weak<dyn Watched>> = None;
+    let mut pause: Option<Duration> = None;
+    loop {
+        let next = match pause {
+            None => chores.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(pause) => chores.recv_timeout(pause),
+        };
+        match next {
+            Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(Chore::Look(new)) => watched = Some(new),
+            Ok(chore) => {
+                work(chore);
+                // A plugin that fails makes chores without end: what looks after it must not wait.
+                if pause.is_none() {
+                    continue;
                 }
             }
-            Chore::Stop => return,
+            Err(RecvTimeoutError::Timeout) => {}
         }
+        pause = watched.as_ref().and_then(Weak::upgrade).and_then(|watched| watched.look());
+    }
+}
+
+fn work(chore: Chore) {
+    match chore {
+        Chore::Refill(plugin) => plugin.refill(),
+        Chore::Bury(plugin, mut guest, tell) => {
+            if tell && let Err(failure) = guest.drain() {
+                tracing::warn!("plugin {}: drain: {failure}", plugin.binding.name);
+            }
+            drop(guest);
+            if !plugin.breaker.is_open() {
+                plugin.refill();
+            }
+        }
+        Chore::Settle(plugin, guest) => plugin.settle(guest),
+        Chore::Look(_) | Chore::Stop => {}
     }
 }
 

@@ -13,7 +13,7 @@
 //! | `engine` | the engine, and the ticks that deadlines count |
 //! | [`compiler`] | [`Compiler`]: from a component to native code, in a process of its own |
 //! | `cache` | native code, kept from one start to the next |
-//! | `loader` | out of the cache, or compiled |
+//! | `code_source` | out of the cache, or compiled |
 //! | `precompiled` | the one place where native code is taken in |
 //! | `blueprint` | a compiled component with what its instances are given |
 //! | `state`, `imports` | what a guest can reach |
@@ -25,16 +25,29 @@
 //! | `plugin` | a bound plugin: every call goes through it |
 //! | `hook` | the points, translated |
 //! | `keeper` | the threads beside the data path |
+//! | [`trust`] | [`Trust`]: whose plugins are taken |
+//! | `load` | from a binding to a plugin |
+//! | `set` | the plugins in force, swapped whole |
+//! | `plan` | what is going to be done for a binding, all of it checked |
+//! | `deploy` | changes of the set: everything that may fail comes first |
+//! | `trial` | golden cases |
+//! | `guard` | whether a new version does worse |
+//! | `record` | what was deployed, on disk |
+//! | `settings`, `ring` | a binding's `config`; a plugin's last lines |
+//! | `status` | what is told |
 //! | [`host`] | [`Host`]: all of a process's plugins |
 
 pub mod binding;
 mod blueprint;
 mod breaker;
 mod cache;
+mod code_source;
 pub mod compiler;
 mod contract;
+mod deploy;
 mod engine;
 mod error;
+mod guard;
 mod guest;
 mod hook;
 pub mod host;
@@ -42,18 +55,31 @@ mod http;
 mod imports;
 pub mod interface;
 mod keeper;
-mod loader;
+mod load;
 mod outside;
+mod plan;
 mod plugin;
 mod pool;
 mod precompiled;
+mod record;
+mod ring;
 mod scope;
+mod set;
+mod settings;
 mod state;
+mod status;
+mod trial;
+pub mod trust;
 
 pub use binding::{Binding, Config, Grants, Mode, OnFailure, StoreMode};
+pub use code_source::CodeCounts;
 pub use compiler::{Compiler, Limits, compile_stdin};
+pub use deploy::{Check, Deploy, Report, Reported, Terms};
 pub use error::{Error, Failure};
-pub use host::{CustomKind, CustomMetric, HookStatus, Host, Node, Parts, Role, Status};
+pub use host::{Changes, Host, Node, Parts, Role};
 pub use imports::{Outgoing, PublishError, Publisher};
 pub use interface::Interface;
-pub use loader::CodeCounts;
+pub use ring::LogLine;
+pub use status::{CustomKind, CustomMetric, HookStatus, Past, Source, Status};
+pub use trial::{Trial, Trials};
+pub use trust::Trust;

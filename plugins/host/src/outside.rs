@@ -14,6 +14,9 @@ use crate::http::Client;
 use crate::imports::{Http, Publish, Publisher};
 use crate::interface::Interface;
 
+/// What one binding may reach.
+pub(crate) type Reach = (Option<Http>, Option<Publish>);
+
 /// What all bindings of a process share.
 pub(crate) struct Outside {
     disk: Arc<dyn Disk>,
@@ -34,11 +37,7 @@ impl Outside {
     }
 
     /// What `binding` grants to a component of these bytes.
-    pub(crate) fn of(
-        &self,
-        binding: &Binding,
-        bytes: &[u8],
-    ) -> Result<(Option<Http>, Option<Publish>), Error> {
+    pub(crate) fn of(&self, binding: &Binding, bytes: &[u8]) -> Result<Reach, Error> {
         let grants = &binding.grants;
         if grants.waits().is_none() {
             return Ok((None, None));

@@ -1,5 +1,7 @@
 //! A bound plugin. Every call goes through [`Plugin::call`]: breaker, instance, deadline, counting.
 
+mod lifecycle;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -44,6 +46,15 @@ pub(crate) struct Loaded {
     pub(crate) wants: Wants,
     /// Instances in the world, ready and at work.
     live: AtomicU64,
+}
+
+/// How other settings fit a plugin that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// Its instances can be told.
+    Same,
+    /// It wants to be called otherwise with them.
+    Other,
 }
 
 /// A binding and its plugin.
@@ -194,10 +205,15 @@ impl Plugin {
     }
 
     fn take(self: &Arc<Self>, loaded: &Loaded, now: Duration) -> Result<Box<Guest>, Failure> {
-        if self.binding.store == StoreMode::Warm
+        let number = loaded.blueprint.settings.number();
+        while self.binding.store == StoreMode::Warm
             && let Some(guest) = loaded.pool.take()
         {
-            return Ok(guest);
+            if guest.settings == number {
+                return Ok(guest);
+            }
+            // It was put back while the settings changed.
+            self.keeper.settle(self, guest);
         }
         // More callers than instances, or each call has its own.
         if loaded.live.load(Ordering::Relaxed) >= 4 * loaded.pool.size() as u64 {
@@ -217,6 +233,9 @@ impl Plugin {
 
     fn give_back(self: &Arc<Self>, loaded: &Loaded, mut guest: Box<Guest>, now: Duration) {
         guest.calls += 1;
+        if guest.settings != loaded.blueprint.settings.number() {
+            return self.keeper.settle(self, guest);
+        }
         let is_old = guest.calls >= CALLS_MAX || now.saturating_sub(guest.born) >= AGE_MAX;
         let spare = if is_old || self.binding.store == StoreMode::Fresh {
             Some(guest)
@@ -232,15 +251,21 @@ impl Plugin {
     fn failed(&self, interface: Interface, now: Duration, failure: Failure) -> Failure {
         let name = &self.binding.name;
         tracing::debug!("plugin {name}: {interface}: {failure}");
+        if let Some(loaded) = &self.loaded {
+            let lines = &loaded.blueprint.shared.lines;
+            lines.note(self.clock.as_ref(), &format!("{interface}: {failure}"));
+        }
         if self.breaker.failed(now) {
             tracing::warn!(
                 "plugin {name}: {interface}: {failure}. It failed too often and is left alone for a while"
             );
             // A sink's own failure would be told to sinks, which may fail of it.
-            if interface != Interface::AuditSink {
+            if interface != Interface::AuditSink
+                && let Some(auditor) = self.keeper.auditor()
+            {
                 let (action, reason) = ("breaker-open", format!("{interface}: {failure}"));
                 let event = PluginEvent { name, action, outcome: Outcome::Failed, reason: &reason };
-                self.keeper.auditor().plugin(&event);
+                auditor.plugin(&event);
             }
         }
         failure
@@ -271,34 +296,6 @@ impl Plugin {
                     return;
                 }
             }
-        }
-    }
-
-    /// Tells all instances that the process serves requests.
-    pub(crate) fn process_started(&self) {
-        let Some(loaded) = &self.loaded else { return };
-        self.started.store(true, Ordering::Release);
-        for mut guest in loaded.pool.empty() {
-            match guest.process_changed(ProcessEvent::Started) {
-                Ok(()) if loaded.pool.put(guest).is_none() => {}
-                Ok(()) => _ = loaded.live.fetch_sub(1, Ordering::Relaxed),
-                Err(failure) => {
-                    loaded.live.fetch_sub(1, Ordering::Relaxed);
-                    tracing::warn!("plugin {}: {failure}", self.binding.name);
-                }
-            }
-        }
-    }
-
-    /// Tells all ready instances that the process stops, and lets them go.
-    pub(crate) fn process_stopping(&self) {
-        let Some(loaded) = &self.loaded else { return };
-        for mut guest in loaded.pool.empty() {
-            let told = guest.process_changed(ProcessEvent::Stopping).and_then(|()| guest.drain());
-            if let Err(failure) = told {
-                tracing::warn!("plugin {}: {failure}", self.binding.name);
-            }
-            loaded.live.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

@@ -5,8 +5,11 @@ mod bench;
 mod binding;
 mod build;
 mod carry;
-mod cases;
+pub(crate) mod cases;
+mod change;
 mod compile;
+mod deploy;
+mod describe;
 mod diff;
 mod engine;
 mod explain;
@@ -14,8 +17,11 @@ mod facts;
 mod files;
 mod keys;
 mod list;
+mod logs;
 mod new;
+mod node;
 mod recorded;
+mod top;
 
 use std::process::ExitCode;
 
@@ -86,6 +92,30 @@ enum What {
     /// Show the plugins of a running node
     #[command(after_help = list::EXAMPLES)]
     List(list::Args),
+    /// Put a plugin in force on running nodes, without a restart
+    ///
+    /// The nodes check signatures, version and what it asks for, compile it, start it and run its
+    /// cases beside the traffic; then the whole chain is swapped at once.
+    #[command(after_help = deploy::EXAMPLES)]
+    Deploy(deploy::Args),
+    /// Put the version before in force again
+    #[command(after_help = change::ROLLBACK_EXAMPLES)]
+    Rollback(change::Args),
+    /// Take a plugin out at once; it stays out over restarts
+    #[command(after_help = change::DISABLE_EXAMPLES)]
+    Disable(change::Args),
+    /// Bring a plugin back that was taken out
+    #[command(after_help = "Example:\n  blockhouse plugin enable orders-guard")]
+    Enable(change::Args),
+    /// Tell how a plugin of a running node is bound, how it does, and what it was before
+    #[command(after_help = describe::EXAMPLES)]
+    Describe(describe::Args),
+    /// Print what a plugin of a running node writes
+    #[command(after_help = logs::EXAMPLES)]
+    Logs(logs::Args),
+    /// Show what the plugins of a running node do right now
+    #[command(after_help = top::EXAMPLES)]
+    Top(top::Args),
     /// Run a plugin's cases in the engine of the node
     ///
     /// Starts the plugin (`init`, `health`) and gives it the messages of cases/*.toml, and those that
@@ -125,6 +155,13 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         What::Verify(args) => keys::verify(args, as_json),
         What::Add(args) => add::run(args, as_json),
         What::List(args) => list::run(args, as_json),
+        What::Deploy(args) => deploy::run(args, as_json),
+        What::Rollback(args) => change::run(args, "rollback", as_json),
+        What::Disable(args) => change::run(args, "disable", as_json),
+        What::Enable(args) => change::run(args, "enable", as_json),
+        What::Describe(args) => describe::run(args, as_json),
+        What::Logs(args) => logs::run(args, as_json),
+        What::Top(args) => top::run(args, as_json),
         What::Test(args) => cases::run(args, as_json),
         What::CompileComponent(args) => compile::run(args),
         What::Bench(args) => bench::run(args, as_json),

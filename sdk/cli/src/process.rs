@@ -17,7 +17,7 @@ use blockhouse_hook::{Auditor, Hooks, Lifecycle};
 use blockhouse_host::Host;
 use blockhouse_meter::Meter;
 use blockhouse_model::{Access, Action, Clock, Resource};
-use blockhouse_ops::{Ops, Reply, Row};
+use blockhouse_ops::{Handler, Ops, Reply, Row};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::config::Loaded;
 use blockhouse_service::{StopSignals, SystemClock, Tasks, log};
@@ -142,6 +142,9 @@ impl Setup {
         let ended = match up {
             Ok(()) => {
                 shared.readiness.all_up();
+                if let Some(plugins) = &plugins {
+                    plugins.process_started();
+                }
                 shared.hooks.load().lifecycle(Lifecycle::Started);
                 out::line("ready");
                 self.watch(&shared, &mut signals).await
@@ -216,21 +219,22 @@ impl Setup {
             "started_ms": shared.clock.now().0,
         });
         let readiness = Arc::clone(&shared.readiness);
+        let noting = Arc::clone(&shared.readiness);
+        let mut rows = plugins::rows(plugins, self.options.config.plugins.remote_changes);
+        rows.push(Row {
+            path: "/v1/info",
+            method: hyper::http::Method::GET,
+            access: Access { action: Action::Get, resource: Resource::Cluster },
+            handler: Handler::Look(Box::new(move |_| Reply::ok(info.clone()))),
+        });
         let exporter =
             Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
         let parts = blockhouse_ops::Parts {
             checks: shared.readiness.checks(),
             complaints: Box::new(move || readiness.complaints()),
+            notes: Box::new(move || noting.notes()),
             metrics: Box::new(move || exporter.text().map_err(|e| e.to_string())),
-            rows: vec![
-                Row {
-                    path: "/v1/info",
-                    method: hyper::http::Method::GET,
-                    access: Access { action: Action::Get, resource: Resource::Cluster },
-                    handler: Box::new(move || Reply::ok(info.clone())),
-                },
-                plugins::row(plugins),
-            ],
+            rows,
             hooks: Arc::clone(&shared.hooks),
             tasks: shared.tasks.child("ops"),
         };

@@ -501,3 +501,52 @@ fn a_component_is_compiled_within_its_limits_or_not_at_all() {
     let greedy = [&empty[..], &section(1, module.concat())].concat();
     assert_ne!(compiled(&greedy, "128").first(), Some(&0), "128 MiB were enough");
 }
+
+fn with<'a>(node: &'a Node, args: &[&'a str]) -> Vec<&'a str> {
+    [args, &["--node", node.ops.as_str()]].concat()
+}
+
+#[test]
+fn a_plugin_comes_and_goes_on_a_running_node() {
+    let sample = Sample::new();
+    let dir = sample.dir();
+    put(&sample.file("node.toml"), b"");
+    let node = Node::start(dir);
+    let send = || run_in(dir, &["produce", "orders", "no tag", "-n", node.namesrv.as_str()]).0;
+    assert_eq!(send(), 0);
+
+    let (code, _, err) = plugin(dir, &with(&node, &["deploy", "every-hook.wasm"]));
+    assert!(code == 1 && err.contains("--binding FILE"), "{err}");
+    let printed = json(dir, &["add", "every-hook.wasm", "--data", "data"])["binding"].clone();
+    let config = "config = { required_property = \"TAGS\" }";
+    let text = format!("{}deadline_ms = 50\n{config}\n", printed.as_str().unwrap());
+    put(&sample.file("binding.toml"), text.as_bytes());
+    let deploy = ["deploy", "every-hook.wasm", "--binding", "binding.toml", "--cases", "cases"];
+    let tried = json(dir, &with(&node, &[&deploy[..], &["--dry-run"]].concat()));
+    assert_eq!(tried["nodes"][0]["report"]["dryRun"], true, "{tried}");
+    assert_eq!(send(), 0);
+    let told = done(dir, &with(&node, &deploy));
+    assert!(told.contains("every-hook") && told.contains("added"), "{told}");
+    assert_eq!(send(), 1);
+
+    let seen = json(dir, &with(&node, &["describe", "every-hook"]));
+    assert_eq!(seen["digest"], sample.digest);
+    assert_eq!(seen["source"], "deployed");
+    assert!(done(dir, &with(&node, &["describe", "every-hook"])).contains("deadline_ms"));
+    let top = json(dir, &with(&node, &["top", "--once", "--interval-ms", "100"]));
+    assert_eq!(top["generation"], 1);
+    done(dir, &with(&node, &["logs", "every-hook", "--json"]));
+
+    assert!(done(dir, &with(&node, &["disable", "every-hook"])).contains("disabled"));
+    assert_eq!(send(), 0);
+    assert!(done(dir, &with(&node, &["list"])).contains("disabled"));
+    done(dir, &with(&node, &["enable", "every-hook"]));
+    assert_eq!(send(), 1);
+    let (code, _, err) = plugin(dir, &with(&node, &["rollback", "every-hook"]));
+    assert!(code == 1 && err.contains("no version before"), "{err}");
+    let (code, _, err) = plugin(dir, &with(&node, &["disable", "another"]));
+    assert!(code == 1 && err.contains("there is no plugin another"), "{err}");
+    let nameless = format!("sha256:{}", "0".repeat(64));
+    assert_eq!(plugin(dir, &with(&node, &["deploy", &nameless])).0, 2);
+    assert_eq!(plugin(dir, &with(&node, &["disable", "A B"])).0, 2);
+}

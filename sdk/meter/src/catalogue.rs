@@ -110,6 +110,10 @@ catalogue! {
         "Calls of plugins that failed, by kind: trap, deadline, answer, refused, busy, open, missing.";
     PLUGIN_CODE: Counter "blockhouse_plugin_code_total" ["files"] {"source"}
         "Plugins whose compiled code came out of the cache or was compiled, and files of the cache that were refused.";
+    PLUGIN_GENERATION: Gauge "blockhouse_plugin_generation" ["changes"] {}
+        "Changes of the plugins in force that this node has seen, over restarts.";
+    PLUGIN_CHANGES: Counter "blockhouse_plugin_changes_total" ["changes"] {"outcome"}
+        "Deploys, rollbacks and switches: done, refused (nothing changed), reverted (by the node itself, since it did worse).";
     UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}
         "Seconds since the process was ready to start its parts.";
     BUILD_INFO: Gauge "blockhouse_build_info" ["1"] {"version"}

@@ -28,6 +28,6 @@ pub use codes::CodeCounts;
 pub use family::Family;
 pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};
 pub use plugins::{
-    CODE_SOURCES, CUSTOM_PREFIX, CustomCounts, CustomFamily, CustomValue, PluginCounts,
-    PluginHookCounts,
+    CODE_SOURCES, CUSTOM_PREFIX, CustomCounts, CustomFamily, CustomValue, PluginChanges,
+    PluginCounts, PluginHookCounts,
 };

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::catalogue as c;
 use crate::codes::CodeCounts;
-use crate::plugins::{self, CODE_SOURCES, CustomFamily, PluginSource};
+use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::{Cells, Counter, Family, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -39,6 +39,7 @@ pub struct Meter {
     /// Plugins that were loaded, by [`CODE_SOURCES`].
     pub plugin_code: [Gauge; CODE_SOURCES.len()],
     plugins: OnceLock<PluginSource>,
+    plugin_changes: OnceLock<ChangeSource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -131,6 +132,11 @@ impl Meter {
         self.before_read.lock().push(refresh);
     }
 
+    /// Has what `changes` says of plugins read as well.
+    pub fn watch_plugin_changes(&self, changes: ChangeSource) {
+        self.plugin_changes.get_or_init(|| changes);
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -153,6 +159,9 @@ impl Meter {
                 let value = signed(count.read());
                 visit(&Sample { metric: &c::PLUGIN_CODE, labels: &[source], value });
             }
+        }
+        if let Some(source) = self.plugin_changes.get() {
+            plugins::read_changes(source(), visit);
         }
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
@@ -272,7 +281,7 @@ const fn signed(value: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugins::{PluginCounts, PluginHookCounts};
+    use crate::plugins::{PluginChanges, PluginCounts, PluginHookCounts};
 
     fn lines(meter: &Meter) -> Vec<String> {
         let mut lines = Vec::new();
@@ -301,6 +310,8 @@ mod tests {
             PluginCounts { plugin: "acl".to_owned(), loaded: true, hooks, ..Default::default() };
         meter.watch_plugins(Box::new(move || vec![plugin.clone()]));
         meter.before_read(Box::new(|m| m.plugin_code[1].set(3)));
+        let changes = PluginChanges { generation: 9, refused: 4, ..Default::default() };
+        meter.watch_plugin_changes(Box::new(move || changes));
         let lines = lines(&meter);
         for expected in [
             "rocketmq_messages_in_total orders,normal,false 3",
@@ -314,6 +325,8 @@ mod tests {
             "blockhouse_plugin_code_total compiled 3",
             "blockhouse_plugin_calls_total acl,pull 5",
             "blockhouse_plugin_failures_total acl,pull,trap 2",
+            "blockhouse_plugin_generation  9",
+            "blockhouse_plugin_changes_total refused 4",
             "rocketmq_storage_flush_behind_bytes local,disk 4096",
         ] {
             assert!(lines.iter().any(|l| l == expected), "{expected} is not in {lines:#?}");

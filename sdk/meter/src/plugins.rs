@@ -108,6 +108,34 @@ pub struct PluginHookCounts {
 /// Where compiled code came from; what was refused is compiled as well.
 pub const CODE_SOURCES: [&str; 3] = ["cache", "compiled", "refused"];
 
+/// What became of changes of plugins, at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PluginChanges {
+    /// All changes that the node has seen.
+    pub generation: u64,
+    /// Made.
+    pub done: u64,
+    /// Refused; nothing changed.
+    pub refused: u64,
+    /// Taken back by the node itself.
+    pub reverted: u64,
+}
+
+/// Tells what became of changes of plugins.
+pub type ChangeSource = Box<dyn Fn() -> PluginChanges + Send + Sync>;
+
+/// Hands what became of changes to `visit`.
+pub(crate) fn read_changes(changes: PluginChanges, visit: &mut dyn FnMut(&Sample<'_>)) {
+    let generation = changes.generation as f64;
+    visit(&Sample { metric: &c::PLUGIN_GENERATION, labels: &[], value: generation });
+    for (outcome, count) in
+        [("done", changes.done), ("refused", changes.refused), ("reverted", changes.reverted)]
+    {
+        let (metric, labels) = (&c::PLUGIN_CHANGES, &[outcome]);
+        visit(&Sample { metric, labels, value: count as f64 });
+    }
+}
+
 /// Reads the plugins of the process.
 pub type PluginSource = Box<dyn Fn() -> Vec<PluginCounts> + Send + Sync>;
 

@@ -21,4 +21,4 @@ pub use config::Config;
 pub use error::Error;
 pub use listener::{Ops, Running};
 pub use routes::{Check, Complaint, Parts};
-pub use row::{Reply, Row};
+pub use row::{Call, Change, Handler, Refuse, Reply, Row};

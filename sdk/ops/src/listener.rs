@@ -8,19 +8,22 @@ use std::time::Duration;
 
 use blockhouse_model::RequestContext;
 use blockhouse_service::Shutdown;
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::http::{Request, Response};
+use hyper::http::{Request, Response, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Config, Error, Parts};
+use crate::routes::{Answer, rendered};
+use crate::{Call, Change, Config, Error, Parts, Reply};
 
 /// How long a client may take to send a request's head.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client may take to send a request's body.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// After a failed accept (no descriptors left), before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -52,15 +55,25 @@ impl Ops {
         let failed = |source| Error::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
+        let changes = Arc::new(Semaphore::new(1));
         let slots = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
         let tasks = parts.tasks.clone();
-        tasks.spawn("accept", accept(listener, Arc::new(parts), slots));
+        let shared = Shared { parts: Arc::new(parts), changes };
+        tasks.spawn("accept", accept(listener, shared, slots));
         Ok(Some(Running { local }))
     }
 }
 
-async fn accept(listener: TcpListener, parts: Arc<Parts>, slots: Arc<Semaphore>) {
-    let mut shutdown = parts.tasks.shutdown();
+/// What connections share.
+#[derive(Clone)]
+struct Shared {
+    parts: Arc<Parts>,
+    /// One change at a time, and one body of it in memory.
+    changes: Arc<Semaphore>,
+}
+
+async fn accept(listener: TcpListener, shared: Shared, slots: Arc<Semaphore>) {
+    let mut shutdown = shared.parts.tasks.shutdown();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -70,9 +83,8 @@ async fn accept(listener: TcpListener, parts: Arc<Parts>, slots: Arc<Semaphore>)
             Ok((stream, peer)) => {
                 // Over the limit the connection is dropped, which closes it.
                 if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-                    let parts = Arc::clone(&parts);
-                    let tasks = parts.tasks.clone();
-                    tasks.spawn("connection", serve(stream, peer, parts, slot));
+                    let tasks = shared.parts.tasks.clone();
+                    tasks.spawn("connection", serve(stream, peer, shared.clone(), slot));
                 }
             }
             Err(error) => {
@@ -85,19 +97,21 @@ async fn accept(listener: TcpListener, parts: Arc<Parts>, slots: Arc<Semaphore>)
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    parts: Arc<Parts>,
-    _slot: OwnedSemaphorePermit,
-) {
+async fn serve(stream: TcpStream, peer: SocketAddr, shared: Shared, _slot: OwnedSemaphorePermit) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let context = Arc::new(RequestContext::new(peer, NEXT.fetch_add(1, Ordering::Relaxed), 0));
-    let mut shutdown: Shutdown = parts.tasks.shutdown();
+    let mut shutdown: Shutdown = shared.parts.tasks.shutdown();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (parts, context) = (Arc::clone(&parts), Arc::clone(&context));
+        let (shared, context) = (shared.clone(), Arc::clone(&context));
         async move {
-            let answer = parts.answer(request.method(), request.uri().path(), &context);
+            let (head, body) = request.into_parts();
+            let answer = match shared.parts.answer(&head, &context) {
+                Answer::Ready(response) => response,
+                Answer::Change(change, call) => {
+                    tracing::info!(%peer, "ops: {} {}", head.method, head.uri.path());
+                    rendered(&make(&shared.changes, change, call, body).await)
+                }
+            };
             Ok::<Response<_>, Infallible>(answer.map(|text| Full::new(Bytes::from(text))))
         }
     });
@@ -116,4 +130,38 @@ async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "ops: connection ended");
     }
+}
+
+/// Reads the body of a change, and has it made beside the workers.
+async fn make(turn: &Arc<Semaphore>, change: Arc<Change>, call: Call, body: Incoming) -> Reply {
+    // It is never closed.
+    let Ok(turn) = Arc::clone(turn).acquire_owned().await else { return failed() };
+    let limited = Limited::new(body, change.body_max).collect();
+    let body = match tokio::time::timeout(BODY_PATIENCE, limited).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let text = format!("the body has more than {} bytes", change.body_max);
+            return Reply::refusal(StatusCode::PAYLOAD_TOO_LARGE, "too-large", &text);
+        }
+        Ok(Err(error)) => {
+            let text = format!("the body did not come: {error}");
+            return Reply::refusal(StatusCode::BAD_REQUEST, "body", &text);
+        }
+        Err(_) => {
+            let text = "the body did not come in time";
+            return Reply::refusal(StatusCode::REQUEST_TIMEOUT, "body", text);
+        }
+    };
+    let call = Call { body, ..call };
+    // A client that goes away does not stop it halfway, and the next one waits for it.
+    let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        (change.make)(&call)
+    });
+    made.await.unwrap_or_else(|_| failed())
+}
+
+fn failed() -> Reply {
+    let text = "the node could not do that; its log says why";
+    Reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, "failed", text)
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use blockhouse_hook::{Hooks, Verdict};
 use blockhouse_model::RequestContext;
 use blockhouse_service::Tasks;
+use hyper::http::request;
 use hyper::http::{HeaderValue, Method, Response, StatusCode, header};
 
-use crate::Row;
+use crate::{Call, Change, Handler, Reply, Row};
 
 /// What the listener shows.
 pub struct Parts {
@@ -15,6 +16,8 @@ pub struct Parts {
     pub checks: Vec<Check>,
     /// What is wrong now.
     pub complaints: Box<dyn Fn() -> Vec<Complaint> + Send + Sync>,
+    /// What is not as it might be expected though all is well; told where the process is ready.
+    pub notes: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Makes the text of `/metrics`.
     pub metrics: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
     /// The control API.
@@ -42,15 +45,18 @@ pub struct Complaint {
     pub lasting: bool,
 }
 
+/// What becomes of a request.
+pub(crate) enum Answer {
+    Ready(Response<String>),
+    /// The body is to be read, and this to be made.
+    Change(Arc<Change>, Call),
+}
+
 impl Parts {
-    pub(crate) fn answer(
-        &self,
-        method: &Method,
-        path: &str,
-        context: &RequestContext,
-    ) -> Response<String> {
+    pub(crate) fn answer(&self, head: &request::Parts, context: &RequestContext) -> Answer {
+        let (method, path) = (&head.method, head.uri.path());
         let look = method == Method::GET || method == Method::HEAD;
-        match path {
+        let response = match path {
             "/healthz" | "/readyz" | "/metrics" if !look => not_allowed("GET, HEAD"),
             "/healthz" => self.health(),
             "/readyz" => self.readiness(),
@@ -58,8 +64,9 @@ impl Parts {
                 Ok(text) => plain(StatusCode::OK, text),
                 Err(problem) => plain(StatusCode::INTERNAL_SERVER_ERROR, problem + "\n"),
             },
-            _ => self.row(method, path, context),
-        }
+            _ => return self.row(head, context),
+        };
+        Answer::Ready(response)
     }
 
     fn health(&self) -> Response<String> {
@@ -82,28 +89,50 @@ impl Parts {
         });
         let reasons: Vec<String> = stopping.into_iter().chain(waiting).collect();
         if reasons.is_empty() {
-            return plain(StatusCode::OK, "ready\n".to_owned());
+            let notes = (self.notes)().into_iter().map(|note| note + "\n");
+            let lines = std::iter::once("ready\n".to_owned()).chain(notes);
+            return plain(StatusCode::OK, lines.collect());
         }
         plain(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
     }
 
-    fn row(&self, method: &Method, path: &str, context: &RequestContext) -> Response<String> {
-        let at_path: Vec<&Row> = self.rows.iter().filter(|row| row.path == path).collect();
+    fn row(&self, head: &request::Parts, context: &RequestContext) -> Answer {
+        let path = head.uri.path();
+        let at_path: Vec<(&Row, &str)> =
+            self.rows.iter().filter_map(|row| Some((row, row.at(path)?))).collect();
         if at_path.is_empty() {
             let text = "nothing here; try /healthz, /readyz, /metrics or /v1/info\n";
-            return plain(StatusCode::NOT_FOUND, text.to_owned());
+            return Answer::Ready(plain(StatusCode::NOT_FOUND, text.to_owned()));
         }
-        let Some(row) = at_path.iter().find(|row| row.method == method) else {
-            let methods: Vec<&str> = at_path.iter().map(|row| row.method.as_str()).collect();
-            return not_allowed(&methods.join(", "));
+        let Some((row, name)) = at_path.iter().find(|(row, _)| row.method == head.method) else {
+            let methods: Vec<&str> = at_path.iter().map(|(row, _)| row.method.as_str()).collect();
+            return Answer::Ready(not_allowed(&methods.join(", ")));
         };
         let verdict = self.hooks.load().authorize(context, &[row.access]);
         if let Verdict::Reject(rejection) = verdict {
-            return plain(StatusCode::FORBIDDEN, format!("{}\n", rejection.reason));
+            return Answer::Ready(plain(StatusCode::FORBIDDEN, format!("{}\n", rejection.reason)));
         }
-        let reply = (row.handler)();
-        with_type(reply.status, "application/json", format!("{:#}\n", reply.body))
+        let query = head.uri.query().unwrap_or_default().to_owned();
+        let call = Call { name: (*name).to_owned(), query, ..Call::default() };
+        let change = match &row.handler {
+            Handler::Look(look) => return Answer::Ready(rendered(&look(&call))),
+            Handler::Change(change) => change,
+        };
+        // A page in a browser on this host could send it without its user's knowledge.
+        let browser = head.headers.contains_key(header::ORIGIN);
+        let browser = browser.then(|| "changes are not taken from browsers".to_owned());
+        match browser.or_else(|| (change.refuse)(context)) {
+            Some(why) => {
+                let refusal = Reply::refusal(StatusCode::FORBIDDEN, "forbidden", &why);
+                Answer::Ready(rendered(&refusal))
+            }
+            None => Answer::Change(Arc::clone(change), call),
+        }
     }
+}
+
+pub(crate) fn rendered(reply: &Reply) -> Response<String> {
+    with_type(reply.status, "application/json", format!("{:#}\n", reply.body))
 }
 
 fn not_allowed(methods: &str) -> Response<String> {
@@ -138,6 +167,7 @@ mod tests {
         let parts = Parts {
             checks: Vec::new(),
             complaints: Box::new(Vec::new),
+            notes: Box::new(Vec::new),
             metrics: Box::new(|| Err("no metrics".to_owned())),
             rows: Vec::new(),
             hooks: Arc::new(Hooks::none()),
@@ -145,7 +175,13 @@ mod tests {
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let context = RequestContext::new(peer, 1, 0);
-        let status = |path| parts.answer(&Method::GET, path, &context).status();
+        let status = |path: &'static str| {
+            let head = hyper::http::Request::get(path).body(()).unwrap().into_parts().0;
+            match parts.answer(&head, &context) {
+                Answer::Ready(response) => response.status(),
+                Answer::Change(..) => panic!("nothing is changed"),
+            }
+        };
         assert_eq!([status("/healthz"), status("/readyz")], [StatusCode::OK; 2]);
         assert_eq!(status("/metrics"), StatusCode::INTERNAL_SERVER_ERROR);
         let vital = tasks.spawn_vital("vital", async { panic!("expected by the test") });
@@ -163,6 +199,7 @@ mod tests {
                 let lasting = seen.load(std::sync::atomic::Ordering::SeqCst);
                 vec![Complaint { text: "store: bad".to_owned(), lasting }]
             }),
+            notes: Box::new(Vec::new),
             metrics: Box::new(|| Ok(String::new())),
             rows: Vec::new(),
             hooks: Arc::new(Hooks::none()),

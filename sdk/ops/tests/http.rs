@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use blockhouse_hook::{Hook, HookChain, Hooks, Points, Rejection, Verdict};
 use blockhouse_model::{Access, Action, RequestContext, Resource};
-use blockhouse_ops::{Check, Config, Ops, Parts, Reply, Row};
+use blockhouse_ops::{Change, Check, Config, Handler, Ops, Parts, Reply, Row};
 use blockhouse_service::Tasks;
 use hyper::http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -37,6 +37,27 @@ struct Fixture {
     hooks: Arc<Hooks>,
 }
 
+fn rows() -> Vec<Row> {
+    let access = |action| Access { action, resource: Resource::Cluster };
+    let change = |refuse: Option<&'static str>| {
+        Handler::Change(Arc::new(Change {
+            body_max: 8,
+            refuse: Box::new(move |_| refuse.map(str::to_owned)),
+            make: Box::new(|call| {
+                let body = String::from_utf8_lossy(&call.body);
+                Reply::ok(serde_json::json!([call.name, call.parameter("a"), body]))
+            }),
+        }))
+    };
+    let info = Handler::Look(Box::new(|_| Reply::ok(serde_json::json!({ "version": "1" }))));
+    let row = |path, method, action, handler| Row { path, method, access: access(action), handler };
+    vec![
+        row("/v1/info", Method::GET, Action::Get, info),
+        row("/v1/things/*", Method::PUT, Action::Update, change(None)),
+        row("/v1/closed", Method::POST, Action::Update, change(Some("not from there"))),
+    ]
+}
+
 async fn start() -> Result<Fixture, blockhouse_ops::Error> {
     let tasks = Tasks::new("ops");
     let ready = Arc::new(AtomicBool::new(false));
@@ -48,13 +69,9 @@ async fn start() -> Result<Fixture, blockhouse_ops::Error> {
     let parts = Parts {
         checks: vec![Check { name: "store", ready: Box::new(check) }],
         complaints: Box::new(Vec::new),
+        notes: Box::new(|| vec!["all is well".to_owned()]),
         metrics: Box::new(|| Ok("a_total 1\n".to_owned())),
-        rows: vec![Row {
-            path: "/v1/info",
-            method: Method::GET,
-            access: Access { action: Action::Get, resource: Resource::Cluster },
-            handler: Box::new(|| Reply::ok(serde_json::json!({ "version": "1" }))),
-        }],
+        rows: rows(),
         hooks: Arc::clone(&hooks),
         tasks: tasks.clone(),
     };
@@ -82,7 +99,8 @@ async fn health_readiness_and_metrics() {
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert!(answer.ends_with("\r\n\r\nstore: still recovering\n"), "{answer}");
     fixture.ready.store(true, Ordering::SeqCst);
-    assert!(ask(&fixture, "GET /readyz").await.unwrap().ends_with("\r\n\r\nready\n"));
+    let answer = ask(&fixture, "GET /readyz").await.unwrap();
+    assert!(answer.ends_with("\r\n\r\nready\nall is well\n"), "{answer}");
     let answer = ask(&fixture, "GET /metrics").await.unwrap();
     assert!(answer.ends_with("\r\n\r\na_total 1\n"), "{answer}");
     assert!(ask(&fixture, "HEAD /metrics").await.unwrap().ends_with("\r\n\r\n"));
@@ -101,6 +119,35 @@ async fn rows_are_found_by_path_and_method_and_need_permission() {
     fixture.hooks.swap(HookChain::new(&[deny]));
     let answer = ask(&fixture, "GET /v1/info").await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with("no\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn changes_have_a_body_that_is_bounded_and_come_from_where_they_may() {
+    let fixture = start().await.unwrap();
+    let send = async |line: &str, headers: &str, body: &str| {
+        let mut stream = TcpStream::connect(fixture.address).await.unwrap();
+        let len = body.len();
+        let request = format!(
+            "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len}\r\n{headers}\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().to_owned();
+        (status, serde_json::from_str::<serde_json::Value>(body).unwrap_or_default())
+    };
+    let (status, told) = send("PUT /v1/things/x?a=1", "", "12345678").await;
+    assert_eq!((&*status, told), ("200", serde_json::json!(["x", "1", "12345678"])));
+    let (status, told) = send("PUT /v1/things/x", "", "123456789").await;
+    assert_eq!((&*status, &told["kind"]), ("413", &"too-large".into()));
+    let (status, told) = send("PUT /v1/things/x", "origin: http://a.example\r\n", "1").await;
+    assert_eq!((&*status, &told["kind"]), ("403", &"forbidden".into()));
+    let (status, told) = send("POST /v1/closed", "", "1").await;
+    assert_eq!((&*status, &told["error"]), ("403", &"not from there".into()));
+    let deny: Arc<dyn Hook> = Arc::new(DenyAll);
+    fixture.hooks.swap(HookChain::new(&[deny]));
+    assert_eq!(send("PUT /v1/things/x", "", "1").await.0, "403");
 }
 
 #[tokio::test]

@@ -86,16 +86,13 @@ impl Address {
 }
 
 fn authority_of(text: &str) -> Option<(Host, Option<u16>)> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (ip, port) = rest.split_once(']')?;
-            let ip: Ipv6Addr = ip.parse().ok()?;
-            (Host::Ip(IpAddr::V6(ip).to_canonical()), port)
-        }
-        None => {
-            let (name, port) = text.split_at_checked(text.find(':').unwrap_or(text.len()))?;
-            (host_of(name)?, port)
-        }
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (ip, port) = rest.split_once(']')?;
+        let ip: Ipv6Addr = ip.parse().ok()?;
+        (Host::Ip(IpAddr::V6(ip).to_canonical()), port)
+    } else {
+        let (name, port) = text.split_at_checked(text.find(':').unwrap_or(text.len()))?;
+        (host_of(name)?, port)
     };
     if port.is_empty() {
         return Some((host, None));

@@ -1,18 +1,26 @@
 //! Lines of guests in the node's log, so many per second.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
+
+use blockhouse_model::Clock;
 
 use parking_lot::Mutex;
 
 use crate::contract::imported::log::{Field, Level};
+use crate::ring::Ring;
 
 const LINES_PER_SECOND: u32 = 100;
 const LINE_MAX: usize = 1 << 10;
 
 /// The allowance of a binding.
 #[derive(Default)]
-pub(crate) struct Lines(Mutex<Second>);
+pub(crate) struct Lines {
+    second: Mutex<Second>,
+    /// The last of them are kept here.
+    ring: Arc<Ring>,
+}
 
 #[derive(Default)]
 struct Second {
@@ -31,20 +39,40 @@ pub(crate) fn enabled(level: Level) -> bool {
     }
 }
 
+const fn name(level: Level) -> &'static str {
+    match level {
+        Level::Trace => "trace",
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    }
+}
+
 impl Lines {
+    pub(crate) fn kept_in(ring: Arc<Ring>) -> Self {
+        Self { second: Mutex::default(), ring }
+    }
+
+    /// What the host says of the plugin, for those who read its lines.
+    pub(crate) fn note(&self, clock: &dyn Clock, text: &str) {
+        self.ring.push(clock.now().0, "host", clean(text, &[]));
+    }
+
     pub(crate) fn write(
         &self,
         plugin: &str,
-        now: Duration,
+        clock: &dyn Clock,
         level: Level,
         line: &str,
         fields: &[Field],
     ) {
-        let Some(lost) = self.take(now) else { return };
+        let Some(lost) = self.take(clock.monotonic()) else { return };
         if lost > 0 {
             tracing::warn!(target: "plugin", plugin, "{lost} lines of it were too many and are lost");
         }
         let text = clean(line, fields);
+        self.ring.push(clock.now().0, name(level), text.clone());
         match level {
             Level::Trace => tracing::trace!(target: "plugin", plugin, "{text}"),
             Level::Debug => tracing::debug!(target: "plugin", plugin, "{text}"),
@@ -57,7 +85,7 @@ impl Lines {
     /// Takes one of this second's lines. Gives how many were lost since the last one that was
     /// written in another second.
     fn take(&self, now: Duration) -> Option<u64> {
-        let mut second = self.0.lock();
+        let mut second = self.second.lock();
         let mut lost = 0;
         if second.number != now.as_secs() {
             lost = std::mem::take(&mut second.lost);

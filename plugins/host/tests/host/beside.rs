@@ -76,7 +76,7 @@ fn watched(rules: &str, decides: &str, change: impl FnOnce(&mut [Binding; 2])) -
     both[0].hooks = vec![Interface::Authorize, Interface::BeforeSend];
     change(&mut both);
     let host = shelf.start(both.to_vec()).unwrap().unwrap();
-    let chain = HookChain::new(&host.hooks()).audited(&shelf.1);
+    let chain = HookChain::new(&host.hooks()).audited(&shelf.auditor);
     Watched { host, chain, _shelf: shelf }
 }
 
@@ -186,7 +186,7 @@ fn told(rules: &str, change: impl FnOnce(&mut Binding), ask: impl Fn(&HookChain)
     let host = shelf.start(vec![bound]).unwrap().unwrap();
     let mut hooks = host.hooks();
     hooks.push(Arc::clone(&seen) as _);
-    ask(&HookChain::new(&hooks).audited(&shelf.1));
+    ask(&HookChain::new(&hooks).audited(&shelf.auditor));
     host.close();
     let line = |event: &AuditEvent| {
         let AuditEvent { outcome, resource, shadow, reason, .. } = event;
@@ -233,7 +233,7 @@ fn bundled(package: &str, config: &str, change: impl FnOnce(&mut Binding)) -> Wa
     let mut bound = binding(&shelf.put(&component(package)), config);
     change(&mut bound);
     let host = shelf.start(vec![bound]).unwrap().unwrap();
-    let chain = HookChain::new(&host.hooks()).audited(&shelf.1);
+    let chain = HookChain::new(&host.hooks()).audited(&shelf.auditor);
     Watched { host, chain, _shelf: shelf }
 }
 

@@ -8,9 +8,12 @@
 )]
 
 mod beside;
+mod deploy;
 mod faults;
+mod guard;
 mod load;
 mod outside;
 mod policy;
 mod rig;
 mod same;
+mod trust;

@@ -91,7 +91,10 @@ impl Couriers {
         let chain = Arc::new(OnceLock::new());
         let publisher = Recorder { sent: send, chain: Arc::clone(&chain) };
         let config = Config { http_ca, binding: bound.collect(), ..Config::default() };
-        let host = shelf.start_with(config, Some(Arc::new(publisher))).unwrap().unwrap();
+        let host = shelf
+            .start_on(&config, Arc::new(blockhouse_disk::RealDisk), Some(Arc::new(publisher)))
+            .unwrap()
+            .unwrap();
         assert!(chain.set(HookChain::new(&host.hooks())).is_ok());
         Self { host, chain, sent, _shelf: shelf }
     }
@@ -306,7 +309,10 @@ fn a_server_that_does_not_answer_is_left_in_time() {
     let (send, sent) = sync_channel(10);
     let publisher = Recorder { sent: send, chain: Arc::default() };
     let config = Config { binding: vec![bound], ..Config::default() };
-    let host = shelf.start_with(config, Some(Arc::new(publisher))).unwrap().unwrap();
+    let host = shelf
+        .start_on(&config, Arc::new(blockhouse_disk::RealDisk), Some(Arc::new(publisher)))
+        .unwrap()
+        .unwrap();
     append(&HookChain::new(&host.hooks()), &request(None), "orders");
     assert_eq!(sent.recv_timeout(PATIENCE).unwrap().2, "Failure::TimedOut");
     host.close();
@@ -332,7 +338,7 @@ fn a_file_of_authorities_without_any_is_refused() {
         let mut bound = courier(&digest, "{}");
         bound.grants.http = vec!["https://a/".to_owned()];
         let config = Config { http_ca: Some(http_ca), binding: vec![bound], ..Config::default() };
-        shelf.start_with(config, None).err().unwrap().to_string()
+        shelf.start_with(&config).err().unwrap().to_string()
     };
     assert!(refused(shelf.path("nothing")).contains("not there"));
     assert!(refused(shelf.path(&digest)).contains("no certificate"));

@@ -4,16 +4,17 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use blockhouse_disk::{Disk, RealDisk, whole};
-use blockhouse_hook::{Auditor, Decision, Draft, HookChain};
+use blockhouse_hook::{Auditor, Decision, Draft, Hook, HookChain, Hooks};
 use blockhouse_host::host::component_path;
 use blockhouse_host::{
     Binding, Compiler, Config, Error, Grants, HookStatus, Host, Node, Parts, Publisher, Role,
 };
 use blockhouse_model::{Clock, Principal, RequestContext, Timestamp};
-use blockhouse_package::Digest;
+use blockhouse_package::{Digest, Manifest};
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
@@ -55,14 +56,78 @@ pub(crate) fn component(package: &str) -> Arc<[u8]> {
     bytes
 }
 
-/// A directory with components.
-pub(crate) struct Shelf(TempDir, pub(crate) Arc<Auditor>);
+/// The sample with its manifest in it, after a change.
+pub(crate) fn packed(change: impl FnOnce(String) -> String) -> Vec<u8> {
+    let manifest = include_str!("../../../conformance/guest/plugin.toml").to_owned();
+    let manifest = Manifest::parse(change(manifest).as_bytes()).unwrap();
+    let packed = blockhouse_package::component::embed(&component("conformance"), &manifest);
+    packed.unwrap().to_vec()
+}
+
+/// The sample in this version.
+pub(crate) fn version(version: &str) -> Vec<u8> {
+    packed(|m| m.replacen("\"0.1.0\"", &format!("\"{version}\""), 1))
+}
+
+/// Real time, and more where a test says so.
+#[derive(Debug)]
+pub(crate) struct TestClock {
+    real: RealClock,
+    ahead: AtomicU64,
+    /// How far it runs ahead with each look.
+    step: AtomicU64,
+}
+
+impl TestClock {
+    pub(crate) fn new() -> Arc<Self> {
+        #[expect(clippy::disallowed_methods, reason = "deadlines are about real time")]
+        let real = RealClock(Instant::now());
+        Arc::new(Self { real, ahead: AtomicU64::new(0), step: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.ahead.fetch_add(u64::try_from(by.as_nanos()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// From now on everything seems to take so long.
+    pub(crate) fn slow(&self, step: Duration) {
+        self.step.store(u64::try_from(step.as_nanos()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        self.real.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.ahead.fetch_add(self.step.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.real.monotonic() + Duration::from_nanos(self.ahead.load(Ordering::SeqCst))
+    }
+}
+
+/// A directory with components, and the chain of the hosts that are started on it.
+pub(crate) struct Shelf {
+    dir: TempDir,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) auditor: Arc<Auditor>,
+    pub(crate) clock: Arc<TestClock>,
+    /// Hooks that stand before all plugins.
+    pub(crate) native: Vec<Arc<dyn Hook>>,
+}
 
 impl Shelf {
     pub(crate) fn new() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "deadlines are about real time")]
-        let clock = Arc::new(RealClock(Instant::now()));
-        Self(tempfile::tempdir().unwrap(), Arc::new(Auditor::new(clock)))
+        let dir = tempfile::tempdir().unwrap();
+        let (hooks, native) = (Arc::new(Hooks::none()), Vec::new());
+        let clock = TestClock::new();
+        let auditor = Arc::new(Auditor::new(Arc::clone(&clock) as Arc<dyn Clock>));
+        hooks.audit_with(&auditor);
+        Self { dir, hooks, auditor, clock, native }
+    }
+
+    pub(crate) fn dir(&self) -> PathBuf {
+        self.dir.path().join("blockhouse/plugins")
     }
 
     /// Puts a component there; gives its digest.
@@ -73,21 +138,24 @@ impl Shelf {
     }
 
     pub(crate) fn path(&self, digest: &str) -> PathBuf {
-        component_path(self.0.path(), digest)
+        component_path(&self.dir(), digest)
     }
 
     pub(crate) fn start(&self, bindings: Vec<Binding>) -> Result<Option<Host>, Error> {
-        self.start_with(Config { binding: bindings, ..Config::default() }, None)
+        self.start_with(&Config { binding: bindings, ..Config::default() })
     }
 
-    pub(crate) fn start_with(
+    pub(crate) fn start_with(&self, config: &Config) -> Result<Option<Host>, Error> {
+        self.start_on(config, Arc::new(RealDisk), None)
+    }
+
+    pub(crate) fn start_on(
         &self,
-        config: Config,
+        config: &Config,
+        disk: Arc<dyn Disk>,
         publisher: Option<Arc<dyn Publisher>>,
     ) -> Result<Option<Host>, Error> {
-        #[expect(clippy::disallowed_methods, reason = "deadlines are about real time")]
-        let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let node = Node {
             role: Role::Broker,
             name: "node".to_owned(),
@@ -95,11 +163,11 @@ impl Shelf {
             address: "127.0.0.1:10911".to_owned(),
             version: "0".to_owned(),
         };
-        let (dir, auditor) = (self.0.path().to_owned(), Arc::clone(&self.1));
-        let compiler = Compiler::InProcess;
-        let parts = Parts { disk, dir, compiler, clock, cores: 1, node, auditor, publisher };
+        let hooks = Arc::clone(&self.hooks);
+        let (dir, native, compiler) = (self.dir(), self.native.clone(), Compiler::InProcess);
+        let parts = Parts { disk, dir, compiler, clock, cores: 1, node, hooks, native, publisher };
         config.validate().unwrap();
-        Host::start(&config, &parts)
+        Host::start(config, parts)
     }
 }
 
@@ -140,7 +208,7 @@ impl Sample {
         let mut binding = binding(&digest, config);
         change(&mut binding);
         let host = shelf.start(vec![binding]).unwrap().unwrap();
-        let chain = HookChain::new(&host.hooks()).audited(&shelf.1);
+        let chain = HookChain::new(&host.hooks()).audited(&shelf.auditor);
         Self { host, chain, _shelf: shelf }
     }
 

@@ -211,7 +211,7 @@ fn decisions_that_are_told() {
     // Both tell in the same words: the native sample keeps them, the plugin logs them.
     let rules = r#"{"tell": true}"#;
     let native = Arc::new(Native::new(Rules::parse(rules).unwrap()));
-    let auditor = Shelf::new().1;
+    let auditor = Shelf::new().auditor;
     let chain = HookChain::new(&[Arc::clone(&native) as _]).audited(&auditor);
     let command = AdminCommand { name: "DELETE_TOPIC_IN_BROKER", target: "orders" };
     drop(chain.admin_command(&request(Some("ann")), &command));

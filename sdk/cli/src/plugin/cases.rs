@@ -5,13 +5,14 @@ mod case;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use blockhouse_host::{Check, Trials};
 use blockhouse_package::Package;
 use serde_json::json;
 
 use super::engine::{self, Running};
-use super::{files, recorded};
+use super::recorded;
 use crate::wrong_use;
-use case::Suite;
+use case::{Subject, Suite};
 
 pub(super) const EXAMPLES: &str = "\
 A file of cases:
@@ -76,7 +77,8 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
     for (name, suite) in &suites {
         let running = start(args, &package, Some(suite)).with_context(|| name.clone())?;
         for case in &suite.cases {
-            let problem = case.run(&running).err();
+            let on = Subject { chain: &running.chain, hooks: &|| running.hooks() };
+            let problem = case.run(&on).err();
             let (suite, case) = (name.clone(), case.name.clone());
             outcomes.push(Outcome { suite, case, problem });
         }
@@ -115,20 +117,56 @@ fn start(args: &Args, package: &Package, suite: Option<&Suite>) -> anyhow::Resul
     Running::start(package, binding)
 }
 
+/// What runs cases on a node before a plugin is put in force; nothing where there are none.
+///
+/// # Errors
+/// A file that is not understood.
+pub(crate) fn golden(files: &[(String, String)]) -> anyhow::Result<Option<Check>> {
+    anyhow::ensure!(files.len() <= FILES_MAX, "there are more than {FILES_MAX} files of cases");
+    let read = |(file, text): &(String, String)| {
+        Suite::parse(text).map(|suite| (file.clone(), suite)).with_context(|| file.clone())
+    };
+    let suites: Vec<(String, Suite)> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
+    if suites.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(move |trials| {
+        suites.iter().try_for_each(|(file, suite)| try_out(trials, file, suite))
+    })))
+}
+
+fn try_out(trials: &Trials<'_>, file: &str, suite: &Suite) -> Result<(), String> {
+    let trial = trials.with(suite.config.as_ref()).map_err(|e| format!("{file}: {e}"))?;
+    let on = Subject { chain: trial.chain(), hooks: &|| trial.hooks() };
+    suite.cases.iter().try_for_each(|case| {
+        case.run(&on).map_err(|problem| format!("{file}: case {:?}: {problem}", case.name))
+    })
+}
+
 /// The files of cases in the order of their names.
 fn suites(args: &Args) -> anyhow::Result<Vec<(String, Suite)>> {
-    let dir = args.cases.clone();
-    let dir = dir.unwrap_or_else(|| recorded::home(&args.engine.path).join("cases"));
-    if args.cases.is_some() && !dir.is_dir() {
+    let own = || recorded::home(&args.engine.path).join("cases");
+    let dir = args.cases.clone().unwrap_or_else(own);
+    if !dir.is_dir() && args.cases.is_none() {
+        return Ok(Vec::new());
+    }
+    let read = |(name, text): (String, String)| {
+        let suite = Suite::parse(&text);
+        Ok((name.clone(), suite.map_err(|e| wrong_use(format!("{name}: {e:#}")))?))
+    };
+    files(&dir)?.into_iter().map(read).collect()
+}
+
+/// The names and texts of the files in a directory of cases, in the order of their names.
+pub(super) fn files(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    if !dir.is_dir() {
         return Err(wrong_use(format!("--cases {}: no such directory", dir.display())));
     }
     let read = |path: PathBuf| {
-        let suite = Suite::parse(&files::text(&path)?);
-        let suite = suite.map_err(|e| wrong_use(format!("{}: {e:#}", path.display())))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok((name, suite))
+        Ok((name, super::files::text(&path)?))
     };
-    in_order(&dir, "toml")?.into_iter().map(read).collect()
+    in_order(dir, "toml")?.into_iter().map(read).collect()
 }
 
 /// The files with this ending in the order of their names; none if there is no directory.

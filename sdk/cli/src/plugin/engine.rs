@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use blockhouse_disk::{MemDisk, whole};
-use blockhouse_hook::{Auditor, HookChain};
+use blockhouse_hook::{HookChain, Hooks};
 use blockhouse_host::host::component_path;
 use blockhouse_host::{
-    Binding, Compiler, Config, Host, Node, Outgoing, Parts, PublishError, Publisher, Role,
+    Binding, Compiler, Config, HookStatus, Host, Node, Outgoing, Parts, PublishError, Publisher,
+    Role,
 };
 use blockhouse_model::{Principal, RequestContext};
 use blockhouse_package::Package;
@@ -100,7 +101,6 @@ impl Running {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let clock = Arc::new(SystemClock::new());
-        let auditor = Arc::new(Auditor::new(Arc::clone(&clock) as _));
         let parts = Parts {
             disk: Arc::new(disk),
             dir: dir.to_owned(),
@@ -108,10 +108,11 @@ impl Running {
             clock,
             cores: 1,
             node,
-            auditor,
+            hooks: Arc::new(Hooks::none()),
+            native: Vec::new(),
             publisher: Some(Arc::new(Nowhere)),
         };
-        let host = Host::start(&config, &parts)?.context("there is nothing to run")?;
+        let host = Host::start(&config, parts)?.context("there is nothing to run")?;
         let chain = HookChain::new(&host.hooks());
         Ok(Self { host, chain })
     }
@@ -121,15 +122,24 @@ impl Running {
         self.host.status().iter().flat_map(|plugin| &plugin.hooks).map(|hook| hook.calls).sum()
     }
 
+    /// What each hook did so far.
+    pub(super) fn hooks(&self) -> Vec<HookStatus> {
+        self.host.status().into_iter().flat_map(|plugin| plugin.hooks).collect()
+    }
+
     /// Calls that failed so far, and how.
     pub(super) fn failures(&self) -> Vec<(String, u64)> {
-        let hooks = self.host.status().into_iter().flat_map(|plugin| plugin.hooks);
-        let of_hook = hooks.flat_map(|hook| {
-            let name = hook.hook.name();
-            hook.failures.into_iter().map(move |(kind, count)| (format!("{name}: {kind}"), count))
-        });
-        of_hook.collect()
+        failures(self.hooks())
     }
+}
+
+/// Calls that failed, and how.
+pub(super) fn failures(hooks: Vec<HookStatus>) -> Vec<(String, u64)> {
+    let of_hook = hooks.into_iter().flat_map(|hook| {
+        let name = hook.hook.name();
+        hook.failures.into_iter().map(move |(kind, count)| (format!("{name}: {kind}"), count))
+    });
+    of_hook.collect()
 }
 
 impl Drop for Running {

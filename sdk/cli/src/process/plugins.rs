@@ -1,17 +1,21 @@
 //! The plugins of the process: loaded before its listeners open, let go after they are closed.
 
+mod rows;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use blockhouse_disk::RealDisk;
-use blockhouse_hook::{HookChain, Outcome, PluginEvent};
-use blockhouse_host::{CustomKind, CustomMetric, HookStatus, Host, Node, Parts, Publisher, Status};
-use blockhouse_meter::{CustomCounts, CustomValue, PluginCounts, PluginHookCounts};
-use blockhouse_model::{Access, Action, Resource};
-use blockhouse_ops::{Reply, Row};
+use blockhouse_hook::{Outcome, PluginEvent};
+use blockhouse_host::{
+    Changes, CustomKind, CustomMetric, HookStatus, Host, Node, Parts, Publisher, Status,
+};
+use blockhouse_meter::{CustomCounts, CustomValue, PluginChanges, PluginCounts, PluginHookCounts};
 
 use super::{Role, Shared};
 use crate::options::Config;
+pub(super) use rows::rows;
+pub(crate) use rows::{CaseFile, DeployRequest, Named, Wanted};
 
 /// Where a node keeps its components, each named by its digest.
 pub(crate) fn dir(data: &Path) -> PathBuf {
@@ -47,12 +51,12 @@ pub(super) fn start(
             address: if is_broker { advertised() } else { String::new() },
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        auditor: Arc::clone(&shared.auditor),
         publisher: is_broker.then(|| Arc::clone(&shared.publisher) as Arc<dyn Publisher>),
+        hooks: Arc::clone(&shared.hooks),
+        native: shared.hooks.load().hooks().to_vec(),
     };
-    let Some(host) = Host::start(&config.plugins, &parts)? else { return Ok(None) };
-    shared.hooks.swap(HookChain::new(&host.hooks()));
-    for plugin in host.status() {
+    let Some(host) = Host::start(&config.plugins, parts)? else { return Ok(None) };
+    for plugin in host.status().iter().filter(|plugin| !plugin.disabled) {
         let hooks: Vec<&str> = plugin.hooks.iter().map(|hook| hook.hook.name()).collect();
         tracing::info!("plugin {} ({}) at {}", plugin.name, plugin.digest, hooks.join(", "));
         shared.auditor.plugin(&PluginEvent {
@@ -76,7 +80,28 @@ pub(super) fn start(
     shared
         .meter
         .watch_plugins(Box::new(move || counted.status().into_iter().map(counts).collect()));
+    let changed = Arc::clone(&host);
+    shared.meter.watch_plugin_changes(Box::new(move || {
+        let Changes { generation, done, refused, reverted } = changed.changes();
+        PluginChanges { generation, done, refused, reverted }
+    }));
+    let noted = Arc::clone(&host);
+    shared.readiness.watch_plugins(Box::new(move || notes(&noted.status())));
     Ok(Some(host))
+}
+
+/// What is not as the configuration says though the node is ready.
+fn notes(status: &[Status]) -> Vec<String> {
+    let disabled = status.iter().filter(|plugin| plugin.disabled);
+    let required =
+        |plugin: &Status| if plugin.binding.required { ", which is required," } else { "" };
+    let note = |plugin: &Status| {
+        let (name, required) = (&plugin.name, required(plugin));
+        format!(
+            "plugins: {name}{required} is disabled; `blockhouse plugin enable {name}` brings it back"
+        )
+    };
+    disabled.map(note).collect()
 }
 
 fn counts(status: Status) -> PluginCounts {
@@ -117,19 +142,5 @@ pub(super) async fn stop(plugins: Option<Arc<Host>>) {
     let Some(host) = plugins else { return };
     if tokio::task::spawn_blocking(move || host.close()).await.is_err() {
         tracing::error!("the plugins did not stop cleanly");
-    }
-}
-
-/// How each plugin does, as JSON.
-pub(super) fn row(plugins: Option<&Arc<Host>>) -> Row {
-    let host = plugins.cloned();
-    Row {
-        path: "/v1/plugins",
-        method: hyper::http::Method::GET,
-        access: Access { action: Action::Get, resource: Resource::Cluster },
-        handler: Box::new(move || {
-            let status = host.as_ref().map(|host| host.status()).unwrap_or_default();
-            Reply::ok(serde_json::json!({ "plugins": status }))
-        }),
     }
 }

@@ -13,6 +13,9 @@ type Faults = Box<dyn Fn() -> Vec<Fault> + Send + Sync>;
 /// Tells which files of topics, groups and offsets cannot be written, and why.
 type Unsaved = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
+/// Tells what is not as it might be expected though all is well.
+type Notes = Box<dyn Fn() -> Vec<String> + Send + Sync>;
+
 /// What has to be true before clients should be sent here.
 #[derive(Default)]
 pub(super) struct Readiness {
@@ -20,6 +23,7 @@ pub(super) struct Readiness {
     registered: OnceLock<Arc<State>>,
     faults: OnceLock<Faults>,
     unsaved: OnceLock<Unsaved>,
+    plugins: OnceLock<Notes>,
 }
 
 impl Readiness {
@@ -41,6 +45,16 @@ impl Readiness {
     /// There is metadata, and this says what of it cannot be saved.
     pub(super) fn watch_metadata(&self, unsaved: Unsaved) {
         self.unsaved.get_or_init(|| unsaved);
+    }
+
+    /// There are plugins, and this says which of them were taken out.
+    pub(super) fn watch_plugins(&self, plugins: Notes) {
+        self.plugins.get_or_init(|| plugins);
+    }
+
+    /// What is not as it might be expected though all is well.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.plugins.get().map(|plugins| plugins()).unwrap_or_default()
     }
 
     pub(super) fn checks(self: &Arc<Self>) -> Vec<Check> {

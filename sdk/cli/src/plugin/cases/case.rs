@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use blockhouse_hook::{Decision, Delivery, Draft, Outbound, Point, SpanRecord, Verdict};
+use blockhouse_hook::{Decision, Delivery, Draft, HookChain, Outbound, Point, SpanRecord, Verdict};
+use blockhouse_host::HookStatus;
 use blockhouse_model::{QueueId, QueueOffset, TraceParent};
 use serde::Deserialize;
 
-use crate::plugin::engine::{PULL, Running, SEND, request};
+use crate::plugin::engine::{PULL, SEND, failures, request};
 
 /// A file of cases.
 #[derive(Debug, Deserialize)]
@@ -60,6 +61,13 @@ struct Expected {
     attributes: Option<BTreeMap<String, String>>,
 }
 
+/// A plugin that runs, alone in its chain.
+pub(super) struct Subject<'a> {
+    pub(super) chain: &'a HookChain,
+    /// What was counted so far.
+    pub(super) hooks: &'a dyn Fn() -> Vec<HookStatus>,
+}
+
 /// What became of a message.
 struct Fate {
     decision: &'static str,
@@ -99,19 +107,19 @@ impl Case {
     ///
     /// # Errors
     /// What came out otherwise than expected.
-    pub(super) fn run(&self, running: &Running) -> Result<(), String> {
+    pub(super) fn run(&self, on: &Subject<'_>) -> Result<(), String> {
         let (point, name) = match self.hook {
             Hook::BeforeSend => (Point::BeforeSend, "before-send"),
             Hook::BeforeDeliver => (Point::BeforeDeliver, "before-deliver"),
             Hook::EnrichSpan => (Point::EnrichSpan, "enrich-span"),
         };
-        if !running.chain.has(point) {
+        if !on.chain.has(point) {
             return Err(format!("the plugin does not export {name}"));
         }
-        let (mut fate, mut failure) = self.call(running);
+        let (mut fate, mut failure) = self.call(on);
         // Cases are not about time, and a busy machine may have held the call up.
         if failure.as_ref().is_some_and(|failure| failure.ends_with("deadline")) {
-            (fate, failure) = self.call(running);
+            (fate, failure) = self.call(on);
         }
         if let Some(failure) = failure {
             return Err(format!("the call failed, {failure}"));
@@ -120,14 +128,14 @@ impl Case {
     }
 
     /// What became of the message, and how the call failed if it did.
-    fn call(&self, running: &Running) -> (Fate, Option<String>) {
-        let before = running.failures();
+    fn call(&self, on: &Subject<'_>) -> (Fate, Option<String>) {
+        let before = failures((on.hooks)());
         let fate = match self.hook {
-            Hook::BeforeSend => self.send(running),
-            Hook::BeforeDeliver => self.deliver(running),
-            Hook::EnrichSpan => self.enrich(running),
+            Hook::BeforeSend => self.send(on),
+            Hook::BeforeDeliver => self.deliver(on),
+            Hook::EnrichSpan => self.enrich(on),
         };
-        let after = running.failures();
+        let after = failures((on.hooks)());
         let failure = after.into_iter().find(|failure| !before.contains(failure));
         (fate, failure.map(|(kind, _)| kind))
     }
@@ -136,7 +144,7 @@ impl Case {
         self.properties.iter().map(|(name, value)| format!("{name}\u{1}{value}\u{2}")).collect()
     }
 
-    fn send(&self, running: &Running) -> Fate {
+    fn send(&self, on: &Subject<'_>) -> Fate {
         let text = self.text();
         let mut drafts = [Draft {
             topic: &self.topic,
@@ -146,7 +154,7 @@ impl Case {
             properties: Cow::Borrowed(&text),
             decision: Decision::Admit,
         }];
-        running.chain.before_send(&request(&self.principal, SEND), &mut drafts);
+        on.chain.before_send(&request(&self.principal, SEND), &mut drafts);
         let [draft] = drafts;
         let (decision, reason, topic) = match draft.decision {
             Decision::Admit => ("admit", String::new(), self.topic.clone()),
@@ -158,7 +166,7 @@ impl Case {
         Fate { decision, reason, topic, body, properties, attributes: BTreeMap::new() }
     }
 
-    fn deliver(&self, running: &Running) -> Fate {
+    fn deliver(&self, on: &Subject<'_>) -> Fate {
         let properties = self.text();
         let delivery = Delivery { group: &self.group, topic: &self.topic, queue: QueueId(0) };
         let mut messages = [Outbound {
@@ -169,7 +177,7 @@ impl Case {
             keep: true,
         }];
         let cx = request(&self.principal, PULL);
-        let verdict = running.chain.before_deliver(&cx, &delivery, &mut messages);
+        let verdict = on.chain.before_deliver(&cx, &delivery, &mut messages);
         let [message] = messages;
         let (decision, reason) = match verdict {
             Verdict::Reject(why) => ("reject", why.reason.into_owned()),
@@ -182,7 +190,7 @@ impl Case {
     }
 
     /// A span about the message, without an attribute of the node's own.
-    fn enrich(&self, running: &Running) -> Fate {
+    fn enrich(&self, on: &Subject<'_>) -> Fate {
         let cx = request(&self.principal, SEND);
         let id = TraceParent { trace_id: 1, span_id: 2, sampled: true };
         let name = format!("send {}", self.topic);
@@ -191,7 +199,7 @@ impl Case {
         span.principal = cx.principal;
         span.properties = self.text();
         span.body = self.body.clone().into();
-        running.chain.enrich_span(&mut spans);
+        on.chain.enrich_span(&mut spans);
         let [span] = spans;
         let attributes = span.attributes().iter().map(|a| (a.name.clone(), a.value.clone()));
         Fate {

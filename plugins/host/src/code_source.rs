@@ -24,7 +24,7 @@ pub struct CodeCounts {
 }
 
 /// Of one process.
-pub(crate) struct Loader {
+pub(crate) struct CodeSource {
     compiler: Compiler,
     limits: Limits,
     cache: Cache,
@@ -33,7 +33,7 @@ pub(crate) struct Loader {
     compiled: AtomicU64,
 }
 
-impl Loader {
+impl CodeSource {
     pub(crate) fn new(config: &Config, parts: &Parts) -> Self {
         Self {
             compiler: parts.compiler.clone(),

@@ -1,0 +1,124 @@
+//! What instances are told beside their calls: settings, the process, their end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{Fit, Plugin};
+use crate::Failure;
+use crate::contract::exported::lifecycle::ProcessEvent;
+use crate::guest::Guest;
+
+impl Plugin {
+    /// An instance is gone.
+    pub(crate) fn lost_one(&self) {
+        if let Some(loaded) = &self.loaded {
+            loaded.live.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Tries other settings with `init`, in an instance that no request sees.
+    pub(crate) fn try_settings(&self, config: &str) -> Result<Fit, Failure> {
+        let loaded = self.loaded.as_ref().ok_or(Failure::NotLoaded)?;
+        let shared = Arc::clone(&loaded.blueprint.shared);
+        let blueprint = loaded.blueprint.with(config, shared);
+        let (mut probe, wants) = Guest::make(&blueprint, self.clock.monotonic())?;
+        probe.drain()?;
+        Ok(if wants == loaded.wants { Fit::Same } else { Fit::Other })
+    }
+
+    /// Tells other settings to one ready instance; one that refuses them keeps its former ones. The
+    /// instance comes with the answer: it goes back with [`Self::set_settings`], or with
+    /// [`Self::settle`], which tells it the former ones again.
+    pub(crate) fn tell_first(&self, config: &str) -> Result<Option<Box<Guest>>, Failure> {
+        let loaded = self.loaded.as_ref().ok_or(Failure::NotLoaded)?;
+        let Some(mut guest) = loaded.pool.take() else { return Ok(None) };
+        let told = guest.config_changed(config);
+        if told.is_ok() {
+            return Ok(Some(guest));
+        }
+        let keeps = matches!(told, Err(Failure::Refused(_)));
+        if !keeps || loaded.pool.put(guest).is_some() {
+            self.lost_one();
+            self.refill();
+        }
+        told.map(|()| None)
+    }
+
+    /// Puts other settings in force, and tells them to all instances: to those at work when they
+    /// are done.
+    pub(crate) fn set_settings(&self, config: &str, told: Option<Box<Guest>>) {
+        let Some(loaded) = &self.loaded else { return };
+        let number = loaded.blueprint.settings.set(config);
+        let others = loaded.pool.empty();
+        if let Some(mut guest) = told {
+            guest.settings = number;
+            if loaded.pool.put(guest).is_some() {
+                self.lost_one();
+            }
+        }
+        others.into_iter().for_each(|guest| self.settle(guest));
+        self.refill();
+    }
+
+    /// Tells an instance of the settings in force and puts it back; one that does not take them is
+    /// replaced.
+    pub(crate) fn settle(&self, mut guest: Box<Guest>) {
+        let Some(loaded) = &self.loaded else { return };
+        let (number, config) = loaded.blueprint.settings.read();
+        match guest.config_changed(&config) {
+            Ok(()) => {
+                guest.settings = number;
+                if loaded.pool.put(guest).is_some() {
+                    self.lost_one();
+                }
+            }
+            Err(failure) => {
+                tracing::warn!("plugin {}: config-changed: {failure}", self.binding.name);
+                self.lost_one();
+                drop(guest);
+                self.refill();
+            }
+        }
+    }
+
+    /// Lets all ready instances go, once no call can come.
+    pub(crate) fn let_go(&self) {
+        let Some(loaded) = &self.loaded else { return };
+        for mut guest in loaded.pool.empty() {
+            if let Err(failure) = guest.drain() {
+                tracing::warn!("plugin {}: drain: {failure}", self.binding.name);
+            }
+            self.lost_one();
+        }
+    }
+
+    /// Tells all instances that the process serves requests.
+    pub(crate) fn process_started(&self) {
+        let Some(loaded) = &self.loaded else { return };
+        if self.started.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        for mut guest in loaded.pool.empty() {
+            match guest.process_changed(ProcessEvent::Started) {
+                Ok(()) if loaded.pool.put(guest).is_none() => {}
+                Ok(()) => _ = loaded.live.fetch_sub(1, Ordering::Relaxed),
+                Err(failure) => {
+                    loaded.live.fetch_sub(1, Ordering::Relaxed);
+                    tracing::warn!("plugin {}: {failure}", self.binding.name);
+                }
+            }
+        }
+    }
+
+    /// Tells all ready instances that the process stops, and lets them go.
+    pub(crate) fn process_stopping(&self) {
+        let Some(loaded) = &self.loaded else { return };
+        for mut guest in loaded.pool.empty() {
+            let told = guest.process_changed(ProcessEvent::Stopping).and_then(|()| guest.drain());
+            if let Err(failure) = told {
+                tracing::warn!("plugin {}: {failure}", self.binding.name);
+            }
+            loaded.live.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! A running node, as its ops listener answers.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::wrong_use;
+
+/// Largest answer.
+const ANSWER_MAX: u64 = 16 << 20;
+/// Where a node's ops listener is by default.
+pub(super) const DEFAULT: &str = "127.0.0.1:5557";
+
+/// Which node to ask.
+#[derive(Debug, clap::Args)]
+pub(super) struct NodeArg {
+    /// The node's ops listener: HOST:PORT, or http://HOST:PORT
+    #[arg(long, visible_alias = "node", value_name = "URL", default_value = DEFAULT)]
+    ops: String,
+    /// How long to wait for a connection and for an answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_ms: u64,
+}
+
+/// Which nodes to change.
+#[derive(Debug, clap::Args)]
+pub(super) struct NodeArgs {
+    /// A node's ops listener, HOST:PORT; once for each node, brokers and name servers
+    #[arg(long = "node", visible_alias = "ops", value_name = "HOST:PORT", default_value = DEFAULT)]
+    nodes: Vec<String>,
+    /// How long to wait for a connection and for an answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 120_000, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_ms: u64,
+}
+
+impl NodeArg {
+    pub(super) fn node(&self) -> anyhow::Result<Node> {
+        Node::at(&self.ops, self.timeout_ms)
+    }
+}
+
+impl NodeArgs {
+    pub(super) fn nodes(&self) -> anyhow::Result<Vec<Node>> {
+        let nodes: Vec<Node> = self
+            .nodes
+            .iter()
+            .map(|url| Node::at(url, self.timeout_ms))
+            .collect::<Result<_, _>>()?;
+        for (i, node) in nodes.iter().enumerate() {
+            if nodes[..i].iter().any(|other| other.authority == node.authority) {
+                return Err(wrong_use(format!("--node {} is there twice", node.authority)));
+            }
+        }
+        Ok(nodes)
+    }
+}
+
+/// What a node says of its plugins.
+#[derive(Debug, Deserialize)]
+pub(super) struct Plugins {
+    #[serde(default)]
+    pub(super) generation: u64,
+    pub(super) plugins: Vec<Plugin>,
+}
+
+/// What a node says of one plugin.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Plugin {
+    pub(super) name: String,
+    pub(super) digest: String,
+    pub(super) version: Option<String>,
+    pub(super) source: String,
+    pub(super) disabled: bool,
+    pub(super) watched: bool,
+    pub(super) loaded: bool,
+    pub(super) mode: String,
+    pub(super) breaker_open: bool,
+    pub(super) instances: u64,
+    pub(super) binding: Value,
+    pub(super) hooks: Vec<Hook>,
+    #[serde(default)]
+    pub(super) grants: Vec<String>,
+    pub(super) history: Vec<Past>,
+}
+
+/// What a hook did.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Hook {
+    pub(super) hook: String,
+    pub(super) calls: u64,
+    pub(super) messages: u64,
+    pub(super) nanoseconds: u64,
+    pub(super) objections: u64,
+    pub(super) failures: std::collections::BTreeMap<String, u64>,
+}
+
+/// A version that is not in force.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Past {
+    pub(super) digest: String,
+    pub(super) version: Option<String>,
+    pub(super) state: String,
+    pub(super) reason: Option<String>,
+}
+
+impl Plugin {
+    /// A word for how it does.
+    pub(super) const fn state(&self) -> &'static str {
+        match (self.disabled, self.loaded, self.breaker_open, self.watched) {
+            (true, ..) => "disabled",
+            (_, false, ..) => "not loaded",
+            (_, _, true, _) => "left alone",
+            (_, _, _, true) => "runs, watched",
+            _ => "runs",
+        }
+    }
+}
+
+/// Enough of a digest to tell it from others; --json has all of it.
+pub(super) fn short(digest: &str) -> String {
+    digest.chars().take("sha256:".len() + 12).collect()
+}
+
+/// A node's ops listener.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) authority: String,
+    timeout: Duration,
+}
+
+impl Node {
+    fn at(url: &str, timeout_ms: u64) -> anyhow::Result<Self> {
+        let authority = authority(url)?.to_owned();
+        Ok(Self { authority, timeout: Duration::from_millis(timeout_ms) })
+    }
+
+    /// What it says of its plugins, as it is and as this program understands it.
+    pub(super) fn plugins(&self) -> anyhow::Result<(Value, Plugins)> {
+        let json: Value = self.get("/v1/plugins")?;
+        let plugins = Plugins::deserialize(&json);
+        Ok((json, plugins.with_context(|| self.stranger())?))
+    }
+
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.ask("GET", path, &[])
+    }
+
+    pub(super) fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.ask("POST", path, &serde_json::to_vec(body)?)
+    }
+
+    pub(super) fn put<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> anyhow::Result<T> {
+        self.ask("PUT", path, body)
+    }
+
+    fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<T> {
+        let answer = self.exchange(method, path, body).with_context(|| {
+            format!(
+                "cannot ask {0}; is a node running, and is that its ops.listen?",
+                self.authority
+            )
+        })?;
+        let body = self.body(&answer)?;
+        serde_json::from_slice(body).with_context(|| self.stranger())
+    }
+
+    fn stranger(&self) -> String {
+        format!("{} does not answer as a Blockhouse node", self.authority)
+    }
+
+    /// A request and its answer. HTTP/1.0, so that it ends where the connection does.
+    fn exchange(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let mut stream = self.connect()?;
+        stream.set_read_timeout(Some(self.timeout))?;
+        stream.set_write_timeout(Some(self.timeout))?;
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+            self.authority,
+            body.len()
+        );
+        // One that refuses does not read the body to its end, and its answer says why.
+        let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        let mut answer = Vec::new();
+        let read = stream.take(ANSWER_MAX + 1).read_to_end(&mut answer);
+        if answer.is_empty() {
+            sent?;
+            read?;
+        }
+        anyhow::ensure!(answer.len() as u64 <= ANSWER_MAX, "its answer is over {ANSWER_MAX} bytes");
+        anyhow::ensure!(answer.starts_with(b"HTTP/"), "that is no HTTP");
+        Ok(answer)
+    }
+
+    fn connect(&self) -> anyhow::Result<TcpStream> {
+        let mut failed = None;
+        for address in self.authority.to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, self.timeout.min(Duration::from_secs(10))) {
+                Ok(stream) => return Ok(stream),
+                Err(e) => failed = Some(e),
+            }
+        }
+        Err(failed.map_or_else(|| anyhow::anyhow!("the name has no address"), Into::into))
+    }
+
+    /// What follows the head of an answer that says 200; of others, what they say.
+    fn body<'a>(&self, answer: &'a [u8]) -> anyhow::Result<&'a [u8]> {
+        let Some(at) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+            bail!("{}: that is no HTTP", self.authority);
+        };
+        let (head, body) = answer.split_at(at + 4);
+        let head = String::from_utf8_lossy(head);
+        let mut words = head.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some(version), _) if !version.starts_with("HTTP/") => {
+                bail!("{}: that is no HTTP", self.authority)
+            }
+            (_, Some("200")) => Ok(body),
+            (_, Some(status)) => bail!("{}: {}", self.authority, refusal(status, body)),
+            _ => bail!("{}: that is no HTTP", self.authority),
+        }
+    }
+}
+
+/// What an answer says that is no 200.
+fn refusal(status: &str, body: &[u8]) -> String {
+    let json = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let text = String::from_utf8_lossy(body);
+    match (json["error"].as_str(), text.lines().next()) {
+        (Some(error), _) => crate::out::foreign(error).into_owned(),
+        (None, Some(line)) => format!("it answers {status}: {}", crate::out::foreign(line)),
+        (None, None) => format!("it answers {status}"),
+    }
+}
+
+/// The host and port of what was given.
+fn authority(url: &str) -> anyhow::Result<&str> {
+    let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    let is_plain = rest.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && port.parse::<u16>().is_ok() && !host.contains(['/', ' ', '\r', '\n'])
+    });
+    if is_plain {
+        return Ok(rest);
+    }
+    Err(wrong_use(format!("{url}: write the node's ops listener as HOST:PORT or http://HOST:PORT")))
+}
+
+/// A name as it may stand in a path.
+pub(super) fn name(name: &str) -> anyhow::Result<&str> {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=64).contains(&name.len()) && name.bytes().all(legal) {
+        return Ok(name);
+    }
+    Err(wrong_use(format!("{name:?} is not the name of a binding: 1 to 64 of a-z, 0-9 and -")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_host_and_port() {
+        for url in ["127.0.0.1:5557", "http://127.0.0.1:5557", "http://127.0.0.1:5557/"] {
+            assert_eq!(authority(url).unwrap(), "127.0.0.1:5557");
+        }
+        assert_eq!(authority("[::1]:80").unwrap(), "[::1]:80");
+        for url in ["", "5557", "https://a:1", "a:b", "a:1/b", ":1", "a\r\nb:1", "a:99999"] {
+            assert!(authority(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn bodies_are_taken_of_good_answers_only() {
+        let node = Node::at("a:1", 1).unwrap();
+        assert_eq!(node.body(b"HTTP/1.1 200 OK\r\na: b\r\n\r\nhello").unwrap(), b"hello");
+        let refusal = |answer: &[u8]| node.body(answer).unwrap_err().to_string();
+        assert_eq!(refusal(b"HTTP/1.1 404 Not Found\r\n\r\n"), "a:1: it answers 404");
+        assert_eq!(refusal(b"HTTP/1.1 404 Not Found\r\n\r\nno\n"), "a:1: it answers 404: no");
+        assert_eq!(refusal(b"HTTP/1.1 422 X\r\n\r\n{\"error\": \"unsigned\"}"), "a:1: unsigned");
+        assert_eq!(refusal(b"SSH-2.0-x"), "a:1: that is no HTTP");
+        assert_eq!(refusal(b"SSH 200\r\n\r\n"), "a:1: that is no HTTP");
+        assert_eq!(refusal(b""), "a:1: that is no HTTP");
+    }
+}
