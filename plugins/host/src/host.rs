@@ -247,6 +247,13 @@ impl Host {
     }
 }
 
+impl Drop for Host {
+    /// One of the threads may hold the set at this moment: it must not be the one that ends them.
+    fn drop(&mut self) {
+        self.threads.stop(|| self.set.loader.outside.close());
+    }
+}
+
 fn fill(status: &mut Status, member: &Member) {
     let plugin = &member.plugin;
     status.version = member.version().or(status.version.take());
