@@ -1,5 +1,8 @@
 //! Reading queues: entries first, then the records they point to.
 
+use std::sync::atomic::Ordering;
+
+use blockhouse_disk::Lent;
 use blockhouse_model::{PhysicalOffset, QueueOffset};
 use bytes::Bytes;
 
@@ -7,7 +10,7 @@ use crate::queue::{BLANK_SIZE, Queue, Unit};
 use crate::queue_files::Got;
 use crate::read::{Accept, ColdRead, ReadOutcome, ReadRequest, ReadStatus};
 use crate::store::{Shared, Store};
-use crate::verify::{Damage, Expected};
+use crate::verify::{Damage, Expected, PageLost};
 use crate::{
     Error,
     log::{Landing, Log, Piece},
@@ -17,6 +20,8 @@ use crate::{
 const FETCH: usize = 64;
 /// Room that is made at once for records that have to be copied.
 const COPY_ROOM: usize = 64 << 10;
+/// Smaller pieces are copied, not lent: they are worth no part of their own in a write.
+pub const LENT_MIN: usize = 1025;
 /// Entries that say more than this is one record are damaged.
 const RECORD_MAX: u32 = 64 << 20;
 
@@ -257,7 +262,7 @@ impl<'a> Scan<'a> {
         let at = PhysicalOffset(run.start);
         let before = self.landing.copied.len();
         match self.log.read_into(at, run.len, self.request.cold, &mut self.landing) {
-            Ok(Some(Piece::Mapped(bytes))) => return self.take_mapped(run, bytes),
+            Ok(Some(Piece::Mapped(lent))) => return self.take_mapped(run, lent),
             Ok(Some(Piece::Copied)) => return self.take_copied(run, before),
             Ok(None) if run.count > 1 && run.start >= self.log.min().0 => {
                 return self.close_but_last(run);
@@ -275,31 +280,60 @@ impl<'a> Scan<'a> {
         None
     }
 
-    fn expected(&self, run: Run, whole: bool) -> Expected<'a> {
+    fn expected(&self, run: Run) -> Expected<'a> {
         let Run { start: physical, first: offset, count, .. } = run;
-        Expected { queue: self.queue, offset, physical, count, whole }
+        Expected { queue: self.queue, offset, physical, count }
     }
 
-    fn take_mapped(&mut self, run: Run, mut bytes: Bytes) -> Option<End> {
-        match self.expected(run, false).verify(&bytes) {
+    fn take_mapped(&mut self, run: Run, lent: Lent) -> Option<End> {
+        let Ok(verified) = self.expected(run).verify_lent(&lent) else {
+            return self.page_lost(run);
+        };
+        let good = verified.map_or_else(|damage| damage.bytes, |()| run.len);
+        if self.lend(lent, good).is_err() {
+            return self.page_lost(run);
+        }
+        match verified {
             Ok(()) => {
                 self.out.status = ReadStatus::Found;
-                self.push(bytes);
                 None
             }
-            Err(damage) => {
-                bytes.truncate(damage.bytes);
-                if !bytes.is_empty() {
-                    self.push(bytes);
-                }
-                Some(self.end_before(run, damage))
-            }
+            Err(damage) => Some(self.end_before(run, damage)),
         }
+    }
+
+    /// Gives out the first `good` bytes. Whoever sends a small piece copies it, and must not look.
+    fn lend(&mut self, mut lent: Lent, good: usize) -> Result<(), PageLost> {
+        if good == 0 {
+            return Ok(());
+        }
+        if good >= LENT_MIN {
+            lent.truncate(good);
+            self.push(lent.to_send());
+            return Ok(());
+        }
+        let copied = &mut self.landing.copied;
+        let before = copied.len();
+        copied.resize(before + good, 0);
+        let done = lent.copy_to(0, &mut copied[before..]).map_err(|_| PageLost);
+        if done.is_err() {
+            copied.truncate(before);
+        } else if before == 0 {
+            self.make_room(good);
+        }
+        done
+    }
+
+    /// The disk does not give a page that was in memory a moment ago. A system call can say so.
+    fn page_lost(&mut self, run: Run) -> Option<End> {
+        self.shared.lost_pages.fetch_add(1, Ordering::Relaxed);
+        self.landing.lend_no_more();
+        self.close(run)
     }
 
     fn take_copied(&mut self, run: Run, before: usize) -> Option<End> {
         let bytes = self.landing.copied.get(before..).unwrap_or(&[]);
-        match self.expected(run, true).verify(bytes) {
+        match self.expected(run).verify(bytes) {
             Ok(()) => {
                 self.out.status = ReadStatus::Found;
                 self.make_room(run.len);
@@ -391,7 +425,7 @@ impl<'a> Scan<'a> {
         let size = usize::try_from(unit.size).unwrap_or(usize::MAX);
         let run = Run { start: unit.physical, len: size, count: 1, first: offset, last: size };
         match self.log.read(PhysicalOffset(unit.physical), size, self.request.cold) {
-            Ok(Some(bytes)) if self.expected(run, true).verify(&bytes).is_err() => {
+            Ok(Some(bytes)) if self.expected(run).verify(&bytes).is_err() => {
                 self.report(offset, unit.physical);
                 self.gone(unit.physical);
                 None
