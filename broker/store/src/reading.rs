@@ -1,8 +1,7 @@
 //! Reading queues: entries first, then the records they point to.
 
-use std::sync::atomic::Ordering;
+mod lent;
 
-use blockhouse_disk::Lent;
 use blockhouse_model::{PhysicalOffset, QueueOffset};
 use bytes::Bytes;
 
@@ -10,18 +9,18 @@ use crate::queue::{BLANK_SIZE, Queue, Unit};
 use crate::queue_files::Got;
 use crate::read::{Accept, ColdRead, ReadOutcome, ReadRequest, ReadStatus};
 use crate::store::{Shared, Store};
-use crate::verify::{Damage, Expected, PageLost};
+use crate::verify::{Damage, Expected};
 use crate::{
     Error,
     log::{Landing, Log, Piece},
 };
 
+pub use lent::LENT_MIN;
+
 /// Entries that are fetched at once.
 const FETCH: usize = 64;
 /// Room that is made at once for records that have to be copied.
 const COPY_ROOM: usize = 64 << 10;
-/// Smaller pieces are copied, not lent: they are worth no part of their own in a write.
-pub const LENT_MIN: usize = 1025;
 /// Entries that say more than this is one record are damaged.
 const RECORD_MAX: u32 = 64 << 20;
 
@@ -283,52 +282,6 @@ impl<'a> Scan<'a> {
     fn expected(&self, run: Run) -> Expected<'a> {
         let Run { start: physical, first: offset, count, .. } = run;
         Expected { queue: self.queue, offset, physical, count }
-    }
-
-    fn take_mapped(&mut self, run: Run, lent: Lent) -> Option<End> {
-        let Ok(verified) = self.expected(run).verify_lent(&lent) else {
-            return self.page_lost(run);
-        };
-        let good = verified.map_or_else(|damage| damage.bytes, |()| run.len);
-        if self.lend(lent, good).is_err() {
-            return self.page_lost(run);
-        }
-        match verified {
-            Ok(()) => {
-                self.out.status = ReadStatus::Found;
-                None
-            }
-            Err(damage) => Some(self.end_before(run, damage)),
-        }
-    }
-
-    /// Gives out the first `good` bytes. Whoever sends a small piece copies it, and must not look.
-    fn lend(&mut self, mut lent: Lent, good: usize) -> Result<(), PageLost> {
-        if good == 0 {
-            return Ok(());
-        }
-        if good >= LENT_MIN {
-            lent.truncate(good);
-            self.push(lent.to_send());
-            return Ok(());
-        }
-        let copied = &mut self.landing.copied;
-        let before = copied.len();
-        copied.resize(before + good, 0);
-        let done = lent.copy_to(0, &mut copied[before..]).map_err(|_| PageLost);
-        if done.is_err() {
-            copied.truncate(before);
-        } else if before == 0 {
-            self.make_room(good);
-        }
-        done
-    }
-
-    /// The disk does not give a page that was in memory a moment ago. A system call can say so.
-    fn page_lost(&mut self, run: Run) -> Option<End> {
-        self.shared.lost_pages.fetch_add(1, Ordering::Relaxed);
-        self.landing.lend_no_more();
-        self.close(run)
     }
 
     fn take_copied(&mut self, run: Run, before: usize) -> Option<End> {
