@@ -164,4 +164,4 @@ def play(binary, work, rounds):
 
 
 def scenes(full):
-    return {"lost pages under load": lambda binary, work: play(binary, work, 600 if full else 60)}
+    return {"lost pages under load": lambda binary, work: play(binary, work, 300 if full else 60)}
