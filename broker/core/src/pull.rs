@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_filter::Subscription;
-use blockhouse_hook::{Ack, Point};
+use blockhouse_hook::{Ack, HookChain, Point};
 use blockhouse_model::{QueueId, QueueOffset, RequestContext, SubscriptionGroup, TopicConfig};
 use blockhouse_store::{ColdRead, Purpose, ReadOutcome, ReadRequest, ReadStatus};
 use bytes::Bytes;
@@ -127,19 +127,22 @@ impl Broker {
         if plan.negative {
             return Pulled::Now(Ok(self.nothing(&plan, ReadStatus::OffsetTooSmall, None)));
         }
-        let read = self.read(&plan, ColdRead::Refuse);
+        let hooks = self.hooks().load();
+        let read = self.read(&plan, ColdRead::Refuse, &hooks);
         if read.status == ReadStatus::WouldBlock {
             let broker = Arc::clone(self);
             return Pulled::Later(Box::pin(async move { broker.read_cold(plan).await }));
         }
         match plan.suspend {
             Some(time) if is_empty(&plan, read.status) => self.hold(plan, time),
-            _ => Pulled::Now(self.deliver(&plan, read)),
+            _ => Pulled::Now(self.deliver(&plan, read, &hooks)),
         }
     }
 
-    fn read(&self, plan: &Plan, cold: ColdRead) -> ReadOutcome {
-        let is_seen = self.hooks().load().has(Point::BeforeDeliver);
+    /// Reads for the hooks that are going to see it, and no others: what is lent must not be looked
+    /// at.
+    fn read(&self, plan: &Plan, cold: ColdRead, hooks: &HookChain) -> ReadOutcome {
+        let is_seen = hooks.has(Point::BeforeDeliver);
         let request = ReadRequest {
             topic: &plan.topic.name,
             queue: plan.queue,
@@ -154,8 +157,9 @@ impl Broker {
 
     async fn read_cold(self: Arc<Self>, plan: Plan) -> Result<PullOutcome, Refusal> {
         let read = tokio::task::spawn_blocking(move || {
-            let read = self.read(&plan, ColdRead::Allow);
-            self.deliver(&plan, read)
+            let hooks = self.hooks().load();
+            let read = self.read(&plan, ColdRead::Allow, &hooks);
+            self.deliver(&plan, read, &hooks)
         });
         read.await.unwrap_or_else(|_stopping| {
             Err(Refusal::new(RefusalKind::SystemBusy, "the broker is stopping"))
@@ -182,11 +186,15 @@ impl Broker {
             if let Some(outcome) = broker.moved_by_operator(&plan) {
                 return Ok(outcome);
             }
-            let read = broker.read(&plan, ColdRead::Refuse);
-            if read.status == ReadStatus::WouldBlock {
-                return broker.read_cold(plan).await;
+            let answer = {
+                let hooks = broker.hooks().load();
+                let read = broker.read(&plan, ColdRead::Refuse, &hooks);
+                (read.status != ReadStatus::WouldBlock).then(|| broker.deliver(&plan, read, &hooks))
+            };
+            match answer {
+                Some(answer) => answer,
+                None => broker.read_cold(plan).await,
             }
-            broker.deliver(&plan, read)
         }))
     }
 
@@ -223,10 +231,14 @@ impl Broker {
         }
     }
 
-    fn deliver(&self, plan: &Plan, read: ReadOutcome) -> Result<PullOutcome, Refusal> {
-        let hooks = self.hooks().load();
+    fn deliver(
+        &self,
+        plan: &Plan,
+        read: ReadOutcome,
+        hooks: &HookChain,
+    ) -> Result<PullOutcome, Refusal> {
         let read = if hooks.has(Point::BeforeDeliver) && read.status == ReadStatus::Found {
-            deliver::through_hooks(plan, &hooks, &read).map_err(Refusal::from)?
+            deliver::through_hooks(plan, hooks, &read).map_err(Refusal::from)?
         } else {
             read
         };

@@ -63,5 +63,6 @@ pub use read::{
     Accept, Boundary, ColdRead, NoListener, Purpose, QueryOutcome, QueueBounds, QueueListener,
     ReadOutcome, ReadRequest, ReadStatus,
 };
+pub use reading::LENT_MIN;
 pub use search::QUERY_MAX;
 pub use store::{Parts, Store, StoreStats};

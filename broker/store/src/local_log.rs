@@ -72,6 +72,7 @@ struct Core {
     confirmed: AtomicU64,
     flushed_timestamp: AtomicI64,
     flushes: AtomicU64,
+    failed_reads: AtomicU64,
     closed: AtomicBool,
     /// Asks the flush thread for a round.
     signal: Arc<Signal>,
@@ -120,6 +121,7 @@ impl LocalLog {
             confirmed: AtomicU64::new(parts.end),
             flushed_timestamp: AtomicI64::new(parts.last_timestamp.0),
             flushes: AtomicU64::new(0),
+            failed_reads: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             signal: Arc::clone(&signal),
         });
@@ -402,6 +404,7 @@ impl Log for LocalLog {
             flushed_timestamp: Timestamp(core.flushed_timestamp.load(Ordering::Acquire)),
             segments: core.segments.count(),
             flushes: core.flushes.load(Ordering::Relaxed),
+            failed_reads: core.failed_reads.load(Ordering::Relaxed),
             poisoned: core.progress.is_poisoned(),
         }
     }

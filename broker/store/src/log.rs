@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use blockhouse_disk::FileMap;
+use blockhouse_disk::{FileMap, Lent};
 use blockhouse_model::{PhysicalOffset, QueueOffset, Timestamp};
 use bytes::{Bytes, BytesMut};
 
@@ -70,7 +70,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// The bytes, if all of them are in memory.
-    pub(crate) fn slice(&self, at: u64, len: usize) -> Option<Bytes> {
+    pub(crate) fn slice(&self, at: u64, len: usize) -> Option<Lent> {
         let end = at.checked_add(len as u64)?;
         if at < self.resident.start || self.resident.end < end {
             return None;
@@ -81,6 +81,11 @@ impl Window {
 }
 
 impl Landing {
+    /// From now on everything is copied by system calls.
+    pub(crate) fn lend_no_more(&mut self) {
+        (self.lends, self.window) = (false, None);
+    }
+
     /// For reads with that purpose.
     #[must_use]
     pub fn new(purpose: Purpose) -> Self {
@@ -91,8 +96,8 @@ impl Landing {
 /// Where the bytes of a read are.
 #[derive(Debug)]
 pub enum Piece {
-    /// In a map of the file.
-    Mapped(Bytes),
+    /// In a map of the file; only if [`Landing`] was made to send.
+    Mapped(Lent),
     /// At the end of the buffer that came with the request.
     Copied,
 }
@@ -114,6 +119,8 @@ pub struct LogStats {
     pub segments: usize,
     /// How often it was synced.
     pub flushes: u64,
+    /// How many reads the disk has failed.
+    pub failed_reads: u64,
     /// Whether a write or sync failed.
     pub poisoned: bool,
 }
@@ -155,10 +162,7 @@ pub trait Log: Send + Sync {
     /// As there.
     fn read(&self, at: PhysicalOffset, len: usize, cold: ColdRead) -> Result<Option<Bytes>, Error> {
         let mut into = Landing::new(Purpose::Look);
-        Ok(self.read_into(at, len, cold, &mut into)?.map(|piece| match piece {
-            Piece::Mapped(bytes) => bytes,
-            Piece::Copied => into.copied.freeze(),
-        }))
+        Ok(self.read_into(at, len, cold, &mut into)?.map(|_copied| into.copied.freeze()))
     }
 
     /// Up to where readers may see.

@@ -17,8 +17,9 @@ pub enum ColdRead {
 /// What is going to be done with the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// They go to a socket as they are. They may be lent from a map of the file: should the kernel
-    /// take their pages back meanwhile and the disk fail to give them again, the socket says so.
+    /// They go to a socket as they are. Slices of at least [`LENT_MIN`](crate::LENT_MIN) bytes may
+    /// be lent from a map of the file: should the kernel take their pages back meanwhile and the disk
+    /// fail to give them again, the socket says so.
     Send,
     /// The process looks at them, which in that case would kill it: they are copied.
     Look,

@@ -1,5 +1,7 @@
 //! Reading queues: entries first, then the records they point to.
 
+mod lent;
+
 use blockhouse_model::{PhysicalOffset, QueueOffset};
 use bytes::Bytes;
 
@@ -12,6 +14,8 @@ use crate::{
     Error,
     log::{Landing, Log, Piece},
 };
+
+pub use lent::LENT_MIN;
 
 /// Entries that are fetched at once.
 const FETCH: usize = 64;
@@ -257,7 +261,7 @@ impl<'a> Scan<'a> {
         let at = PhysicalOffset(run.start);
         let before = self.landing.copied.len();
         match self.log.read_into(at, run.len, self.request.cold, &mut self.landing) {
-            Ok(Some(Piece::Mapped(bytes))) => return self.take_mapped(run, bytes),
+            Ok(Some(Piece::Mapped(lent))) => return self.take_mapped(run, lent),
             Ok(Some(Piece::Copied)) => return self.take_copied(run, before),
             Ok(None) if run.count > 1 && run.start >= self.log.min().0 => {
                 return self.close_but_last(run);
@@ -275,31 +279,14 @@ impl<'a> Scan<'a> {
         None
     }
 
-    fn expected(&self, run: Run, whole: bool) -> Expected<'a> {
+    fn expected(&self, run: Run) -> Expected<'a> {
         let Run { start: physical, first: offset, count, .. } = run;
-        Expected { queue: self.queue, offset, physical, count, whole }
-    }
-
-    fn take_mapped(&mut self, run: Run, mut bytes: Bytes) -> Option<End> {
-        match self.expected(run, false).verify(&bytes) {
-            Ok(()) => {
-                self.out.status = ReadStatus::Found;
-                self.push(bytes);
-                None
-            }
-            Err(damage) => {
-                bytes.truncate(damage.bytes);
-                if !bytes.is_empty() {
-                    self.push(bytes);
-                }
-                Some(self.end_before(run, damage))
-            }
-        }
+        Expected { queue: self.queue, offset, physical, count }
     }
 
     fn take_copied(&mut self, run: Run, before: usize) -> Option<End> {
         let bytes = self.landing.copied.get(before..).unwrap_or(&[]);
-        match self.expected(run, true).verify(bytes) {
+        match self.expected(run).verify(bytes) {
             Ok(()) => {
                 self.out.status = ReadStatus::Found;
                 self.make_room(run.len);
@@ -391,7 +378,7 @@ impl<'a> Scan<'a> {
         let size = usize::try_from(unit.size).unwrap_or(usize::MAX);
         let run = Run { start: unit.physical, len: size, count: 1, first: offset, last: size };
         match self.log.read(PhysicalOffset(unit.physical), size, self.request.cold) {
-            Ok(Some(bytes)) if self.expected(run, true).verify(&bytes).is_err() => {
+            Ok(Some(bytes)) if self.expected(run).verify(&bytes).is_err() => {
                 self.report(offset, unit.physical);
                 self.gone(unit.physical);
                 None

@@ -79,6 +79,10 @@ pub struct StoreStats {
     pub index_backlog: usize,
     /// How many records were dispatched again when the store was opened.
     pub replayed: u64,
+    /// How many reads of the log the disk has failed.
+    pub failed_reads: u64,
+    /// How many pages were in memory when the kernel was asked, and lost when they were looked at.
+    pub lost_pages: u64,
 }
 
 /// RocketMQ's store on one directory.
@@ -111,6 +115,7 @@ pub(crate) struct Shared {
     /// When retention looked last, by the monotonic clock.
     pub(crate) retained: Mutex<Duration>,
     replayed: u64,
+    pub(crate) lost_pages: AtomicU64,
 }
 
 impl Shared {
@@ -390,6 +395,7 @@ impl Opening {
             done: Mutex::default(),
             retained: Mutex::default(),
             replayed: found.replayed,
+            lost_pages: AtomicU64::new(0),
         });
         shared.look_at_disk()?;
         let worked = Arc::clone(&shared);
@@ -441,6 +447,8 @@ impl Store {
             poisoned: log.poisoned,
             index_backlog: shared.index.backlog(),
             replayed: shared.replayed,
+            failed_reads: log.failed_reads,
+            lost_pages: shared.lost_pages.load(Ordering::Relaxed),
         }
     }
 

@@ -5,9 +5,13 @@
 //! that come from the disk are checked whole, with their checksum and their topic; what this process
 //! wrote itself and still has in memory is not.
 
+use blockhouse_disk::Lent;
 use blockhouse_record::{Checked, check, layout};
 
 use crate::queue::Queue;
+
+/// What is read of a record to know it.
+const HEAD: usize = layout::SYS_FLAG;
 
 /// What a run of records must be.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +24,6 @@ pub(crate) struct Expected<'a> {
     pub(crate) physical: u64,
     /// How many there are.
     pub(crate) count: usize,
-    /// Whether checksums and topics are looked at.
-    pub(crate) whole: bool,
 }
 
 /// The good part of a run that has a bad one.
@@ -33,42 +35,69 @@ pub(crate) struct Damage {
     pub(crate) bytes: usize,
 }
 
-impl Expected<'_> {
-    /// Checks a run.
-    pub(crate) fn verify(&self, run: &[u8]) -> Result<(), Damage> {
-        let (mut at, mut last) = (0, 0);
-        for n in 0..self.count {
-            let rest = run.get(at..).unwrap_or(&[]);
-            last = at;
-            match self.size_of(rest, n as u64, at as u64) {
-                Some(size) => at += size,
-                None => return Err(Damage { good: n, bytes: at }),
-            }
-        }
-        // Else the last entry says another size than its record.
-        if at == run.len() {
-            Ok(())
-        } else {
-            Err(Damage { good: self.count.saturating_sub(1), bytes: last })
-        }
-    }
+/// A page of a map that the disk does not give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PageLost;
 
-    /// The size of the record at the start of `rest`, if it is the one that is expected there.
-    fn size_of(&self, rest: &[u8], number: u64, at: u64) -> Option<usize> {
-        if self.whole {
-            let Ok(Checked::Message(record)) = check(rest) else { return None };
-            let is_it = record.physical_offset.0 == self.physical + at
+impl Expected<'_> {
+    /// Checks a run of this process's own memory whole, with checksums and topics.
+    pub(crate) fn verify(&self, run: &[u8]) -> Result<(), Damage> {
+        self.walk(run.len(), |at, number| {
+            let Ok(Checked::Message(record)) = check(run.get(at..).unwrap_or(&[])) else {
+                return Ok(None);
+            };
+            let is_it = record.physical_offset.0 == self.physical + at as u64
                 && record.queue_offset.0 == self.offset + number
                 && record.queue == self.queue.id
                 && record.topic == self.queue.topic.as_str();
-            return is_it.then_some(record.bytes.len());
+            Ok::<_, Damage>(is_it.then_some(record.bytes.len()))
+        })
+        .flatten()
+    }
+
+    /// Checks the heads of a run in a map.
+    pub(crate) fn verify_lent(&self, run: &Lent) -> Result<Result<(), Damage>, PageLost> {
+        self.walk(run.len(), |at, number| {
+            let rest = run.len().saturating_sub(at);
+            let mut head = [0; HEAD];
+            if rest < HEAD {
+                return Ok(None);
+            }
+            run.copy_to(at, &mut head).map_err(|_| PageLost)?;
+            Ok(self.size_of(&head, rest, number, at as u64))
+        })
+    }
+
+    /// Goes from record to record of `len` bytes; `size_of` gives the size of the one at a place
+    /// with a number, if it is the one that is expected there.
+    fn walk<E>(
+        &self,
+        len: usize,
+        mut size_of: impl FnMut(usize, u64) -> Result<Option<usize>, E>,
+    ) -> Result<Result<(), Damage>, E> {
+        let (mut at, mut last) = (0, 0);
+        for n in 0..self.count {
+            last = at;
+            match size_of(at, n as u64)? {
+                Some(size) => at += size,
+                None => return Ok(Err(Damage { good: n, bytes: at })),
+            }
         }
-        let head = rest.first_chunk::<{ layout::SYS_FLAG }>()?;
+        // Else the last entry says another size than its record.
+        if at == len {
+            Ok(Ok(()))
+        } else {
+            Ok(Err(Damage { good: self.count.saturating_sub(1), bytes: last }))
+        }
+    }
+
+    /// The size that a head says, if it is the expected one and the record ends within `rest`.
+    fn size_of(&self, head: &[u8; HEAD], rest: usize, number: u64, at: u64) -> Option<usize> {
         let narrow = |at: usize| head[at..].first_chunk().map_or(0, |b| u32::from_be_bytes(*b));
         let wide = |at: usize| head[at..].first_chunk().map_or(0, |b| u64::from_be_bytes(*b));
         let size = usize::try_from(narrow(layout::TOTAL_SIZE)).ok()?;
         let is_it = matches!(narrow(layout::MAGIC), layout::MAGIC_V1 | layout::MAGIC_V2)
-            && (layout::FIXED_LEN..=rest.len()).contains(&size)
+            && (layout::FIXED_LEN..=rest).contains(&size)
             && narrow(layout::QUEUE_ID) == self.queue.id.0
             && wide(layout::QUEUE_OFFSET) == self.offset + number
             && wide(layout::PHYSICAL_OFFSET) == self.physical + at;

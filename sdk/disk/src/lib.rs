@@ -5,8 +5,9 @@
 //! ([`DiskFile::write_at`] is an error if it is short); durability is asked for by name
 //! ([`DiskFile::sync_data`], [`Disk::sync_dir`]), never implied.
 //!
-//! All hand-written `unsafe` code of the project lives here (maps, and the system calls that `std` lacks), but
-//! for the line in `plugins/host` that takes compiled plugins in.
+//! All hand-written `unsafe` code of the project lives here (maps, the system calls that `std` lacks, and the
+//! handler of the signal that says that a mapped page is lost), but for the line in `plugins/host` that takes
+//! compiled plugins in.
 //!
 //! What this crate does not do: caching, formats, retries. A failed sync is reported once; the
 //! caller must stop trusting the file.
@@ -19,6 +20,7 @@
 //! | [`whole`] | whole small files: read, replace, RocketMQ's `.bak` |
 
 pub mod crash;
+mod guard;
 mod map;
 pub mod mem;
 pub mod real;
@@ -33,6 +35,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use crash::{CrashDisk, Crashes};
+pub use map::Lent;
 pub use mem::MemDisk;
 pub use real::RealDisk;
 
@@ -321,10 +324,10 @@ fn write_zeros<F: DiskFile + ?Sized>(file: &F, mut at: u64, end: u64) -> io::Res
 }
 
 /// A map of a file's beginning; cheap to clone, and so are its slices.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FileMap(FileMapKind);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum FileMapKind {
     Real(Bytes),
     Sim(Arc<dyn DiskFile>),

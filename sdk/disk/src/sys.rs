@@ -10,7 +10,7 @@ use std::path::Path;
 
 use crate::Space;
 
-fn checked(result: libc::c_int) -> io::Result<()> {
+pub(crate) fn checked(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -74,6 +74,10 @@ catalogue! {
         "1 while no messages are taken because of the disk.";
     STORE_FAULT: Gauge "blockhouse_store_fault" ["1"] {"fault"}
         "1 while the disk fails the part that the label names; poisoned lasts until a restart.";
+    STORE_FAILED_READS: Counter "blockhouse_store_failed_reads_total" ["reads"] {}
+        "Reads of the log that the disk failed: pulls are answered with an error, and come again.";
+    STORE_LOST_PAGES: Counter "blockhouse_store_lost_pages_total" ["pages"] {}
+        "Pages of the log that were in memory and that the disk did not give a moment later; read again, or a failed read.";
     METADATA_UNSAVED: Gauge "blockhouse_metadata_unsaved" ["1"] {"file"}
         "1 while the file that the label names cannot be written: its changes are only in memory.";
     CONNECTIONS: Gauge "blockhouse_connections" ["connections"] {}

@@ -102,6 +102,10 @@ pub struct StoreHealth {
     pub disk_used: Gauge,
     /// 1 while sends are refused.
     pub refuses: Gauge,
+    /// Reads that the disk failed.
+    pub failed_reads: Counter,
+    /// Pages that went between the question for them and the look at them.
+    pub lost_pages: Counter,
     /// 1 for each of [`STORE_FAULTS`] that there is now.
     pub faults: [Gauge; STORE_FAULTS.len()],
 }
@@ -236,6 +240,12 @@ impl Meter {
         for (fault, gauge) in STORE_FAULTS.iter().zip(&health.faults) {
             let value = signed(gauge.read());
             visit(&Sample { metric: &c::STORE_FAULT, labels: &[fault], value });
+        }
+        for (metric, counter) in [
+            (&c::STORE_FAILED_READS, &health.failed_reads),
+            (&c::STORE_LOST_PAGES, &health.lost_pages),
+        ] {
+            visit(&Sample { metric, labels: &[], value: count(counter.read()) });
         }
         for (file, gauge) in METADATA_FILES.iter().zip(&self.metadata_unsaved) {
             let value = signed(gauge.read());

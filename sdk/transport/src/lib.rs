@@ -36,7 +36,7 @@ pub use connection::Connection;
 pub use dialer::Dialer;
 pub use error::Error;
 pub use limits::Limits;
-pub use replies::{Mark, Replies};
+pub use replies::{COPY_MAX, Mark, Replies};
 pub use server::{Reserved, Server};
 pub use service::{Endpoint, NoService, NoSessions, Service, Sessions};
 

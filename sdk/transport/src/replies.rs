@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 /// Most pieces given to one vectored write.
 pub(crate) const PIECES_MAX: usize = 64;
 /// Slices up to this length are copied behind their header: cheaper than a piece of their own.
-const COPY_MAX: usize = 1024;
+pub const COPY_MAX: usize = 1024;
 /// Sent bytes are moved out of the buffer when there are this many of them.
 const COMPACT_AT: usize = 64 * 1024;
 
@@ -54,7 +54,9 @@ impl Replies {
         &mut self.frames
     }
 
-    /// Sends `slice` after the frames appended so far, without copying it unless it is small.
+    /// Sends `slice` after the frames appended so far, without copying it unless it is small
+    /// ([`COPY_MAX`]). Only then are its bytes looked at here: others are for the kernel, and if it
+    /// cannot have them (a page of a map that the disk does not give), the connection ends.
     pub fn slice(&mut self, slice: Bytes) {
         if slice.len() <= COPY_MAX {
             self.frames.extend_from_slice(&slice);

@@ -9,7 +9,8 @@ use blockhouse_meter::Meter;
 use blockhouse_model::{QueueOffset, RequestContext};
 use blockhouse_protocol::header::pull::{PullMessage, PullMessageResponse, sys_flag};
 use blockhouse_protocol::{RemotingCommand, ResponseHead, encode};
-use blockhouse_transport::Replies;
+use blockhouse_store::LENT_MIN;
+use blockhouse_transport::{COPY_MAX, Replies};
 
 use crate::response::{Failure, Response};
 use crate::status;
@@ -65,6 +66,9 @@ fn request<'a>(header: &PullMessage<'a>) -> Pull<'a> {
         sub_version: header.sub_version,
     }
 }
+
+// What is lent from a map of the log must not be looked at, so not be copied either.
+const _: () = assert!(LENT_MIN > COPY_MAX, "replies would copy slices that are lent");
 
 /// Writes the answer; returns its code.
 fn write(opaque: i32, outcome: Result<PullOutcome, Refusal>, replies: &mut Replies) -> i32 {

@@ -18,8 +18,8 @@ impl Core {
     }
 
     /// Opens a window for bytes of a map, and for what the next reads of the scan will want. Only
-    /// what is in memory is lent: a map has no way to say that the disk fails but to kill the
-    /// process, nor that it would have to be waited for. And a file that cannot be mapped (the disk
+    /// what is in memory is lent: a map has no way to say that the disk would have to be waited for.
+    /// And a file that cannot be mapped (the disk
     /// has become read-only, there are too many maps) can still be read.
     fn window(&self, segment: &Segment, at: u64, len: usize) -> Option<Window> {
         let map = segment.map(self.segments.size).ok()?;
@@ -72,7 +72,10 @@ impl Core {
         match read {
             Ok(_) => Ok(None),
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => Err(Error::WouldBlock),
-            Err(e) => Err(failed("read", e)),
+            Err(e) => {
+                self.failed_reads.fetch_add(1, Ordering::Relaxed);
+                Err(failed("read", e))
+            }
         }
     }
 }

@@ -32,11 +32,28 @@ fn neighbours_in_the_log_come_as_one_slice() {
     let outcome = read(&store, "t", 0, 0, 32);
     assert_eq!((outcome.slices.len(), outcome.count), (1, 32));
     assert_eq!(outcome.bytes, outcome.slices[0].len());
-    send(&store, &[draft("t", 0, b"a", ""), draft("u", 0, b"b", ""), draft("t", 0, b"c", "")]);
+    let (a, c) = ([2; 1_200], [3; 1_300]);
+    send(&store, &[draft("t", 0, &a, ""), draft("u", 0, b"b", ""), draft("t", 0, &c, "")]);
     let outcome = read(&store, "t", 0, 31, 32);
     assert_eq!((outcome.slices.len(), outcome.count), (2, 3));
     let bodies: Vec<_> = views(&outcome).iter().map(|v| v.body.len()).collect();
-    assert_eq!(bodies, [100, 1, 1]);
+    assert_eq!(bodies, [100, 1_200, 1_300]);
+}
+
+/// Whoever sends them would copy each by itself.
+#[test]
+fn small_pieces_come_together_in_their_order() {
+    let rig = Rig::new();
+    let store = rig.open();
+    let sizes = [10, 500, 2_000, 30, 40, 900, 1_500, 5];
+    for size in sizes {
+        send(&store, &[draft("t", 0, &vec![1; size], ""), draft("u", 0, b"between", "")]);
+    }
+    let outcome = read(&store, "t", 0, 0, 32);
+    assert_eq!((outcome.slices.len(), outcome.count), (5, 8));
+    assert_eq!(outcome.bytes, outcome.slices.iter().map(bytes::Bytes::len).sum::<usize>());
+    let bodies: Vec<_> = views(&outcome).iter().map(|v| v.body.len()).collect();
+    assert_eq!(bodies, sizes);
 }
 
 #[test]

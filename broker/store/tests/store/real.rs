@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blockhouse_disk::{Disk, RealDisk};
 use blockhouse_model::{QueueId, Timestamp};
 use blockhouse_store::{
-    Boundary, ColdRead, Config, Error, Flush, Purpose, ReadRequest, ReadStatus,
+    Boundary, ColdRead, Config, Error, Flush, Purpose, ReadRequest, ReadStatus, Store,
 };
 
 use crate::rig::{Rig, bodies, config, draft, read, request, send};
@@ -68,7 +68,7 @@ fn a_slice_outlives_the_file_it_was_read_from() {
     assert_eq!((view.body, view.is_intact()), ([0_u8; 1_000].as_slice(), true));
 }
 
-/// A page that the kernel took back and that the disk does not give again is as deadly to look at
+/// A page that the kernel took back and that the disk does not give again is as bad to look at
 /// through a map as one behind the end of the file, which needs no broken disk.
 #[test]
 fn a_page_that_the_disk_does_not_give_is_an_error_and_no_signal() {
@@ -124,4 +124,77 @@ fn a_start_that_reads_all_again_makes_no_queue_file_anew() {
     for queue in 0..3 {
         assert_eq!(bodies(&store, "t", queue, 0).len(), 20);
     }
+}
+
+/// A store with `count` messages of that size in queue 0, and others between them, so that each is
+/// looked at by itself; all of them in memory, in one file.
+fn spaced(dir: &std::path::Path, count: usize, size: usize) -> Store {
+    let rig = Rig::with(Config { dir: dir.to_owned(), segment_size: 1 << 20, ..config() });
+    let store = rig.open_on(Arc::new(RealDisk)).unwrap();
+    for _ in 0..count {
+        send(&store, &[draft("t", 0, &vec![7; size], ""), draft("t", 1, &[8; 4_000], "")]);
+    }
+    store.flush().unwrap();
+    store
+}
+
+/// The kernel has said of all pages that they are there: it is asked once, when the first message
+/// is read. Before the tenth is looked at, they are gone.
+#[test]
+fn a_page_lost_between_the_question_and_the_look_is_no_signal() {
+    for size in [100, 900, 3_000] {
+        for cold in [ColdRead::Allow, ColdRead::Refuse] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = spaced(dir.path(), 20, size);
+            let path = dir.path().join("commitlog/00000000000000000000");
+            let mut seen = 0;
+            let request = ReadRequest { cold, ..request("t", 0, 0, 20) };
+            let outcome = store.read(&request, &mut |_: i64| {
+                seen += 1;
+                if seen == 10 {
+                    RealDisk.open(&path).unwrap().set_len(0).unwrap();
+                }
+                true
+            });
+            // A message is read when the next one is known.
+            assert_eq!((outcome.status, outcome.count), (ReadStatus::Found, 8), "{outcome:?}");
+            assert_eq!(store.stats().lost_pages, 1, "{size}");
+            if size < 1_000 {
+                // They were copied before the file was cut.
+                let views = crate::rig::views(&outcome);
+                assert_eq!(views.len(), 8);
+                assert!(views.iter().all(|v| v.is_intact() && v.body == vec![7; size]));
+            } else {
+                // What is lent can still be sent, which fails.
+                let (mut here, _there) = std::os::unix::net::UnixStream::pair().unwrap();
+                let sent = std::io::Write::write_all(&mut here, &outcome.slices[0]);
+                assert!(sent.is_err_and(
+                    |e| e.raw_os_error() == Some(rustix::io::Errno::FAULT.raw_os_error())
+                ));
+            }
+        }
+    }
+}
+
+/// Only the last page of the file's messages is lost, and given back later.
+#[test]
+fn what_a_map_does_not_give_is_read_by_system_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = spaced(dir.path(), 20, 3_000);
+    let path = dir.path().join("commitlog/00000000000000000000");
+    let whole = blockhouse_disk::whole::read(&RealDisk, &path).unwrap().unwrap();
+    let mut seen = 0;
+    let outcome = store.read(&request("t", 0, 0, 20), &mut |_: i64| {
+        seen += 1;
+        if seen == 10 {
+            RealDisk.open(&path).unwrap().set_len(0).unwrap();
+        }
+        true
+    });
+    assert_eq!(outcome.count, 8, "{outcome:?}");
+    assert_eq!(store.stats().lost_pages, 1);
+    RealDisk.open(&path).unwrap().write_at(&whole, 0).unwrap();
+    let again = bodies(&store, "t", 0, 0);
+    assert_eq!(again.len(), 20);
+    assert!(again.iter().all(|body| *body == [7; 3_000]));
 }

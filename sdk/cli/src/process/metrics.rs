@@ -37,6 +37,8 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     let health = &meter.store_health;
     health.disk_used.set(i64::try_from(store.disk_used_percent).unwrap_or(100));
     health.refuses.set(faults.iter().any(|fault| fault.refuses).into());
+    health.failed_reads.set(store.failed_reads);
+    health.lost_pages.set(store.lost_pages);
     for (name, gauge) in STORE_FAULTS.iter().zip(&health.faults) {
         gauge.set(faults.iter().any(|fault| fault.name == *name).into());
     }
