@@ -12,7 +12,7 @@ import threading
 import lost_page
 from disk import Unable
 from lost_page import COLD, FAILS, QUEUES, SEGMENT, TOPIC
-from node import GROUP, Frame, check, until
+from node import GROUP, Client, Frame, check, until
 from remoting import Closed, Connection, Timeout
 
 PULLERS, PIPELINED = 4, 8
@@ -123,7 +123,8 @@ def play(binary, work, rounds):
         def moved(what):
             """Each puller has got one more of it, or there is something wrong."""
             def one_more():
-                stage.node.alive()
+                if stage.node.process.poll() is not None:
+                    stage.node.alive()  # it reads the log, which is long
                 if wrong := [puller.wrong for puller in pullers if puller.wrong]:
                     check(False, f"round {number}: {wrong}")
                 return all(getattr(puller, what) > was for puller, was in before)
@@ -152,6 +153,7 @@ def play(binary, work, rounds):
         lost = stage.metric("blockhouse_store_lost_pages_total")
         failed = stage.metric("blockhouse_store_failed_reads_total")
         check(failed > 0, "no failed read is counted")
+        stage.client = Client(stage.node, stage.ledger)  # the one before was idle too long
         check(stage.intact() == everything, "not everything is there")
         stage.healthy()
         stage.again(kill=True)
