@@ -331,10 +331,17 @@ impl Hooks {
         Self::new(HookChain::new(&[]))
     }
 
-    /// The chain in force. Load once per burst, so that a burst sees one chain.
+    /// The chain in force. Load it once per burst and hand it down: a request that asked for it again
+    /// at its next point could meet another one there.
     #[must_use]
     pub fn load(&self) -> Guard<Arc<HookChain>> {
         self.chain.load()
+    }
+
+    /// The same to be kept for what is answered later.
+    #[must_use]
+    pub fn load_full(&self) -> Arc<HookChain> {
+        self.chain.load_full()
     }
 
     /// Puts `chain` in force for everything that begins from now on.
