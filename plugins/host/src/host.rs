@@ -135,7 +135,8 @@ impl Host {
     /// # Errors
     /// The first thing that is wrong with one of them; then nothing has changed.
     pub fn deploy(&self, deploys: Vec<Deploy>, terms: Terms) -> Result<Report, Error> {
-        self.set.counted(self.set.deploy(deploys, terms))
+        let names: Vec<_> = deploys.iter().map(|deploy| deploy.name.clone()).collect();
+        self.set.counted("deploy", &names, self.set.deploy(deploys, terms))
     }
 
     /// Puts the version before in force.
@@ -143,7 +144,7 @@ impl Host {
     /// # Errors
     /// There is none, or it cannot be loaded any more; then nothing has changed.
     pub fn rollback(&self, name: &str) -> Result<Report, Error> {
-        self.set.counted(self.set.rollback(name))
+        self.set.counted("rollback", &[name.to_owned()], self.set.rollback(name))
     }
 
     /// Takes a plugin out at once.
@@ -151,7 +152,7 @@ impl Host {
     /// # Errors
     /// There is no such plugin, or it cannot be written down; then nothing has changed.
     pub fn disable(&self, name: &str) -> Result<Report, Error> {
-        self.set.counted(self.set.switch(name, false))
+        self.set.counted("disable", &[name.to_owned()], self.set.switch(name, false))
     }
 
     /// Brings a plugin back that was taken out.
@@ -159,7 +160,7 @@ impl Host {
     /// # Errors
     /// There is no such plugin, or it cannot be loaded; then nothing has changed.
     pub fn enable(&self, name: &str) -> Result<Report, Error> {
-        self.set.counted(self.set.switch(name, true))
+        self.set.counted("enable", &[name.to_owned()], self.set.switch(name, true))
     }
 
     /// Compares new versions with those before and lets go of old instances. A thread of the host

@@ -16,4 +16,5 @@ mod outside;
 mod policy;
 mod rig;
 mod same;
+mod told;
 mod trust;
