@@ -27,13 +27,17 @@ impl Service for Remoting {
         let loaded = self.broker.hooks().load();
         let hooks: &Arc<HookChain> = &loaded;
         let mut commands = std::mem::take(burst);
+        let first =
+            if hooks.is_empty() { None } else { Some(self.broker.hooks().number(commands.len())) };
+        let mut numbers = first.into_iter().flat_map(|first| first..);
         let mut rest = commands.drain(..).peekable();
         while let Some(command) = rest.next() {
             let Some(row) = self.rows.get(&command.code).copied() else {
                 self.refuse(&command, Failure::unsupported(command.code), replies);
                 continue;
             };
-            let cx = match context(hooks, connection, &command) {
+            let number = numbers.next().unwrap_or(0);
+            let cx = match context(hooks, connection, number, &command) {
                 Ok(cx) => cx,
                 Err(failure) => {
                     self.refuse(&command, failure, replies);
@@ -177,9 +181,11 @@ fn allow(row: &Row, caller: Caller<'_>, command: &RemotingCommand) -> Result<(),
 fn context(
     hooks: &HookChain,
     connection: &Connection,
+    number: u64,
     command: &RemotingCommand,
 ) -> Result<RequestContext, Failure> {
     let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
+    cx.request = number;
     cx.secure = connection.is_secure();
     if !hooks.is_empty() {
         cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);

@@ -21,6 +21,7 @@ use crate::record::Record;
 use crate::ring::LogLine;
 use crate::set::Set;
 use crate::status::{self, Source, Status};
+use crate::trace::{TraceRequest, Traced};
 
 /// What kind of process runs the plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +191,30 @@ impl Host {
         let state = self.set.state.lock();
         state.record.binding(&self.set.config.binding, name)?;
         Some(state.lines_of(name).map(|ring| ring.after(number, max)).unwrap_or_default())
+    }
+
+    /// Begins to record the calls of single requests, in place of what was recorded before. Gives what
+    /// [`Host::traced`] asks with.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub fn trace(&self, wanted: TraceRequest) -> Result<u64, Error> {
+        if let Some(name) = &wanted.plugin {
+            let state = self.set.state.lock();
+            let known = state.record.binding(&self.set.config.binding, name).is_some();
+            if !known {
+                return Err(Error::Unknown { name: name.clone() });
+            }
+        }
+        let loader = &self.set.loader;
+        Ok(loader.keeper.trace().begin(wanted, loader.parts.clock.monotonic()))
+    }
+
+    /// What was recorded after `cursor`; `None` if another trace has begun since.
+    #[must_use]
+    pub fn traced(&self, trace: u64, cursor: u64) -> Option<Traced> {
+        let loader = &self.set.loader;
+        loader.keeper.trace().read(trace, cursor, loader.parts.clock.monotonic())
     }
 
     /// How each plugin does; those that are disabled come last.

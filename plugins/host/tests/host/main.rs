@@ -17,4 +17,5 @@ mod policy;
 mod rig;
 mod same;
 mod told;
+mod traced;
 mod trust;

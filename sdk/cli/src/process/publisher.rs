@@ -80,6 +80,7 @@ impl Publisher for ToBroker {
         }
         let cx = RequestContext {
             principal: Principal::plugin(message.binding),
+            request: broker.hooks().number(1),
             ..RequestContext::new(broker.identity().store_host, 0, request_code::SEND_MESSAGE_V2)
         };
         let send = Send {
