@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use blockhouse_model::java::tags_code;
-use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, RequestContext, Timestamp, Topic};
+use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Timestamp, Topic};
 use blockhouse_record::{View, records};
 use blockhouse_store::{ColdRead, Purpose, QueryOutcome, ReadRequest, Store};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::pull::deliver::looked_up;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::stats::Kind;
-use crate::{Broker, blocking};
+use crate::{Broker, Caller, blocking};
 
 /// Rates are told for the last minute.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -105,16 +105,15 @@ impl Broker {
     /// The broker is stopping.
     pub async fn messages_by_key(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         query: KeyQuery,
     ) -> Result<QueryOutcome, Refusal> {
         let store = self.shared_store();
         let max = query.messages_max.min(QUERY_MAX);
         let find = move || store.query(&query.topic, &query.key, max, query.begin, query.end);
         let mut found = blocking(find).await?;
-        let hooks = self.hooks().load();
         let records = found.records.into_iter();
-        found.records = records.filter_map(|r| looked_up(cx, &hooks, "", r)).collect();
+        found.records = records.filter_map(|r| looked_up(caller, "", r)).collect();
         Ok(found)
     }
 
@@ -124,14 +123,13 @@ impl Broker {
     /// There is none.
     pub async fn message_at(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         group: &str,
         offset: PhysicalOffset,
     ) -> Result<Bytes, Refusal> {
         let store = self.shared_store();
         let found = blocking(move || store.message_at(offset, ColdRead::Allow)).await?;
-        let hooks = self.hooks().load();
-        let found = found.ok().flatten().and_then(|record| looked_up(cx, &hooks, group, record));
+        let found = found.ok().flatten().and_then(|record| looked_up(caller, group, record));
         found.ok_or_else(|| {
             let reason = format!("can not find message by the offset, {offset}");
             Refusal::new(RefusalKind::SystemError, reason)

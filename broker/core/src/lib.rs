@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`caller`] | who asks, and the hook chain that the request goes through |
 //! | [`send`] | messages in: admit, shape, append |
 //! | [`pull`] | messages out, and waiting for them |
 //! | [`held`] | the table of waiting pulls |
@@ -22,6 +23,7 @@
 //! | [`stats`] | counts and rates |
 //! | [`refusal`] | why a request was not carried out |
 
+pub mod caller;
 pub mod clients;
 pub mod config;
 pub mod delay;
@@ -45,15 +47,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use blockhouse_hook::{AdminCommand, Hooks, Point, Verdict};
+use blockhouse_hook::Hooks;
 use blockhouse_meta::{DelayOffsets, Groups, Offsets, Topics};
 use blockhouse_model::names::SCHEDULE_TOPIC;
 use blockhouse_model::{
-    Access, Clock, DataVersion, DelayLevels, Perm, QueueId, RequestContext, SubscriptionGroup,
-    Topic, TopicConfig,
+    Clock, DataVersion, DelayLevels, Perm, QueueId, SubscriptionGroup, Topic, TopicConfig,
 };
 use blockhouse_store::Store;
 
+pub use caller::Caller;
 pub use config::Config;
 pub use held::HeldPulls;
 pub use refusal::{Forbidden, Refusal, RefusalKind};
@@ -174,7 +176,7 @@ impl Broker {
         &self.parts.identity
     }
 
-    /// The hooks in force.
+    /// The hooks in force. What serves a [`Caller`] asks the chain that came with it.
     #[must_use]
     pub fn hooks(&self) -> &Hooks {
         &self.parts.hooks
@@ -302,38 +304,6 @@ impl Broker {
             return Ok(found);
         }
         Err(Refusal::no_group(group))
-    }
-
-    /// Asks the hooks whether a request may do all of `accesses`.
-    ///
-    /// # Errors
-    /// The first refusal.
-    pub fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Result<(), Refusal> {
-        let hooks = self.hooks().load();
-        if !hooks.has(Point::Authorize) {
-            return Ok(());
-        }
-        match hooks.authorize(cx, accesses) {
-            Verdict::Continue => Ok(()),
-            Verdict::Reject(rejection) => Err(rejection.into()),
-        }
-    }
-
-    /// Asks the hooks whether an administrative request may take effect.
-    ///
-    /// # Errors
-    /// The first refusal.
-    pub fn announce_admin(
-        &self,
-        cx: &RequestContext,
-        name: &str,
-        target: &str,
-    ) -> Result<(), Refusal> {
-        let hooks = self.hooks().load();
-        match hooks.admin_command(cx, &AdminCommand { name, target }) {
-            Verdict::Continue => Ok(()),
-            Verdict::Reject(rejection) => Err(rejection.into()),
-        }
     }
 }
 

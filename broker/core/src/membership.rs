@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use blockhouse_model::{Access, Action, Group, RequestContext, Resource};
+use blockhouse_model::{Access, Action, Group, Resource};
 
-use crate::Broker;
 use crate::clients::{Admission, ClientChannel, ConsumerHeartbeat, Heartbeat, HeartbeatOutcome};
 use crate::queue_locks::LockedQueue;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::{Broker, Caller};
 
 impl Broker {
     /// Takes a heartbeat in: authorizes every group and topic it names, creates the groups' retry
@@ -17,12 +17,12 @@ impl Broker {
     /// A group or topic is not allowed, or the heartbeat is beyond its limits.
     pub fn heartbeat(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         channel: &Arc<dyn ClientChannel>,
         heartbeat: Heartbeat,
     ) -> Result<HeartbeatOutcome, Refusal> {
         let accesses: Vec<Access<'_>> = heartbeat.consumers.iter().flat_map(wanted).collect();
-        self.authorize(cx, &accesses)?;
+        caller.authorize(&accesses)?;
         self.clients()
             .heartbeat(channel, heartbeat, |consumer| self.admit_member(consumer))
             .map_err(|error| Refusal::new(RefusalKind::SystemError, error.to_string()))
@@ -46,13 +46,13 @@ impl Broker {
     /// The group is not allowed.
     pub fn lock_queues(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         group: &Group,
         client_id: &str,
         queues: Vec<LockedQueue>,
     ) -> Result<Vec<LockedQueue>, Refusal> {
         let resource = Resource::Group(group);
-        self.authorize(cx, &[Access { action: Action::Sub, resource }])?;
+        caller.authorize(&[Access { action: Action::Sub, resource }])?;
         Ok(self.queue_locks().lock(group, client_id, queues))
     }
 
@@ -62,13 +62,13 @@ impl Broker {
     /// The group is not allowed.
     pub fn unlock_queues(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         group: &Group,
         client_id: &str,
         queues: &[LockedQueue],
     ) -> Result<(), Refusal> {
         let resource = Resource::Group(group);
-        self.authorize(cx, &[Access { action: Action::Sub, resource }])?;
+        caller.authorize(&[Access { action: Action::Sub, resource }])?;
         self.queue_locks().unlock(group, client_id, queues);
         Ok(())
     }

@@ -1,15 +1,13 @@
 //! Where groups are in their queues, and where queues begin and end.
 
 use blockhouse_hook::{Ack, Point};
-use blockhouse_model::{
-    Access, Action, QueueId, QueueOffset, RequestContext, Resource, Timestamp, TopicConfig,
-};
+use blockhouse_model::{Access, Action, QueueId, QueueOffset, Resource, Timestamp, TopicConfig};
 use blockhouse_store::{Boundary, ColdRead, Purpose, ReadRequest};
 
 use std::sync::Arc;
 
 use crate::refusal::{Refusal, RefusalKind};
-use crate::{Broker, blocking};
+use crate::{Broker, Caller, blocking};
 
 /// A queue's first message counts as still in memory while it is at most this far behind the log's
 /// end. RocketMQ takes 40 % of the machine's memory; what matters is only that a new group starts
@@ -45,11 +43,11 @@ impl Broker {
     /// `NotFound` for a group without progress.
     pub fn query_offset(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         place: Place<'_>,
         zero_if_unknown: bool,
     ) -> Result<QueueOffset, Refusal> {
-        self.authorize(cx, &place.accesses())?;
+        caller.authorize(&place.accesses())?;
         let unknown = |reason| Err(Refusal::new(RefusalKind::NotFound, reason));
         let Some(queue) = QueueId::from_i32(place.queue) else {
             return unknown("Not found, queueId is negative");
@@ -89,11 +87,11 @@ impl Broker {
     /// No such topic or group, or an impossible value.
     pub fn commit_offset(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         place: Place<'_>,
         offset: i64,
     ) -> Result<bool, Refusal> {
-        self.authorize(cx, &place.accesses())?;
+        caller.authorize(&place.accesses())?;
         if self.groups().find(place.group).is_none() {
             return Err(Refusal::no_group(place.group));
         }
@@ -109,9 +107,9 @@ impl Broker {
             return Ok(false);
         }
         self.offsets().commit(place.group, place.topic, queue, offset);
-        let hooks = self.hooks().load();
-        if hooks.has(Point::Ack) {
-            hooks.ack(cx, &Ack { group: place.group, topic: place.topic, queue, offset });
+        if caller.hooks.has(Point::Ack) {
+            let ack = Ack { group: place.group, topic: place.topic, queue, offset };
+            caller.hooks.ack(caller.cx, &ack);
         }
         Ok(true)
     }
@@ -122,11 +120,11 @@ impl Broker {
     /// No such topic.
     pub fn max_offset(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         topic: &str,
         queue: i32,
     ) -> Result<QueueOffset, Refusal> {
-        let queue = self.readable(cx, topic, queue)?;
+        let queue = self.readable(caller, topic, queue)?;
         Ok(queue.map_or(QueueOffset::ZERO, |queue| self.store().max_offset(topic, queue)))
     }
 
@@ -136,11 +134,11 @@ impl Broker {
     /// No such topic.
     pub fn min_offset(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         topic: &str,
         queue: i32,
     ) -> Result<QueueOffset, Refusal> {
-        let queue = self.readable(cx, topic, queue)?;
+        let queue = self.readable(caller, topic, queue)?;
         Ok(queue.map_or(QueueOffset::ZERO, |queue| self.store().min_offset(topic, queue)))
     }
 
@@ -150,13 +148,15 @@ impl Broker {
     /// No such topic.
     pub async fn offset_by_time(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         topic: &str,
         queue: i32,
         time: Timestamp,
         boundary: Boundary,
     ) -> Result<QueueOffset, Refusal> {
-        let Some(queue) = self.readable(cx, topic, queue)? else { return Ok(QueueOffset::ZERO) };
+        let Some(queue) = self.readable(caller, topic, queue)? else {
+            return Ok(QueueOffset::ZERO);
+        };
         let (store, topic) = (self.shared_store(), topic.to_owned());
         blocking(move || store.offset_by_time(&topic, queue, time, boundary)).await
     }
@@ -167,11 +167,11 @@ impl Broker {
     /// No such topic.
     pub async fn earliest_store_time(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         topic: &str,
         queue: i32,
     ) -> Result<Option<Timestamp>, Refusal> {
-        let Some(queue) = self.readable(cx, topic, queue)? else { return Ok(None) };
+        let Some(queue) = self.readable(caller, topic, queue)? else { return Ok(None) };
         let (store, topic) = (self.shared_store(), topic.to_owned());
         blocking(move || store.earliest_store_time(&topic, queue)).await
     }
@@ -180,12 +180,12 @@ impl Broker {
     /// there, or a queue past its last, is simply empty: RocketMQ answers so, and tools count on it.
     fn readable(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         topic: &str,
         queue: i32,
     ) -> Result<Option<QueueId>, Refusal> {
         let resource = Resource::Topic(topic);
-        self.authorize(cx, &[Access { action: Action::Get, resource }])?;
+        caller.authorize(&[Access { action: Action::Get, resource }])?;
         Ok(QueueId::from_i32(queue))
     }
 

@@ -15,7 +15,7 @@ use blockhouse_store::{ColdRead, Purpose, ReadOutcome, ReadRequest, ReadStatus};
 use bytes::Bytes;
 
 use crate::refusal::{Refusal, RefusalKind};
-use crate::{Broker, stats};
+use crate::{Broker, Caller, stats};
 
 /// The longest time a pull may wait, whatever the client asks for.
 const SUSPEND_MAX: Duration = Duration::from_secs(120);
@@ -113,13 +113,14 @@ struct Plan {
 impl Broker {
     /// Answers a pull, or promises to.
     #[must_use]
-    pub fn pull(self: &Arc<Self>, cx: &RequestContext, pull: &Pull<'_>) -> Pulled {
-        let plan = match self.admit_pull(cx, pull) {
+    pub fn pull(self: &Arc<Self>, caller: Caller<'_>, pull: &Pull<'_>) -> Pulled {
+        let hooks = caller.hooks;
+        let plan = match self.admit_pull(caller, pull) {
             Ok(plan) => plan,
             Err(refusal) => return Pulled::Now(Err(refusal)),
         };
         if let Some(offset) = pull.commit {
-            self.commit_pulled(&plan, offset);
+            self.commit_pulled(&plan, hooks, offset);
         }
         if let Some(outcome) = self.moved_by_operator(&plan) {
             return Pulled::Now(Ok(outcome));
@@ -127,21 +128,20 @@ impl Broker {
         if plan.negative {
             return Pulled::Now(Ok(self.nothing(&plan, ReadStatus::OffsetTooSmall, None)));
         }
-        let hooks = self.hooks().load();
-        let read = self.read(&plan, ColdRead::Refuse, &hooks);
+        let read = self.read(&plan, hooks, ColdRead::Refuse);
         if read.status == ReadStatus::WouldBlock {
-            let broker = Arc::clone(self);
-            return Pulled::Later(Box::pin(async move { broker.read_cold(plan).await }));
+            let (broker, hooks) = (Arc::clone(self), Arc::clone(hooks));
+            return Pulled::Later(Box::pin(async move { broker.read_cold(plan, hooks).await }));
         }
         match plan.suspend {
             Some(time) if is_empty(&plan, read.status) => self.hold(plan, time),
-            _ => Pulled::Now(self.deliver(&plan, read, &hooks)),
+            _ => Pulled::Now(self.deliver(&plan, hooks, read)),
         }
     }
 
     /// Reads for the hooks that are going to see it, and no others: what is lent must not be looked
     /// at.
-    fn read(&self, plan: &Plan, cold: ColdRead, hooks: &HookChain) -> ReadOutcome {
+    fn read(&self, plan: &Plan, hooks: &HookChain, cold: ColdRead) -> ReadOutcome {
         let is_seen = hooks.has(Point::BeforeDeliver);
         let request = ReadRequest {
             topic: &plan.topic.name,
@@ -155,11 +155,14 @@ impl Broker {
         self.store().read(&request, &mut |tags_code: i64| plan.subscription.matches_code(tags_code))
     }
 
-    async fn read_cold(self: Arc<Self>, plan: Plan) -> Result<PullOutcome, Refusal> {
+    async fn read_cold(
+        self: Arc<Self>,
+        plan: Plan,
+        hooks: Arc<HookChain>,
+    ) -> Result<PullOutcome, Refusal> {
         let read = tokio::task::spawn_blocking(move || {
-            let hooks = self.hooks().load();
-            let read = self.read(&plan, ColdRead::Allow, &hooks);
-            self.deliver(&plan, read, &hooks)
+            let read = self.read(&plan, &hooks, ColdRead::Allow);
+            self.deliver(&plan, &hooks, read)
         });
         read.await.unwrap_or_else(|_stopping| {
             Err(Refusal::new(RefusalKind::SystemBusy, "the broker is stopping"))
@@ -186,15 +189,14 @@ impl Broker {
             if let Some(outcome) = broker.moved_by_operator(&plan) {
                 return Ok(outcome);
             }
-            let answer = {
-                let hooks = broker.hooks().load();
-                let read = broker.read(&plan, ColdRead::Refuse, &hooks);
-                (read.status != ReadStatus::WouldBlock).then(|| broker.deliver(&plan, read, &hooks))
-            };
-            match answer {
-                Some(answer) => answer,
-                None => broker.read_cold(plan).await,
+            // It may have waited for minutes: what goes out is for the chain in force now, and the
+            // one that let it wait was not kept alive for it.
+            let hooks = broker.hooks().load_full();
+            let read = broker.read(&plan, &hooks, ColdRead::Refuse);
+            if read.status == ReadStatus::WouldBlock {
+                return broker.read_cold(plan, hooks).await;
             }
+            broker.deliver(&plan, &hooks, read)
         }))
     }
 
@@ -221,9 +223,8 @@ impl Broker {
         outcome_of(plan, read)
     }
 
-    fn commit_pulled(&self, plan: &Plan, offset: QueueOffset) {
+    fn commit_pulled(&self, plan: &Plan, hooks: &HookChain, offset: QueueOffset) {
         self.offsets().commit(&plan.group.name, &plan.topic.name, plan.queue, offset);
-        let hooks = self.hooks().load();
         if hooks.has(Point::Ack) {
             let ack =
                 Ack { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue, offset };
@@ -234,8 +235,8 @@ impl Broker {
     fn deliver(
         &self,
         plan: &Plan,
+        hooks: &Arc<HookChain>,
         read: ReadOutcome,
-        hooks: &HookChain,
     ) -> Result<PullOutcome, Refusal> {
         let read = if hooks.has(Point::BeforeDeliver) && read.status == ReadStatus::Found {
             deliver::through_hooks(plan, hooks, &read).map_err(Refusal::from)?

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use blockhouse_model::{Group, MessageId, RequestContext, Topic};
+use blockhouse_model::{Group, MessageId, Topic};
 
-use crate::Broker;
 use crate::clients::{CallError, ClientReply, ClientRequest, Member};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::{Broker, Caller};
 
 /// How long a client may take. RocketMQ: `Broker2Client` waits as long.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +37,7 @@ impl Broker {
     /// There is no such message, or the consumer is not connected or does not answer.
     pub async fn consume_directly(
         &self,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         group: &str,
         client_id: &str,
         message_id: &str,
@@ -47,7 +47,7 @@ impl Broker {
             let reason = format!("msgId[{message_id}] is not an offset id");
             Refusal::new(RefusalKind::SystemError, reason)
         })?;
-        let record = self.message_at(cx, group, id.offset).await?;
+        let record = self.message_at(caller, group, id.offset).await?;
         let member = self.member(group, client_id)?;
         let request = ClientRequest::ConsumeDirectly {
             group: Group::trusted(group),

@@ -10,7 +10,7 @@ mod shape;
 
 use std::borrow::Cow;
 
-use blockhouse_hook::{Appended, HookChain, Point};
+use blockhouse_hook::{Appended, Point};
 use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
 use blockhouse_record::Draft;
 use blockhouse_store::{AppendError, Placed, Placement};
@@ -19,7 +19,7 @@ pub(crate) use marks::Marks;
 pub(crate) use properties::Stamp;
 
 use crate::refusal::{Refusal, RefusalKind};
-use crate::{Broker, stats};
+use crate::{Broker, Caller, stats};
 use shape::Planned;
 
 /// One request to store messages.
@@ -124,10 +124,10 @@ pub struct Sent<'a> {
 impl Broker {
     /// Gives the messages of a burst their places in the log.
     #[must_use]
-    pub fn send<'a>(&self, cx: &RequestContext, sends: &[Send<'a>]) -> Sent<'a> {
-        let hooks = self.hooks().load();
-        let topics = sends.iter().map(|send| self.admit(cx, &hooks, send)).collect();
-        let mut plan = self.shape(cx, &hooks, sends, topics);
+    pub fn send<'a>(&self, caller: Caller<'_>, sends: &[Send<'a>]) -> Sent<'a> {
+        let Caller { cx, hooks } = caller;
+        let topics = sends.iter().map(|send| self.admit(caller, send)).collect();
+        let mut plan = self.shape(caller, sends, topics);
 
         let mut placed = Vec::with_capacity(plan.messages.len());
         let placement = match self.append(cx, &plan.messages, &plan.texts, &mut placed) {
@@ -138,7 +138,7 @@ impl Broker {
             }
         };
         if hooks.has(Point::AfterAppend) && !placed.is_empty() {
-            self.tell_appended(cx, &hooks, &plan.messages, &plan.texts, &placed);
+            self.tell_appended(caller, &plan.messages, &plan.texts, &placed);
         }
         self.count_sent(&plan.messages, &placed);
         let new_topic = plan.messages.iter().any(|m| self.topics().is_unsaved(m.topic()));
@@ -162,8 +162,7 @@ impl Broker {
 
     fn tell_appended(
         &self,
-        cx: &RequestContext,
-        hooks: &HookChain,
+        caller: Caller<'_>,
         messages: &[Planned<'_>],
         texts: &str,
         placed: &[Placed],
@@ -180,7 +179,7 @@ impl Broker {
                 properties: message.properties(texts),
             })
             .collect();
-        hooks.after_append(cx, &appended);
+        caller.hooks.after_append(caller.cx, &appended);
     }
 
     fn count_sent(&self, messages: &[Planned<'_>], placed: &[Placed]) {

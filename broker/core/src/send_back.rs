@@ -2,8 +2,7 @@
 
 use blockhouse_model::names::{self, dlq_topic, retry_topic};
 use blockhouse_model::{
-    Access, Action, MessageId, PhysicalOffset, QueueId, RequestContext, Resource,
-    properties as name,
+    Access, Action, MessageId, PhysicalOffset, QueueId, Resource, properties as name,
 };
 use blockhouse_record::{Draft, View};
 use blockhouse_store::{ColdRead, Settled};
@@ -11,7 +10,7 @@ use bytes::Bytes;
 
 use crate::refusal::{Forbidden, Refusal, RefusalKind};
 use crate::send::refused_append;
-use crate::{Broker, blocking};
+use crate::{Broker, Caller, blocking};
 
 /// Without a level of its own, a message's first redelivery waits as long as this level.
 const FIRST_LEVEL: i32 = 3;
@@ -44,9 +43,9 @@ impl Broker {
     ///
     /// # Errors
     /// Why it is not taken back; the client then sends it again as a new message.
-    pub async fn send_back(&self, cx: &RequestContext, back: SendBack<'_>) -> Result<(), Refusal> {
+    pub async fn send_back(&self, caller: Caller<'_>, back: SendBack<'_>) -> Result<(), Refusal> {
         let resource = Resource::Group(back.group);
-        self.authorize(cx, &[Access { action: Action::Sub, resource }])?;
+        caller.authorize(&[Access { action: Action::Sub, resource }])?;
         let group = self.group_for_use(back.group)?;
         if !self.permission().writeable() {
             let reason =

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use blockhouse_core::Broker;
+use blockhouse_core::{Broker, Caller};
+use blockhouse_hook::HookChain;
 use blockhouse_model::RequestContext;
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_transport::Connection;
@@ -14,7 +15,7 @@ pub(crate) struct Call<'a> {
     pub(crate) broker: &'a Arc<Broker>,
     pub(crate) node: &'a Arc<dyn Node>,
     pub(crate) connection: &'a Arc<Connection>,
-    pub(crate) cx: &'a RequestContext,
+    pub(crate) caller: Caller<'a>,
     pub(crate) command: &'a RemotingCommand,
 }
 
@@ -23,5 +24,12 @@ pub(crate) struct OwnedCall {
     pub(crate) broker: Arc<Broker>,
     pub(crate) node: Arc<dyn Node>,
     pub(crate) cx: RequestContext,
+    pub(crate) hooks: Arc<HookChain>,
     pub(crate) command: RemotingCommand,
+}
+
+impl OwnedCall {
+    pub(crate) fn caller(&self) -> Caller<'_> {
+        Caller { cx: &self.cx, hooks: &self.hooks }
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{ConnectionInfo, Credentials, Point, Verdict};
+use blockhouse_core::Caller;
+use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Verdict};
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Access, RequestContext, Resource, TraceParent};
 use blockhouse_protocol::RemotingCommand;
@@ -22,31 +23,39 @@ impl Service for Remoting {
         burst: &mut Vec<RemotingCommand>,
         replies: &mut Replies,
     ) {
+        // One chain for all that these requests meet: one that comes into force now is for later ones.
+        let loaded = self.broker.hooks().load();
+        let hooks: &Arc<HookChain> = &loaded;
         let mut commands = std::mem::take(burst);
+        let first =
+            if hooks.is_empty() { None } else { Some(self.broker.hooks().number(commands.len())) };
+        let mut numbers = first.into_iter().flat_map(|first| first..);
         let mut rest = commands.drain(..).peekable();
         while let Some(command) = rest.next() {
             let Some(row) = self.rows.get(&command.code).copied() else {
                 self.refuse(&command, Failure::unsupported(command.code), replies);
                 continue;
             };
-            let cx = match self.context(connection, &command) {
+            let number = numbers.next().unwrap_or(0);
+            let cx = match context(hooks, connection, number, &command) {
                 Ok(cx) => cx,
                 Err(failure) => {
                     self.refuse(&command, failure, replies);
                     continue;
                 }
             };
+            let caller = Caller { cx: &cx, hooks };
             if matches!(row.handler, Handler::Send) {
                 // Credentials and spans are per request: a run is only of requests that carry none.
                 let plain = command.ext.get(ACCESS_KEY).is_none() && cx.trace_parent.is_none();
-                let hooked = !self.broker.hooks().load().is_empty();
+                let hooked = !hooks.is_empty();
                 let mut run = vec![command];
                 while let Some(next) = rest.next_if(|next| plain && self.joins(next, &cx, hooked)) {
                     run.push(next);
                 }
-                send_message::handle(&self.broker, &self.meter, &cx, run, replies);
+                send_message::handle(&self.broker, &self.meter, caller, run, replies);
             } else {
-                self.one(connection, row, &cx, command, replies);
+                self.one(connection, row, caller, command, replies);
             }
         }
         drop(rest);
@@ -67,36 +76,37 @@ impl Remoting {
         &self,
         connection: &Arc<Connection>,
         row: &Row,
-        cx: &RequestContext,
+        caller: Caller<'_>,
         command: RemotingCommand,
         replies: &mut Replies,
     ) {
-        if let Err(failure) = self.allow(row, cx, &command) {
+        if let Err(failure) = allow(row, caller, &command) {
             return self.refuse(&command, failure, replies);
         }
         let (opaque, mark, one_way) = (command.opaque, replies.mark(), command.is_one_way());
         match row.handler {
             Handler::Send => {}
             Handler::Pull => {
-                pull_message::handle(&self.broker, &self.meter, cx, &command, replies);
+                pull_message::handle(&self.broker, &self.meter, caller, &command, replies);
             }
             Handler::Now(handle) => {
                 let call = Call {
                     broker: &self.broker,
                     node: &self.node,
                     connection,
-                    cx,
+                    caller,
                     command: &command,
                 };
                 let response = handle(&call).unwrap_or_else(Response::from);
-                self.meter.requests.add(cx.code, response.code, 1);
+                self.meter.requests.add(command.code, response.code, 1);
                 response.write(opaque, replies);
             }
             Handler::Later(handle) => {
                 let (broker, meter) = (Arc::clone(&self.broker), Arc::clone(&self.meter));
-                let code = cx.code;
+                let (code, cx) = (command.code, caller.cx.clone());
                 let node = Arc::clone(&self.node);
-                let answer = handle(OwnedCall { broker, node, cx: cx.clone(), command });
+                let hooks = Arc::clone(caller.hooks);
+                let answer = handle(OwnedCall { broker, node, cx, hooks, command });
                 replies.defer(async move {
                     let mut replies = Replies::new();
                     let response = answer.await.unwrap_or_else(Response::from);
@@ -116,69 +126,6 @@ impl Remoting {
         if !command.is_one_way() {
             Response::from(failure).write(command.opaque, replies);
         }
-    }
-
-    /// Who asks: the connection, and the principal that the request's credentials prove.
-    fn context(
-        &self,
-        connection: &Connection,
-        command: &RemotingCommand,
-    ) -> Result<RequestContext, Failure> {
-        let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
-        cx.secure = connection.is_secure();
-        let hooks = self.broker.hooks().load();
-        if !hooks.is_empty() {
-            cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
-        }
-        if hooks.wants_client_id() {
-            cx.client_id = connection.client_id();
-        }
-        if hooks.has(Point::Authenticate) {
-            let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
-            let signed = if access_key.is_empty() { Vec::new() } else { signed_fields(command) };
-            let credentials = Credentials {
-                access_key,
-                signature: command.ext.get(SIGNATURE).unwrap_or_default(),
-                signed_fields: &signed,
-                body: &command.body,
-            };
-            cx.principal = hooks
-                .authenticate(&cx, &credentials)
-                .map_err(|rejection| Failure::from(blockhouse_core::Refusal::from(rejection)))?;
-        }
-        Ok(cx)
-    }
-
-    /// Asks for what the row demands, and tells the admin hook.
-    fn allow(
-        &self,
-        row: &Row,
-        cx: &RequestContext,
-        command: &RemotingCommand,
-    ) -> Result<(), Failure> {
-        let named = |field: &str| command.ext.get(field).unwrap_or_default();
-        let (access, target) = match row.entry {
-            Entry::Core => (None, ""),
-            Entry::Cluster(action) => (Some((action, Resource::Cluster)), ""),
-            Entry::Topic(action, field) => {
-                (Some((action, Resource::Topic(named(field)))), named(field))
-            }
-            Entry::Group(action, field) => {
-                (Some((action, Resource::Group(named(field)))), named(field))
-            }
-            Entry::Member(field) => {
-                let group = Resource::Group(named(field));
-                (Some((blockhouse_model::Action::Sub, group)), named(field))
-            }
-        };
-        if let Some((action, resource)) = access {
-            self.broker.authorize(cx, &[Access { action, resource }])?;
-        }
-        if row.admin {
-            let name = blockhouse_protocol::codes::request_code::name(row.code);
-            self.broker.announce_admin(cx, name, target)?;
-        }
-        Ok(())
     }
 }
 
@@ -201,4 +148,63 @@ fn info(connection: &Connection) -> ConnectionInfo {
         local: connection.local(),
         secure: connection.is_secure(),
     }
+}
+
+/// Asks for what the row demands, and tells the admin hook.
+fn allow(row: &Row, caller: Caller<'_>, command: &RemotingCommand) -> Result<(), Failure> {
+    let named = |field: &str| command.ext.get(field).unwrap_or_default();
+    let (access, target) = match row.entry {
+        Entry::Core => (None, ""),
+        Entry::Cluster(action) => (Some((action, Resource::Cluster)), ""),
+        Entry::Topic(action, field) => {
+            (Some((action, Resource::Topic(named(field)))), named(field))
+        }
+        Entry::Group(action, field) => {
+            (Some((action, Resource::Group(named(field)))), named(field))
+        }
+        Entry::Member(field) => {
+            let group = Resource::Group(named(field));
+            (Some((blockhouse_model::Action::Sub, group)), named(field))
+        }
+    };
+    if let Some((action, resource)) = access {
+        caller.authorize(&[Access { action, resource }])?;
+    }
+    if row.admin {
+        let name = blockhouse_protocol::codes::request_code::name(row.code);
+        caller.announce_admin(name, target)?;
+    }
+    Ok(())
+}
+
+/// Who asks: the connection, and the principal that the request's credentials prove.
+fn context(
+    hooks: &HookChain,
+    connection: &Connection,
+    number: u64,
+    command: &RemotingCommand,
+) -> Result<RequestContext, Failure> {
+    let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
+    cx.request = number;
+    cx.secure = connection.is_secure();
+    if !hooks.is_empty() {
+        cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
+    }
+    if hooks.wants_client_id() {
+        cx.client_id = connection.client_id();
+    }
+    if hooks.has(Point::Authenticate) {
+        let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
+        let signed = if access_key.is_empty() { Vec::new() } else { signed_fields(command) };
+        let credentials = Credentials {
+            access_key,
+            signature: command.ext.get(SIGNATURE).unwrap_or_default(),
+            signed_fields: &signed,
+            body: &command.body,
+        };
+        cx.principal = hooks
+            .authenticate(&cx, &credentials)
+            .map_err(|rejection| Failure::from(blockhouse_core::Refusal::from(rejection)))?;
+    }
+    Ok(cx)
 }

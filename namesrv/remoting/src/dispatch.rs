@@ -17,18 +17,27 @@ use crate::request::Request;
 use crate::table::{self, Admin, Row};
 use crate::{Error, NameService};
 
+/// What a request comes with.
+#[derive(Clone, Copy)]
+pub(crate) struct With<'a> {
+    /// The chain that its burst meets.
+    pub(crate) hooks: &'a HookChain,
+    /// Tells its calls of hooks from those of others.
+    pub(crate) number: u64,
+    pub(crate) connection: &'a Arc<Connection>,
+}
+
 /// Answers one request; a one-way one is carried out without an answer.
 pub(crate) fn answer(
     service: &NameService,
-    hooks: &HookChain,
-    connection: &Arc<Connection>,
+    with: With<'_>,
     command: &RemotingCommand,
     replies: &mut Replies,
 ) {
     let mark = replies.mark();
-    let outcome = carry_out(service, hooks, connection, command);
+    let outcome = carry_out(service, with, command);
     if let Err(error) = &outcome {
-        debug!(peer = %connection.peer(), code = command.code, %error, "request not carried out");
+        debug!(peer = %with.connection.peer(), code = command.code, %error, "request not carried out");
     }
     if outcome.as_ref().is_ok_and(|reply| reply.after_save) {
         defer_until_saved(service, outcome, command, replies);
@@ -41,18 +50,15 @@ pub(crate) fn answer(
     }
 }
 
-fn carry_out(
-    service: &NameService,
-    hooks: &HookChain,
-    connection: &Arc<Connection>,
-    command: &RemotingCommand,
-) -> Outcome {
+fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -> Outcome {
+    let With { hooks, number, connection } = with;
     let row = table::row_of(command.code).ok_or(Error::UnknownCode(command.code))?;
     let (len, max) = (command.body.len(), row.body_len_max);
     if len > max {
         return Err(Error::BodyTooLong { len, max, name: request_code::name(row.code) });
     }
     let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
+    cx.request = number;
     cx.secure = connection.is_secure();
     if !hooks.is_empty() {
         cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);

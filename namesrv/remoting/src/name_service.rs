@@ -14,7 +14,8 @@ use blockhouse_transport::{Connection, Replies, Service, Sessions};
 use parking_lot::{Mutex, RwLock};
 use tracing::{info, warn};
 
-use crate::{KvStore, Settings, dispatch};
+use crate::dispatch::{self, With};
+use crate::{KvStore, Settings};
 
 /// Runs work that blocks.
 pub trait Background: Send + Sync + 'static {
@@ -130,8 +131,10 @@ impl Service for NameService {
         replies: &mut Replies,
     ) {
         let hooks = self.hooks.load();
-        for command in burst.drain(..) {
-            dispatch::answer(self, &hooks, connection, &command, replies);
+        let first = if hooks.is_empty() { 0 } else { self.hooks.number(burst.len()) };
+        for (number, command) in (first..).zip(burst.drain(..)) {
+            let with = With { hooks: &hooks, number, connection };
+            dispatch::answer(self, with, &command, replies);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod watch;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
@@ -314,6 +315,8 @@ impl HookChain {
 /// The chain in force; swapped whole.
 pub struct Hooks {
     chain: ArcSwap<HookChain>,
+    /// Numbers of requests that were given out.
+    requests: AtomicU64,
     /// The node's auditor, once there is one: each chain that comes into force gets it.
     auditor: OnceLock<Arc<Auditor>>,
 }
@@ -322,7 +325,8 @@ impl Hooks {
     /// A handle on `chain`.
     #[must_use]
     pub fn new(chain: HookChain) -> Self {
-        Self { chain: ArcSwap::from_pointee(chain), auditor: OnceLock::new() }
+        let chain = ArcSwap::from_pointee(chain);
+        Self { chain, requests: AtomicU64::new(0), auditor: OnceLock::new() }
     }
 
     /// A handle without any hook.
@@ -331,10 +335,24 @@ impl Hooks {
         Self::new(HookChain::new(&[]))
     }
 
-    /// The chain in force. Load once per burst, so that a burst sees one chain.
+    /// The chain in force. Load it once per burst and hand it down: a request that asked for it again
+    /// at its next point could meet another one there.
     #[must_use]
     pub fn load(&self) -> Guard<Arc<HookChain>> {
         self.chain.load()
+    }
+
+    /// The same to be kept for what is answered later.
+    #[must_use]
+    pub fn load_full(&self) -> Arc<HookChain> {
+        self.chain.load_full()
+    }
+
+    /// Numbers for so many requests of a burst, which plugins' calls are told apart by: the first one.
+    /// They begin with 1. Only asked for where there are hooks.
+    #[must_use]
+    pub fn number(&self, requests: usize) -> u64 {
+        self.requests.fetch_add(requests as u64, Ordering::Relaxed) + 1
     }
 
     /// Puts `chain` in force for everything that begins from now on.

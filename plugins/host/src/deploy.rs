@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use blockhouse_disk::whole;
+use blockhouse_hook::{Outcome, PluginEvent};
 use blockhouse_package::{Digest, Package, Signatures, package};
 use bytes::Bytes;
 use serde::Serialize;
@@ -115,7 +116,7 @@ impl Set {
             return Ok(self.report(&plans, terms.dry_run));
         }
         self.carry_out(&plans, record, true)?;
-        Ok(self.report(&plans, false))
+        Ok(self.told("deploy", self.report(&plans, false)))
     }
 
     pub(crate) fn rollback(&self, name: &str) -> Result<Report, Error> {
@@ -137,7 +138,7 @@ impl Set {
         let Kept { version, binding } = kept;
         let plans = [Plan { step, binding, version, former, signatures: None }];
         self.carry_out(&plans, record, false)?;
-        Ok(self.report(&plans, false))
+        Ok(self.told("rollback", self.report(&plans, false)))
     }
 
     /// Takes a plugin out, or brings it back.
@@ -168,14 +169,17 @@ impl Set {
             let plan = Plan { step, binding, version: None, former: None, signatures: None };
             self.carry_out(&[plan], record, false)?;
             reported.outcome = "enabled";
-        } else {
-            self.write(&record)?;
-            let taken = vec![name.to_owned()];
-            self.put_in_force(Change { record, put: Vec::new(), taken, watch: false });
-            reported.outcome = "disabled";
+            let plugins = vec![reported];
+            return Ok(self.told("enable", Report { generation, dry_run: false, plugins }));
         }
-        tracing::info!("plugin {name}: {}; generation {generation}", reported.outcome);
-        Ok(Report { generation, dry_run: false, plugins: vec![reported] })
+        self.write(&record)?;
+        reported.outcome = "disabled";
+        let plugins = vec![reported];
+        // Before it is out: it may be the audit sink that is taken away.
+        let report = self.told("disable", Report { generation, dry_run: false, plugins });
+        let taken = vec![name.to_owned()];
+        self.put_in_force(Change { record, put: Vec::new(), taken, watch: false });
+        Ok(report)
     }
 
     pub(crate) fn judge(&self) -> Result<Judge, Error> {
@@ -311,23 +315,43 @@ impl Set {
 
     fn report(&self, plans: &[Plan], dry_run: bool) -> Report {
         let generation = self.state.lock().record.generation;
-        let plugins: Vec<_> = plans.iter().map(Plan::reported).collect();
-        if !dry_run {
-            for plugin in &plugins {
-                let Reported { name, digest, outcome, .. } = plugin;
-                tracing::info!("plugin {name}: {outcome}, {digest}; generation {generation}");
-            }
-        }
-        Report { generation, dry_run, plugins }
+        Report { generation, dry_run, plugins: plans.iter().map(Plan::reported).collect() }
     }
 
-    /// Counts what became of a change.
-    pub(crate) fn counted(&self, result: Result<Report, Error>) -> Result<Report, Error> {
+    /// Tells log and audit of what a change did.
+    fn told(&self, action: &str, report: Report) -> Report {
+        let generation = report.generation;
+        for Reported { name, digest, outcome, .. } in &report.plugins {
+            tracing::info!("plugin {name}: {outcome}, {digest}; generation {generation}");
+            if *outcome != "unchanged" {
+                let reason = format!("{outcome}, {digest}; generation {generation}");
+                self.audit(name, action, Outcome::Allowed, &reason);
+            }
+        }
+        report
+    }
+
+    pub(crate) fn audit(&self, name: &str, action: &str, outcome: Outcome, reason: &str) {
+        if let Some(auditor) = self.loader.keeper.auditor() {
+            auditor.plugin(&PluginEvent { name, action, outcome, reason });
+        }
+    }
+
+    /// Counts what became of a change of these plugins, and tells why it was not made.
+    pub(crate) fn counted(
+        &self,
+        action: &str,
+        names: &[String],
+        result: Result<Report, Error>,
+    ) -> Result<Report, Error> {
         let outcome = match &result {
             Ok(report) if report.dry_run => return result,
             Ok(_) => &self.outcomes.done,
             Err(error) => {
                 tracing::warn!("plugins were not changed: {error}");
+                for name in names {
+                    self.audit(name, action, Outcome::Refused, &error.to_string());
+                }
                 &self.outcomes.refused
             }
         };

@@ -7,6 +7,7 @@ mod deliver;
 mod queue;
 mod send;
 mod span;
+mod trace;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -89,9 +90,29 @@ impl PluginHook {
         subject: Subject<'_>,
         ask: impl FnOnce(&mut Guest, u32) -> Result<Verdict, Failure>,
     ) -> Verdict {
-        match self.plugin.call(interface, 1, ask) {
-            Ok(Verdict::Continue) => Verdict::Continue,
-            Ok(Verdict::Reject(why)) => {
+        self.ask_noting(interface, subject, |guest, deadline| {
+            ask(guest, deadline).map(|verdict| (verdict, Vec::new()))
+        })
+    }
+
+    /// The same, where the guest may also change something: what, is told in words.
+    fn ask_noting(
+        &self,
+        interface: Interface,
+        subject: Subject<'_>,
+        ask: impl FnOnce(&mut Guest, u32) -> Result<(Verdict, Vec<String>), Failure>,
+    ) -> Verdict {
+        let traced = trace::asker(&subject).and_then(|cx| self.plugin.traced(cx));
+        let answer = self.plugin.call(interface, 1, ask);
+        if let Some(begun) = traced {
+            self.plugin.note(&begun, interface, 1, |call| {
+                call.subject(subject);
+                call.verdict(&answer);
+            });
+        }
+        match answer {
+            Ok((Verdict::Continue, _)) => Verdict::Continue,
+            Ok((Verdict::Reject(why), _)) => {
                 self.objected(interface, 1);
                 if self.plugin.is_shadow() {
                     self.tell(subject, Outcome::Refused, &why.reason);
@@ -159,6 +180,7 @@ impl Hook for PluginHook {
             return Identity::Unknown;
         }
         let wants = self.plugin.wants();
+        let traced = self.plugin.traced(cx);
         let answer = self.plugin.call(Interface::Authenticate, 1, |guest, deadline| {
             let exports = exported(guest.exports.authenticate.as_ref())?;
             let asked = authenticate::Credentials {
@@ -177,6 +199,9 @@ impl Hook for PluginHook {
             guest.store.data_mut().lent.clear();
             identity(answer.map_err(|e| Failure::of(&e))?)
         });
+        if let Some(begun) = traced {
+            self.plugin.note(&begun, Interface::Authenticate, 1, |call| call.identity(&answer));
+        }
         let subject = Subject::Authenticate(cx, credentials.access_key);
         match answer {
             Ok(Identity::Unknown) => Identity::Unknown,
@@ -323,18 +348,21 @@ impl Hook for PluginHook {
         }
         let mut kept = None;
         let (wants, subject) = (self.plugin.wants(), Subject::Route(cx, topic));
-        let verdict = self.ask(Interface::RouteQuery, subject, |guest, deadline| {
+        let verdict = self.ask_noting(Interface::RouteQuery, subject, |guest, deadline| {
             let exports = exported(guest.exports.route_query.as_ref())?;
             let entries: Vec<_> = route.iter().map(convert::route_entry).collect();
             let cx = context(cx, deadline, wants);
             let answer = exports.call_route_query(&mut guest.store, cx, topic, &entries);
             match answer.map_err(|e| Failure::of(&e))? {
-                route_query::Answer::Continue => Ok(Verdict::Continue),
-                route_query::Answer::Reject(why) => Ok(Verdict::Reject(rejection(&why)?)),
+                route_query::Answer::Continue => Ok((Verdict::Continue, Vec::new())),
+                route_query::Answer::Reject(why) => {
+                    Ok((Verdict::Reject(rejection(&why)?), Vec::new()))
+                }
                 route_query::Answer::Keep(indices) => {
                     convert::check_indices(&indices, entries.len())?;
+                    let told = format!("{} of {} brokers", indices.len(), entries.len());
                     kept = Some(indices);
-                    Ok(Verdict::Continue)
+                    Ok((Verdict::Continue, vec![told]))
                 }
             }
         });

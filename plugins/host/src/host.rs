@@ -21,6 +21,7 @@ use crate::record::Record;
 use crate::ring::LogLine;
 use crate::set::Set;
 use crate::status::{self, Source, Status};
+use crate::trace::{TraceRequest, Traced};
 
 /// What kind of process runs the plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +136,8 @@ impl Host {
     /// # Errors
     /// The first thing that is wrong with one of them; then nothing has changed.
     pub fn deploy(&self, deploys: Vec<Deploy>, terms: Terms) -> Result<Report, Error> {
-        self.set.counted(self.set.deploy(deploys, terms))
+        let names: Vec<_> = deploys.iter().map(|deploy| deploy.name.clone()).collect();
+        self.set.counted("deploy", &names, self.set.deploy(deploys, terms))
     }
 
     /// Puts the version before in force.
@@ -143,7 +145,7 @@ impl Host {
     /// # Errors
     /// There is none, or it cannot be loaded any more; then nothing has changed.
     pub fn rollback(&self, name: &str) -> Result<Report, Error> {
-        self.set.counted(self.set.rollback(name))
+        self.set.counted("rollback", &[name.to_owned()], self.set.rollback(name))
     }
 
     /// Takes a plugin out at once.
@@ -151,7 +153,7 @@ impl Host {
     /// # Errors
     /// There is no such plugin, or it cannot be written down; then nothing has changed.
     pub fn disable(&self, name: &str) -> Result<Report, Error> {
-        self.set.counted(self.set.switch(name, false))
+        self.set.counted("disable", &[name.to_owned()], self.set.switch(name, false))
     }
 
     /// Brings a plugin back that was taken out.
@@ -159,7 +161,7 @@ impl Host {
     /// # Errors
     /// There is no such plugin, or it cannot be loaded; then nothing has changed.
     pub fn enable(&self, name: &str) -> Result<Report, Error> {
-        self.set.counted(self.set.switch(name, true))
+        self.set.counted("enable", &[name.to_owned()], self.set.switch(name, true))
     }
 
     /// Compares new versions with those before and lets go of old instances. A thread of the host
@@ -189,6 +191,30 @@ impl Host {
         let state = self.set.state.lock();
         state.record.binding(&self.set.config.binding, name)?;
         Some(state.lines_of(name).map(|ring| ring.after(number, max)).unwrap_or_default())
+    }
+
+    /// Begins to record the calls of single requests, in place of what was recorded before. Gives what
+    /// [`Host::traced`] asks with.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub fn trace(&self, wanted: TraceRequest) -> Result<u64, Error> {
+        if let Some(name) = &wanted.plugin {
+            let state = self.set.state.lock();
+            let known = state.record.binding(&self.set.config.binding, name).is_some();
+            if !known {
+                return Err(Error::Unknown { name: name.clone() });
+            }
+        }
+        let loader = &self.set.loader;
+        Ok(loader.keeper.trace().begin(wanted, loader.parts.clock.monotonic()))
+    }
+
+    /// What was recorded after `cursor`; `None` if another trace has begun since.
+    #[must_use]
+    pub fn traced(&self, trace: u64, cursor: u64) -> Option<Traced> {
+        let loader = &self.set.loader;
+        loader.keeper.trace().read(trace, cursor, loader.parts.clock.monotonic())
     }
 
     /// How each plugin does; those that are disabled come last.

@@ -18,6 +18,7 @@ use crate::guest::Guest;
 use crate::hook::Event;
 use crate::interface::Interface;
 use crate::plugin::Plugin;
+use crate::trace::Trace;
 
 /// Instances and plugins that may wait for the keeper.
 const CHORES_MAX: usize = 256;
@@ -66,6 +67,7 @@ pub(crate) struct Keeper {
     sinks: SyncSender<Sink>,
     /// `None` where no decision is told.
     auditor: Option<Arc<Auditor>>,
+    trace: Arc<Trace>,
 }
 
 /// The threads.
@@ -87,7 +89,7 @@ impl Threads {
         let (sinks, sink_list) = sync_channel(SINKS_MAX);
         let (alive, ended) = sync_channel(0);
         let threads = Self {
-            keeper: Keeper { chores, events, sinks, auditor },
+            keeper: Keeper { chores, events, sinks, auditor, trace: Arc::default() },
             own: Mutex::default(),
             ended: Mutex::new((Some(alive), ended)),
             hurry: Arc::default(),
@@ -194,6 +196,11 @@ impl Keeper {
     pub(crate) fn refill(&self, plugin: &Arc<Plugin>) {
         // Where the keeper is behind, the next burial refills.
         let _full = self.chores.try_send(Chore::Refill(Arc::clone(plugin)));
+    }
+
+    /// Where calls are recorded while somebody traces.
+    pub(crate) fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     /// Whom decisions are told.

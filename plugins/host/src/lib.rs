@@ -35,6 +35,7 @@
 //! | `record` | what was deployed, on disk |
 //! | `settings`, `ring` | a binding's `config`; a plugin's last lines |
 //! | `status` | what is told |
+//! | `trace` | every call of single requests, for who asks |
 //! | [`host`] | [`Host`]: all of a process's plugins |
 
 pub mod binding;
@@ -68,6 +69,7 @@ mod set;
 mod settings;
 mod state;
 mod status;
+mod trace;
 mod trial;
 pub mod trust;
 
@@ -81,5 +83,6 @@ pub use imports::{Outgoing, PublishError, Publisher};
 pub use interface::Interface;
 pub use ring::LogLine;
 pub use status::{CustomKind, CustomMetric, HookStatus, Past, Source, Status};
+pub use trace::{TraceRequest, Traced, TracedCall, TracedRequest};
 pub use trial::{Trial, Trials};
 pub use trust::Trust;

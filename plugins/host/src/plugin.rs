@@ -19,6 +19,7 @@ use crate::interface::Interface;
 use crate::keeper::Keeper;
 use crate::pool::Pool;
 use crate::scope::Scope;
+use crate::trace::Moment;
 use crate::{Error, Failure};
 
 /// Calls after which an instance is replaced.
@@ -269,6 +270,10 @@ impl Plugin {
             }
         }
         failure
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { monotonic: self.clock.monotonic(), at_ms: self.clock.now().0 }
     }
 
     /// Time since some moment of this process.

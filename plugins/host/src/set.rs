@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use blockhouse_hook::{Hook, HookChain};
+use blockhouse_hook::{Hook, HookChain, Outcome};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::Error;
@@ -244,6 +244,8 @@ impl Set {
     fn go_back(&self, bad: &str, together: &[Guard], reason: &str) {
         let mut record = self.state.lock().record.clone();
         record.generation += 1;
+        let generation = record.generation;
+        let text = format!("generation {generation}: the version before is back: {bad}: {reason}");
         for guard in together {
             let entry = record.plugins.entry(guard.name.clone()).or_default();
             if !entry.previous.is_empty() {
@@ -254,19 +256,18 @@ impl Set {
                 entry.reject(Rejected { digest, version, reason: reason.to_owned() });
             }
             self.warm_up(&guard.old);
-            let text = format!(
-                "generation {}: the version before is back: {bad}: {reason}",
-                record.generation
-            );
             tracing::error!("plugin {}: {text}", guard.name);
             let ring = self.state.lock().ring(&guard.name);
-            ring.push(self.loader.parts.clock.now().0, "host", text);
+            ring.push(self.loader.parts.clock.now().0, "host", text.clone());
         }
         if let Err(error) = self.write(&record) {
             tracing::error!("{error}: after a restart the rejected version would be in force");
         }
         let put = together.iter().map(|guard| Arc::clone(&guard.old)).collect();
         self.put_in_force(Change { record, put, taken: Vec::new(), watch: false });
+        for guard in together {
+            self.audit(&guard.name, "automatic-rollback", Outcome::Failed, &text);
+        }
         self.outcomes.reverted.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -22,6 +22,7 @@ mod new;
 mod node;
 mod recorded;
 mod top;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -116,6 +117,11 @@ enum What {
     /// Show what the plugins of a running node do right now
     #[command(after_help = top::EXAMPLES)]
     Top(top::Args),
+    /// Show every plugin call of the next requests on a running node
+    ///
+    /// Names, sizes, times and decisions; never a body or a property's value.
+    #[command(after_help = trace::EXAMPLES)]
+    Trace(trace::Args),
     /// Run a plugin's cases in the engine of the node
     ///
     /// Starts the plugin (`init`, `health`) and gives it the messages of cases/*.toml, and those that
@@ -162,6 +168,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         What::Describe(args) => describe::run(args, as_json),
         What::Logs(args) => logs::run(args, as_json),
         What::Top(args) => top::run(args, as_json),
+        What::Trace(args) => trace::run(args, as_json),
         What::Test(args) => cases::run(args, as_json),
         What::CompileComponent(args) => compile::run(args),
         What::Bench(args) => bench::run(args, as_json),

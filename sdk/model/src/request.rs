@@ -40,6 +40,8 @@ pub struct RequestContext {
     pub code: i32,
     /// A number that tells the connection from others of this process.
     pub connection: u64,
+    /// A number that tells the request from others of this process; 0 where nobody counts.
+    pub request: u64,
     /// Whether the connection is encrypted.
     pub secure: bool,
     /// What the client calls itself in its heartbeats; `None` until then, and where no hook asks.
@@ -57,6 +59,7 @@ impl RequestContext {
             principal: Principal::Anonymous,
             code,
             connection,
+            request: 0,
             secure: false,
             client_id: None,
             trace_parent: None,

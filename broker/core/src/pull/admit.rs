@@ -5,22 +5,22 @@ use std::sync::Arc;
 use blockhouse_filter::Subscription;
 use blockhouse_hook::{Point, Pull as HookPull, Verdict};
 use blockhouse_model::{
-    Access, Action, QueueId, QueueOffset, RequestContext, Resource, SubscriptionGroup, TopicConfig,
+    Access, Action, QueueId, QueueOffset, Resource, SubscriptionGroup, TopicConfig,
 };
 
 use super::{Filter, Plan, Pull};
-use crate::Broker;
 use crate::clients::{ConsumeType, MessageModel};
 use crate::refusal::{Forbidden, Refusal, RefusalKind};
+use crate::{Broker, Caller};
 
 impl Broker {
-    pub(super) fn admit_pull(&self, cx: &RequestContext, pull: &Pull<'_>) -> Result<Plan, Refusal> {
-        let hooks = self.hooks().load();
+    pub(super) fn admit_pull(&self, caller: Caller<'_>, pull: &Pull<'_>) -> Result<Plan, Refusal> {
+        let Caller { cx, hooks } = caller;
         let accesses = [
             Access { action: Action::Sub, resource: Resource::Topic(pull.topic) },
             Access { action: Action::Sub, resource: Resource::Group(pull.group) },
         ];
-        self.authorize(cx, &accesses)?;
+        caller.authorize(&accesses)?;
         let (topic, group, queue) = self.readable_queue(pull)?;
         let subscription = match pull.filter {
             Some(filter) => self.subscription_of_request(pull, filter)?,

@@ -1,21 +1,23 @@
 //! Records on their way out, seen by the hooks that subscribed; without any, this does not run.
 
+use std::sync::Arc;
+
 use blockhouse_hook::{Delivery, HookChain, Outbound, Point, Rejection, Verdict};
-use blockhouse_model::RequestContext;
 use blockhouse_record::{Draft, Stamp, View, records};
 use blockhouse_store::{ReadOutcome, ReadStatus};
 use bytes::Bytes;
 
 use super::Plan;
+use crate::Caller;
 
 /// Takes out what the hooks take out and puts in the bodies that they change.
 pub(super) fn through_hooks(
     plan: &Plan,
-    hooks: &HookChain,
+    hooks: &Arc<HookChain>,
     read: &ReadOutcome,
 ) -> Result<ReadOutcome, Rejection> {
     let delivery = Delivery { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue };
-    let slices = allowed(&plan.cx, hooks, &delivery, &read.slices)?;
+    let slices = allowed(Caller { cx: &plan.cx, hooks }, &delivery, &read.slices)?;
     let status = if slices.is_empty() { ReadStatus::NoMatch } else { read.status };
     let (count, bytes) = (slices.len(), slices.iter().map(Bytes::len).sum());
     let &ReadOutcome { next, min, max, behind, .. } = read;
@@ -24,25 +26,19 @@ pub(super) fn through_hooks(
 
 /// A record that was asked for by its place or key, as the hooks let it out; `group` is empty if
 /// it is for no consumer. `None` if they do not.
-pub(crate) fn looked_up(
-    cx: &RequestContext,
-    hooks: &HookChain,
-    group: &str,
-    record: Bytes,
-) -> Option<Bytes> {
-    if !hooks.has(Point::BeforeDeliver) {
+pub(crate) fn looked_up(caller: Caller<'_>, group: &str, record: Bytes) -> Option<Bytes> {
+    if !caller.hooks.has(Point::BeforeDeliver) {
         return Some(record);
     }
     let view = View::parse(&record).ok()?;
     let delivery = Delivery { group, topic: view.topic, queue: view.queue };
     // What is refused is not there for whoever asks: a lookup has no other way to say it.
-    allowed(cx, hooks, &delivery, std::slice::from_ref(&record)).ok()?.pop()
+    allowed(caller, &delivery, std::slice::from_ref(&record)).ok()?.pop()
 }
 
 /// The records of `slices` that the hooks let out, one slice each; a refusal if they refuse it all.
 fn allowed(
-    cx: &RequestContext,
-    hooks: &HookChain,
+    caller: Caller<'_>,
     delivery: &Delivery<'_>,
     slices: &[Bytes],
 ) -> Result<Vec<Bytes>, Rejection> {
@@ -62,7 +58,9 @@ fn allowed(
             keep: true,
         })
         .collect();
-    if let Verdict::Reject(rejection) = hooks.before_deliver(cx, delivery, &mut messages) {
+    if let Verdict::Reject(rejection) =
+        caller.hooks.before_deliver(caller.cx, delivery, &mut messages)
+    {
         return Err(rejection);
     }
 

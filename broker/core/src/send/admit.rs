@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{HookChain, Point, Verdict};
 use blockhouse_model::names::{self, check_topic};
-use blockhouse_model::{Access, Action, RequestContext, Resource, TopicConfig};
+use blockhouse_model::{Access, Action, Resource, TopicConfig};
 
 use super::Send;
-use crate::Broker;
 use crate::refusal::{Forbidden, Refusal};
+use crate::{Broker, Caller};
 
 impl Broker {
     /// Authorizes one request and finds its topic, creating it where that is allowed.
     pub(super) fn admit(
         &self,
-        cx: &RequestContext,
-        hooks: &HookChain,
+        caller: Caller<'_>,
         send: &Send<'_>,
     ) -> Result<Arc<TopicConfig>, Refusal> {
-        Self::authorize_send(cx, hooks, send.topic)?;
+        Self::authorize_send(caller, send.topic)?;
         let config = self.topic_for_send(send.topic, send)?;
         // As in RocketMQ: a broker that lost its write permission is left out of new routes, but
         // goes on taking from clients that hold old ones. Only ordered topics must not wait.
@@ -31,21 +29,11 @@ impl Broker {
     }
 
     /// Asks the hooks whether messages may go to `topic`; asked again when a hook reroutes.
-    pub(super) fn authorize_send(
-        cx: &RequestContext,
-        hooks: &HookChain,
-        topic: &str,
-    ) -> Result<(), Refusal> {
-        if !hooks.has(Point::Authorize) {
-            return Ok(());
-        }
+    pub(super) fn authorize_send(caller: Caller<'_>, topic: &str) -> Result<(), Refusal> {
         let resource =
             topic.strip_prefix(names::RETRY_PREFIX).map_or(Resource::Topic(topic), Resource::Group);
         let action = if matches!(resource, Resource::Group(_)) { Action::Sub } else { Action::Pub };
-        match hooks.authorize(cx, &[Access { action, resource }]) {
-            Verdict::Continue => Ok(()),
-            Verdict::Reject(rejection) => Err(rejection.into()),
-        }
+        caller.authorize(&[Access { action, resource }])
     }
 
     /// Finds `topic`, or creates it after the client's template.

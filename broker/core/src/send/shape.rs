@@ -6,17 +6,15 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use blockhouse_hook::{Decision, Draft as HookDraft, HookChain, Point};
+use blockhouse_hook::{Decision, Draft as HookDraft, Point};
 use blockhouse_model::names::{self, SCHEDULE_TOPIC};
-use blockhouse_model::{
-    QueueId, RequestContext, SysFlag, Timestamp, TopicConfig, properties as name,
-};
+use blockhouse_model::{QueueId, SysFlag, Timestamp, TopicConfig, properties as name};
 use blockhouse_record::Draft;
 
 use super::properties::push_pair;
 use super::{Accepted, Content, Marks, Send};
-use crate::Broker;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::{Broker, Caller};
 
 /// One message, ready to be stored but for its offsets.
 pub(super) struct Planned<'a> {
@@ -92,8 +90,7 @@ struct Edited<'a> {
 impl Broker {
     pub(super) fn shape<'a>(
         &self,
-        cx: &RequestContext,
-        hooks: &HookChain,
+        caller: Caller<'_>,
         sends: &[Send<'a>],
         topics: Vec<Result<Arc<TopicConfig>, Refusal>>,
     ) -> Plan<'a> {
@@ -102,8 +99,8 @@ impl Broker {
             texts: String::with_capacity(sends.iter().map(|s| s.properties.len() + 128).sum()),
             outcomes: Vec::with_capacity(sends.len()),
         };
-        let hooked = hooks.has(Point::BeforeSend);
-        let mut asked = if hooked { ask_hooks(cx, hooks, sends, &topics) } else { Vec::new() };
+        let hooked = caller.hooks.has(Point::BeforeSend);
+        let mut asked = if hooked { ask_hooks(caller, sends, &topics) } else { Vec::new() };
         let mut rest = asked.as_mut_slice();
         for (send, topic) in sends.iter().zip(topics) {
             let outcome = topic.and_then(|topic| {
@@ -112,7 +109,7 @@ impl Broker {
                 }
                 let own = rest.split_off_mut(..send.count()).unwrap_or_default();
                 let decided = send.messages().zip(own).filter_map(|(message, draft)| {
-                    self.carry_out(cx, hooks, send, &topic, (message.flag, draft))
+                    self.carry_out(caller, send, &topic, (message.flag, draft))
                 });
                 self.plan_one(send, &topic, decided, &mut plan)
             });
@@ -124,8 +121,7 @@ impl Broker {
     /// Carries out what the hooks decided on one message; `None` if it is dropped.
     fn carry_out<'a>(
         &self,
-        cx: &RequestContext,
-        hooks: &HookChain,
+        caller: Caller<'_>,
         send: &Send<'a>,
         topic: &Arc<TopicConfig>,
         (flag, draft): (i32, &mut HookDraft<'a>),
@@ -134,7 +130,7 @@ impl Broker {
             Decision::Admit => Ok(Arc::clone(topic)),
             Decision::Drop => return None,
             Decision::Reject(rejection) => Err(rejection.into()),
-            Decision::Reroute(to) => Self::authorize_send(cx, hooks, &to)
+            Decision::Reroute(to) => Self::authorize_send(caller, &to)
                 .and_then(|()| self.topic_for_send(&to, &Send { queue: None, ..send.clone() })),
         };
         let body = std::mem::take(&mut draft.body);
@@ -311,8 +307,7 @@ impl Broker {
 
 /// Shows all messages of a burst, of the requests that were admitted, to the hooks at once.
 fn ask_hooks<'a>(
-    cx: &RequestContext,
-    hooks: &HookChain,
+    caller: Caller<'_>,
     sends: &[Send<'a>],
     topics: &[Result<Arc<TopicConfig>, Refusal>],
 ) -> Vec<HookDraft<'a>> {
@@ -331,7 +326,7 @@ fn ask_hooks<'a>(
         }));
     }
     if !drafts.is_empty() {
-        hooks.before_send(cx, &mut drafts);
+        caller.hooks.before_send(caller.cx, &mut drafts);
     }
     drafts
 }

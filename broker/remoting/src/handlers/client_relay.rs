@@ -34,8 +34,9 @@ pub(crate) fn consume_directly(call: OwnedCall) -> Answer {
         let (client, message) = (h.client_id.unwrap_or_default(), h.msg_id.unwrap_or_default());
         let topic = h.topic.unwrap_or_default();
         let broker = &call.broker;
-        let reply =
-            broker.consume_directly(&call.cx, h.consumer_group, client, message, topic).await?;
+        let reply = broker
+            .consume_directly(call.caller(), h.consumer_group, client, message, topic)
+            .await?;
         Ok(handed_on(reply))
     })
 }

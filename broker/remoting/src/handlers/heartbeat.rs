@@ -34,7 +34,7 @@ pub(crate) fn heartbeat(call: &Call<'_>) -> Result<Response, Failure> {
     };
     let channel: Arc<dyn ClientChannel> = Arc::new(Channel(Arc::clone(call.connection)));
     let client_id = heartbeat.client_id.clone();
-    let outcome = call.broker.heartbeat(call.cx, &channel, heartbeat)?;
+    let outcome = call.broker.heartbeat(call.caller, &channel, heartbeat)?;
     // Only what the core took as a client's id: it has checked the length.
     call.connection.name_client(&client_id);
     Ok(Response::fields(move |out| {

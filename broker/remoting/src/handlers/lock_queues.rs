@@ -29,7 +29,7 @@ fn queue(queue: MessageQueue) -> Option<LockedQueue> {
 
 pub(crate) fn lock(call: &Call<'_>) -> Result<Response, Failure> {
     let (group, client_id, queues) = parse(call)?;
-    let locked = call.broker.lock_queues(call.cx, &group, &client_id, queues)?;
+    let locked = call.broker.lock_queues(call.caller, &group, &client_id, queues)?;
     let lock_ok_mq_set = locked
         .iter()
         .map(|queue| MessageQueue {
@@ -43,6 +43,6 @@ pub(crate) fn lock(call: &Call<'_>) -> Result<Response, Failure> {
 
 pub(crate) fn unlock(call: &Call<'_>) -> Result<Response, Failure> {
     let (group, client_id, queues) = parse(call)?;
-    call.broker.unlock_queues(call.cx, &group, &client_id, &queues)?;
+    call.broker.unlock_queues(call.caller, &group, &client_id, &queues)?;
     Ok(Response::ok())
 }

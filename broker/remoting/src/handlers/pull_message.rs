@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_core::pull::{Filter, Pull, PullOutcome, Pulled};
-use blockhouse_core::{Broker, Refusal};
+use blockhouse_core::{Broker, Caller, Refusal};
 use blockhouse_meter::Meter;
-use blockhouse_model::{QueueOffset, RequestContext};
+use blockhouse_model::QueueOffset;
 use blockhouse_protocol::header::pull::{PullMessage, PullMessageResponse, sys_flag};
 use blockhouse_protocol::{RemotingCommand, ResponseHead, encode};
 use blockhouse_store::LENT_MIN;
@@ -18,13 +18,13 @@ use crate::status;
 pub(crate) fn handle(
     broker: &Arc<Broker>,
     meter: &Arc<Meter>,
-    cx: &RequestContext,
+    caller: Caller<'_>,
     command: &RemotingCommand,
     replies: &mut Replies,
 ) {
     let (code, opaque) = (command.code, command.opaque);
     let pulled = match PullMessage::parse(&command.ext) {
-        Ok(header) => broker.pull(cx, &request(&header)),
+        Ok(header) => broker.pull(caller, &request(&header)),
         Err(error) => {
             let failure = Failure::from(error);
             meter.requests.add(code, failure.code, 1);

@@ -19,7 +19,7 @@ pub(crate) fn by_key(call: OwnedCall) -> Answer {
             begin: Timestamp(h.begin_timestamp),
             end: Timestamp(h.end_timestamp),
         };
-        let found = call.broker.messages_by_key(&call.cx, query).await?;
+        let found = call.broker.messages_by_key(call.caller(), query).await?;
         let mut body = BytesMut::with_capacity(found.records.iter().map(bytes::Bytes::len).sum());
         for record in &found.records {
             body.extend_from_slice(record);
@@ -44,6 +44,6 @@ pub(crate) fn by_id(call: OwnedCall) -> Answer {
         let offset = PhysicalOffset::from_i64(h.offset).ok_or_else(|| {
             Failure::new(response_code::SYSTEM_ERROR, "offset must not be negative")
         })?;
-        Ok(Response::body(call.broker.message_at(&call.cx, "", offset).await?))
+        Ok(Response::body(call.broker.message_at(call.caller(), "", offset).await?))
     })
 }

@@ -21,7 +21,7 @@ pub(crate) fn handle(call: OwnedCall) -> Answer {
             max_reconsume_times: h.max_reconsume_times,
             unit_mode: h.unit_mode,
         };
-        call.broker.send_back(&call.cx, back).await?;
+        call.broker.send_back(call.caller(), back).await?;
         Ok(Response::ok())
     })
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent};
-use blockhouse_core::{Broker, Refusal};
+use blockhouse_core::{Broker, Caller, Refusal};
 use blockhouse_meter::Meter;
-use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
+use blockhouse_model::{MessageId, QueueId, SysFlag};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::send::SendMessage;
 use blockhouse_protocol::{ExtWriter, RemotingCommand, ResponseHead, batch, encode};
@@ -30,14 +30,14 @@ enum Outcome<'a> {
 pub(crate) fn handle(
     broker: &Arc<Broker>,
     meter: &Arc<Meter>,
-    cx: &RequestContext,
+    caller: Caller<'_>,
     run: Vec<RemotingCommand>,
     replies: &mut Replies,
 ) {
     let mut sends = Vec::with_capacity(run.len());
     let parsed: Vec<Result<(), Failure>> =
         run.iter().map(|command| parse(command).map(|send| sends.push(send))).collect();
-    let Sent { outcomes, placed, placement, new_topic } = broker.send(cx, &sends);
+    let Sent { outcomes, placed, placement, new_topic } = broker.send(caller, &sends);
     drop(sends);
     let outcomes = merge(parsed, outcomes);
     let Some(placement) = placement else {

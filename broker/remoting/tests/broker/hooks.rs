@@ -243,7 +243,9 @@ async fn the_requests_of_one_burst_are_shown_together() {
         unit_mode: false,
         content: blockhouse_core::send::Content::One(b"x"),
     };
-    let sent = world.broker.send(&cx, &[send("t"), send("../x"), send("t")]);
+    let hooks = world.broker.hooks().load_full();
+    let caller = blockhouse_core::Caller { cx: &cx, hooks: &hooks };
+    let sent = world.broker.send(caller, &[send("t"), send("../x"), send("t")]);
     let stored: Vec<bool> = sent.outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(stored, [true, false, true]);
     assert_eq!(*sizes.0.lock(), [2], "one call, without the refused one");

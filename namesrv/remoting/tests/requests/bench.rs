@@ -55,6 +55,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) disk: MemDisk,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) hooks: Arc<Hooks>,
 }
 
 #[derive(Debug)]
@@ -85,17 +86,19 @@ impl Bench {
         let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
         let kv = KvStore::open(Arc::new(disk.clone()), "/d".as_ref());
         let meter = Arc::<Meter>::default();
+        let hooks = Arc::new(Hooks::new(HookChain::new(hooks)));
         let service = NameService::new(name_service::Parts {
             settings,
             fixed_options: BTreeMap::from([("listenPort".to_owned(), "9876".to_owned())]),
             kv: kv.unwrap_or_else(|e| panic!("{e}")),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            hooks: Arc::new(Hooks::new(HookChain::new(hooks))),
+            hooks: Arc::clone(&hooks),
             background: Arc::new(AtOnce),
             meter: Arc::clone(&meter),
         });
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        Self { service, connection: Connection::detached(at(5), at(9876)), clock, disk, meter }
+        let connection = Connection::detached(at(5), at(9876));
+        Self { service, connection, clock, disk, meter, hooks }
     }
 
     /// The broker `a` with the topics `t` and `u`.

@@ -1,6 +1,7 @@
 //! Requests through the service, without sockets: answers, refusals, hooks.
 
 mod bench;
+mod chain;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -23,11 +23,21 @@ impl PluginHook {
         let mut rest = messages;
         while !rest.is_empty() {
             let (now, later) = rest.split_at_mut(run(rest, wants.batch_max));
+            let traced = self.plugin.traced(cx);
             let asked = self.plugin.call(Interface::BeforeDeliver, now.len(), |guest, deadline| {
                 let answer = ask(guest, cx, (deadline, wants), delivery, now)?;
                 check(&answer, now)?;
                 Ok(answer)
             });
+            if let Some(begun) = traced {
+                self.plugin.note(&begun, Interface::BeforeDeliver, now.len(), |call| {
+                    call.about(delivery.topic, delivery.group);
+                    match &asked {
+                        Ok(answer) => call.changed(changes(answer, now)),
+                        Err(failure) => call.failed(failure),
+                    }
+                });
+            }
             match asked {
                 Ok(answer) => {
                     let shadow = self.plugin.is_shadow();
@@ -126,12 +136,23 @@ fn check(answer: &Answer, messages: &[Outbound<'_>]) -> Result<(), Failure> {
     Ok(())
 }
 
+fn keeps(answer: &Answer, message: usize) -> bool {
+    answer.keep.get(message / 8).is_none_or(|byte| byte & 1 << (message % 8) != 0)
+}
+
+/// What becomes of the messages, in words.
+fn changes(answer: &Answer, messages: &[Outbound<'_>]) -> Vec<String> {
+    let hidden = (0..messages.len()).filter(|i| messages[*i].keep && !keeps(answer, *i)).count();
+    let counts = [("left out", hidden), ("with another body", answer.bodies.len())];
+    let told = counts.iter().filter(|(_, count)| *count > 0);
+    told.map(|(what, count)| format!("{count} of {} {what}", messages.len())).collect()
+}
+
 /// Does what the guest says, or counts what it would have done. Gives how many messages it changed.
 fn apply(answer: Answer, messages: &mut [Outbound<'_>], shadow: bool) -> usize {
     let mut changed = 0;
     for (i, message) in messages.iter_mut().enumerate() {
-        let keeps = answer.keep.get(i / 8).is_none_or(|byte| byte & 1 << (i % 8) != 0);
-        if !keeps && message.keep {
+        if !keeps(&answer, i) && message.keep {
             changed += 1;
             message.keep = shadow;
         }

@@ -77,7 +77,9 @@ impl Event {
     /// Tells the plugin. A failure has been counted and changes nothing.
     pub(crate) fn tell(&self, plugin: &Arc<Plugin>) {
         let wants = plugin.wants();
-        let _counted = match self {
+        let (Self::Appended(cx, _) | Self::Ack(cx, _)) = self;
+        let traced = plugin.traced(cx);
+        let told = match self {
             Self::Appended(cx, stored) => {
                 plugin.call(Interface::AfterAppend, stored.queues.len(), |guest, deadline| {
                     let exports = exported(guest.exports.after_append.as_ref())?;
@@ -112,5 +114,16 @@ impl Event {
                 exports.call_ack(&mut guest.store, cx, told).map_err(|e| Failure::of(&e))
             }),
         };
+        let Some(begun) = traced else { return };
+        let (messages, topic, group) = match self {
+            Self::Appended(_, stored) => (stored.queues.len(), &*stored.topic, ""),
+            Self::Ack(_, progress) => (1, &*progress.topic, &*progress.group),
+        };
+        plugin.note(&begun, self.interface(), messages, |call| {
+            call.about(topic, group);
+            if let Err(failure) = &told {
+                call.failed(failure);
+            }
+        });
     }
 }

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use blockhouse_hook::{Decision, Draft, Outcome, Subject};
 use blockhouse_model::{RequestContext, names, properties};
 
-use super::{ANSWER_SLACK, CALL_BYTES, PluginHook, convert, exported, rejection};
+use super::{ANSWER_SLACK, CALL_BYTES, PluginHook, convert, exported, rejection, trace};
 use crate::Failure;
 use crate::contract::exported::before_send::{self as wit, Change, PropertyEdit};
 use crate::guest::{Guest, Shown, Wants};
 use crate::interface::Interface;
 
 /// Property edits of one message.
-const EDITS_MAX: usize = 64;
+pub(super) const EDITS_MAX: usize = 64;
 /// Bytes of a message's property text.
 const PROPERTIES_MAX: usize = 32_767;
 
@@ -35,11 +35,21 @@ impl PluginHook {
 
     fn shape_run(&self, cx: &RequestContext, run: &mut [Draft<'_>]) {
         let wants = self.plugin.wants();
+        let traced = self.plugin.traced(cx);
         let asked = self.plugin.call(Interface::BeforeSend, run.len(), |guest, deadline| {
             let changes = ask(guest, cx, deadline, wants, run)?;
             check(&changes, run)?;
             Ok(changes)
         });
+        if let Some(begun) = traced {
+            self.plugin.note(&begun, Interface::BeforeSend, run.len(), |call| {
+                run.iter().take(1).for_each(|m| call.about(m.topic, m.producer_group));
+                match &asked {
+                    Ok(changes) => call.changed(trace::changes(changes, run)),
+                    Err(failure) => call.failed(failure),
+                }
+            });
+        }
         match asked {
             Ok(changes) if changes.is_empty() => {}
             Ok(changes) => {

@@ -16,4 +16,6 @@ mod outside;
 mod policy;
 mod rig;
 mod same;
+mod told;
+mod traced;
 mod trust;

@@ -4,8 +4,8 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use blockhouse_core::Broker;
 use blockhouse_core::send::{Content, Send, Sent};
+use blockhouse_core::{Broker, Caller};
 use blockhouse_host::{Outgoing, PublishError, Publisher};
 use blockhouse_model::{Principal, RequestContext, SysFlag};
 use blockhouse_protocol::codes::request_code;
@@ -80,6 +80,7 @@ impl Publisher for ToBroker {
         }
         let cx = RequestContext {
             principal: Principal::plugin(message.binding),
+            request: broker.hooks().number(1),
             ..RequestContext::new(broker.identity().store_host, 0, request_code::SEND_MESSAGE_V2)
         };
         let send = Send {
@@ -97,7 +98,10 @@ impl Publisher for ToBroker {
             unit_mode: false,
             content: Content::One(message.body),
         };
-        let Sent { outcomes, placement, new_topic, .. } = broker.send(&cx, &[send]);
+        let Sent { outcomes, placement, new_topic, .. } = {
+            let hooks = broker.hooks().load();
+            broker.send(Caller { cx: &cx, hooks: &hooks }, &[send])
+        };
         if let Some(Err(refusal)) = outcomes.into_iter().next() {
             return Err(PublishError::Refused(refusal.reason.into_owned()));
         }

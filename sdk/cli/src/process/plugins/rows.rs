@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_host::{Binding, Deploy, Error, Host, Report, Terms};
+use blockhouse_host::{Binding, Deploy, Error, Host, Report, Terms, TraceRequest};
 use blockhouse_model::{Access, Action, RequestContext, Resource};
 use blockhouse_ops::{Call, Change, Handler, Reply, Row};
 use blockhouse_package::{Signatures, component};
@@ -87,6 +87,8 @@ pub(in crate::process) fn rows(host: Option<&Arc<Host>>, remote: bool) -> Vec<Ro
     vec![
         look("/v1/plugins", list, || Reply::ok(json!({ "generation": 0, "plugins": [] }))),
         look("/v1/plugins/*/logs", logs, off),
+        look("/v1/plugins/trace", traced, off),
+        change("/v1/plugins/trace", Method::POST, BODY_MAX, trace),
         change("/v1/plugins/components", Method::PUT, component_max, put),
         change("/v1/plugins/deploy", Method::POST, BODY_MAX, deploy),
         change("/v1/plugins/rollback", Method::POST, BODY_MAX, |host, call| {
@@ -134,6 +136,35 @@ fn logs(host: &Host, call: &Call) -> Reply {
     match host.lines(&call.name, after, LINES_MAX) {
         Some(lines) => Reply::ok(json!({ "lines": lines })),
         None => refused(&Error::Unknown { name: call.name.clone() }),
+    }
+}
+
+fn trace(host: &Host, call: &Call) -> Reply {
+    let request = match serde_json::from_slice::<TraceRequest>(&call.body) {
+        Ok(request) => request,
+        Err(error) => return wrong(&error.to_string()),
+    };
+    if let Err(problem) = request.check() {
+        return wrong(&problem);
+    }
+    match host.trace(request) {
+        Ok(trace) => Reply::ok(json!({ "trace": trace })),
+        Err(error) => refused(&error),
+    }
+}
+
+fn traced(host: &Host, call: &Call) -> Reply {
+    let number = |name| call.parameter(name).map_or(Ok(0), str::parse);
+    let (Ok(trace), Ok(after)) = (number("trace"), number("after")) else {
+        let text = "`trace` and `after` must be numbers";
+        return Reply::refusal(StatusCode::BAD_REQUEST, "request", text);
+    };
+    match host.traced(trace, after) {
+        Some(traced) => Reply::ok(serde_json::to_value(traced).unwrap_or(Value::Null)),
+        None => {
+            let text = "that trace is over: another one has begun, or the node was started again";
+            Reply::refusal(StatusCode::CONFLICT, "replaced", text)
+        }
     }
 }
 

@@ -1,0 +1,45 @@
+//! Who asks for something, and the hooks that have a say in it.
+
+use std::sync::Arc;
+
+use blockhouse_hook::{AdminCommand, HookChain, Point, Verdict};
+use blockhouse_model::{Access, RequestContext};
+
+use crate::Refusal;
+
+/// A request's context, and the one chain that all its hook points belong to. Adapters load the chain
+/// once per burst: a chain that comes into force meanwhile is for what begins afterwards.
+#[derive(Clone, Copy)]
+pub struct Caller<'a> {
+    /// Who asks, and from where.
+    pub cx: &'a RequestContext,
+    /// The hooks that were in force when the burst began.
+    pub hooks: &'a Arc<HookChain>,
+}
+
+impl Caller<'_> {
+    /// Asks the hooks whether the request may do all of `accesses`.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn authorize(self, accesses: &[Access<'_>]) -> Result<(), Refusal> {
+        if !self.hooks.has(Point::Authorize) {
+            return Ok(());
+        }
+        match self.hooks.authorize(self.cx, accesses) {
+            Verdict::Continue => Ok(()),
+            Verdict::Reject(rejection) => Err(rejection.into()),
+        }
+    }
+
+    /// Asks the hooks whether an administrative request may take effect.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn announce_admin(self, name: &str, target: &str) -> Result<(), Refusal> {
+        match self.hooks.admin_command(self.cx, &AdminCommand { name, target }) {
+            Verdict::Continue => Ok(()),
+            Verdict::Reject(rejection) => Err(rejection.into()),
+        }
+    }
+}
