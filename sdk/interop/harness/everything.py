@@ -52,14 +52,19 @@ def write(data, guests, config, bindings):
     """The same for any bindings; each names its component as `guest`."""
     store = Path(data) / "blockhouse" / "plugins"
     store.mkdir(parents=True, exist_ok=True)
-    text = ""
+    said = ""
     for binding in bindings:
         component = Path(guests) / f"{binding['guest']}.wasm"
         digest = hashlib.sha256(component.read_bytes()).hexdigest()
         shutil.copyfile(component, store / f"sha256-{digest}.wasm")
-        keys = {key: value for key, value in binding.items() if key != "guest"} | {"digest": f"sha256:{digest}"}
-        text += "[[plugins.binding]]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in keys.items())
-    Path(config).write_text(text)
+        said += text(binding["name"], {key: value for key, value in binding.items() if key != "guest"}, digest)
+    Path(config).write_text(said)
+
+
+def text(name, binding, digest="0" * 64):
+    """A binding in TOML; a deploy puts in the digest itself."""
+    keys = {"name": name, "digest": f"sha256:{digest}"} | binding
+    return "[[plugins.binding]]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in keys.items())
 
 
 def well(ops):
