@@ -36,6 +36,13 @@ var scenarios = map[string]scenario{
 	"go-retry-to-dlq":      retryToDlq,
 	"go-pull":              pull,
 	"go-pull-poll":         pullPoll,
+
+	"go-plugin-acl-send":         pluginSend,
+	"go-plugin-acl-pull":         pluginPull,
+	"go-plugin-acl-rate":         pluginRate,
+	"go-plugin-acl-route":        pluginRoute,
+	"go-plugin-acl-registration": pluginRegistration,
+	"go-plugin-filter":           pluginFilter,
 }
 
 func main() {

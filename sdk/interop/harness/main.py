@@ -3,10 +3,10 @@
 import argparse
 import signal
 
-from . import clients, paths, processes, report, servers, suite, tools
+from . import clients, paths, plugins, processes, report, servers, suite, tools
 
 VERSIONS = "4.9.8,5.3.3,5.4.0"
-PARTS = ("clients", "kill", "mixed")
+PARTS = ("clients", "kill", "mixed", "plugins")
 
 
 def arguments(argv):
@@ -17,9 +17,10 @@ def arguments(argv):
     parser.add_argument("--no-go", action="store_true", help="leave the Go client out")
     parser.add_argument("--only", default="", help="scenario names, separated by commas (see --list); implies --parts clients")
     parser.add_argument("--parts", default=",".join(PARTS), help="clients: every scenario; kill: processes are killed under load; "
-                        "mixed: both kinds of server in one cluster")
+                        "mixed: both kinds of server in one cluster; plugins: what clients see of plugins (with --guests)")
     parser.add_argument("--binary", help="the blockhouse binary (default: the build under target/)")
-    parser.add_argument("--guests", help="directory of the bundled plugins' components: everything runs with all of them bound, too")
+    parser.add_argument("--guests", help="directory of the bundled plugins' components: everything runs with all of them bound, too, "
+                        "and so does the part plugins")
     parser.add_argument("--list", action="store_true", help="print the scenario names")
     chosen = parser.parse_args(argv)
     if chosen.only and chosen.parts == ",".join(PARTS):
@@ -107,4 +108,7 @@ def main(argv):
         newest = java_clients[-1:] + [client for client in built if client.label == "go"]
         if kinds and newest:
             processes.mixed(out, newest, kinds, software, only)
+    if "everything" in software and "plugins" in parts:
+        go = [client for client in built if client.label == "go"]
+        plugins.run(out, list(dict.fromkeys([*java_clients[:1], *java_clients[-1:], *go])), software["everything"], only)
     return out.end()

@@ -138,17 +138,21 @@ class JavaBroker(JavaServer):
 
 
 class Blockhouse:
-    """Our binary; with `guests`, the directory of the bundled plugins' components, all of them are bound."""
+    """Our binary; with `guests`, the directory of the bundled plugins' components, all of them are bound, or what `bound` has for the
+    label of a server."""
 
-    def __init__(self, binary, guests=None):
-        self.binary, self.guests = binary, guests
+    def __init__(self, binary, guests=None, bound=None):
+        self.binary, self.guests, self.bound = binary, guests, bound
 
     def command(self, server, role, *options):
         data = server.directory / "data"
         command = [str(self.binary), role, "--data", str(data), "--ops-listen", server.ops, *options]
         if self.guests:
             config = server.directory / "node.toml"
-            everything.configure(data, self.guests, config)
+            if self.bound is None:
+                everything.configure(data, self.guests, config)
+            else:
+                everything.write(data, self.guests, config, self.bound[server.label])
             command += ["--config", str(config)]
         return command, {}
 

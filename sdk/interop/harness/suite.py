@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from . import compare, everything, servers
+from . import compare, everything, plugins, servers
 
 
 class Suite:
@@ -15,7 +15,8 @@ class Suite:
         self.listed = compare.listed()
 
     def chosen(self, names):
-        return [name for name in names if not self.only or name in self.only]
+        """Without those that need plugins, which have a part of their own."""
+        return [name for name in names if (not self.only or name in self.only) and not plugins.mine(name)]
 
     def run(self, clients):
         """Starts one server per target for all clients."""

@@ -15,7 +15,8 @@ import java.util.ArrayList;
 
 /**
  * Runs scenarios against one name server address, several at a time, and prints one JSON line for each.
- * Arguments: name server address, number of brokers behind it, run id, scenario names separated by commas or "all".
+ * Arguments: name server address, number of brokers behind it, run id, scenario names separated by commas or "all" (of those
+ * that need no plugins).
  * "list" alone prints the names; "continuous" as scenario name runs the program of the kill tests.
  */
 public final class Main {
@@ -43,6 +44,7 @@ public final class Main {
         Query.register(all);
         Offsets.register(all);
         CreateTopic.register(all);
+        Plugins.register(all);
         return all;
     }
 
@@ -62,7 +64,12 @@ public final class Main {
             System.exit(0);
         }
         List<String> chosen = args[3].equals("all") ? new ArrayList<>(all.keySet()) : Arrays.asList(args[3].split(","));
-        warmUp(new Context(namesrv, brokers, "warm-up", runId));
+        if (args[3].equals("all")) {
+            chosen.removeIf(name -> name.startsWith(Plugins.PREFIX));
+        }
+        if (brokers > 0) {
+            warmUp(new Context(namesrv, brokers, "warm-up", runId));
+        }
         ExecutorService pool = Executors.newFixedThreadPool(PARALLEL);
         List<Future<?>> running = new ArrayList<>();
         for (String name : chosen) {
