@@ -254,8 +254,7 @@ impl Binding {
         match hook {
             // A connection is nobody's yet.
             Interface::Connection => true,
-            // One of the things that are asked for is enough.
-            Interface::Authorize => scope.covers(cx) && (scope.is_open() || of_topic || of_group),
+            Interface::Authorize => scope.covers(cx) && of_topic && (scope.any_group() || of_group),
             _ => {
                 scope.covers(cx)
                     && (!hook.has_topic() || of_topic)
@@ -392,7 +391,8 @@ mod tests {
         assert!(!covers(Interface::BeforeSend, "bob", "orders-a", "g"));
         assert!(!covers(Interface::BeforeSend, "ann", "bills", "g"));
         assert!(!covers(Interface::BeforeSend, "ann", "orders-a", "h"));
-        assert!(covers(Interface::Authorize, "ann", "bills", "g"));
+        assert!(covers(Interface::Authorize, "ann", "orders-a", "g"));
+        assert!(!covers(Interface::Authorize, "ann", "bills", "g"));
         assert!(!covers(Interface::Authorize, "ann", "bills", ""));
         // What a hook does not know is not compared.
         assert!(covers(Interface::RouteQuery, "ann", "orders-a", "h"));

@@ -136,13 +136,15 @@ impl PluginHook {
         scope.covers(cx) && scope.covers_topic(topic) && scope.covers_group(group)
     }
 
-    fn covers_access(&self, access: &Access<'_>) -> bool {
+    /// Whether what is asked for is in scope: a topic that is, where there are topics, and a group
+    /// that is, where there are groups.
+    fn covers_accesses(&self, accesses: &[Access<'_>]) -> bool {
         let scope = &self.plugin.scope;
-        match access.resource {
-            Resource::Topic(topic) => scope.covers_topic(topic),
-            Resource::Group(group) => scope.covers_group(group),
-            Resource::Cluster => false,
-        }
+        let has = |fits: &dyn Fn(&Resource<'_>) -> bool| accesses.iter().any(|a| fits(&a.resource));
+        (scope.any_topic()
+            || has(&|r| matches!(r, Resource::Topic(topic) if scope.covers_topic(topic))))
+            && (scope.any_group()
+                || has(&|r| matches!(r, Resource::Group(group) if scope.covers_group(group))))
     }
 }
 
@@ -225,8 +227,7 @@ impl Hook for PluginHook {
 
     fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
         let scope = &self.plugin.scope;
-        if !scope.covers(cx) || !(scope.is_open() || accesses.iter().any(|a| self.covers_access(a)))
-        {
+        if !scope.covers(cx) || !self.covers_accesses(accesses) {
             return Verdict::Continue;
         }
         let wants = self.plugin.wants();

@@ -100,9 +100,14 @@ impl Scope {
         self.groups.matches(group)
     }
 
-    /// Whether it says nothing of topics and groups.
-    pub(crate) fn is_open(&self) -> bool {
-        self.topics.0.is_empty() && self.groups.0.is_empty()
+    /// Whether it says nothing of topics.
+    pub(crate) fn any_topic(&self) -> bool {
+        self.topics.0.is_empty()
+    }
+
+    /// Whether it says nothing of groups.
+    pub(crate) fn any_group(&self) -> bool {
+        self.groups.0.is_empty()
     }
 }
 

@@ -349,7 +349,7 @@ fn explain_tells_who_is_called_in_which_order() {
     assert!(!calls.iter().any(|call| call.contains(" ann ")), "{calls:?}");
     let calls = explain(&["--topic", "x", "--principal", "ann"]);
     assert!(calls.contains(&"pull before-deliver ann closed".to_owned()), "{calls:?}");
-    let calls = explain(&["--topic", "x", "--group", "g"]);
+    let calls = explain(&["--topic", "bills", "--group", "g"]);
     let of_group: Vec<_> = calls.iter().filter(|call| call.contains(" of-group ")).collect();
     assert_eq!(of_group, ["pull authorize of-group closed"], "a send is not the group's");
     let args = ["explain", "--config", "none.toml", "--topic", "x"];

@@ -31,8 +31,7 @@ def bound(collector):
                "config": {"properties": {"message.keys": "KEYS"}, "fields": {"message.id": "$.id"}}}
     broker = [
         acl("acl-send", topics=["*plugin-acl-send-GUARDED-*"], codes=SENDS),
-        # At authorize, one of the things that a request names is enough to be in scope, and a scope that is absent has all in it.
-        acl("acl-pull", topics=["no-topic"], groups=["*plugin-acl-pull-KEPTOUT-*"], codes=PULLS),
+        acl("acl-pull", groups=["*plugin-acl-pull-KEPTOUT-*"], codes=PULLS),
         acl("acl-rate", {"rate": {"messages_per_second": 2}}, topics=["*plugin-acl-rate-LIMITED-*"], hooks=["before-send"]),
         {"name": "filter", "guest": "filter", "topics": ["*plugin-filter-MASKED-*"], "groups": ["*plugin-filter-MASKED-*"],
          "grants": {"log": True, "message-bodies": True},
