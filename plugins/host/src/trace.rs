@@ -137,7 +137,7 @@ pub struct TracedCall {
 
 /// At most so much of a text as is kept.
 pub(crate) fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(TEXT_MAX)].to_owned()
+    text.get(..text.floor_char_boundary(TEXT_MAX)).unwrap_or_default().to_owned()
 }
 
 /// A moment, by both clocks.

@@ -102,7 +102,7 @@ impl TracedCall {
     pub(super) fn subject(&mut self, subject: Subject<'_>) {
         match subject {
             Subject::Authorize(_, accesses) => {
-                accesses.iter().for_each(|access| self.access(access))
+                accesses.iter().for_each(|access| self.access(access));
             }
             Subject::Pull(_, pull) => self.about(pull.topic, pull.group),
             Subject::Route(_, topic) => self.about(topic, ""),

@@ -159,13 +159,11 @@ fn traced(host: &Host, call: &Call) -> Reply {
         let text = "`trace` and `after` must be numbers";
         return Reply::refusal(StatusCode::BAD_REQUEST, "request", text);
     };
-    match host.traced(trace, after) {
-        Some(traced) => Reply::ok(serde_json::to_value(traced).unwrap_or(Value::Null)),
-        None => {
-            let text = "that trace is over: another one has begun, or the node was started again";
-            Reply::refusal(StatusCode::CONFLICT, "replaced", text)
-        }
+    if let Some(traced) = host.traced(trace, after) {
+        return Reply::ok(serde_json::to_value(traced).unwrap_or(Value::Null));
     }
+    let text = "that trace is over: another one has begun, or the node was started again";
+    Reply::refusal(StatusCode::CONFLICT, "replaced", text)
 }
 
 fn put(host: &Host, call: &Call) -> Reply {
