@@ -178,7 +178,9 @@ impl Shared {
             return Err(AppendError::DiskFull);
         }
         if let Some(trouble) = self.faults.blocking() {
-            return Err(AppendError::Disk(trouble));
+            // What only a restart ends is said first: the trouble may pass, and would mislead.
+            let lasting = self.log.stats().poisoned;
+            return Err(if lasting { AppendError::Poisoned } else { AppendError::Disk(trouble) });
         }
         if self.dispatcher.waiting() > UNCONFIRMED_MAX || self.index.backlog() > UNINDEXED_MAX {
             return Err(AppendError::Busy);
