@@ -256,7 +256,9 @@ fn the_tracing_plugin_reads_bodies_that_it_is_lent() {
 
 #[test]
 fn the_audit_plugin_takes_what_is_told() {
-    let audit = bundled("audit", r#"{"log": true, "redact": {"principals": true}}"#, |_| {});
+    let config = r#"{"log": true, "redact": {"principals": true}}"#;
+    // It imports this grant, whether it is told of a collector or not.
+    let audit = bundled("audit", config, |b| b.grants.http = vec!["http://127.0.0.1/".to_owned()]);
     let command = AdminCommand { name: "DELETE_TOPIC_IN_BROKER", target: "orders" };
     for _ in 0..100 {
         assert_eq!(audit.chain.admin_command(&request(Some("ann")), &command), Verdict::Continue);
