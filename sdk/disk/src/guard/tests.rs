@@ -165,7 +165,7 @@ fn other_faults_are_what_they_were() {
 }
 
 #[test]
-#[ignore = "ends its process"]
+#[ignore = "ends its process: other_faults_are_what_they_were runs it in one of its own"]
 fn asked_before() {
     if is_child() {
         set(leave as extern "C" fn(_) as libc::sighandler_t, 0);
@@ -174,7 +174,7 @@ fn asked_before() {
 }
 
 #[test]
-#[ignore = "ends its process"]
+#[ignore = "ends its process: other_faults_are_what_they_were runs it in one of its own"]
 fn knows_before() {
     if is_child() {
         set(leave_knowing as extern "C" fn(_, _, _) as libc::sighandler_t, libc::SA_SIGINFO);
@@ -183,7 +183,7 @@ fn knows_before() {
 }
 
 #[test]
-#[ignore = "ends its process"]
+#[ignore = "ends its process: other_faults_are_what_they_were runs it in one of its own"]
 fn with_the_handler_of_std() {
     if is_child() {
         look();
@@ -191,7 +191,7 @@ fn with_the_handler_of_std() {
 }
 
 #[test]
-#[ignore = "ends its process"]
+#[ignore = "ends its process: other_faults_are_what_they_were runs it in one of its own"]
 fn with_none() {
     if is_child() {
         set(libc::SIG_DFL, 0);
@@ -200,7 +200,7 @@ fn with_none() {
 }
 
 #[test]
-#[ignore = "ends its process"]
+#[ignore = "ends its process: other_faults_are_what_they_were runs it in one of its own"]
 fn ignored() {
     if is_child() {
         set(libc::SIG_IGN, 0);
@@ -209,7 +209,7 @@ fn ignored() {
 }
 
 #[test]
-#[ignore = "ends its process"]
+#[ignore = "ends its process: other_faults_are_what_they_were runs it in one of its own"]
 fn sent() {
     if is_child() {
         set(libc::SIG_DFL, 0);
