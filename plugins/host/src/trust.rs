@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::binding::Grants;
 
 /// Whose plugins are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -167,23 +168,18 @@ pub(crate) fn beside(
     Signatures::parse(&bytes).map(Some).map_err(refused)
 }
 
-/// What a binding grants, in the words of manifests.
-pub(crate) fn granted(grants: &impl Serialize) -> Asks {
-    let all = serde_json::to_value(grants).unwrap_or_default();
-    let is_given = |value: &serde_json::Value| match value {
-        serde_json::Value::Bool(given) => *given,
-        serde_json::Value::Null => false,
-        serde_json::Value::Array(list) => !list.is_empty(),
-        _ => true,
-    };
-    let given = all.as_object().into_iter().flatten().filter(|(_, value)| is_given(value));
-    given.filter_map(|(name, _)| Capability::of(name)).map(Ask::all).collect()
+/// What a binding grants, in the words of manifests. Scopes are left out: what a plugin reaches is
+/// what both name, so that a wider ask alone reaches nothing more.
+pub(crate) fn granted(grants: &Grants) -> Asks {
+    let spelled = grants.spelled();
+    let names =
+        spelled.iter().map(|grant| grant.split_once(':').map_or(&**grant, |(name, _)| name));
+    names.filter_map(Capability::of).map(Ask::all).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::binding::Grants;
 
     #[test]
     fn rules_are_words_or_tables() {
@@ -200,8 +196,9 @@ mod tests {
 
     #[test]
     fn grants_cover_asks() {
-        let grants = Grants { log: true, message_bodies: true, ..Grants::default() };
+        let http = ["https://a.example/", "https://b.example/"].map(str::to_owned).to_vec();
+        let grants = Grants { log: true, message_bodies: true, http, ..Grants::default() };
         let names: Vec<String> = granted(&grants).iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["log", "message-bodies"]);
+        assert_eq!(names, ["log", "http", "message-bodies"]);
     }
 }
