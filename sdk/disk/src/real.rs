@@ -22,9 +22,16 @@ struct RealFile {
 }
 
 #[derive(Debug)]
-struct RealLock(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+struct RealLock(File);
 
 impl LockGuard for RealLock {}
+
+impl Drop for RealLock {
+    /// Closing alone would leave the lock to a child process that has not reached its `exec` yet.
+    fn drop(&mut self) {
+        drop(sys::lock_first_byte(&self.0, sys::Lock::None));
+    }
+}
 
 fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
@@ -387,6 +394,16 @@ mod tests {
         assert_eq!(RealDisk.lock_shared(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(held);
         RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_given_up_does_not_stay_with_a_copy_of_its_descriptor() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = open_or_create(&dir.path().join("lock")).unwrap();
+        sys::lock_first_byte(&file, sys::Lock::Exclusive).unwrap();
+        let _as_a_forked_child_has_it = file.try_clone().unwrap();
+        drop(RealLock(file));
+        RealDisk.lock(&dir.path().join("lock")).unwrap();
     }
 
     #[test]

@@ -161,14 +161,17 @@ pub(crate) enum Lock {
     Exclusive,
     /// Those who share.
     Shared,
+    /// Everybody: the lock is given up.
+    None,
 }
 
-/// Locks the first byte for as long as the file is open, as Java's `FileChannel.tryLock(0, 1, _)`
+/// Locks the first byte until the file is closed or unlocked, as Java's `FileChannel.tryLock(0, 1, _)`
 /// does. An "open file description" lock: it excludes Java's, and a second one of this process.
 pub(crate) fn lock_first_byte(file: &File, lock: Lock) -> io::Result<()> {
     let kind = match lock {
         Lock::Exclusive => libc::F_WRLCK,
         Lock::Shared => libc::F_RDLCK,
+        Lock::None => libc::F_UNLCK,
     };
     let lock = libc::flock {
         l_type: libc::c_short::try_from(kind).map_err(|_| io::ErrorKind::InvalidInput)?,
