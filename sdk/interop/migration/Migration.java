@@ -75,11 +75,9 @@ final class Migration {
     private Migration(String namesrv, boolean isFour) throws Exception {
         this.namesrv = namesrv;
         this.isFour = isFour;
-        producer = configured(new DefaultMQProducer("m-producer"), "producer");
+        producer = patient(new DefaultMQProducer("m-producer"), "producer");
         producer.setCompressMsgBodyOverHowmuch(Integer.MAX_VALUE);
         producer.setMaxMessageSize(4 << 20);
-        producer.setRetryTimesWhenSendFailed(5);
-        producer.setSendMsgTimeout(10_000);
         producer.start();
         reader = configured(new DefaultMQPullConsumer("m-reader"), "reader");
         reader.start();
@@ -93,6 +91,13 @@ final class Migration {
         config.setHeartbeatBrokerInterval(1_000);
         config.setPersistConsumerOffsetInterval(300);
         return config;
+    }
+
+    /** A producer that a busy machine does not fail: the brokers are compared, not their speed. */
+    private <T extends DefaultMQProducer> T patient(T producer, String instance) {
+        producer.setRetryTimesWhenSendFailed(5);
+        producer.setSendMsgTimeout(10_000);
+        return configured(producer, instance);
     }
 
     private String perform(String[] words) throws Exception {
@@ -134,6 +139,22 @@ final class Migration {
         return body;
     }
 
+    /** Waits until a name server names the topic: a broker's next registration may be what brings it. */
+    private static void routed(DefaultMQProducer producer, String topic) throws Exception {
+        long deadline = System.nanoTime() + 30_000_000_000L;
+        while (true) {
+            try {
+                producer.fetchPublishMessageQueues(topic);
+                return;
+            } catch (MQClientException e) {
+                if (System.nanoTime() > deadline) {
+                    throw e;
+                }
+                Thread.sleep(100);
+            }
+        }
+    }
+
     private void stored(SendResult result) {
         if (result.getSendStatus() != SendStatus.SEND_OK && result.getSendStatus() != SendStatus.SLAVE_NOT_AVAILABLE) {
             throw new IllegalStateException(result.toString());
@@ -143,12 +164,14 @@ final class Migration {
     /** Tags, keys, flags, batches, big and compressed messages, one queue with many; {@code phase} goes into keys and bodies. */
     private String send(String phase) throws Exception {
         Random random = new Random(phase.hashCode());
+        routed(producer, "m-plain");
         for (int i = 0; i < 60; i++) {
             String keys = phase + "-k" + i + (i % 3 == 0 ? " " + phase + "-third" : "");
             Message message = message("m-plain", i % 4 == 3 ? null : "T" + i % 4, i % 5 == 4 ? null : keys, noise(random, 1 + random.nextInt(3_000)));
             message.setFlag(i);
             stored(producer.send(message, new MessageQueue("m-plain", BROKER, i % 4)));
         }
+        routed(producer, "m-batch");
         for (int batch = 0; batch < 3; batch++) {
             List<Message> messages = new ArrayList<>();
             for (int i = 0; i < 20; i++) {
@@ -166,9 +189,10 @@ final class Migration {
         for (int i = 0; i < 4; i++) {
             stored(producer.send(message("m-big", "BIG", phase + "-big" + i, noise(random, BIG)), new MessageQueue("m-big", BROKER, i % 2)));
         }
-        DefaultMQProducer squeezing = configured(new DefaultMQProducer("m-squeezing"), "squeezing");
+        DefaultMQProducer squeezing = patient(new DefaultMQProducer("m-squeezing"), "squeezing");
         squeezing.setCompressMsgBodyOverHowmuch(1_000);
         squeezing.start();
+        routed(squeezing, "m-typed");
         byte[] even = new byte[200_000];
         Arrays.fill(even, (byte) 'x');
         stored(squeezing.send(message("m-typed", "Z", phase + "-squeezed", even)));
@@ -178,6 +202,7 @@ final class Migration {
     }
 
     private String delayed(String phase, int level, int count) throws Exception {
+        routed(producer, "m-delay");
         for (int i = 0; i < count; i++) {
             Message message = message("m-delay", "L" + level, phase + "-d" + level + "-" + i, new byte[] {1, 2, 3});
             message.setDelayTimeLevel(level);
@@ -188,6 +213,7 @@ final class Migration {
 
     /** Timer messages, which RocketMQ 5 has; the client of 4 has no name for the property. */
     private String timed(String phase, String seconds, int count) throws Exception {
+        routed(producer, "m-delay");
         for (int i = 0; i < count; i++) {
             Message message = message("m-delay", "timed", phase + "-timed-" + i, new byte[] {4});
             MessageAccessor.putProperty(message, "TIMER_DELAY_SEC", seconds);
@@ -197,8 +223,7 @@ final class Migration {
     }
 
     private String transactions(String phase, LocalTransactionState outcome, int count) throws Exception {
-        TransactionMQProducer transacting = new TransactionMQProducer("m-transactions");
-        configured(transacting, "transacting");
+        TransactionMQProducer transacting = patient(new TransactionMQProducer("m-transactions"), "transacting");
         transacting.setTransactionListener(new TransactionListener() {
             @Override
             public LocalTransactionState executeLocalTransaction(Message message, Object argument) {
@@ -211,6 +236,7 @@ final class Migration {
             }
         });
         transacting.start();
+        routed(transacting, "m-transaction");
         for (int i = 0; i < count; i++) {
             stored(transacting.sendMessageInTransaction(message("m-transaction", "X", phase + "-" + outcome + i, new byte[100]), null));
         }
@@ -221,6 +247,7 @@ final class Migration {
     /** Consumes three messages of a topic; each fails at first, is sent back, and comes again from the group's retry topic. */
     private String retries(String phase, String group) throws Exception {
         String topic = "m-failing";
+        routed(producer, topic);
         for (int i = 0; i < 3; i++) {
             stored(producer.send(message(topic, phase, phase + "-f" + i, new byte[] {(byte) i})));
         }
