@@ -6,6 +6,7 @@ use blockhouse_disk::{Disk, whole};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::index::Rule;
 use crate::problem::Refused;
 
 /// Files of a set.
@@ -89,6 +90,13 @@ impl Files {
     #[must_use]
     pub fn all(&self) -> &[File] {
         &self.0
+    }
+
+    /// The line of a rule.
+    #[must_use]
+    pub fn line(&self, rule: &Rule) -> Option<&str> {
+        let file = self.0.iter().find(|file| *file.name == *rule.file)?;
+        file.text.lines().nth(usize::try_from(rule.line).ok()?.checked_sub(1)?)
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = &File> {

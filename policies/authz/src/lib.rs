@@ -8,15 +8,19 @@
 //! | `cases`, `lint` | expected decisions, and what looks like a mistake |
 //! | [`Policies`] | a set that may come into force |
 //! | `compare` | who may do something, and what a change changes |
+//! | [`Keeper`] | what is in force on a node, and how it changes |
+//! | [`Authorizer`] | the hook |
 //!
-//! The language is in `docs/policies.md`. Nothing here does I/O but [`Files::read`].
+//! The language is in `docs/policies.md`. Files are read by [`Files::read`] and the keeper, nowhere else.
 
 mod cases;
 mod compare;
 mod condition;
 mod config;
 mod files;
+mod hook;
 mod index;
+mod keeper;
 mod lint;
 mod model;
 mod oracle;
@@ -32,7 +36,9 @@ pub use compare::{Able, Difference};
 pub use condition::Circumstances;
 pub use config::{Config, Mode};
 pub use files::{File, Files};
+pub use hook::{Authorizer, SuperUsers};
 pub use index::{Decision, Index, Rule};
+pub use keeper::{Counts, Keeper, Parts, Report};
 pub use policies::Policies;
 pub use problem::{Problem, Refused};
 pub use words::{Ask, Kind, Who, parse_action};

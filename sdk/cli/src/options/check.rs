@@ -24,13 +24,15 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
 }
 
 fn judge(config: &Config) -> Result<(), OptionError> {
-    let Config { node, namesrv, broker, store, transport, registrar, plugins, ops, log } = config;
+    let Config { node, namesrv, broker, store, transport, registrar, authz, plugins, ops, log } =
+        config;
     for (section, verdict) in [
         ("node", node.validate()),
         ("namesrv", namesrv.validate()),
         ("broker", broker.validate()),
         ("transport", transport.validate()),
         ("registrar", registrar.validate()),
+        ("authz", authz.validate()),
         ("plugins", plugins.validate()),
         ("ops", ops.validate()),
         ("log", log.validate()),
