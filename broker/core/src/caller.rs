@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{AdminCommand, HookChain, Point, Verdict};
-use blockhouse_model::{Access, RequestContext};
+use blockhouse_model::{Access, Action, RequestContext, Resource};
 
 use crate::Refusal;
 
@@ -30,6 +30,15 @@ impl Caller<'_> {
             Verdict::Continue => Ok(()),
             Verdict::Reject(rejection) => Err(rejection.into()),
         }
+    }
+
+    /// Asks whether the request may have a stored message of `topic`: the requests that name a message by its
+    /// place in the log say nothing of its topic, or what they like.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn authorize_stored(self, topic: &str) -> Result<(), Refusal> {
+        self.authorize(&[Access { action: Action::Sub, resource: Resource::Topic(topic) }])
     }
 
     /// Asks the hooks whether an administrative request may take effect.

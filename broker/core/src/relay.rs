@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use blockhouse_model::{Group, MessageId, Topic};
+use blockhouse_record::View;
 
 use crate::clients::{CallError, ClientReply, ClientRequest, Member};
 use crate::refusal::{Refusal, RefusalKind};
@@ -48,6 +49,10 @@ impl Broker {
             Refusal::new(RefusalKind::SystemError, reason)
         })?;
         let record = self.message_at(caller, group, id.offset).await?;
+        let view = View::parse(&record).map_err(|error| {
+            Refusal::new(RefusalKind::SystemError, format!("the message cannot be read: {error}"))
+        })?;
+        caller.authorize_stored(view.topic)?;
         let member = self.member(group, client_id)?;
         let request = ClientRequest::ConsumeDirectly {
             group: Group::trusted(group),

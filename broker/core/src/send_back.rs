@@ -62,6 +62,7 @@ impl Broker {
                 format!("look message by offset failed: {error}"),
             )
         })?;
+        caller.authorize_stored(view.topic)?;
         let times_max = back.max_reconsume_times.unwrap_or(group.retry_max_times);
         let to = self.destination(&back, view.reconsume_times, times_max, group.retry_queues)?;
         self.store_back(&view, to).await

@@ -57,7 +57,7 @@ const fn admin(code: i32, entry: Entry, handler: Handler) -> Row {
     Row { code, entry, admin: true, handler }
 }
 
-use Action::{Create, Delete, Get, List, Update};
+use Action::{Create, Delete, Get, List, Sub, Update};
 use Entry::{Cluster, Core, Group, Member, Topic};
 use Handler::{Later, Now};
 
@@ -71,7 +71,8 @@ pub const TABLE: &[Row] = &[
     // messages out
     work(code::PULL_MESSAGE, Core, Handler::Pull),
     work(code::LITE_PULL_MESSAGE, Core, Handler::Pull),
-    work(code::QUERY_MESSAGE, Topic(Get, "topic"), Later(query_message::by_key)),
+    // `Sub`, not `Get`: who may send has `Get`, for routes, and this shows messages.
+    work(code::QUERY_MESSAGE, Topic(Sub, "topic"), Later(query_message::by_key)),
     work(code::VIEW_MESSAGE_BY_ID, Cluster(Get), Later(query_message::by_id)),
     // where consumers are
     work(code::QUERY_CONSUMER_OFFSET, Core, Now(offset::query)),

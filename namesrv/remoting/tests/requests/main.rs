@@ -427,6 +427,16 @@ fn every_code_is_authorized_before_anything_else() {
     assert!(!HookChain::new(&[]).has(Point::Authorize));
 }
 
+#[test]
+fn codes_without_a_row_are_not_supported() {
+    let (bench, _) = guarded("");
+    let all = (0..65_536).chain(200_000..201_001);
+    for code in all.filter(|code| !ROWS.iter().any(|row| row.code == *code)) {
+        let answer = bench.ask(code, &[("topic", "t")], b"");
+        assert_eq!(answer.code, response_code::REQUEST_CODE_NOT_SUPPORTED, "{code}");
+    }
+}
+
 const FIELDS: [&str; 12] = [
     "topic",
     "brokerName",
