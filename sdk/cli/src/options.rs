@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use blockhouse_service::config::{Layer, Loaded, Source};
-use blockhouse_service::log;
+use blockhouse_service::{log, sandbox};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub plugins: blockhouse_host::Config,
     /// Health, metrics and control API over HTTP.
     pub ops: blockhouse_ops::Config,
+    /// What the process may still do once it runs.
+    pub sandbox: sandbox::Config,
     /// What the process says about itself on stderr.
     pub log: log::Config,
 }

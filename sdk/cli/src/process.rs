@@ -6,6 +6,7 @@ mod parts;
 pub(crate) mod plugins;
 mod publisher;
 mod readiness;
+mod sandbox;
 #[cfg(test)]
 mod tests;
 
@@ -108,6 +109,7 @@ impl Setup {
 
     /// Runs until a signal or the failure of a part that cannot be missed.
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        sandbox::enter(&self.options.config, self.role)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .thread_name("blockhouse")

@@ -24,7 +24,8 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
 }
 
 fn judge(config: &Config) -> Result<(), OptionError> {
-    let Config { node, namesrv, broker, store, transport, registrar, plugins, ops, log } = config;
+    let Config { node, namesrv, broker, store, transport, registrar, plugins, ops, sandbox, log } =
+        config;
     for (section, verdict) in [
         ("node", node.validate()),
         ("namesrv", namesrv.validate()),
@@ -33,6 +34,7 @@ fn judge(config: &Config) -> Result<(), OptionError> {
         ("registrar", registrar.validate()),
         ("plugins", plugins.validate()),
         ("ops", ops.validate()),
+        ("sandbox", sandbox.validate()),
         ("log", log.validate()),
     ] {
         verdict.map_err(|error| error.within(section))?;
