@@ -9,7 +9,7 @@
 //! | [`clock`] | [`SystemClock`], the one place that reads the machine's clocks |
 //! | [`config`] | layers of options into one configuration, with the source of each value |
 //! | [`log`] | log lines on stderr |
-//! | [`signals`] | [`StopSignals`] |
+//! | [`signals`] | [`StopSignals`], [`Hangups`] |
 //! | [`tasks`] | [`Tasks`]: every task has a name, an owner, and is joined |
 
 #![forbid(unsafe_code)]
@@ -23,5 +23,5 @@ pub mod tasks;
 
 pub use clock::SystemClock;
 pub use error::Error;
-pub use signals::StopSignals;
+pub use signals::{Hangups, StopSignals};
 pub use tasks::{Shutdown, Tasks};

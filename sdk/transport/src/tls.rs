@@ -27,8 +27,9 @@ mod identity;
 mod material;
 mod provider;
 mod verifier;
-mod wire;
+pub mod wire;
 
+pub use accept::HELLO_AS_LENGTH;
 pub use acceptor::Acceptor;
 pub use config::{ClientAuth, Config, Mode, Outgoing};
 pub use connector::Connector;

@@ -19,6 +19,8 @@ use crate::Connection;
 /// The first byte of a TLS record that holds a handshake. No frame begins with it: that would be a
 /// length of 369 MB.
 const HELLO: u8 = 0x16;
+/// The first length of a frame that begins like a hello: limits have to stay below it.
+pub const HELLO_AS_LENGTH: usize = (HELLO as usize) << 24;
 /// Longest hello, in bytes of records.
 const HELLO_MAX: usize = 16 * 1024;
 /// What may follow until the handshake is done: the client's chain above all.

@@ -21,6 +21,9 @@ use super::provider::{Now, provider};
 use super::wire::Wire;
 use super::{Error, Outgoing};
 
+/// A connection that was made, under TLS.
+pub type Secure = TlsStream<Wire<TcpStream>>;
+
 /// Makes connections secure, as a client.
 pub struct Connector {
     config: Outgoing,
@@ -78,11 +81,10 @@ impl Connector {
     }
 
     /// Shakes hands with the server at `addr` (`host:port`).
-    pub(crate) async fn connect(
-        &self,
-        stream: TcpStream,
-        addr: &str,
-    ) -> io::Result<TlsStream<Wire<TcpStream>>> {
+    ///
+    /// # Errors
+    /// The server does not speak TLS, or does not prove to be who it should be.
+    pub async fn connect(&self, stream: TcpStream, addr: &str) -> io::Result<Secure> {
         let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name = if self.config.server_name.is_empty() { host } else { &self.config.server_name };

@@ -16,7 +16,7 @@ const READ_MAX: usize = 64 * 1024;
 
 /// A stream of bytes on their way into a TLS session.
 #[derive(Debug)]
-pub(crate) struct Wire<S> {
+pub struct Wire<S> {
     io: S,
     buffer: BytesMut,
     read_len: usize,
