@@ -14,7 +14,7 @@ use blockhouse_meter::{Connections, Gauge};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, error, warn};
 
 use crate::driver::Driver;
@@ -228,7 +228,12 @@ async fn serve(stream: TcpStream, connection: Arc<Connection>, endpoint: Arc<End
             Box::pin(run(stream, connection, Arc::clone(&endpoint))).await;
         }
         Accepted::Refused(stream) => {
-            Box::pin(run(stream, connection, Arc::new(refusal::endpoint(&endpoint)))).await;
+            let refusing = Arc::new(refusal::endpoint(&endpoint));
+            let mut running = Box::pin(run(stream, Arc::clone(&connection), refusing));
+            if timeout(refusal::PATIENCE, &mut running).await.is_err() {
+                connection.close();
+                running.await;
+            }
         }
         Accepted::Ended => connection.mark_ended(),
     }

@@ -1,6 +1,7 @@
 //! What a client in plaintext hears where only TLS is served.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use blockhouse_protocol::codes::response_code::NO_PERMISSION;
 use blockhouse_protocol::{RemotingCommand, encode};
@@ -12,24 +13,18 @@ const REMARK: &str = "this port takes TLS only (tls.mode = enforcing): set tls.e
                       useTLS, on the client";
 /// Longest request that is read to be refused.
 const FRAME_LEN_MAX: usize = 256 * 1024;
-/// How long such a connection may take, in milliseconds.
-const PATIENCE_MS: u64 = 5_000;
+/// How long such a connection lives: a client that tries again at once hears the same again.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Answers the requests of the first read, and ends the connection.
+/// Refuses whatever is asked.
 struct TlsOnly;
 
 impl Service for TlsOnly {
-    fn burst(
-        &self,
-        connection: &Arc<Connection>,
-        burst: &mut Vec<RemotingCommand>,
-        replies: &mut Replies,
-    ) {
+    fn burst(&self, _: &Arc<Connection>, burst: &mut Vec<RemotingCommand>, replies: &mut Replies) {
         for command in burst.drain(..).filter(|command| !command.is_one_way()) {
             let head = encode::ResponseHead::new(command.opaque, NO_PERMISSION, Some(REMARK));
             encode::response(replies.frames(), &head, |_| {}, 0);
         }
-        connection.close();
     }
 }
 
@@ -37,8 +32,6 @@ impl Service for TlsOnly {
 pub(super) fn endpoint(real: &Endpoint) -> Endpoint {
     let limits = Limits {
         frame_len_max: real.limits.frame_len_max.min(FRAME_LEN_MAX),
-        idle_ms: real.limits.idle_ms.min(PATIENCE_MS),
-        stall_ms: real.limits.stall_ms.min(PATIENCE_MS),
         ..real.limits.clone()
     };
     Endpoint {
