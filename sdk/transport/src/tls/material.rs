@@ -6,7 +6,7 @@ use blockhouse_disk::Disk;
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier as _;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::certificate::Facts;
@@ -107,7 +107,15 @@ impl Material {
         if config.client_auth == ClientAuth::Optional {
             builder = builder.allow_unauthenticated();
         }
-        let chains = builder.build().map_err(|e| Error::Unusable(e.to_string()))?;
+        let chains = builder.build().map_err(|e| {
+            Error::Unusable(match e {
+                VerifierBuilderError::InvalidCrl(e) => format!(
+                    "a list in tls.client_crl is not what RFC 5280 wants (version 2, with a \
+                     number): {e:?}"
+                ),
+                other => format!("tls.client_ca: {other}"),
+            })
+        })?;
         let rules = Rules::parse(&config.identity).map_err(Error::Unusable)?;
         Ok(Some(Arc::new(Named { chains, rules })))
     }
