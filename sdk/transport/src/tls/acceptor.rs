@@ -120,7 +120,8 @@ impl Acceptor {
         self.counts.channels.reloads[0].add(1);
         info!(valid_until = next.end, "certificates were read again");
         if prints.trust != before.trust {
-            self.judge_again(&next);
+            let live: Vec<Live> = self.live.lock().values().cloned().collect();
+            self.judge_again(&next, live);
         }
         Ok(true)
     }
@@ -136,8 +137,7 @@ impl Acceptor {
     }
 
     /// Closes connections whose certificates are no longer good.
-    fn judge_again(&self, current: &Current) {
-        let live: Vec<Live> = self.live.lock().values().cloned().collect();
+    fn judge_again(&self, current: &Current, live: impl IntoIterator<Item = Live>) {
         for Live { connection, chain } in live {
             let Some(connection) = connection.upgrade() else { continue };
             if !current.admits(&chain, &self.now) {
@@ -162,7 +162,7 @@ impl Acceptor {
         // What came into force during the handshake did not see this one among the live.
         let now = self.current();
         if now.prints.trust != used.prints.trust {
-            self.judge_again(&now);
+            self.judge_again(&now, self.live.lock().get(&connection.id()).cloned());
         }
         known
     }
