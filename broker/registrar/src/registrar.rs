@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blockhouse_transport::tls::Connector;
 use blockhouse_transport::{Dialer, Endpoint, Limits, NoService, NoSessions};
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -18,9 +19,10 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Reports one broker to its name servers.
 pub struct Registrar {
-    speakers: Vec<Speaker>,
+    addresses: Vec<String>,
     state: Arc<State>,
-    dialer: Arc<Dialer>,
+    shared: Shared,
+    dialer: Dialer,
 }
 
 /// What a [`Speaker`] shares with the others.
@@ -31,7 +33,6 @@ pub(crate) struct Shared {
     pub(crate) reported: Arc<dyn Reported>,
     pub(crate) changes: Changes,
     pub(crate) state: Arc<State>,
-    pub(crate) dialer: Arc<Dialer>,
 }
 
 impl Registrar {
@@ -56,11 +57,14 @@ impl Registrar {
             reported,
             changes: changes.clone(),
             state: Arc::clone(&state),
-            dialer: Arc::new(Dialer::new(endpoint)),
         };
-        let dialer = Arc::clone(&shared.dialer);
-        let speaker = |addr| Speaker::new(addr, shared.clone());
-        Self { speakers: addresses.into_iter().map(speaker).collect(), state, dialer }
+        Self { addresses, state, shared, dialer: Dialer::new(endpoint) }
+    }
+
+    /// The same by TLS, if a connector is given.
+    #[must_use]
+    pub fn over(self, tls: Option<Arc<Connector>>) -> Self {
+        Self { dialer: self.dialer.over(tls), ..self }
     }
 
     /// Who has been told what; stays valid while the registrar runs.
@@ -73,7 +77,9 @@ impl Registrar {
     /// reached, and ends (within about a second).
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let stopping = watch::Sender::new(false);
-        let speaking = self.speakers.into_iter().map(|s| s.run(stopping.subscribe()));
+        let speaker = |addr| Speaker::new(addr, self.shared.clone(), &self.dialer);
+        let speaking =
+            self.addresses.into_iter().map(|addr| speaker(addr).run(stopping.subscribe()));
         let stopper = async {
             stop.await;
             stopping.send_replace(true);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use blockhouse_core::Caller;
 use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Verdict};
 use blockhouse_model::trace::TRACE_PARENT;
-use blockhouse_model::{Access, RequestContext, Resource, TraceParent};
+use blockhouse_model::{Access, Principal, RequestContext, Resource, TraceParent};
 use blockhouse_protocol::RemotingCommand;
+use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, signed_fields};
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
 
@@ -15,6 +16,9 @@ use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
 use crate::response::{Failure, Response};
 use crate::table::{Entry, Handler, Row};
+
+/// What a client hears that is two users at once.
+const OTHER_USER: &str = "the access key and the client's certificate are of different users";
 
 impl Service for Remoting {
     fn burst(
@@ -187,14 +191,16 @@ fn context(
     let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
     cx.request = number;
     cx.secure = connection.is_secure();
+    cx.certificate = connection.certificate();
     if !hooks.is_empty() {
         cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
     }
     if hooks.wants_client_id() {
         cx.client_id = connection.client_id();
     }
+    let mut named = Principal::Anonymous;
+    let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
     if hooks.has(Point::Authenticate) {
-        let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
         let signed = if access_key.is_empty() { Vec::new() } else { signed_fields(command) };
         let credentials = Credentials {
             access_key,
@@ -202,9 +208,12 @@ fn context(
             signed_fields: &signed,
             body: &command.body,
         };
-        cx.principal = hooks
+        named = hooks
             .authenticate(&cx, &credentials)
             .map_err(|rejection| Failure::from(blockhouse_core::Refusal::from(rejection)))?;
+    }
+    if !cx.identify(named, access_key) {
+        return Err(Failure::new(response_code::NO_PERMISSION, OTHER_USER));
     }
     Ok(cx)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Verdict};
+use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Rejection, Verdict};
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Principal, RequestContext, TraceParent};
 use blockhouse_protocol::codes::request_code;
@@ -60,11 +60,18 @@ fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -
     let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
     cx.request = number;
     cx.secure = connection.is_secure();
+    cx.certificate = connection.certificate();
     if !hooks.is_empty() {
         cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
     }
-    if hooks.has(Point::Authenticate) {
-        cx.principal = authenticate(hooks, &cx, command)?;
+    let named = if hooks.has(Point::Authenticate) {
+        authenticate(hooks, &cx, command)?
+    } else {
+        Principal::Anonymous
+    };
+    if !cx.identify(named, command.ext.get(ACCESS_KEY).unwrap_or_default()) {
+        let why = "the access key and the client's certificate are of different users";
+        return Err(Error::Refused(Rejection::new(why)));
     }
     if hooks.has(Point::Authorize) {
         pass(hooks.authorize(&cx, &[row.access.of(&command.ext)?]))?;

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use blockhouse_client::admin::Scope;
 use serde_json::Value;
 
-use crate::cluster::{ClusterArgs, Table, block_on};
+use crate::cluster::{ClusterArgs, Table, TlsArgs, block_on};
 use crate::out;
 
 const EXAMPLES: &str = "\
@@ -51,6 +51,8 @@ struct ClusterFlags {
     /// How long to wait for a connection and for an answer, in milliseconds
     #[arg(long, global = true, value_name = "MS", default_value_t = 3_000)]
     timeout_ms: u64,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -134,8 +136,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
 /// Asks or changes a cluster.
 fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
     block_on(async move {
-        let ClusterFlags { namesrv, timeout_ms } = cluster;
-        let client = ClusterArgs { namesrv, timeout_ms }.client()?;
+        let ClusterFlags { namesrv, timeout_ms, tls } = cluster;
+        let client = ClusterArgs { namesrv, timeout_ms, tls }.client()?;
         let answer = match what {
             What::Cluster => brokers::cluster(&client).await?,
             What::Topics(list) => topics::list(&client, &list).await?,

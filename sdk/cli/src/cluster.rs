@@ -1,6 +1,7 @@
 //! What the tools share: how to reach a cluster, what to do about an error, tables.
 
 mod table;
+mod tls;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_service::SystemClock;
 
 pub(crate) use table::Table;
+pub(crate) use tls::TlsArgs;
 
 /// Which cluster to talk to.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,13 +24,16 @@ pub(crate) struct ClusterArgs {
     /// How long to wait for a connection and for an answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 3_000)]
     pub(crate) timeout_ms: u64,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 impl ClusterArgs {
     /// A client of that cluster.
     pub(crate) fn client(&self) -> anyhow::Result<Arc<Client>> {
         let timeout = Duration::from_millis(self.timeout_ms);
-        let options = Options { timeout, ..Options::new(&self.namesrv) };
+        let options =
+            Options { timeout, tls: self.tls.connector()?, ..Options::new(&self.namesrv) };
         Ok(Arc::new(Client::new(options, Arc::new(SystemClock::new()))?))
     }
 }
@@ -56,6 +61,11 @@ fn advised(error: anyhow::Error) -> anyhow::Error {
 
 fn advice(error: &Error) -> Option<String> {
     let text = match error {
+        Error::NameServers { last, .. }
+            if matches!(**last, Error::Transport(blockhouse_transport::Error::Tls { .. })) =>
+        {
+            return advice(last);
+        }
         Error::NameServers { .. } => {
             "Is a name server running there? `blockhouse standalone` starts one on \
              127.0.0.1:9876; --namesrv HOST:PORT names another."
@@ -71,6 +81,11 @@ fn advice(error: &Error) -> Option<String> {
              cluster` lists those it knows."
         }
         Error::NoQueue { .. } => "See `blockhouse admin topic route TOPIC` for its permissions.",
+        Error::Transport(blockhouse_transport::Error::Tls { .. }) => {
+            "Does the server speak TLS (tls.mode)? Its certificate has to come from a root in \
+             --tls-ca, for the host name or IP address that is connected to (--tls-server-name \
+             asks for another)."
+        }
         Error::Transport(_) => {
             "The name server gave this address. Is the broker running, and does it advertise an \
              address that can be reached from here (--advertise, brokerIP1)?"

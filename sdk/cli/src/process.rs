@@ -9,11 +9,13 @@ mod readiness;
 mod sandbox;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use blockhouse_broker::Tls;
 use blockhouse_hook::{Auditor, Hooks, Lifecycle};
 use blockhouse_host::Host;
 use blockhouse_meter::Meter;
@@ -87,6 +89,7 @@ struct Shared {
     budget: Arc<Budget>,
     /// How plugins reach the broker.
     publisher: Arc<ToBroker>,
+    tls: Tls,
     tasks: Tasks,
 }
 
@@ -127,17 +130,21 @@ impl Setup {
         let auditor = Arc::new(Auditor::new(Arc::clone(&clock)));
         self.hooks.audit_with(&auditor);
         let tasks = Tasks::new("process");
+        let meter = Arc::new(Meter::default());
+        let tls = tls::load(&self.options.config.tls, &clock, &meter.connections)?;
         let shared = Shared {
             clock,
             hooks: Arc::clone(&self.hooks),
             auditor,
-            meter: Arc::new(Meter::default()),
+            meter,
             readiness: Arc::default(),
             budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
             publisher: Arc::new(ToBroker::new(tasks.child("plugins"))),
+            tls,
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
         let mut started = Vec::new();
         let up = self.start(&shared, plugins.as_ref(), &mut started).await;

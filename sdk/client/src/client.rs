@@ -12,6 +12,7 @@ use blockhouse_protocol::body::{Body, heartbeat::HeartbeatData};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::namesrv::GetRouteInfo;
 use blockhouse_protocol::{ExtWriter, RemotingCommand};
+use blockhouse_transport::tls::Connector;
 use blockhouse_transport::{Connection, Dialer, Endpoint, Limits, NoSessions, Replies, Service};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -30,6 +31,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Tells this client from others on the same machine; part of its client id.
     pub instance: String,
+    /// Makes connections secure; `None`: in plaintext.
+    pub tls: Option<Arc<Connector>>,
 }
 
 impl Options {
@@ -40,6 +43,7 @@ impl Options {
             namesrv: namesrv.to_owned(),
             timeout: Duration::from_secs(3),
             instance: std::process::id().to_string(),
+            tls: None,
         }
     }
 }
@@ -91,9 +95,9 @@ impl Client {
         Ok(Self {
             name_servers,
             current: AtomicUsize::new(0),
+            dialer: Dialer::new(endpoint).over(options.tls.clone()),
             options,
             clock,
-            dialer: Dialer::new(endpoint),
             connections: Mutex::default(),
             routes: Mutex::default(),
             notices,

@@ -7,6 +7,7 @@ use blockhouse_model::names;
 use parking_lot::Mutex;
 
 use crate::catalogue as c;
+use crate::channels::Channels;
 use crate::codes::CodeCounts;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::{Cells, Counter, Family, Gauge, Metric};
@@ -70,6 +71,8 @@ pub struct Connections {
     pub refused: Counter,
     /// Bytes read and bytes written.
     pub bytes: Cells<2>,
+    /// How they are protected.
+    pub channels: Channels,
 }
 
 /// Offsets in the log, in bytes.
@@ -177,6 +180,7 @@ impl Meter {
         one(&c::CONNECTIONS_REFUSED, count(self.connections.refused.read()));
         one(&c::NETWORK_IN, count(bytes_in));
         one(&c::NETWORK_OUT, count(bytes_out));
+        self.connections.channels.read(visit);
     }
 
     /// The metrics that plugins made themselves.
@@ -312,6 +316,8 @@ mod tests {
         meter.requests.add(9_999, 0, 1);
         meter.name_codes([|c| if c == 310 { "SEND_V2" } else { "UNKNOWN" }, |_| "SUCCESS"]);
         meter.connections.bytes.add([10, 20]);
+        meter.connections.channels.handshakes[2].add(6);
+        meter.connections.channels.certificate_end.set(77);
         meter.before_read(Box::new(|m| m.store.written.set(4_096)));
         let failures = vec![("trap", 2)];
         let hooks =
@@ -330,6 +336,9 @@ mod tests {
             "blockhouse_requests_total send_v2,success 7",
             "blockhouse_requests_total 9999,success 1",
             "blockhouse_network_out_bytes_total  20",
+            "blockhouse_channel_connections tls 0",
+            "blockhouse_tls_handshakes_total timeout 6",
+            "blockhouse_tls_certificate_expiry_seconds  77",
             "blockhouse_plugin_loaded acl 1",
             "blockhouse_plugin_code_total cache 0",
             "blockhouse_plugin_code_total compiled 3",

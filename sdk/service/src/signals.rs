@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks for a clean stop, the second ends it.
+//! SIGTERM and SIGINT: the first asks for a clean stop, the second ends it. SIGHUP.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -35,5 +35,24 @@ impl StopSignals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// SIGHUP: asks the process to look at its files again.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Starts to listen: from here on this signal no longer ends the process.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn listen() -> Result<Self, Error> {
+        Ok(Self(signal(SignalKind::hangup()).map_err(Error::Signals)?))
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
     }
 }

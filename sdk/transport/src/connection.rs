@@ -5,9 +5,9 @@ mod mailbox;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
-use std::task::Waker;
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use blockhouse_protocol::RemotingCommand;
@@ -37,6 +37,8 @@ pub struct Connection {
     language: AtomicU8,
     version: AtomicI32,
     client_id: RwLock<Option<Arc<str>>>,
+    /// Set once the connection is encrypted: who the client's certificate says it is.
+    certificate: OnceLock<Option<Arc<str>>>,
     phase: AtomicU8,
     mailbox: Mailbox,
     calls: Calls,
@@ -54,6 +56,7 @@ impl Connection {
             language: AtomicU8::new(0),
             version: AtomicI32::new(0),
             client_id: RwLock::new(None),
+            certificate: OnceLock::new(),
             phase: AtomicU8::new(OPEN),
             mailbox: Mailbox::new(limits.outbox_bytes),
             calls: Calls::new(limits.calls_max),
@@ -95,10 +98,22 @@ impl Connection {
         self.local
     }
 
-    /// Whether it is encrypted; there is no TLS yet.
+    /// Whether it is encrypted.
     #[must_use]
-    pub const fn is_secure(&self) -> bool {
-        false
+    pub fn is_secure(&self) -> bool {
+        self.certificate.get().is_some()
+    }
+
+    /// The user that the client's certificate stands for, if it showed one.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Arc<str>> {
+        self.certificate.get().cloned().flatten()
+    }
+
+    /// Takes note, before anything is read, that the connection is encrypted, and who the client
+    /// is if its certificate was verified.
+    pub fn secured(&self, certificate: Option<Arc<str>>) {
+        self.certificate.get_or_init(|| certificate);
     }
 
     /// What the client calls itself in its heartbeats; `None` until it has said so.
@@ -210,6 +225,15 @@ impl Connection {
 
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
+    }
+
+    /// Waits until the connection is closed by this side, while its task does nothing else.
+    pub(crate) async fn closing(&self) {
+        std::future::poll_fn(|cx| {
+            self.register(cx.waker());
+            if self.is_closed() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     pub(crate) fn mailbox(&self) -> &Mailbox {
