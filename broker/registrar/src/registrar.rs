@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blockhouse_protocol::signed::Signer;
 use blockhouse_transport::{Dialer, Endpoint, Limits, NoService, NoSessions};
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) changes: Changes,
     pub(crate) state: Arc<State>,
     pub(crate) dialer: Arc<Dialer>,
+    pub(crate) signer: Option<Arc<Signer>>,
 }
 
 impl Registrar {
@@ -52,15 +54,23 @@ impl Registrar {
         let endpoint = Endpoint::new(Arc::new(NoService), Arc::new(NoSessions), limits);
         let shared = Shared {
             config: Arc::new(config),
-            identity: Arc::new(identity),
             reported,
             changes: changes.clone(),
             state: Arc::clone(&state),
             dialer: Arc::new(Dialer::new(endpoint)),
+            signer: None,
+            identity: Arc::new(identity),
         };
         let dialer = Arc::clone(&shared.dialer);
         let speaker = |addr| Speaker::new(addr, shared.clone());
         Self { speakers: addresses.into_iter().map(speaker).collect(), state, dialer }
+    }
+
+    /// Has everything signed that name servers are told.
+    #[must_use]
+    pub fn signed_by(mut self, signer: &Arc<Signer>) -> Self {
+        self.speakers.iter_mut().for_each(|speaker| speaker.sign_with(signer));
+        self
     }
 
     /// Who has been told what; stays valid while the registrar runs.

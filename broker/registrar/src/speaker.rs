@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use blockhouse_model::DataVersion;
+use blockhouse_protocol::signed::Signer;
 use blockhouse_transport::Connection;
 use blockhouse_transport::Error::Closed;
 use tokio::sync::watch;
@@ -43,6 +44,10 @@ impl Speaker {
         Self { addr, shared }
     }
 
+    pub(crate) fn sign_with(&mut self, signer: &Arc<Signer>) {
+        self.shared.signer = Some(Arc::clone(signer));
+    }
+
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut failures = 0_u32;
         loop {
@@ -72,6 +77,9 @@ impl Speaker {
             let patience = self.shared.config.connect_timeout();
             let dialed = self.shared.dialer.connect(&self.addr, patience).await;
             let connection = dialed.map_err(Error::from)?;
+            if let Some(signer) = &self.shared.signer {
+                connection.sign_with(Arc::clone(signer));
+            }
             let version = self.report(&connection).await.inspect_err(|_| connection.close())?;
             Ok::<_, Error>((connection, version))
         };

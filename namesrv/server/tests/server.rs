@@ -26,6 +26,7 @@ async fn start(data_dir: &Path, tasks: &Tasks, listen: &str) -> anyhow::Result<R
         tasks: tasks.clone(),
         budget: None,
         meter: Arc::default(),
+        users: None,
     };
     NameServer::start(config, parts).await
 }

@@ -15,6 +15,23 @@ pub enum UserKind {
     Normal,
 }
 
+impl UserKind {
+    /// RocketMQ's word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Super => "Super",
+            Self::Normal => "Normal",
+        }
+    }
+
+    /// The kind of that word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Super, Self::Normal].into_iter().find(|kind| kind.name().eq_ignore_ascii_case(word))
+    }
+}
+
 /// A user, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -24,6 +41,21 @@ pub struct User {
     pub kind: UserKind,
     /// Whether it may do anything at all.
     pub enabled: bool,
+}
+
+impl User {
+    /// RocketMQ's word for whether it may do anything.
+    #[must_use]
+    pub const fn status_name(&self) -> &'static str {
+        if self.enabled { "enable" } else { "disable" }
+    }
+
+    /// Whether a user of that word is enabled.
+    #[must_use]
+    pub fn status(word: &str) -> Option<bool> {
+        let is = |name: &str| name.eq_ignore_ascii_case(word);
+        if is("enable") { Some(true) } else { is("disable").then_some(false) }
+    }
 }
 
 /// A new user, or what is to change of one. Its `Debug` leaves the secret out.

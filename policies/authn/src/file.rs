@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use blockhouse_disk::{Disk, whole};
-use blockhouse_hook::{User, UserKind};
+use blockhouse_hook::User;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -48,11 +48,7 @@ pub(crate) enum Status {
 
 /// What a secret is sealed together with: nobody gets it, or gets more, by an edit of the file.
 pub(crate) fn about(user: &User) -> String {
-    let kind = match user.kind {
-        UserKind::Super => "Super",
-        UserKind::Normal => "Normal",
-    };
-    let status = if user.enabled { "enable" } else { "disable" };
+    let (kind, status) = (user.kind.name(), user.status_name());
     format!("blockhouse user 1\n{}\n{kind}\n{status}", user.name)
 }
 

@@ -33,6 +33,8 @@ pub struct Config {
     pub transport: blockhouse_transport::Limits,
     /// How the broker reports to name servers.
     pub registrar: blockhouse_registrar::Config,
+    /// Who clients are: users, and the signatures that prove them.
+    pub authn: blockhouse_authn::Config,
     /// WASM plugins.
     pub plugins: blockhouse_host::Config,
     /// Health, metrics and control API over HTTP.

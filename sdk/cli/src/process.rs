@@ -1,5 +1,6 @@
 //! A server process: its parts started in order, watched, and stopped in the opposite order.
 
+mod authn;
 mod descriptors;
 mod metrics;
 mod parts;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use blockhouse_hook::{Auditor, Hooks, Lifecycle};
+use blockhouse_hook::{Auditor, Hook, HookChain, Hooks, Lifecycle};
 use blockhouse_host::Host;
 use blockhouse_meter::Meter;
 use blockhouse_model::{Access, Action, Clock, Resource};
@@ -28,6 +29,7 @@ use crate::args::NodeArgs;
 use crate::guard::{self, Listener};
 use crate::options::{self, Config};
 use crate::out;
+use authn::Authenticated;
 use parts::Started;
 use publisher::ToBroker;
 use readiness::Readiness;
@@ -86,6 +88,7 @@ struct Shared {
     budget: Arc<Budget>,
     /// How plugins reach the broker.
     publisher: Arc<ToBroker>,
+    authenticated: Authenticated,
     tasks: Tasks,
 }
 
@@ -125,7 +128,7 @@ impl Setup {
         let auditor = Arc::new(Auditor::new(Arc::clone(&clock)));
         self.hooks.audit_with(&auditor);
         let tasks = Tasks::new("process");
-        let shared = Shared {
+        let mut shared = Shared {
             clock,
             hooks: Arc::clone(&self.hooks),
             auditor,
@@ -133,9 +136,14 @@ impl Setup {
             readiness: Arc::default(),
             budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
             publisher: Arc::new(ToBroker::new(tasks.child("plugins"))),
+            authenticated: Authenticated::default(),
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
+        // What Blockhouse itself decides stands before all other hooks.
+        let native: Vec<Arc<dyn Hook>> = shared.authenticated.hook.iter().cloned().collect();
+        self.hooks.swap(HookChain::new(&native));
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
         let mut started = Vec::new();
         let up = self.start(&shared, plugins.as_ref(), &mut started).await;

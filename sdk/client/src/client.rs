@@ -11,6 +11,7 @@ use blockhouse_protocol::body::route::TopicRouteData;
 use blockhouse_protocol::body::{Body, heartbeat::HeartbeatData};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::namesrv::GetRouteInfo;
+use blockhouse_protocol::signed::Signer;
 use blockhouse_protocol::{ExtWriter, RemotingCommand};
 use blockhouse_transport::{Connection, Dialer, Endpoint, Limits, NoSessions, Replies, Service};
 use parking_lot::Mutex;
@@ -30,6 +31,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Tells this client from others on the same machine; part of its client id.
     pub instance: String,
+    /// Who signs its requests, where servers ask for that.
+    pub signer: Option<Arc<Signer>>,
 }
 
 impl Options {
@@ -40,6 +43,7 @@ impl Options {
             namesrv: namesrv.to_owned(),
             timeout: Duration::from_secs(3),
             instance: std::process::id().to_string(),
+            signer: None,
         }
     }
 }
@@ -113,6 +117,12 @@ impl Client {
         self.options.timeout
     }
 
+    /// The name servers.
+    #[must_use]
+    pub fn name_servers(&self) -> &[String] {
+        &self.name_servers
+    }
+
     /// What the client calls itself, as official clients do: `ip@instance`.
     #[must_use]
     pub fn id(&self) -> String {
@@ -128,6 +138,9 @@ impl Client {
             return Ok(Arc::clone(open));
         }
         let made = self.dialer.connect(addr, self.options.timeout).await?;
+        if let Some(signer) = &self.options.signer {
+            made.sign_with(Arc::clone(signer));
+        }
         self.connections.lock().insert(addr.to_owned(), Arc::clone(&made));
         Ok(made)
     }

@@ -40,6 +40,7 @@ pub struct Meter {
     pub plugin_code: [Gauge; CODE_SOURCES.len()],
     plugins: OnceLock<PluginSource>,
     plugin_changes: OnceLock<ChangeSource>,
+    authentications: OnceLock<AuthenticationSource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -49,6 +50,9 @@ pub type CodeNames = [fn(i32) -> &'static str; 2];
 
 /// Called before metrics are read, to set gauges that nobody keeps up to date.
 pub type Refresh = Box<dyn Fn(&Meter) + Send + Sync>;
+
+/// Says how many requests had credentials of each outcome.
+pub type AuthenticationSource = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
 
 /// Whose messages were handed out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,6 +145,11 @@ impl Meter {
         self.plugin_changes.get_or_init(|| changes);
     }
 
+    /// Has what `authentications` says read as well.
+    pub fn watch_authentications(&self, authentications: AuthenticationSource) {
+        self.authentications.get_or_init(|| authentications);
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -157,6 +166,11 @@ impl Meter {
         self.read_messages(visit);
         self.read_store(visit);
         self.read_requests(visit);
+        for (outcome, requests) in self.authentications.get().map(|read| read()).unwrap_or_default()
+        {
+            let (labels, value): (&[&str], _) = (&[outcome], count(requests));
+            visit(&Sample { metric: &c::AUTHENTICATIONS, labels, value });
+        }
         if let Some(source) = self.plugins.get() {
             plugins::read(&source(), visit);
             for (source, count) in CODE_SOURCES.iter().zip(&self.plugin_code) {

@@ -115,13 +115,16 @@ fn take_pair<'a>(rest: &mut &'a [u8]) -> Option<(&'a str, &'a str)> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use crate::frame;
     use crate::{RequestHead, SerializeType};
 
     use super::*;
 
     fn command<const N: usize>(version: i32, fields: [(&str, &str); N]) -> RemotingCommand {
-        RemotingCommand { version, ext: fields.into_iter().collect(), ..RemotingCommand::default() }
+        let ext = fields.into_iter().collect();
+        RemotingCommand { version, ..RemotingCommand::new(10, ext, Bytes::new()) }
     }
 
     fn signed(command: &RemotingCommand) -> Option<String> {
@@ -135,7 +138,8 @@ mod tests {
     fn values_are_joined_in_the_order_of_their_names() {
         let fields = [("a", "PG"), ("Signature", "s"), ("b", "TopicTest"), ("AccessKey", "ak1")];
         assert_eq!(signed(&command(0, fields)).unwrap(), "ak1PGTopicTest");
-        let fields = [("b", "TopicTest"), ("SecurityToken", "tok"), ("AccessKey", "ak1"), ("a", "PG")];
+        let fields =
+            [("b", "TopicTest"), ("SecurityToken", "tok"), ("AccessKey", "ak1"), ("a", "PG")];
         assert_eq!(signed(&command(0, fields)).unwrap(), "ak1tokPGTopicTest");
     }
 
@@ -172,9 +176,9 @@ mod tests {
                 out.boolean("Z", true);
             };
             encode::request(&mut out, &head, |out| signer.write(out, fields, b"body"), b"body");
-            let command = frame::decode(&mut out, 1 << 20).unwrap().unwrap();
+            let command = frame::split(&mut out, 1 << 20).unwrap().unwrap();
             let expected = signed(&command).unwrap();
-            assert_eq!(expected, "metrue-5with \"quotes\" \u{1} and \u{e9}".replacen("metrue", "metrue", 1));
+            assert_eq!(expected, "metrue-5with \"quotes\" \u{1} and \u{e9}");
             assert_eq!(command.ext.get(SIGNATURE), Some(&*format!("{expected}/body")));
             assert_eq!(command.ext.get(ACCESS_KEY), Some("me"));
         }

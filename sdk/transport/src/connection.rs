@@ -5,13 +5,14 @@ mod mailbox;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::encode::{self, ExtWriter};
+use blockhouse_protocol::signed::Signer;
 use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use parking_lot::RwLock;
@@ -37,6 +38,7 @@ pub struct Connection {
     language: AtomicU8,
     version: AtomicI32,
     client_id: RwLock<Option<Arc<str>>>,
+    signer: OnceLock<Arc<Signer>>,
     phase: AtomicU8,
     mailbox: Mailbox,
     calls: Calls,
@@ -54,6 +56,7 @@ impl Connection {
             language: AtomicU8::new(0),
             version: AtomicI32::new(0),
             client_id: RwLock::new(None),
+            signer: OnceLock::new(),
             phase: AtomicU8::new(OPEN),
             mailbox: Mailbox::new(limits.outbox_bytes),
             calls: Calls::new(limits.calls_max),
@@ -127,6 +130,23 @@ impl Connection {
         self.version.load(Ordering::Relaxed)
     }
 
+    /// From now on every request that is sent here is signed; the first signer stays.
+    pub fn sign_with(&self, signer: Arc<Signer>) {
+        self.signer.get_or_init(|| signer);
+    }
+
+    fn write_fields(
+        &self,
+        out: &mut ExtWriter<'_>,
+        ext: impl FnOnce(&mut ExtWriter<'_>),
+        body: &[u8],
+    ) {
+        match self.signer.get() {
+            Some(signer) => signer.write(out, ext, body),
+            None => ext(out),
+        }
+    }
+
     /// Sends complete frames, after whatever is on its way. `false` if they were not taken
     /// because the connection has ended or does not keep up.
     pub fn push(&self, frames: &[u8]) -> bool {
@@ -146,6 +166,7 @@ impl Connection {
     ) -> bool {
         let opaque = self.calls.opaque();
         let write = |out: &mut BytesMut| {
+            let ext = |out: &mut ExtWriter<'_>| self.write_fields(out, ext, body);
             encode::request(out, &encode::RequestHead::one_way(code, opaque), ext, body);
         };
         let taken = !self.is_closed() && self.mailbox.put(write);
@@ -172,6 +193,7 @@ impl Connection {
         }
         let opaque = call.opaque();
         let write = |out: &mut BytesMut| {
+            let ext = |out: &mut ExtWriter<'_>| self.write_fields(out, ext, body);
             encode::request(out, &encode::RequestHead::new(code, opaque), ext, body);
         };
         if !self.mailbox.put(write) {

@@ -48,6 +48,7 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
         tasks: shared.tasks.clone(),
         budget: Some(Arc::clone(&shared.budget)),
         meter: Arc::clone(&shared.meter),
+        users: shared.authenticated.users.clone(),
     };
     let running = NameServer::start(config.namesrv.clone(), parts).await?;
     let address = running.local_addr();
@@ -92,6 +93,8 @@ pub(super) async fn broker(
         meter: Arc::clone(&shared.meter),
         tasks: shared.tasks.clone(),
         budget: Some(Arc::clone(&shared.budget)),
+        users: shared.authenticated.users.clone(),
+        signer: shared.authenticated.signer.clone(),
     };
     let running = Broker::start(settings, parts).await?;
     shared.publisher.open(running.core());

@@ -35,7 +35,8 @@ mod tests {
 
     #[test]
     fn what_the_java_client_sends_is_read_and_the_secret_is_not_shown() {
-        let text = br#"{"password":"canary","userStatus":"enable","userType":"Normal","username":"u"}"#;
+        let text =
+            br#"{"password":"canary","userStatus":"enable","userType":"Normal","username":"u"}"#;
         let user = UserInfo::decode(text).unwrap();
         assert_eq!(user.password.as_deref(), Some("canary"));
         assert_eq!(user.user_status.as_deref(), Some("enable"));
