@@ -38,11 +38,11 @@ const SECRET_KEY_FILE_VARIABLE: &str = "BLOCKHOUSE_SECRET_KEY_FILE";
 /// Who to be, where servers ask for that.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct IdentityArgs {
-    /// Sign requests as this user (or variable BLOCKHOUSE_ACCESS_KEY)
+    /// Sign requests as this user (or variable `BLOCKHOUSE_ACCESS_KEY`)
     #[arg(long, global = true, value_name = "NAME")]
     access_key: Option<String>,
     /// The file with the user's secret, readable by its owner only: the secret alone, or RocketMQ's
-    /// tools.yml (or variable BLOCKHOUSE_SECRET_KEY_FILE)
+    /// tools.yml (or variable `BLOCKHOUSE_SECRET_KEY_FILE`)
     #[arg(long, global = true, value_name = "FILE")]
     secret_key_file: Option<PathBuf>,
 }

@@ -91,7 +91,7 @@ catalogue! {
     NETWORK_OUT: Counter "blockhouse_network_out_bytes_total" ["bytes"] {}
         "Bytes written to client connections.";
     AUTHENTICATIONS: Counter "blockhouse_authentications_total" ["requests"] {"outcome"}
-        "Requests by what their credentials proved: ok, anonymous, missing, unknown_user, bad_signature, disabled, other_user, plaintext, not_super.";
+        "Requests by what their credentials proved; `docs/authentication.md` lists the outcomes.";
     REQUESTS: Counter "blockhouse_requests_total" ["requests"] {"request_code", "response_code"}
         "Requests by name of their code and of the code they were answered with: also why sends and pulls fail.";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}

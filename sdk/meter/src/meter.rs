@@ -336,12 +336,14 @@ mod tests {
         meter.before_read(Box::new(|m| m.plugin_code[1].set(3)));
         let changes = PluginChanges { generation: 9, refused: 4, ..Default::default() };
         meter.watch_plugin_changes(Box::new(move || changes));
+        meter.watch_authentications(Box::new(|| vec![("ok", 8), ("missing", 2)]));
         let lines = lines(&meter);
         for expected in [
             "rocketmq_messages_in_total orders,normal,false 3",
             "rocketmq_throughput_in_total orders,normal,false 300",
             "rocketmq_messages_out_total %RETRY%g,g,false,true 2",
             "blockhouse_requests_total send_v2,success 7",
+            "blockhouse_authentications_total missing 2",
             "blockhouse_requests_total 9999,success 1",
             "blockhouse_network_out_bytes_total  20",
             "blockhouse_plugin_loaded acl 1",

@@ -37,7 +37,8 @@ fn changed(call: OwnedCall, change: Change) -> Answer {
             })
             .transpose()?;
         let secret = said(info.password.as_deref());
-        change(users, call, &UserChange { name, secret, kind, enabled }).map_err(failure)?;
+        change(users, call, &UserChange { name, secret, kind, enabled })
+            .map_err(|error| failure(&error))?;
         Ok(Response::ok())
     })
 }
@@ -45,7 +46,7 @@ fn changed(call: OwnedCall, change: Change) -> Answer {
 pub(crate) fn delete(call: OwnedCall) -> Answer {
     at_leisure(call, |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
-        users.delete(&call.cx.principal, name).map_err(failure)?;
+        users.delete(&call.cx.principal, name).map_err(|error| failure(&error))?;
         Ok(Response::ok())
     })
 }
@@ -53,7 +54,7 @@ pub(crate) fn delete(call: OwnedCall) -> Answer {
 pub(crate) fn show(call: OwnedCall) -> Answer {
     at_leisure(call, |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
-        let missing = || failure(UserError::Missing(name.to_owned()));
+        let missing = || failure(&UserError::Missing(name.to_owned()));
         let user = users.find(name).ok_or_else(missing)?;
         Ok(Response::body(fastjson::write(&rendered(&user))))
     })
@@ -107,7 +108,7 @@ fn rendered(user: &User) -> UserInfo {
     }
 }
 
-fn failure(error: UserError) -> Failure {
+fn failure(error: &UserError) -> Failure {
     let code = match error {
         UserError::Missing(_) => code::USER_NOT_EXIST,
         UserError::Exists(_) | UserError::Invalid(_) => code::INVALID_PARAMETER,

@@ -36,9 +36,9 @@ fn changed(service: &NameService, request: &Request<'_>, is_new: bool) -> Outcom
         let secret = said(info.password.as_deref());
         let change = UserChange { name: &name, secret, kind, enabled };
         if is_new {
-            users.create(&by, &change)?
+            users.create(&by, &change)?;
         } else {
-            users.update(&by, &change)?
+            users.update(&by, &change)?;
         }
         Ok(Reply::empty())
     })))

@@ -61,7 +61,7 @@ pub(super) enum Command {
         #[command(flatten)]
         at: At,
     },
-    /// Make the users of ACL 1.0's plain_acl.yml, and print its permissions as policies
+    /// Make the users of ACL 1.0's `plain_acl.yml`, and print its permissions as policies
     Import {
         /// The file, readable by its owner only
         file: PathBuf,

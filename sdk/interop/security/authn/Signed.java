@@ -9,6 +9,7 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAveragely;
 import org.apache.rocketmq.client.exception.MQBrokerException;
+import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.*;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.*;
@@ -16,7 +17,7 @@ import org.apache.rocketmq.remoting.RPCHook;
 
 /**
  * The official client with the official hook that signs. A request is a line of words, the answer is one line:
- * `producer ID NAME SECRET`, `send ID TOPIC COUNT`, `batch ID TOPIC COUNT`, `query ID TOPIC KEY`, `consume NAME SECRET TOPIC COUNT`.
+ * `producer ID NAME SECRET`, `send ID TOPIC COUNT`, `async ID TOPIC COUNT`, `batch ID TOPIC COUNT`, `query ID TOPIC KEY`, `consume NAME SECRET TOPIC COUNT`.
  * NAME `-` is nobody.
  */
 public class Signed {
@@ -38,6 +39,8 @@ public class Signed {
                 answer = answer(line.split(" "));
             } catch (MQBrokerException refused) {
                 answer = "code " + refused.getResponseCode();
+            } catch (MQClientException gaveUp) {
+                answer = gaveUp.getResponseCode() > 0 ? "code " + gaveUp.getResponseCode() : "failed MQClientException";
             } catch (Throwable failed) {
                 answer = "failed " + failed.getClass().getSimpleName();
             }
