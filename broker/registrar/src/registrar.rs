@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blockhouse_protocol::signed::Signer;
 use blockhouse_transport::tls::Connector;
 use blockhouse_transport::{Dialer, Endpoint, Limits, NoService, NoSessions};
 use futures_util::future::join_all;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) reported: Arc<dyn Reported>,
     pub(crate) changes: Changes,
     pub(crate) state: Arc<State>,
+    pub(crate) signer: Option<Arc<Signer>>,
 }
 
 impl Registrar {
@@ -53,10 +55,11 @@ impl Registrar {
         let endpoint = Endpoint::new(Arc::new(NoService), Arc::new(NoSessions), limits);
         let shared = Shared {
             config: Arc::new(config),
-            identity: Arc::new(identity),
             reported,
             changes: changes.clone(),
             state: Arc::clone(&state),
+            signer: None,
+            identity: Arc::new(identity),
         };
         Self { addresses, state, shared, dialer: Dialer::new(endpoint) }
     }
@@ -65,6 +68,13 @@ impl Registrar {
     #[must_use]
     pub fn over(self, tls: Option<Arc<Connector>>) -> Self {
         Self { dialer: self.dialer.over(tls), ..self }
+    }
+
+    /// Has everything signed that name servers are told.
+    #[must_use]
+    pub fn signed_by(mut self, signer: &Arc<Signer>) -> Self {
+        self.shared.signer = Some(Arc::clone(signer));
+        self
     }
 
     /// Who has been told what; stays valid while the registrar runs.

@@ -73,6 +73,9 @@ impl<'a> Speaker<'a> {
             let patience = self.shared.config.connect_timeout();
             let dialed = self.dialer.connect(&self.addr, patience).await;
             let connection = dialed.map_err(Error::from)?;
+            if let Some(signer) = &self.shared.signer {
+                connection.sign_with(Arc::clone(signer));
+            }
             let version = self.report(&connection).await.inspect_err(|_| connection.close())?;
             Ok::<_, Error>((connection, version))
         };

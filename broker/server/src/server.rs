@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use blockhouse_core::{Announcer, HeldPulls, Identity};
 use blockhouse_disk::Disk;
-use blockhouse_hook::Hooks;
+use blockhouse_hook::{Hooks, Users};
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
 use blockhouse_meter::Meter;
 use blockhouse_model::{Clock, DataVersion, Perm};
+use blockhouse_protocol::signed::Signer;
 use blockhouse_registrar::{Changes, Registrar};
 use blockhouse_remoting::Remoting;
 use blockhouse_service::Tasks;
@@ -49,6 +50,10 @@ pub struct Parts {
     pub budget: Option<Arc<Budget>>,
     /// How connections are secured.
     pub tls: Tls,
+    /// The users, where requests are authenticated.
+    pub users: Option<Arc<dyn Users>>,
+    /// Who signs what name servers are told.
+    pub signer: Option<Arc<Signer>>,
 }
 
 /// TLS in both directions; by default in none.
@@ -105,6 +110,10 @@ impl Broker {
         let advertised = settings.advertised(listener.local_addr());
         let (registrar, registered) = build_registrar(&settings, &meta, advertised);
         let registrar = registrar.over(parts.tls.connector.clone());
+        let registrar = match &parts.signer {
+            Some(signer) => registrar.signed_by(signer),
+            None => registrar,
+        };
         let announcer = Arc::new(Announced(Arc::clone(&registered)));
         let own = Own { held, advertised, announcer };
         let core = Arc::new(build_core(&settings, &parts, &meta, &store, own)?);
@@ -114,7 +123,8 @@ impl Broker {
             settings.data.clone(),
             Arc::clone(&parts.disk),
             Arc::clone(&parts.clock),
-        );
+        )
+        .with_users(parts.users.clone());
         let remoting = Remoting::new(Arc::clone(&core), Arc::new(facts), Arc::clone(&parts.meter));
         let mut endpoint =
             Endpoint::new(Arc::clone(&remoting) as _, remoting as _, settings.limits.clone());

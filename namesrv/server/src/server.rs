@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use blockhouse_disk::Disk;
-use blockhouse_hook::Hooks;
+use blockhouse_hook::{Hooks, Users};
 use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_namesrv_remoting::{Background, KvStore, NameService, name_service};
@@ -42,6 +42,8 @@ pub struct Parts {
     pub meter: Arc<Meter>,
     /// How connections are secured; `None`: in plaintext only.
     pub tls: Option<Arc<Acceptor>>,
+    /// The users, where requests are authenticated.
+    pub users: Option<Arc<dyn Users>>,
 }
 
 /// Starts name servers.
@@ -72,6 +74,7 @@ impl NameServer {
             hooks: parts.hooks,
             background: Arc::new(Blocking(tasks.clone())),
             meter: Arc::clone(&parts.meter),
+            users: parts.users,
         }));
         let budget = parts.budget;
         let mut endpoint =

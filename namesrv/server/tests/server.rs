@@ -27,6 +27,7 @@ async fn start(data_dir: &Path, tasks: &Tasks, listen: &str) -> anyhow::Result<R
         budget: None,
         tls: None,
         meter: Arc::default(),
+        users: None,
     };
     NameServer::start(config, parts).await
 }

@@ -36,6 +36,8 @@ pub struct Config {
     pub tls: blockhouse_transport::tls::Config,
     /// How the broker reports to name servers.
     pub registrar: blockhouse_registrar::Config,
+    /// Who clients are: users, and the signatures that prove them.
+    pub authn: blockhouse_authn::Config,
     /// WASM plugins.
     pub plugins: blockhouse_host::Config,
     /// Health, metrics and control API over HTTP.

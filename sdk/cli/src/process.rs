@@ -1,5 +1,6 @@
 //! A server process: its parts started in order, watched, and stopped in the opposite order.
 
+mod authn;
 mod descriptors;
 mod metrics;
 mod parts;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use blockhouse_broker::Tls;
-use blockhouse_hook::{Auditor, Hooks, Lifecycle};
+use blockhouse_hook::{Auditor, Hook, HookChain, Hooks, Lifecycle};
 use blockhouse_host::Host;
 use blockhouse_meter::Meter;
 use blockhouse_model::{Access, Action, Clock, Resource};
@@ -31,6 +32,7 @@ use crate::args::NodeArgs;
 use crate::guard::{self, Listener};
 use crate::options::{self, Config};
 use crate::out;
+use authn::Authenticated;
 use parts::Started;
 use publisher::ToBroker;
 use readiness::Readiness;
@@ -90,6 +92,7 @@ struct Shared {
     /// How plugins reach the broker.
     publisher: Arc<ToBroker>,
     tls: Tls,
+    authenticated: Authenticated,
     tasks: Tasks,
 }
 
@@ -132,7 +135,7 @@ impl Setup {
         let tasks = Tasks::new("process");
         let meter = Arc::new(Meter::default());
         let tls = tls::load(&self.options.config.tls, &clock, &meter.connections)?;
-        let shared = Shared {
+        let mut shared = Shared {
             clock,
             hooks: Arc::clone(&self.hooks),
             auditor,
@@ -141,10 +144,15 @@ impl Setup {
             budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
             publisher: Arc::new(ToBroker::new(tasks.child("plugins"))),
             tls,
+            authenticated: Authenticated::default(),
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
         tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
+        // What Blockhouse itself decides stands before all other hooks.
+        let native: Vec<Arc<dyn Hook>> = shared.authenticated.hook.iter().cloned().collect();
+        self.hooks.swap(HookChain::new(&native));
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
         let mut started = Vec::new();
         let up = self.start(&shared, plugins.as_ref(), &mut started).await;

@@ -11,6 +11,7 @@ use blockhouse_protocol::body::route::TopicRouteData;
 use blockhouse_protocol::body::{Body, heartbeat::HeartbeatData};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::namesrv::GetRouteInfo;
+use blockhouse_protocol::signed::Signer;
 use blockhouse_protocol::{ExtWriter, RemotingCommand};
 use blockhouse_transport::tls::Connector;
 use blockhouse_transport::{Connection, Dialer, Endpoint, Limits, NoSessions, Replies, Service};
@@ -33,6 +34,8 @@ pub struct Options {
     pub instance: String,
     /// Makes connections secure; `None`: in plaintext.
     pub tls: Option<Arc<Connector>>,
+    /// Who signs its requests, where servers ask for that.
+    pub signer: Option<Arc<Signer>>,
 }
 
 impl Options {
@@ -44,6 +47,7 @@ impl Options {
             timeout: Duration::from_secs(3),
             instance: std::process::id().to_string(),
             tls: None,
+            signer: None,
         }
     }
 }
@@ -117,6 +121,12 @@ impl Client {
         self.options.timeout
     }
 
+    /// The name servers.
+    #[must_use]
+    pub fn name_servers(&self) -> &[String] {
+        &self.name_servers
+    }
+
     /// What the client calls itself, as official clients do: `ip@instance`.
     #[must_use]
     pub fn id(&self) -> String {
@@ -132,6 +142,9 @@ impl Client {
             return Ok(Arc::clone(open));
         }
         let made = self.dialer.connect(addr, self.options.timeout).await?;
+        if let Some(signer) = &self.options.signer {
+            made.sign_with(Arc::clone(signer));
+        }
         self.connections.lock().insert(addr.to_owned(), Arc::clone(&made));
         Ok(made)
     }

@@ -100,6 +100,8 @@ catalogue! {
         "When the server's certificate ends, in seconds since 1970.";
     TLS_REVOKED: Counter "blockhouse_tls_revoked_connections_total" ["connections"] {}
         "Connections closed because their client's certificate is no longer good.";
+    AUTHENTICATIONS: Counter "blockhouse_authentications_total" ["requests"] {"outcome"}
+        "Requests by what their credentials proved; `docs/authentication.md` lists the outcomes.";
     REQUESTS: Counter "blockhouse_requests_total" ["requests"] {"request_code", "response_code"}
         "Requests by name of their code and of the code they were answered with: also why sends and pulls fail.";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}

@@ -41,6 +41,7 @@ pub struct Meter {
     pub plugin_code: [Gauge; CODE_SOURCES.len()],
     plugins: OnceLock<PluginSource>,
     plugin_changes: OnceLock<ChangeSource>,
+    authentications: OnceLock<AuthenticationSource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -50,6 +51,9 @@ pub type CodeNames = [fn(i32) -> &'static str; 2];
 
 /// Called before metrics are read, to set gauges that nobody keeps up to date.
 pub type Refresh = Box<dyn Fn(&Meter) + Send + Sync>;
+
+/// Says how many requests had credentials of each outcome.
+pub type AuthenticationSource = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
 
 /// Whose messages were handed out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -144,6 +148,11 @@ impl Meter {
         self.plugin_changes.get_or_init(|| changes);
     }
 
+    /// Has what `authentications` says read as well.
+    pub fn watch_authentications(&self, authentications: AuthenticationSource) {
+        self.authentications.get_or_init(|| authentications);
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -160,6 +169,11 @@ impl Meter {
         self.read_messages(visit);
         self.read_store(visit);
         self.read_requests(visit);
+        for (outcome, requests) in self.authentications.get().map(|read| read()).unwrap_or_default()
+        {
+            let (labels, value): (&[&str], _) = (&[outcome], count(requests));
+            visit(&Sample { metric: &c::AUTHENTICATIONS, labels, value });
+        }
         if let Some(source) = self.plugins.get() {
             plugins::read(&source(), visit);
             for (source, count) in CODE_SOURCES.iter().zip(&self.plugin_code) {
@@ -328,12 +342,14 @@ mod tests {
         meter.before_read(Box::new(|m| m.plugin_code[1].set(3)));
         let changes = PluginChanges { generation: 9, refused: 4, ..Default::default() };
         meter.watch_plugin_changes(Box::new(move || changes));
+        meter.watch_authentications(Box::new(|| vec![("ok", 8), ("missing", 2)]));
         let lines = lines(&meter);
         for expected in [
             "rocketmq_messages_in_total orders,normal,false 3",
             "rocketmq_throughput_in_total orders,normal,false 300",
             "rocketmq_messages_out_total %RETRY%g,g,false,true 2",
             "blockhouse_requests_total send_v2,success 7",
+            "blockhouse_authentications_total missing 2",
             "blockhouse_requests_total 9999,success 1",
             "blockhouse_network_out_bytes_total  20",
             "blockhouse_channel_connections tls 0",

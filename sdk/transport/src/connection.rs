@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::encode::{self, ExtWriter};
+use blockhouse_protocol::signed::Signer;
 use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use parking_lot::RwLock;
@@ -39,6 +40,7 @@ pub struct Connection {
     client_id: RwLock<Option<Arc<str>>>,
     /// Set once the connection is encrypted: who the client's certificate says it is.
     certificate: OnceLock<Option<Arc<str>>>,
+    signer: OnceLock<Arc<Signer>>,
     phase: AtomicU8,
     mailbox: Mailbox,
     calls: Calls,
@@ -57,6 +59,7 @@ impl Connection {
             version: AtomicI32::new(0),
             client_id: RwLock::new(None),
             certificate: OnceLock::new(),
+            signer: OnceLock::new(),
             phase: AtomicU8::new(OPEN),
             mailbox: Mailbox::new(limits.outbox_bytes),
             calls: Calls::new(limits.calls_max),
@@ -142,6 +145,23 @@ impl Connection {
         self.version.load(Ordering::Relaxed)
     }
 
+    /// From now on every request that is sent here is signed; the first signer stays.
+    pub fn sign_with(&self, signer: Arc<Signer>) {
+        self.signer.get_or_init(|| signer);
+    }
+
+    fn write_fields(
+        &self,
+        out: &mut ExtWriter<'_>,
+        ext: impl FnOnce(&mut ExtWriter<'_>),
+        body: &[u8],
+    ) {
+        match self.signer.get() {
+            Some(signer) => signer.write(out, ext, body),
+            None => ext(out),
+        }
+    }
+
     /// Sends complete frames, after whatever is on its way. `false` if they were not taken
     /// because the connection has ended or does not keep up.
     pub fn push(&self, frames: &[u8]) -> bool {
@@ -161,6 +181,7 @@ impl Connection {
     ) -> bool {
         let opaque = self.calls.opaque();
         let write = |out: &mut BytesMut| {
+            let ext = |out: &mut ExtWriter<'_>| self.write_fields(out, ext, body);
             encode::request(out, &encode::RequestHead::one_way(code, opaque), ext, body);
         };
         let taken = !self.is_closed() && self.mailbox.put(write);
@@ -187,6 +208,7 @@ impl Connection {
         }
         let opaque = call.opaque();
         let write = |out: &mut BytesMut| {
+            let ext = |out: &mut ExtWriter<'_>| self.write_fields(out, ext, body);
             encode::request(out, &encode::RequestHead::new(code, opaque), ext, body);
         };
         if !self.mailbox.put(write) {

@@ -7,3 +7,4 @@ mod consuming;
 mod hooks;
 mod sending;
 mod support;
+mod users;

@@ -49,6 +49,7 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
         budget: Some(Arc::clone(&shared.budget)),
         meter: Arc::clone(&shared.meter),
         tls: shared.tls.acceptor.clone(),
+        users: shared.authenticated.users.clone(),
     };
     let running = NameServer::start(config.namesrv.clone(), parts).await?;
     let address = running.local_addr();
@@ -94,6 +95,8 @@ pub(super) async fn broker(
         tasks: shared.tasks.clone(),
         budget: Some(Arc::clone(&shared.budget)),
         tls: shared.tls.clone(),
+        users: shared.authenticated.users.clone(),
+        signer: shared.authenticated.signer.clone(),
     };
     let running = Broker::start(settings, parts).await?;
     shared.publisher.open(running.core());
