@@ -37,3 +37,5 @@ pub use error::Error;
 
 pub(crate) use accept::Accepted;
 pub(crate) use identity::Rules;
+#[cfg(test)]
+pub(crate) use provider::provider;
