@@ -14,6 +14,7 @@
 //! | `material`, `files` | from PEM files to a configuration of rustls |
 //! | `identity`, `certificate` | from a certificate to a user's name |
 //! | `verifier`, `provider` | what rustls asks us |
+//! | `turns` | how many handshakes are under way |
 //! | `wire` | bytes between socket and session |
 
 mod accept;
@@ -26,6 +27,7 @@ mod files;
 mod identity;
 mod material;
 mod provider;
+mod turns;
 mod verifier;
 pub mod wire;
 
@@ -37,3 +39,5 @@ pub use error::Error;
 
 pub(crate) use accept::Accepted;
 pub(crate) use identity::Rules;
+#[cfg(test)]
+pub(crate) use provider::provider;

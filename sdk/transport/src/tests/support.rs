@@ -172,8 +172,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
 /// Counts the write calls of a stream.
 pub(super) struct Counted {
-    stream: DuplexStream,
-    writes: Arc<AtomicUsize>,
+    pub(super) stream: DuplexStream,
+    pub(super) writes: Arc<AtomicUsize>,
 }
 
 impl AsyncRead for Counted {

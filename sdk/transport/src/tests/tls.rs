@@ -1,6 +1,7 @@
 //! TLS: modes, certificates, changes, hostile beginnings.
 
 mod authority;
+mod bursts;
 mod changes;
 mod clients;
 mod hostile;

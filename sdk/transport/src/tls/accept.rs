@@ -129,7 +129,7 @@ impl Acceptor {
         let wire = Wire::new(stream, Some(HELLO_MAX));
         let mut hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), wire).await?;
         // Only what costs more than a buffer is limited in number: half a hello is not.
-        let _permit = self.handshakes.acquire().await.map_err(io::Error::other)?;
+        let _turn = self.turns.take(connection.peer().ip()).await;
         hello.io.allow(Some(HANDSHAKE_MAX));
         let current = self.current();
         let mut stream = Box::new(hello.into_stream(Arc::clone(&current.server)).await?);

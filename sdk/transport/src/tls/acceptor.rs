@@ -9,11 +9,11 @@ use blockhouse_meter::Connections;
 use blockhouse_model::Clock;
 use parking_lot::{Mutex, RwLock};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use super::material::{Current, Material, Prints};
 use super::provider::Now;
+use super::turns::Turns;
 use super::{Config, Error, Mode};
 use crate::Connection;
 
@@ -26,7 +26,7 @@ pub struct Acceptor {
     current: RwLock<Arc<Current>>,
     /// What could not be taken the last time, so that it is said once.
     failed: Mutex<Option<Failed>>,
-    pub(super) handshakes: Semaphore,
+    pub(super) turns: Turns,
     /// Connections whose clients showed certificates.
     live: Mutex<HashMap<u64, Live>>,
 }
@@ -85,7 +85,7 @@ impl Acceptor {
             counts,
             current: RwLock::new(Arc::new(current)),
             failed: Mutex::new(None),
-            handshakes: Semaphore::new(config.handshakes_max),
+            turns: Turns::new(config.handshakes_max),
             live: Mutex::default(),
         })))
     }

@@ -62,7 +62,7 @@ pub struct Config {
     /// Milliseconds from a connection's first byte to the end of its handshake.
     #[schemars(range(min = 1))]
     pub handshake_ms: u64,
-    /// Most handshakes under way at a time; further ones wait.
+    /// Most handshakes under way at a time, from one address half of them; further ones wait.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub handshakes_max: usize,
     /// Milliseconds between two looks at the files.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -157,4 +158,46 @@ fn any_first_bytes_end_or_wait_and_others_are_served() {
             scene.until(|s| s.server.connections() <= 1).await;
         }
     });
+}
+
+#[tokio::test]
+async fn who_begins_many_handshakes_and_finishes_none_holds_up_no_other_address() {
+    let scene = Scene::new(|c| {
+        c.handshakes_max = 4;
+        c.handshake_ms = 600_000;
+    })
+    .await;
+    let hello = hello();
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut stream = socket.connect(scene.server.local_addr()).await.unwrap();
+        stream.write_all(&hello).await.unwrap();
+        held.push(stream);
+    }
+    // Those that have a turn are answered, and answer nothing themselves.
+    let mut answered: FuturesUnordered<_> = held.iter_mut().map(|s| s.read_u8()).collect();
+    for _ in 0..2 {
+        answered.next().await.unwrap().unwrap();
+    }
+    let dialer = scene.dialer(None, |_| {});
+    let good = scene.dial(&dialer).await.unwrap();
+    good.call(ECHO, |_| {}, b"", PATIENCE).await.unwrap();
+}
+
+/// A whole hello, as a client of rustls sends it.
+fn hello() -> Vec<u8> {
+    use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+    let config = ClientConfig::builder_with_provider(crate::tls::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    let name = "127.0.0.1".try_into().unwrap();
+    let mut bytes = Vec::new();
+    let mut client = ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
 }
