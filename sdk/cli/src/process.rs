@@ -142,8 +142,11 @@ impl Setup {
         shared.meter.name_codes([request_code::name, response_code::name]);
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
         // What Blockhouse itself decides stands before all other hooks.
-        let native: Vec<Arc<dyn Hook>> = shared.authenticated.hook.iter().cloned().collect();
-        self.hooks.swap(HookChain::new(&native));
+        if let Some(hook) = &shared.authenticated.hook {
+            let mut native: Vec<Arc<dyn Hook>> = vec![Arc::clone(hook)];
+            native.extend(self.hooks.load().hooks().iter().cloned());
+            self.hooks.swap(HookChain::new(&native));
+        }
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
         let mut started = Vec::new();
         let up = self.start(&shared, plugins.as_ref(), &mut started).await;

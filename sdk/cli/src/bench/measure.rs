@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use blockhouse_protocol::signed::Signer;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -16,6 +17,7 @@ use super::clock;
 use super::load::{Kind, LoadArgs};
 use super::plan::{self, Planned};
 use super::process::{self, Usage};
+use super::signed::Signed;
 use super::stats::{Shared, Stats};
 use super::wire::Wire;
 use crate::cluster::ClusterArgs;
@@ -42,6 +44,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Outcome> {
     load.check(kind).map_err(|error| wrong_use(error.to_string()))?;
     let client = cluster.client()?;
+    let signer = cluster.identity.signer()?;
     if kind == Kind::Consume {
         let stored = plan::stored(&client, load).await?;
         if stored < load.fill {
@@ -53,17 +56,18 @@ pub(crate) async fn run(
                 ..load.clone()
             };
             let planned = plan::connections(&client, Kind::Produce, &filling).await?;
-            make(&filling, planned, None, "filling").await?;
+            make(&filling, planned, &signer, None, "filling").await?;
         }
     }
     let planned = plan::connections(&client, kind, load).await?;
     client.close().await;
-    make(load, planned, pid, "measuring").await
+    make(load, planned, &signer, pid, "measuring").await
 }
 
 async fn make(
     load: &LoadArgs,
     planned: Vec<Planned>,
+    signer: &Option<Arc<Signer>>,
     pid: Option<u32>,
     doing: &'static str,
 ) -> anyhow::Result<Outcome> {
@@ -75,7 +79,7 @@ async fn make(
     }
     let threads: Vec<_> = shares
         .into_iter()
-        .map(|share| spawn(share, Arc::clone(&shared), stopped.clone()))
+        .map(|share| spawn(share, signer.clone(), Arc::clone(&shared), stopped.clone()))
         .collect::<Result<_, _>>()?;
     let bar = progress(load, doing);
     let measured = supervise(load, &shared, &threads, pid, &bar).await;
@@ -148,6 +152,7 @@ fn progress(load: &LoadArgs, doing: &'static str) -> ProgressBar {
 /// A generator thread: all its connections on one small runtime.
 fn spawn(
     share: Vec<Planned>,
+    signer: Option<Arc<Signer>>,
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<Counting> {
@@ -160,7 +165,8 @@ fn spawn(
             let mut running = tokio::task::JoinSet::new();
             for planned in share {
                 let (stats, shared) = (Rc::clone(&stats), Arc::clone(&shared));
-                running.spawn_local_on(run_connection(planned, stats, shared), &local);
+                let connection = run_connection(planned, signer.clone(), stats, shared);
+                running.spawn_local_on(connection, &local);
             }
             let first_failure = async {
                 match running.join_next().await {
@@ -184,14 +190,17 @@ fn spawn(
 
 async fn run_connection(
     planned: Planned,
+    signer: Option<Arc<Signer>>,
     stats: Rc<RefCell<Stats>>,
     shared: Arc<Shared>,
 ) -> anyhow::Result<()> {
     match planned {
         Planned::Sending(addr, script) => {
+            let script = Signed::new(script, signer);
             Wire::connect(&addr, script, stats, shared).await?.run().await
         }
         Planned::Pulling(addr, script) => {
+            let script = Signed::new(script, signer);
             Wire::connect(&addr, script, stats, shared).await?.run().await
         }
     }
