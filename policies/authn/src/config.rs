@@ -20,7 +20,7 @@ pub enum NodeRequests {
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Whether requests are authenticated at all, on broker and name server
-    /// (RocketMQ: `authenticationEnabled`, `aclEnable`).
+    /// (RocketMQ: `authenticationEnabled`).
     pub enabled: bool,
     /// Refuse requests without credentials. Otherwise they are those of `anonymous`, and policies say what
     /// that one may do; without policies, everything.

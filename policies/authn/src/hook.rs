@@ -11,7 +11,7 @@ use blockhouse_model::{Principal, RequestContext};
 use parking_lot::Mutex;
 
 use crate::outcome::Counts;
-use crate::users::Account;
+use crate::users::{Account, is_name};
 use crate::{Config, NodeRequests, Outcome, UserTable, signature};
 
 /// What brokers tell name servers: `REGISTER_BROKER`, `UNREGISTER_BROKER`,
@@ -95,7 +95,7 @@ impl Hook for Authn {
             tracing::debug!(
                 peer = %cx.peer,
                 code = cx.code,
-                user = ?credentials.access_key,
+                user = named(credentials.access_key),
                 outcome = outcome.name(),
                 "not authenticated"
             );
@@ -106,6 +106,11 @@ impl Hook for Authn {
     fn connection_closed(&self, connection: &ConnectionInfo) {
         self.bindings.forget(connection.id);
     }
+}
+
+/// What a log may say of a name that a stranger sent.
+fn named(access_key: &str) -> &str {
+    if is_name(access_key) { access_key } else { "(no legal name)" }
 }
 
 const SHARDS: usize = 16;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use blockhouse_disk::Disk;
+use blockhouse_disk::{Disk, LockGuard};
 use blockhouse_hook::{User, UserChange, UserError, UserKind, Users};
 use blockhouse_model::Principal;
 use parking_lot::Mutex;
@@ -50,6 +50,8 @@ pub struct UserTable {
     writer: Mutex<()>,
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    /// Keeps other processes from the file: each would write what it knows over what the other has changed.
+    _lock: Box<dyn LockGuard>,
     seal: SealKey,
     /// What signatures of nobody are checked with, so that they take as long as others.
     nobody: SigningKey,
@@ -62,11 +64,12 @@ impl UserTable {
     /// A file cannot be used, or the key is not that of the users.
     pub fn open(config: &Config, disk: Arc<dyn Disk>, data: &Path) -> Result<Self, Error> {
         let path = path(data);
-        let rows = file::read(&*disk, &path)?;
         let key_file = Path::new(&config.key_file);
         if is_inside(key_file, data) {
             return Err(Error::file(key_file, "lies in the data directory, which it protects"));
         }
+        let lock = lock(&*disk, &path)?;
+        let rows = file::read(&*disk, &path)?;
         let seal = SealKey::open(&*disk, key_file, rows.is_empty())?;
         let mut accounts = Accounts::with_capacity(rows.len());
         for row in rows {
@@ -81,7 +84,8 @@ impl UserTable {
         }
         let nobody = SigningKey::new(crate::seal::random_secret()?.expose().as_bytes());
         let accounts = ArcSwap::from_pointee(accounts);
-        let table = Self { accounts, writer: Mutex::new(()), disk, path, seal, nobody };
+        let table =
+            Self { accounts, writer: Mutex::new(()), disk, path, _lock: lock, seal, nobody };
         table.make_initial(config)?;
         Ok(table)
     }
@@ -174,6 +178,18 @@ impl UserTable {
         }
         Ok(())
     }
+}
+
+fn lock(disk: &dyn Disk, users: &Path) -> Result<Box<dyn LockGuard>, Error> {
+    if let Some(dir) = users.parent() {
+        disk.create_private_dir(dir).map_err(Error::io(dir))?;
+    }
+    disk.lock(&users.with_extension("lock")).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            Error::file(users, "is another process's: give each a data directory of its own")
+        }
+        _ => Error::io(users)(error),
+    })
 }
 
 fn is_inside(path: &Path, dir: &Path) -> bool {

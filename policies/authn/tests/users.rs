@@ -111,6 +111,8 @@ fn users_are_there_again_after_a_restart_and_their_secrets_are_not_in_the_file()
     table.update(&admin(), &off).unwrap();
     assert!(!node.file().contains("canary"));
     assert!(!format!("{:?}", change("alice", Some("canary-alice"))).contains("canary"));
+    assert!(node.open().err().unwrap().contains("another process"), "the file has one owner");
+    drop(table);
 
     let again = node.open().unwrap();
     let names: Vec<_> = again.list("").iter().map(|u| (u.name.to_string(), u.enabled)).collect();

@@ -53,7 +53,7 @@ pub(crate) struct IdentityArgs {
 
 impl IdentityArgs {
     /// Who signs; nobody if nothing is said.
-    fn signer(&self) -> anyhow::Result<Option<Arc<Signer>>> {
+    pub(crate) fn signer(&self) -> anyhow::Result<Option<Arc<Signer>>> {
         let file = self.secret_key_file.clone();
         let file = file.or_else(|| variable(SECRET_KEY_FILE_VARIABLE).map(PathBuf::from));
         let name = self.access_key.clone().or_else(|| variable(ACCESS_KEY_VARIABLE));

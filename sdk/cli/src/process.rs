@@ -151,8 +151,11 @@ impl Setup {
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
         tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
         // What Blockhouse itself decides stands before all other hooks.
-        let native: Vec<Arc<dyn Hook>> = shared.authenticated.hook.iter().cloned().collect();
-        self.hooks.swap(HookChain::new(&native));
+        if let Some(hook) = &shared.authenticated.hook {
+            let mut native: Vec<Arc<dyn Hook>> = vec![Arc::clone(hook)];
+            native.extend(self.hooks.load().hooks().iter().cloned());
+            self.hooks.swap(HookChain::new(&native));
+        }
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
         let mut started = Vec::new();
         let up = self.start(&shared, plugins.as_ref(), &mut started).await;

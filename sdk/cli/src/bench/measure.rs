@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use blockhouse_protocol::signed::Signer;
 use blockhouse_transport::tls::Connector;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ use super::clock;
 use super::load::{Kind, LoadArgs};
 use super::plan::{self, Planned};
 use super::process::{self, Usage};
+use super::signed::Signed;
 use super::stats::{Shared, Stats};
 use super::wire;
 use crate::cluster::ClusterArgs;
@@ -43,7 +45,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Outcome> {
     load.check(kind).map_err(|error| wrong_use(error.to_string()))?;
     let client = cluster.client()?;
-    let tls = cluster.tls.connector()?;
+    let secured = Secured { tls: cluster.tls.connector()?, signer: cluster.identity.signer()? };
     if kind == Kind::Consume {
         let stored = plan::stored(&client, load).await?;
         if stored < load.fill {
@@ -55,17 +57,24 @@ pub(crate) async fn run(
                 ..load.clone()
             };
             let planned = plan::connections(&client, Kind::Produce, &filling).await?;
-            make(&filling, tls.clone(), planned, None, "filling").await?;
+            make(&filling, &secured, planned, None, "filling").await?;
         }
     }
     let planned = plan::connections(&client, kind, load).await?;
     client.close().await;
-    make(load, tls, planned, pid, "measuring").await
+    make(load, &secured, planned, pid, "measuring").await
+}
+
+/// What makes connections secure, and who signs what is sent on them.
+#[derive(Clone)]
+struct Secured {
+    tls: Option<Arc<Connector>>,
+    signer: Option<Arc<Signer>>,
 }
 
 async fn make(
     load: &LoadArgs,
-    tls: Option<Arc<Connector>>,
+    secured: &Secured,
     planned: Vec<Planned>,
     pid: Option<u32>,
     doing: &'static str,
@@ -78,7 +87,7 @@ async fn make(
     }
     let threads: Vec<_> = shares
         .into_iter()
-        .map(|share| spawn(share, tls.clone(), Arc::clone(&shared), stopped.clone()))
+        .map(|share| spawn(share, secured.clone(), Arc::clone(&shared), stopped.clone()))
         .collect::<Result<_, _>>()?;
     let bar = progress(load, doing);
     let measured = supervise(load, &shared, &threads, pid, &bar).await;
@@ -151,7 +160,7 @@ fn progress(load: &LoadArgs, doing: &'static str) -> ProgressBar {
 /// A generator thread: all its connections on one small runtime.
 fn spawn(
     share: Vec<Planned>,
-    tls: Option<Arc<Connector>>,
+    secured: Secured,
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<Counting> {
@@ -164,7 +173,7 @@ fn spawn(
             let mut running = tokio::task::JoinSet::new();
             for planned in share {
                 let (stats, shared) = (Rc::clone(&stats), Arc::clone(&shared));
-                let connection = run_connection(planned, tls.clone(), stats, shared);
+                let connection = run_connection(planned, secured.clone(), stats, shared);
                 running.spawn_local_on(connection, &local);
             }
             let first_failure = async {
@@ -189,13 +198,17 @@ fn spawn(
 
 async fn run_connection(
     planned: Planned,
-    tls: Option<Arc<Connector>>,
+    Secured { tls, signer }: Secured,
     stats: Rc<RefCell<Stats>>,
     shared: Arc<Shared>,
 ) -> anyhow::Result<()> {
     match planned {
-        Planned::Sending(addr, script) => wire::run(&addr, tls, script, stats, shared).await,
-        Planned::Pulling(addr, script) => wire::run(&addr, tls, script, stats, shared).await,
+        Planned::Sending(addr, script) => {
+            wire::run(&addr, tls, Signed::new(script, signer), stats, shared).await
+        }
+        Planned::Pulling(addr, script) => {
+            wire::run(&addr, tls, Signed::new(script, signer), stats, shared).await
+        }
     }
 }
 
