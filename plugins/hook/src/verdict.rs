@@ -22,19 +22,27 @@ pub struct Rejection {
     pub reason: Cow<'static, str>,
     /// Set where the hook failed and its failure policy refuses: what happened, for the audit only.
     pub failure: Option<Cow<'static, str>>,
+    /// More than the client is told, such as the rule that decided: for the audit only.
+    pub detail: Option<Cow<'static, str>>,
 }
 
 impl Rejection {
     /// A refusal with the protocol's own code.
     #[must_use]
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: None, reason: reason.into(), failure: None }
+        Self { code: None, reason: reason.into(), failure: None, detail: None }
+    }
+
+    /// The same, with what only the audit is told.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
     }
 
     /// A refusal with a code.
     #[must_use]
     pub fn with_code(code: i32, reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: Some(code), reason: reason.into(), failure: None }
+        Self { code: Some(code), reason: reason.into(), failure: None, detail: None }
     }
 }
 

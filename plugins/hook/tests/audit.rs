@@ -82,6 +82,10 @@ impl Hook for Guard {
                         Rejection { failure: Some("it trapped".into()), ..Rejection::new("later") };
                     message.decision = Decision::Reject(rejection);
                 }
+                b"detail" => {
+                    let rejection = Rejection::new("no").with_detail("a.csv:7");
+                    message.decision = Decision::Reject(rejection);
+                }
                 b"drop" => message.decision = Decision::Drop,
                 b"reroute" => message.decision = Decision::Reroute("other".to_owned()),
                 b"edit" => message.body = Cow::Owned(b"edited".to_vec()),
@@ -149,11 +153,11 @@ fn draft(body: &'static [u8]) -> Draft<'static> {
 #[test]
 fn what_becomes_of_messages_is_told_and_what_is_admitted_is_not() {
     let (chain, sink) = chain(&["guard"]);
-    let mut drafts =
-        ["reject", "fine", "drop", "reroute", "edit", "fail"].map(|body| draft(body.as_bytes()));
+    let mut drafts = ["reject", "fine", "drop", "reroute", "edit", "fail", "detail"]
+        .map(|body| draft(body.as_bytes()));
     chain.before_send(&cx(), &mut drafts);
     let events = sink.told();
-    assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(events.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
     assert!(events.iter().all(|event| event.connection == 3 && event.code == 310));
     let told: Vec<_> = events.iter().map(|e| (e.outcome, e.reason.as_str())).collect();
     let expected = [
@@ -162,6 +166,7 @@ fn what_becomes_of_messages_is_told_and_what_is_admitted_is_not() {
         (Outcome::Rerouted, "to other"),
         (Outcome::Edited, ""),
         (Outcome::Failed, "it trapped"),
+        (Outcome::Refused, "a.csv:7"),
     ];
     assert_eq!(told, expected);
     assert!(events.iter().all(|e| e.decided_by == "guard" && e.resource == "topic:orders"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::process::Role;
-use crate::{admin, bench, consume, plugin, produce};
+use crate::{admin, bench, consume, plugin, policy, produce};
 
 const AFTER_HELP: &str = "\
 Try it, each in a terminal of its own:
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Admin(admin::Args),
     /// Make plugins, look at them, put them onto a node, see what runs
     Plugin(plugin::Args),
+    /// Judge policies, try them out, put them in force
+    Policy(policy::Args),
     /// Send messages to a topic
     Produce(produce::Args),
     /// Print messages of a topic

@@ -12,7 +12,7 @@
 //! | `process` | running a name server, a broker or both |
 //! | `out` | stdout |
 //! | `cluster` | what the tools share: reaching a cluster, advice on errors, tables |
-//! | `admin`, `plugin`, `produce`, `consume`, `bench` | the tools |
+//! | `admin`, `plugin`, `policy`, `produce`, `consume`, `bench` | the tools |
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +26,7 @@ mod java_conf;
 pub mod options;
 mod out;
 mod plugin;
+mod policy;
 mod process;
 mod produce;
 
@@ -61,6 +62,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Broker(node) => serve(&node.into(), Role::Broker),
         Command::Admin(args) => admin::run(args),
         Command::Plugin(args) => plugin::run(&args),
+        Command::Policy(args) => policy::run(&args),
         Command::Produce(args) => report(produce::run(args)),
         Command::Consume(args) => report(consume::run(args)),
         Command::Bench(args) => report(bench::run(args)),

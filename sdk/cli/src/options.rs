@@ -38,6 +38,8 @@ pub struct Config {
     pub registrar: blockhouse_registrar::Config,
     /// Who clients are: users, and the signatures that prove them.
     pub authn: blockhouse_authn::Config,
+    /// Policies: who may do what (`docs/policies.md`).
+    pub authz: blockhouse_authz::Config,
     /// WASM plugins.
     pub plugins: blockhouse_host::Config,
     /// Health, metrics and control API over HTTP.

@@ -19,7 +19,7 @@ mod keys;
 mod list;
 mod logs;
 mod new;
-mod node;
+pub(crate) mod node;
 mod recorded;
 mod top;
 mod trace;

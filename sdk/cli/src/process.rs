@@ -5,6 +5,7 @@ mod descriptors;
 mod metrics;
 mod parts;
 pub(crate) mod plugins;
+pub(crate) mod policies;
 mod publisher;
 mod readiness;
 mod sandbox;
@@ -96,6 +97,13 @@ struct Shared {
     tasks: Tasks,
 }
 
+/// What the control API changes.
+#[derive(Clone, Copy)]
+struct Control<'a> {
+    plugins: Option<&'a Arc<Host>>,
+    policies: Option<&'a Arc<policies::Policies>>,
+}
+
 impl Setup {
     /// Reads the configuration, starts logging, and refuses what must not run.
     pub(crate) fn new(args: &NodeArgs, role: Role) -> anyhow::Result<Self> {
@@ -156,9 +164,12 @@ impl Setup {
             native.extend(self.hooks.load().hooks().iter().cloned());
             self.hooks.swap(HookChain::new(&native));
         }
+        let is_super = shared.authenticated.super_users();
+        let policies = policies::start(&self.options.config, is_super, &shared)?;
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
+        let control = Control { plugins: plugins.as_ref(), policies: policies.as_ref() };
         let mut started = Vec::new();
-        let up = self.start(&shared, plugins.as_ref(), &mut started).await;
+        let up = self.start(&shared, control, &mut started).await;
         let ended = match up {
             Ok(()) => {
                 shared.readiness.all_up();
@@ -188,10 +199,10 @@ impl Setup {
     async fn start(
         &self,
         shared: &Shared,
-        plugins: Option<&Arc<Host>>,
+        control: Control<'_>,
         started: &mut Vec<Started>,
     ) -> anyhow::Result<()> {
-        let ops = self.start_ops(shared, plugins).await?;
+        let ops = self.start_ops(shared, control).await?;
         let mut namesrv = self.options.config.node.namesrv.clone();
         if self.role.has_namesrv() {
             let part = parts::namesrv(&self.options.config, shared).await;
@@ -217,7 +228,7 @@ impl Setup {
     async fn start_ops(
         &self,
         shared: &Shared,
-        plugins: Option<&Arc<Host>>,
+        control: Control<'_>,
     ) -> anyhow::Result<Option<blockhouse_ops::Running>> {
         let node = &self.options.config.node;
         let identity = Identity {
@@ -240,7 +251,9 @@ impl Setup {
         });
         let readiness = Arc::clone(&shared.readiness);
         let noting = Arc::clone(&shared.readiness);
-        let mut rows = plugins::rows(plugins, self.options.config.plugins.remote_changes);
+        let config = &self.options.config;
+        let mut rows = plugins::rows(control.plugins, config.plugins.remote_changes);
+        rows.extend(policies::rows(control.policies, config.authz.remote_changes));
         rows.push(Row {
             path: "/v1/info",
             method: hyper::http::Method::GET,

@@ -130,6 +130,14 @@ catalogue! {
         "Changes of the plugins in force that this node has seen, over restarts.";
     PLUGIN_CHANGES: Counter "blockhouse_plugin_changes_total" ["changes"] {"outcome"}
         "Deploys, rollbacks and switches: done, refused (nothing changed), reverted (by the node itself, since it did worse).";
+    POLICY_DECISIONS: Counter "blockhouse_policy_decisions_total" ["requests"] {"outcome"}
+        "Requests that policies were asked for: allowed, denied, super (of a user who may do everything).";
+    POLICY_RULES: Gauge "blockhouse_policy_rules" ["rules"] {}
+        "Rules in force.";
+    POLICY_GENERATION: Gauge "blockhouse_policy_generation" ["changes"] {}
+        "Changes of the policies that this node has seen, over restarts.";
+    POLICY_CHANGES: Counter "blockhouse_policy_changes_total" ["changes"] {"outcome"}
+        "Loads of policies since the start: done, refused (what was in force stayed in force).";
     UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}
         "Seconds since the process was ready to start its parts.";
     BUILD_INFO: Gauge "blockhouse_build_info" ["1"] {"version"}

@@ -12,6 +12,7 @@
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
+//! | [`policies`] | [`PolicyCounts`]: what policies did |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ pub mod codes;
 pub mod family;
 pub mod meter;
 pub mod plugins;
+pub mod policies;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
@@ -34,3 +36,4 @@ pub use plugins::{
     CODE_SOURCES, CUSTOM_PREFIX, CustomCounts, CustomFamily, CustomValue, PluginChanges,
     PluginCounts, PluginHookCounts,
 };
+pub use policies::{PolicyCounts, PolicySource};

@@ -10,6 +10,7 @@ use crate::catalogue as c;
 use crate::channels::Channels;
 use crate::codes::CodeCounts;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
+use crate::policies::{self, PolicySource};
 use crate::{Cells, Counter, Family, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -42,6 +43,7 @@ pub struct Meter {
     plugins: OnceLock<PluginSource>,
     plugin_changes: OnceLock<ChangeSource>,
     authentications: OnceLock<AuthenticationSource>,
+    policies: OnceLock<PolicySource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -153,6 +155,11 @@ impl Meter {
         self.authentications.get_or_init(|| authentications);
     }
 
+    /// Has what `policies` says read as well.
+    pub fn watch_policies(&self, policies: PolicySource) {
+        self.policies.get_or_init(|| policies);
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -183,6 +190,9 @@ impl Meter {
         }
         if let Some(source) = self.plugin_changes.get() {
             plugins::read_changes(source(), visit);
+        }
+        if let Some(source) = self.policies.get() {
+            policies::read(&source(), visit);
         }
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
@@ -310,6 +320,7 @@ const fn signed(value: i64) -> f64 {
 mod tests {
     use super::*;
     use crate::plugins::{PluginChanges, PluginCounts, PluginHookCounts};
+    use crate::policies::PolicyCounts;
 
     fn lines(meter: &Meter) -> Vec<String> {
         let mut lines = Vec::new();
@@ -343,8 +354,15 @@ mod tests {
         let changes = PluginChanges { generation: 9, refused: 4, ..Default::default() };
         meter.watch_plugin_changes(Box::new(move || changes));
         meter.watch_authentications(Box::new(|| vec![("ok", 8), ("missing", 2)]));
+        let decisions = [5, 2, 1];
+        let policies = PolicyCounts { decisions, rules: 8, generation: 3, ..Default::default() };
+        meter.watch_policies(Box::new(move || policies));
         let lines = lines(&meter);
         for expected in [
+            "blockhouse_policy_decisions_total denied 2",
+            "blockhouse_policy_rules  8",
+            "blockhouse_policy_generation  3",
+            "blockhouse_policy_changes_total refused 0",
             "rocketmq_messages_in_total orders,normal,false 3",
             "rocketmq_throughput_in_total orders,normal,false 300",
             "rocketmq_messages_out_total %RETRY%g,g,false,true 2",

@@ -119,6 +119,8 @@ pub enum Resource<'a> {
     Topic(&'a str),
     /// A consumer group.
     Group(&'a str),
+    /// The policies of this node.
+    Policy,
 }
 
 /// One thing that a request wants to do; a request may want several.

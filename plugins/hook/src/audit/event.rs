@@ -260,6 +260,7 @@ fn resources(accesses: &[Access<'_>]) -> String {
             Resource::Cluster => "cluster".to_owned(),
             Resource::Topic(topic) => format!("topic:{topic}"),
             Resource::Group(group) => format!("group:{group}"),
+            Resource::Policy => "policy".to_owned(),
         };
         if !text.is_empty() {
             text.push(',');

@@ -74,11 +74,11 @@ impl Drafts {
     }
 }
 
-/// What becomes of a refusal in words: a failed hook's own reason stays with the node.
+/// What becomes of a refusal in words: a failed hook's own reason, and a detail, stay with the node.
 pub(super) fn of_rejection(rejection: &Rejection) -> (Outcome, &str) {
     match &rejection.failure {
         Some(failure) => (Outcome::Failed, failure),
-        None => (Outcome::Refused, &rejection.reason),
+        None => (Outcome::Refused, rejection.detail.as_ref().unwrap_or(&rejection.reason)),
     }
 }
 

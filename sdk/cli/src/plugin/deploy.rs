@@ -171,9 +171,14 @@ mod tests {
             binding(&path, name, "sha256:1").map(|b| (b.name, b.digest, b.order))
         };
         let taken = ("a".to_owned(), "sha256:1".to_owned(), 7);
-        assert_eq!(read(of("a") + &of("b"), "a").unwrap(), taken);
+        assert_eq!(read([of("a"), of("b")].concat(), "a").unwrap(), taken);
         assert_eq!(read(of("b"), "a").unwrap(), taken);
-        assert!(read(of("b") + &of("c"), "a").unwrap_err().to_string().contains("name = \"a\""));
+        assert!(
+            read([of("b"), of("c")].concat(), "a")
+                .unwrap_err()
+                .to_string()
+                .contains("name = \"a\"")
+        );
         assert!(read("[plugins]\n".to_owned(), "a").is_err());
     }
 }

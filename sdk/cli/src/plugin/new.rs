@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
         return Err(wrong_use("--sdk is for --lang rust; others need none"));
     }
     let written = other::render(args.lang, args.name.as_str(), &hooks).map_err(wrong_use)?;
-    let text = write(&dir, &written)? + &next(&dir, other::prepare(args.lang));
+    let text = [write(&dir, &written)?, next(&dir, other::prepare(args.lang))].concat();
     super::print(as_json, &text, &told(&dir, &written))
 }
 

@@ -29,7 +29,7 @@ pub(super) struct NodeArg {
 
 /// Which nodes to change.
 #[derive(Debug, clap::Args)]
-pub(super) struct NodeArgs {
+pub(crate) struct NodeArgs {
     /// A node's ops listener, HOST:PORT; once for each node, brokers and name servers
     #[arg(long = "node", visible_alias = "ops", value_name = "HOST:PORT", default_value = DEFAULT)]
     nodes: Vec<String>,
@@ -45,7 +45,7 @@ impl NodeArg {
 }
 
 impl NodeArgs {
-    pub(super) fn nodes(&self) -> anyhow::Result<Vec<Node>> {
+    pub(crate) fn nodes(&self) -> anyhow::Result<Vec<Node>> {
         let nodes: Vec<Node> = self
             .nodes
             .iter()
@@ -123,14 +123,14 @@ impl Plugin {
 }
 
 /// Enough of a digest to tell it from others; --json has all of it.
-pub(super) fn short(digest: &str) -> String {
+pub(crate) fn short(digest: &str) -> String {
     digest.chars().take("sha256:".len() + 12).collect()
 }
 
 /// A node's ops listener.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) authority: String,
+pub(crate) struct Node {
+    pub(crate) authority: String,
     timeout: Duration,
 }
 
@@ -147,11 +147,11 @@ impl Node {
         Ok((json, plugins.with_context(|| self.stranger())?))
     }
 
-    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.ask("GET", path, &[])
     }
 
-    pub(super) fn post<T: DeserializeOwned>(
+    pub(crate) fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,

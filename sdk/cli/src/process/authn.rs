@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use blockhouse_authn::{Authn, Credential, UserTable};
+use blockhouse_authz::SuperUsers;
 use blockhouse_disk::{Disk, RealDisk};
-use blockhouse_hook::{Hook, Users};
+use blockhouse_hook::{Hook, User, UserKind, Users};
 use blockhouse_protocol::signed::Signer;
 
 use super::{Role, Shared};
@@ -22,6 +23,17 @@ pub(super) struct Authenticated {
     pub(super) signer: Option<Arc<Signer>>,
     /// What judges requests. It stands before all other hooks.
     pub(super) hook: Option<Arc<dyn Hook>>,
+}
+
+impl Authenticated {
+    /// Who may do everything: nobody where there are no users.
+    pub(super) fn super_users(&self) -> SuperUsers {
+        let users = self.users.clone();
+        let is_super = |user: User| user.enabled && user.kind == UserKind::Super;
+        Arc::new(move |name| {
+            users.as_ref().and_then(|users| users.find(name)).is_some_and(is_super)
+        })
+    }
 }
 
 /// Opens the users.

@@ -1,6 +1,6 @@
 //! What a process of this configuration goes on to need.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use blockhouse_disk::RealDisk;
 use blockhouse_service::sandbox::{self, Needs};
@@ -34,8 +34,12 @@ const fn limited(is: bool) -> &'static str {
 fn directories(config: &Config) -> Vec<PathBuf> {
     let log = &config.store.commit_log_dir;
     let apart = (!log.as_os_str().is_empty()).then(|| log.clone());
+    // A key that is missing is made at the start.
+    let key = config.authn.enabled.then(|| Path::new(&config.authn.key_file).parent()).flatten();
+    let key = key.filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
     std::iter::once(config.node.data.clone())
         .chain(apart)
+        .chain(key)
         .chain(config.sandbox.writable.iter().cloned())
         .collect()
 }

@@ -1,0 +1,208 @@
+//! Rules as they are asked: one look for the name, one for each length of prefix.
+//!
+//! Immutable. What a request meets is a literal name's rules, those of the prefixes it begins with, those of
+//! all things of its type and those of everything; in each, those of the few subjects that the caller is.
+
+mod build;
+
+use std::collections::HashMap;
+
+use crate::condition::{Circumstances, Condition};
+use crate::config::Mode;
+use crate::parse::{EVERY_TENANT, Place};
+use crate::roles::Subject;
+use crate::words::{Actions, Ask, Kind, Who};
+
+/// A rule at one place of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub(crate) grantee: u32,
+    pub(crate) tenant: u32,
+    pub(crate) deny: bool,
+    pub(crate) actions: Actions,
+    pub(crate) condition: u32,
+    pub(crate) at: Place,
+}
+
+/// Where the entries of one pattern are, sorted by grantee.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    first: u32,
+    len: u32,
+}
+
+#[derive(Default)]
+struct OfKind {
+    literals: HashMap<Box<[u8]>, Span>,
+    prefixes: HashMap<Box<[u8]>, Span>,
+    /// Lengths that there are prefixes of, longest first.
+    lengths: Box<[usize]>,
+    /// `TYPE:*`
+    any: Span,
+    /// `*`
+    everything: Span,
+}
+
+/// What was decided, and by which rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Whether it may be done.
+    pub allowed: bool,
+    /// The rule, as `file:line`; `None` if none speaks of it.
+    pub rule: Option<Rule>,
+}
+
+/// A rule's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub(crate) file: std::sync::Arc<str>,
+    pub(crate) line: u32,
+}
+
+impl std::fmt::Display for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A set of rules, compiled.
+pub struct Index {
+    mode: Mode,
+    users: HashMap<Box<str>, Subject>,
+    plugins: HashMap<Box<str>, Subject>,
+    anonymous: Subject,
+    stranger: Subject,
+    kinds: [OfKind; Kind::ALL.len()],
+    entries: Vec<Entry>,
+    conditions: Vec<Condition>,
+    files: Vec<std::sync::Arc<str>>,
+}
+
+impl Index {
+    /// What the rules say of `who`.
+    pub(crate) fn subject(&self, who: Who<'_>) -> &Subject {
+        match who {
+            Who::Anonymous => &self.anonymous,
+            Who::User(name) => self.users.get(name).unwrap_or(&self.stranger),
+            Who::Plugin(name) => self.plugins.get(name).unwrap_or(&self.stranger),
+        }
+    }
+
+    /// Whether `who` may do it.
+    #[must_use]
+    pub fn decide(&self, who: Who<'_>, ask: &Ask<'_>, at: &Circumstances) -> Decision {
+        let decided = self.deciding(self.subject(who), ask, at);
+        Decision {
+            allowed: decided.is_some_and(|entry| !entry.deny),
+            rule: decided.map(|entry| self.rule(entry.at)),
+        }
+    }
+
+    pub(crate) fn rule(&self, at: Place) -> Rule {
+        let file = self.files.get(usize::from(at.file)).cloned().unwrap_or_default();
+        Rule { file, line: at.line }
+    }
+
+    /// The entry that decides.
+    pub(crate) fn deciding<'a>(
+        &'a self,
+        subject: &'a Subject,
+        ask: &'a Ask<'_>,
+        at: &Circumstances,
+    ) -> Option<&'a Entry> {
+        let mut allowing = None;
+        for span in self.levels(ask.kind, ask.name.as_bytes(), Depth::Literal) {
+            for entry in self.of(span, subject) {
+                if !entry.actions.has(ask.action) || !self.condition(entry).holds(at) {
+                    continue;
+                }
+                if entry.deny {
+                    return Some(entry);
+                }
+                allowing = allowing.or(Some(entry));
+            }
+            if allowing.is_some() && self.mode == Mode::Acl2 {
+                break;
+            }
+        }
+        allowing
+    }
+
+    /// Entries that may decide under some circumstances: those of one level together, the first level first.
+    pub(crate) fn speaking(&self, subject: &Subject, ask: &Ask<'_>) -> Vec<Vec<&Entry>> {
+        let levels = self.levels(ask.kind, ask.name.as_bytes(), Depth::Literal);
+        let level = |span| -> Vec<&Entry> {
+            let entries = self.entries(span).iter();
+            let counts = |entry: &&Entry| {
+                subject.counts(entry.grantee, entry.tenant) && entry.actions.has(ask.action)
+            };
+            entries.filter(counts).collect()
+        };
+        let levels: Vec<_> = levels.map(level).collect();
+        match self.mode {
+            Mode::Acl2 => levels,
+            Mode::DenyOverride => vec![levels.concat()],
+        }
+    }
+
+    pub(crate) fn condition(&self, entry: &Entry) -> &Condition {
+        static NONE: Condition = Condition::none();
+        self.conditions.get(entry.condition as usize).unwrap_or(&NONE)
+    }
+
+    /// Patterns that match a name, or cover a pattern, from the most specific one.
+    pub(crate) fn levels<'a>(
+        &'a self,
+        kind: Kind,
+        name: &'a [u8],
+        depth: Depth,
+    ) -> impl Iterator<Item = Span> + 'a {
+        let of_kind = &self.kinds[kind as usize];
+        let literal = if depth == Depth::Literal { of_kind.literals.get(name) } else { None };
+        let lengths: &[usize] = if depth <= Depth::Prefix { &of_kind.lengths } else { &[] };
+        let any = if depth <= Depth::Kind { of_kind.any } else { Span::default() };
+        let prefix = move |len: &usize| of_kind.prefixes.get(name.get(..*len)?);
+        literal
+            .into_iter()
+            .chain(lengths.iter().filter_map(prefix))
+            .copied()
+            .chain([any, of_kind.everything])
+            .filter(|span| span.len > 0)
+    }
+
+    pub(crate) fn entries(&self, span: Span) -> &[Entry] {
+        let first = span.first as usize;
+        self.entries.get(first..first + span.len as usize).unwrap_or_default()
+    }
+
+    /// Those entries that count for the subject.
+    fn of<'a>(&'a self, span: Span, subject: &'a Subject) -> impl Iterator<Item = &'a Entry> {
+        let mut rest = self.entries(span);
+        let mut grantees = subject.grantees.iter();
+        let mut current: &[Entry] = &[];
+        std::iter::from_fn(move || {
+            loop {
+                if let Some((first, others)) = current.split_first() {
+                    current = others;
+                    return Some(first);
+                }
+                let grantee = *grantees.next()?;
+                // Both are sorted: what lies before is not looked at again.
+                let start = rest.partition_point(|entry| entry.grantee < grantee);
+                rest = rest.get(start..)?;
+                let len = rest.partition_point(|entry| entry.grantee == grantee);
+                (current, rest) = rest.split_at_checked(len)?;
+            }
+        })
+        .filter(|entry| entry.tenant == EVERY_TENANT || entry.tenant == subject.tenant)
+    }
+}
+
+/// How specific a pattern is, the most specific first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Depth {
+    Literal,
+    Prefix,
+    Kind,
+    Everything,
+}

@@ -1,0 +1,131 @@
+//! From rules to the index.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Depth, Entry, Index, OfKind, Span};
+use crate::config::Mode;
+use crate::parse::{Parsed, Pattern, Rule};
+use crate::problem::{Problem, Refused, TOLD_MAX};
+use crate::roles::{self, Subject};
+use crate::words::{Kind, Who};
+
+/// A pattern of one kind, in the order of their numbers.
+type Key<'a> = (Kind, Depth, &'a str);
+
+impl Index {
+    /// Compiles a set.
+    ///
+    /// # Errors
+    /// Duplicates, and roles that cannot be resolved.
+    pub(crate) fn compile(parsed: &Parsed<'_>, mode: Mode) -> Result<Self, Refused> {
+        let subjects = roles::resolve(parsed)?;
+        let mut numbers: HashMap<Key<'_>, u32> = HashMap::new();
+        let mut entries: Vec<(u32, Entry)> = Vec::with_capacity(parsed.rules.len());
+        for rule in &parsed.rules {
+            for kind in rule.kinds() {
+                let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+                let number = *numbers.entry(key(rule, kind)).or_insert(next);
+                entries.push((number, entry(rule, kind)));
+            }
+        }
+        entries.sort_unstable();
+        check_duplicates(parsed, &entries)?;
+        let mut spans = vec![Span::default(); numbers.len()];
+        for (at, (number, _)) in (0..).zip(&entries) {
+            if let Some(span) = spans.get_mut(*number as usize) {
+                if span.len == 0 {
+                    span.first = at;
+                }
+                span.len += 1;
+            }
+        }
+        let mut index = Self {
+            mode,
+            users: HashMap::new(),
+            plugins: HashMap::new(),
+            anonymous: Subject::stranger(),
+            stranger: Subject::stranger(),
+            kinds: Default::default(),
+            entries: entries.into_iter().map(|(_, entry)| entry).collect(),
+            conditions: parsed.conditions.iter().map(|(_, c)| c.clone()).collect(),
+            files: parsed.files.iter().map(|name| Arc::from(*name)).collect(),
+        };
+        for ((kind, depth, name), number) in numbers {
+            let span = spans.get(number as usize).copied().unwrap_or_default();
+            index.kinds[kind as usize].put(depth, name, span);
+        }
+        index.kinds.iter_mut().for_each(OfKind::close);
+        index.know(parsed, subjects);
+        Ok(index)
+    }
+
+    fn know(&mut self, parsed: &Parsed<'_>, subjects: HashMap<u32, Subject>) {
+        for (number, subject) in subjects {
+            match Who::parse(parsed.subjects.name(number)) {
+                Some(Who::Anonymous) => self.anonymous = subject,
+                Some(Who::User(name)) => drop(self.users.insert(name.into(), subject)),
+                Some(Who::Plugin(name)) => drop(self.plugins.insert(name.into(), subject)),
+                None => {}
+            }
+        }
+    }
+}
+
+impl OfKind {
+    fn put(&mut self, depth: Depth, name: &str, span: Span) {
+        let name = || name.as_bytes().into();
+        match depth {
+            Depth::Literal => drop(self.literals.insert(name(), span)),
+            Depth::Prefix => drop(self.prefixes.insert(name(), span)),
+            Depth::Kind => self.any = span,
+            Depth::Everything => self.everything = span,
+        }
+    }
+
+    fn close(&mut self) {
+        let mut lengths: Vec<usize> = self.prefixes.keys().map(|prefix| prefix.len()).collect();
+        lengths.sort_unstable_by(|a, b| b.cmp(a));
+        lengths.dedup();
+        self.lengths = lengths.into();
+    }
+}
+
+fn key<'a>(rule: &Rule<'a>, kind: Kind) -> Key<'a> {
+    match rule.pattern {
+        Pattern::Any if rule.kind.is_none() => (kind, Depth::Everything, ""),
+        Pattern::Any => (kind, Depth::Kind, ""),
+        Pattern::Prefix(name) => (kind, Depth::Prefix, name),
+        Pattern::Literal(name) => (kind, Depth::Literal, name),
+    }
+}
+
+fn entry(rule: &Rule<'_>, kind: Kind) -> Entry {
+    Entry {
+        grantee: rule.subject,
+        tenant: rule.tenant,
+        deny: rule.deny,
+        actions: rule.actions_on(kind),
+        condition: rule.condition,
+        at: rule.at,
+    }
+}
+
+fn check_duplicates(parsed: &Parsed<'_>, entries: &[(u32, Entry)]) -> Result<(), Refused> {
+    let mut problems: Vec<Problem> = Vec::new();
+    for ((one, first), (other, second)) in entries.iter().zip(entries.iter().skip(1)) {
+        let same = Entry { at: second.at, ..*first };
+        if one == other && same == *second {
+            let (first, second) = (parsed.shown(first.at), parsed.shown(second.at));
+            let problem = Problem::new(second, format!("the same as {first}"));
+            // A rule of every kind is at several places.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+            if problems.len() >= TOLD_MAX {
+                break;
+            }
+        }
+    }
+    Refused::unless_empty(problems)
+}

@@ -1,0 +1,110 @@
+//! Requests that try a set out: at the edges of its names, networks and times.
+
+use std::net::IpAddr;
+
+use crate::condition::Circumstances;
+use crate::parse::{Parsed, Pattern, Rule};
+use crate::words::{ACTIONS, ANONYMOUS, Ask, EVERYBODY, Kind, ROLE_PREFIX};
+
+/// Somebody of whom no set speaks.
+const STRANGER: &str = "user:somebody-else-9d1f";
+
+/// Numbers that look random and are the same for the same set (xorshift64*).
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+
+    /// Below `end`, which is not 0.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        let rest = self.next() % (end.max(1) as u64);
+        usize::try_from(rest).unwrap_or(0)
+    }
+
+    fn pick<T: Copy>(&mut self, all: &[T]) -> Option<T> {
+        all.get(self.below(all.len())).copied()
+    }
+}
+
+/// Who is to ask: some that the set knows, nobody, and a stranger.
+pub(crate) fn people<'a>(parsed: &Parsed<'a>, dice: &mut Dice, most: usize) -> Vec<&'a str> {
+    let count = parsed.subjects.len();
+    let mut people = vec![ANONYMOUS, STRANGER];
+    let all = count <= 4 * most;
+    for i in 0..count.min(4 * most) {
+        let number = if all { i } else { dice.below(count) };
+        let name = parsed.subjects.name(u32::try_from(number).unwrap_or(0));
+        let asks = name != EVERYBODY && !name.starts_with(ROLE_PREFIX);
+        if asks && people.len() < most && !people.contains(&name) {
+            people.push(name);
+        }
+    }
+    people
+}
+
+/// A request: what a rule speaks of, or almost.
+pub(crate) struct Probe {
+    kind: Kind,
+    name: String,
+    action: blockhouse_model::Action,
+    pub(crate) at: Circumstances,
+}
+
+impl Probe {
+    pub(crate) fn ask(&self) -> Ask<'_> {
+        Ask { action: self.action, kind: self.kind, name: &self.name }
+    }
+
+    pub(crate) fn new(parsed: &Parsed<'_>, dice: &mut Dice) -> Option<Self> {
+        let rule = parsed.rules.get(dice.below(parsed.rules.len()))?;
+        let kind = match dice.below(8) {
+            0 => dice.pick(&Kind::ALL)?,
+            _ => rule.kind.or_else(|| dice.pick(&Kind::ALL))?,
+        };
+        let name = if kind.is_named() { name(rule, dice) } else { String::new() };
+        let own: Vec<_> = ACTIONS.into_iter().filter(|a| rule.actions.has(*a)).collect();
+        let action = if dice.below(3) > 0 { dice.pick(&own) } else { dice.pick(&ACTIONS) }?;
+        let at = circumstances(parsed, rule, dice);
+        Some(Self { kind, name, action, at })
+    }
+}
+
+fn name(rule: &Rule<'_>, dice: &mut Dice) -> String {
+    let stem = match rule.pattern {
+        Pattern::Literal(name) | Pattern::Prefix(name) => name,
+        Pattern::Any => "n",
+    };
+    let mut name = stem.to_owned();
+    match dice.below(6) {
+        0 => drop(name.pop()),
+        1 => name.push_str("é*x"),
+        2 => name.insert(0, 'x'),
+        3 | 4 if matches!(rule.pattern, Pattern::Prefix(_)) => name.push('1'),
+        _ => {}
+    }
+    name
+}
+
+fn circumstances(parsed: &Parsed<'_>, rule: &Rule<'_>, dice: &mut Dice) -> Circumstances {
+    let mut at = Circumstances { secure: dice.below(2) == 0, ..Circumstances::default() };
+    at.day = u8::try_from(dice.below(7)).unwrap_or(0);
+    at.minute = u16::try_from(dice.below(24 * 60)).unwrap_or(0);
+    let others = parsed.conditions.get(dice.below(parsed.conditions.len()));
+    let own = parsed.conditions.get(rule.condition as usize);
+    let condition = if dice.below(4) == 0 { others } else { own };
+    if let Some((_, condition)) = condition {
+        let (addresses, minutes) = condition.edges();
+        at.ip = dice.pick(&addresses).map_or(at.ip, |ip: IpAddr| ip.to_canonical());
+        at.minute = dice.pick(&minutes).unwrap_or(at.minute);
+    }
+    at
+}

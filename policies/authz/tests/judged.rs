@@ -1,0 +1,84 @@
+//! Random sets and requests: casbin, which `Policies::check` asks, must never see anything otherwise.
+
+use blockhouse_authz::{File, Files, Mode, Policies};
+use proptest::prelude::*;
+
+fn rule() -> impl Strategy<Value = String> {
+    let subject = prop::sample::select(vec![
+        "*",
+        "anonymous",
+        "user:a",
+        "user:b",
+        "plugin:p",
+        "role:r1",
+        "role:r2",
+        "role:r3",
+    ]);
+    let tenant = prop::sample::select(vec!["*", "default", "t1", "t2"]);
+    let resource = prop::sample::select(vec![
+        "*",
+        "Topic:*",
+        "Topic:a*",
+        "Topic:ab*",
+        "Topic:ab",
+        "Topic:b",
+        "Topic:é*",
+        "Group:*",
+        "Group:a",
+        "Cluster:*",
+        "Policy:*",
+        "plugin:p*",
+    ]);
+    let actions =
+        prop::sample::select(vec!["Pub", "Sub", "Get", "Pub|Sub", "Update|Get", "All", "List"]);
+    let condition = prop::sample::select(vec![
+        "-",
+        "-",
+        "ip=10.0.0.0/9|127.0.0.1",
+        "ip=fe80::/10",
+        "ip=0.0.0.0/0",
+        "time=22:30-05:00",
+        "time=00:00-12:00|13:00-24:00",
+        "day=fri-mon",
+        "day=tue|thu-fri;chan=plain",
+        "chan=tls;ip=::1",
+    ]);
+    let effect = prop::sample::select(vec!["allow", "allow", "deny"]);
+    (subject, tenant, resource, actions, condition, effect)
+        .prop_map(|(s, t, r, a, c, e)| format!("p, {s}, {t}, {r}, {a}, {c}, {e}\n"))
+}
+
+fn grant() -> impl Strategy<Value = String> {
+    let subject = prop::sample::select(vec![
+        "anonymous",
+        "user:a",
+        "user:b",
+        "plugin:p",
+        "role:r1",
+        "role:r2",
+    ]);
+    let role = prop::sample::select(vec!["role:r1", "role:r2", "role:r3"]);
+    let tenant = prop::sample::select(vec!["default", "t1", "t2"]);
+    (subject, role, tenant).prop_map(|(s, r, t)| format!("g, {s}, {r}, {t}\n"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn casbin_and_the_index_never_part(
+        rules in prop::collection::vec(rule(), 1..24),
+        grants in prop::collection::vec(grant(), 0..10),
+        home in prop::sample::select(vec!["", "g2, user:a, t1\n", "g2, user:a, t2\ng2, plugin:p, t1\n"]),
+        acl2: bool,
+    ) {
+        let text = [rules.concat(), grants.concat(), home.to_owned()].concat();
+        let mode = if acl2 { Mode::Acl2 } else { Mode::DenyOverride };
+        let files = Files::new(vec![File { name: "a.csv".into(), text: text.clone() }]).unwrap();
+        match Policies::check(&files, mode) {
+            Ok(set) => prop_assert!(set.compared() > 0),
+            // Sets that cannot be meant come up as well.
+            Err(refused) => prop_assert!(!refused.to_string().contains("casbin"), "{refused}\n{text}"),
+        }
+    }
+}

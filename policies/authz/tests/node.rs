@@ -1,0 +1,160 @@
+//! The policies of a node: what is in force, over changes and restarts, and what a request meets.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use blockhouse_authz::{Config, File, Files, Keeper, Parts, Refused};
+use blockhouse_disk::{Disk as _, MemDisk, whole};
+use blockhouse_hook::{Hook as _, Rejection, Verdict};
+use blockhouse_model::{Access, Action, ManualClock, Principal, RequestContext, Resource};
+
+const RECORD: &str = "/data/blockhouse/security/policies.json";
+
+struct Node {
+    disk: MemDisk,
+    keeper: Keeper,
+}
+
+fn start(disk: &MemDisk) -> Result<Node, Refused> {
+    let config = Config { enabled: true, policies: "/etc/p".into(), ..Config::default() };
+    let parts = Parts {
+        disk: Arc::new(disk.clone()),
+        record: RECORD.into(),
+        clock: Arc::new(ManualClock::default()),
+        is_super: Arc::new(|name| name == "root"),
+    };
+    Keeper::start(&config, parts).map(|keeper| Node { disk: disk.clone(), keeper })
+}
+
+fn rule(topic: &str) -> String {
+    format!("p, anonymous, *, Topic:{topic}, Pub, -, allow\n")
+}
+
+fn set(text: &str) -> Files {
+    Files::new(vec![File { name: "a.csv".into(), text: text.into() }]).unwrap()
+}
+
+fn write(disk: &MemDisk, text: &str) {
+    whole::replace(disk, Path::new("/etc/p/a.csv"), text.as_bytes()).unwrap();
+}
+
+fn node(text: &str) -> Node {
+    let disk = MemDisk::new();
+    write(&disk, text);
+    start(&disk).unwrap()
+}
+
+impl Node {
+    fn asked(&self, principal: Principal, topics: &[&str]) -> Verdict {
+        let cx =
+            RequestContext { principal, ..RequestContext::new(([127, 0, 0, 1], 7).into(), 1, 310) };
+        let accesses: Vec<Access<'_>> = topics
+            .iter()
+            .map(|topic| Access { action: Action::Pub, resource: Resource::Topic(topic) })
+            .collect();
+        self.keeper.hook().authorize(&cx, &accesses)
+    }
+
+    fn may(&self, topic: &str) -> bool {
+        self.asked(Principal::Anonymous, &[topic]) == Verdict::Continue
+    }
+}
+
+#[test]
+fn all_that_a_request_needs_must_be_allowed() {
+    let node = node(&[rule("t1"), rule("t2")].concat());
+    let asked = |who: Principal, topics: &[&str]| match node.asked(who, topics) {
+        Verdict::Continue => None,
+        Verdict::Reject(rejection) => Some(rejection),
+    };
+    assert_eq!(asked(Principal::Anonymous, &["t1", "t2"]), None);
+    let Rejection { code, reason, failure, detail } =
+        asked(Principal::Anonymous, &["t1", "secret"]).unwrap();
+    assert_eq!((code, failure), (None, None));
+    assert!(!reason.contains("secret") && !reason.contains("a.csv"), "{reason}");
+    assert_eq!(detail.unwrap(), "anonymous: Pub Topic:secret: denied by no rule");
+    assert!(asked(Principal::User("eve".into()), &["t1"]).is_some());
+    assert_eq!(asked(Principal::User("root".into()), &["t1", "secret"]), None);
+    // Who is called like a user with all rights, but is a plugin, has none.
+    assert!(asked(Principal::Plugin("root".into()), &["t1"]).is_some());
+    assert_eq!(node.keeper.counts().decisions, [1, 3, 1]);
+}
+
+#[test]
+fn a_bad_load_keeps_the_old_set() {
+    let node = node(&rule("t"));
+    write(&node.disk, "p, anonymous, *, Topic:t, Pub, -, den\n");
+    let refused = node.keeper.reload().unwrap_err().to_string();
+    assert!(refused.contains("a.csv:1: unknown effect"), "{refused}");
+    node.keeper.apply(&set(""), false).unwrap_err();
+    assert!(node.may("t"));
+    let counts = node.keeper.counts();
+    assert_eq!((counts.generation, counts.done, counts.refused), (1, 0, 2));
+    // Nor does one come into force that would be gone after a restart.
+    node.disk.fail_writes(true);
+    let refused = node.keeper.apply(&set(&rule("u")), false).unwrap_err().to_string();
+    assert!(refused.contains("cannot be written"), "{refused}");
+    assert!(node.may("t") && !node.may("u"));
+}
+
+#[test]
+fn what_was_applied_is_in_force_after_a_restart_until_the_next_reload() {
+    let node = node(&rule("t"));
+    let report = node.keeper.apply(&set(&rule("u")), true).unwrap();
+    assert_eq!((report.generation, node.may("t")), (2, true));
+    let report = node.keeper.apply(&set(&rule("u")), false).unwrap();
+    assert_eq!((report.generation, report.source), (2, "applied"));
+    assert!(node.may("u") && !node.may("t"));
+    assert!(node.disk.is_private(Path::new(RECORD)).unwrap());
+    let node = start(&node.disk).unwrap();
+    assert!(node.may("u") && !node.may("t"));
+    assert_eq!(node.keeper.report().generation, 2);
+    let report = node.keeper.reload().unwrap();
+    assert_eq!((report.generation, report.source), (3, "directory"));
+    assert!(node.may("t") && !node.may("u"));
+    let report = node.keeper.roll_back().unwrap();
+    assert_eq!((report.generation, report.source), (4, "applied"));
+    assert!(node.may("u") && !node.may("t"));
+    node.keeper.roll_back().unwrap();
+    assert!(node.may("t") && !node.may("u"));
+}
+
+#[test]
+fn a_first_set_has_none_before_it() {
+    let node = node(&rule("t"));
+    assert!(!node.keeper.report().can_roll_back);
+    let refused = node.keeper.roll_back().unwrap_err().to_string();
+    assert!(refused.contains("no set before"), "{refused}");
+}
+
+#[test]
+fn what_cannot_be_loaded_refuses_the_start() {
+    let disk = MemDisk::new();
+    let why = |disk: &MemDisk| start(disk).err().map(|e| e.to_string()).unwrap_or_default();
+    assert!(why(&disk).contains("no such directory"));
+    write(&disk, "");
+    assert!(why(&disk).contains("no rule at all"));
+    write(&disk, &rule("t"));
+    assert_eq!(why(&disk), "");
+    let path = Path::new(RECORD);
+    for (record, expected) in [
+        ("{", "cannot be understood"),
+        (
+            r#"{"version":2,"generation":1,"digest":"","applied":null,"previous":null}"#,
+            "of version 2",
+        ),
+        (
+            r#"{"version":1,"generation":1,"digest":"","applied":[{"name":"a.csv","text":""}],"previous":null}"#,
+            "without this file the node starts with its directory",
+        ),
+        (
+            r#"{"version":1,"generation":1,"digest":"","applied":[{"name":"../a.csv","text":""}],"previous":null}"#,
+            "no file of policies",
+        ),
+    ] {
+        whole::replace(&disk, path, record.as_bytes()).unwrap();
+        assert!(why(&disk).contains(expected), "{record}: {}", why(&disk));
+    }
+}

@@ -1,0 +1,121 @@
+//! The policies of the process: in force before its listeners open, changed over the ops listener and by SIGHUP.
+
+mod rows;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use blockhouse_authz::{Counts, Keeper, Parts, Refused, Report, SuperUsers};
+use blockhouse_disk::RealDisk;
+use blockhouse_hook::{AdminCommand, Auditor, Decided, Hook, HookChain, Outcome, Subject};
+use blockhouse_meter::PolicyCounts;
+use blockhouse_model::RequestContext;
+use blockhouse_service::{Hangups, Tasks};
+
+use super::Shared;
+use crate::options::Config;
+pub(super) use rows::rows;
+pub(crate) use rows::{ApplyRequest, BODY_MAX};
+
+/// Where a node keeps what was applied while it ran.
+fn record(data: &Path) -> PathBuf {
+    data.join("blockhouse").join("security").join("policies.json")
+}
+
+/// The policies, and who is told of their changes.
+pub(super) struct Policies {
+    keeper: Keeper,
+    auditor: Arc<Auditor>,
+}
+
+/// Loads the policies and puts them behind the native hooks that are there already.
+pub(super) fn start(
+    config: &Config,
+    is_super: SuperUsers,
+    shared: &Shared,
+) -> anyhow::Result<Option<Arc<Policies>>> {
+    if !config.authz.enabled {
+        return Ok(None);
+    }
+    let parts = Parts {
+        disk: Arc::new(RealDisk),
+        record: record(&config.node.data),
+        clock: Arc::clone(&shared.clock),
+        is_super,
+    };
+    let keeper = Keeper::start(&config.authz, parts).map_err(|refused| {
+        anyhow!("the policies cannot be loaded, so the node does not start:\n{refused}")
+    })?;
+    let report = keeper.report();
+    told(&report, "in force");
+    let mut hooks = shared.hooks.load().hooks().to_vec();
+    hooks.push(Arc::clone(keeper.hook()) as Arc<dyn Hook>);
+    shared.hooks.swap(HookChain::new(&hooks));
+    let policies = Arc::new(Policies { keeper, auditor: Arc::clone(&shared.auditor) });
+    let counted = Arc::clone(&policies);
+    shared.meter.watch_policies(Box::new(move || counts(counted.keeper.counts())));
+    reload_on_hangup(&policies, &shared.tasks.child("policies"))?;
+    Ok(Some(policies))
+}
+
+fn counts(counts: Counts) -> PolicyCounts {
+    let Counts { generation, rules, done, refused, decisions } = counts;
+    PolicyCounts { decisions, rules, generation, done, refused }
+}
+
+fn told(report: &Report, what: &str) {
+    let Report { generation, digest, rules, mode, .. } = report;
+    tracing::info!("policies {what}: generation {generation}, {rules} rules, {mode}, {digest}");
+    for warning in &report.warnings {
+        tracing::warn!("policies: {warning}");
+    }
+}
+
+impl Policies {
+    /// Makes a change, and says what came of it.
+    fn change(
+        &self,
+        name: &str,
+        make: impl FnOnce(&Keeper) -> Result<Report, Refused>,
+    ) -> Result<Report, Refused> {
+        let made = make(&self.keeper);
+        let (outcome, reason) = match &made {
+            Ok(report) => {
+                told(report, name);
+                let Report { generation, digest, .. } = report;
+                (Outcome::Allowed, format!("generation {generation}, {digest}"))
+            }
+            Err(refused) => {
+                tracing::error!("policies: {name} refused, the old set stays in force:\n{refused}");
+                (Outcome::Refused, refused.to_string())
+            }
+        };
+        // Who may do it was asked, and told, before; this is what came of it.
+        let cx = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
+        let command = AdminCommand { name, target: "policies" };
+        let decided = Decided { outcome, by: "authz", shadow: false, reason: &reason };
+        self.auditor.tell(Subject::Admin(&cx, &command), decided);
+        made
+    }
+}
+
+fn reload_on_hangup(policies: &Arc<Policies>, tasks: &Tasks) -> anyhow::Result<()> {
+    let mut hangups = Hangups::listen()?;
+    let (policies, mut shutdown, blocking) =
+        (Arc::clone(policies), tasks.shutdown(), tasks.clone());
+    tasks.spawn("reload", async move {
+        loop {
+            tokio::select! {
+                () = hangups.next() => {
+                    let policies = Arc::clone(&policies);
+                    let reload = move || policies.change("policy-reload", Keeper::reload).is_ok();
+                    // What came of it is in the log.
+                    let _done = blocking.spawn_blocking("reload", reload).await;
+                }
+                () = shutdown.requested() => return,
+            }
+        }
+    });
+    Ok(())
+}
