@@ -47,7 +47,7 @@ impl Service for Remoting {
             let is_send = matches!(row.handler, Handler::Send);
             if let Some(run) = &mut run
                 && is_send
-                && run.joins_unasked(&command, !hooks.is_empty())
+                && run.joins_unasked(&command, hooks)
             {
                 run.commands.push(command);
                 continue;
@@ -69,7 +69,7 @@ impl Service for Remoting {
                 Some(run) if run.joins(&cx) => run.commands.push(command),
                 _ => {
                     self.finish(&mut run, hooks, replies);
-                    let is_signed = command.ext.get(ACCESS_KEY).is_some();
+                    let is_signed = is_signed(hooks, &command);
                     run = Some(Run { cx, is_signed, commands: vec![command] });
                 }
             }
@@ -78,6 +78,11 @@ impl Service for Remoting {
         *burst = commands;
         self.broker.keep_commits();
     }
+}
+
+/// Whether a request has credentials that somebody looks at.
+fn is_signed(hooks: &HookChain, command: &RemotingCommand) -> bool {
+    hooks.has(Point::Authenticate) && command.ext.get(ACCESS_KEY).is_some()
 }
 
 /// Sends that go to the core together, and the context of the first.
@@ -90,12 +95,12 @@ struct Run {
 
 impl Run {
     /// Whether a send without credentials belongs to others without: nobody is asked who it is from.
-    fn joins_unasked(&self, next: &RemotingCommand, hooked: bool) -> bool {
+    fn joins_unasked(&self, next: &RemotingCommand, hooks: &HookChain) -> bool {
         !self.is_signed
             && self.cx.trace_parent.is_none()
             && next.code == self.cx.code
-            && next.ext.get(ACCESS_KEY).is_none()
-            && !(hooked && next.ext.get(TRACE_PARENT).is_some())
+            && !is_signed(hooks, next)
+            && (hooks.is_empty() || next.ext.get(TRACE_PARENT).is_none())
     }
 
     /// Whether a send that has proved who it is from belongs to these. Spans are per request.

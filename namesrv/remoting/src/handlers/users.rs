@@ -55,16 +55,17 @@ pub(crate) fn delete(service: &NameService, request: &Request<'_>) -> Outcome {
 }
 
 pub(crate) fn show(service: &NameService, request: &Request<'_>) -> Outcome {
+    let users = users(service, request)?;
     let name = AboutUser::parse(&request.command.ext)?.username;
     let missing = || UserError::Missing(name.to_owned());
-    let user = users(service, request)?.find(name).ok_or_else(missing)?;
+    let user = users.find(name).ok_or_else(missing)?;
     Ok(Reply::body(rendered(&user).encode()))
 }
 
 pub(crate) fn list(service: &NameService, request: &Request<'_>) -> Outcome {
+    let users = users(service, request)?;
     let filter = ListUsers::parse(&request.command.ext)?.filter.unwrap_or_default();
-    let users = users(service, request)?.list(filter);
-    let users: Vec<UserInfo> = users.iter().map(rendered).collect();
+    let users: Vec<UserInfo> = users.list(filter).iter().map(rendered).collect();
     Ok(Reply::body(fastjson::write(&users)))
 }
 
