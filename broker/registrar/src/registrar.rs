@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blockhouse_protocol::signed::Signer;
+use blockhouse_transport::tls::Connector;
 use blockhouse_transport::{Dialer, Endpoint, Limits, NoService, NoSessions};
 use futures_util::future::join_all;
 use tokio::sync::watch;
@@ -18,9 +20,10 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Reports one broker to its name servers.
 pub struct Registrar {
-    speakers: Vec<Speaker>,
+    addresses: Vec<String>,
     state: Arc<State>,
-    dialer: Arc<Dialer>,
+    shared: Shared,
+    dialer: Dialer,
 }
 
 /// What a [`Speaker`] shares with the others.
@@ -31,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) reported: Arc<dyn Reported>,
     pub(crate) changes: Changes,
     pub(crate) state: Arc<State>,
-    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) signer: Option<Arc<Signer>>,
 }
 
 impl Registrar {
@@ -52,15 +55,26 @@ impl Registrar {
         let endpoint = Endpoint::new(Arc::new(NoService), Arc::new(NoSessions), limits);
         let shared = Shared {
             config: Arc::new(config),
-            identity: Arc::new(identity),
             reported,
             changes: changes.clone(),
             state: Arc::clone(&state),
-            dialer: Arc::new(Dialer::new(endpoint)),
+            signer: None,
+            identity: Arc::new(identity),
         };
-        let dialer = Arc::clone(&shared.dialer);
-        let speaker = |addr| Speaker::new(addr, shared.clone());
-        Self { speakers: addresses.into_iter().map(speaker).collect(), state, dialer }
+        Self { addresses, state, shared, dialer: Dialer::new(endpoint) }
+    }
+
+    /// The same by TLS, if a connector is given.
+    #[must_use]
+    pub fn over(self, tls: Option<Arc<Connector>>) -> Self {
+        Self { dialer: self.dialer.over(tls), ..self }
+    }
+
+    /// Has everything signed that name servers are told.
+    #[must_use]
+    pub fn signed_by(mut self, signer: &Arc<Signer>) -> Self {
+        self.shared.signer = Some(Arc::clone(signer));
+        self
     }
 
     /// Who has been told what; stays valid while the registrar runs.
@@ -73,7 +87,9 @@ impl Registrar {
     /// reached, and ends (within about a second).
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let stopping = watch::Sender::new(false);
-        let speaking = self.speakers.into_iter().map(|s| s.run(stopping.subscribe()));
+        let speaker = |addr| Speaker::new(addr, self.shared.clone(), &self.dialer);
+        let speaking =
+            self.addresses.into_iter().map(|addr| speaker(addr).run(stopping.subscribe()));
         let stopper = async {
             stop.await;
             stopping.send_replace(true);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use blockhouse_model::DataVersion;
-use blockhouse_transport::Connection;
 use blockhouse_transport::Error::Closed;
+use blockhouse_transport::{Connection, Dialer};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info, warn};
@@ -13,9 +13,10 @@ use crate::registrar::{FAREWELL, Shared};
 use crate::{Error, wire};
 
 /// Talks to one name server.
-pub(crate) struct Speaker {
+pub(crate) struct Speaker<'a> {
     addr: String,
     shared: Shared,
+    dialer: &'a Dialer,
 }
 
 /// Why a conversation ended.
@@ -38,9 +39,9 @@ async fn asked_to(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
-impl Speaker {
-    pub(crate) fn new(addr: String, shared: Shared) -> Self {
-        Self { addr, shared }
+impl<'a> Speaker<'a> {
+    pub(crate) fn new(addr: String, shared: Shared, dialer: &'a Dialer) -> Self {
+        Self { addr, shared, dialer }
     }
 
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
@@ -70,8 +71,11 @@ impl Speaker {
         let mut changes = self.shared.changes.listen();
         let begun = async {
             let patience = self.shared.config.connect_timeout();
-            let dialed = self.shared.dialer.connect(&self.addr, patience).await;
+            let dialed = self.dialer.connect(&self.addr, patience).await;
             let connection = dialed.map_err(Error::from)?;
+            if let Some(signer) = &self.shared.signer {
+                connection.sign_with(Arc::clone(signer));
+            }
             let version = self.report(&connection).await.inspect_err(|_| connection.close())?;
             Ok::<_, Error>((connection, version))
         };

@@ -11,6 +11,7 @@ use blockhouse_protocol::body::Body as _;
 use blockhouse_protocol::body::registration::{RegisterBrokerBody, body_crc32};
 use blockhouse_protocol::codes::request_code as code;
 use blockhouse_protocol::header::namesrv::{RegisterBroker, UnregisterBroker};
+use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, Signer};
 use blockhouse_protocol::{RemotingCommand, ResponseHead, encode};
 use blockhouse_registrar::{Answer, Changes, Config, Identity, Registrar, Reported, Snapshot};
 use blockhouse_transport::{Connection, Endpoint, Limits, NoSessions, Replies, Server, Service};
@@ -37,6 +38,10 @@ impl Service for Listener {
             let mut body = bytes::Bytes::new();
             let mut heard = (command.code, 0, 0);
             let mut result = 0;
+            // Whatever a name server is told is signed.
+            assert_eq!(command.ext.get(ACCESS_KEY), Some("node"));
+            let signature = format!("{} bytes", command.body.len());
+            assert_eq!(command.ext.get(SIGNATURE), Some(&*signature));
             match command.code {
                 code::REGISTER_BROKER => {
                     let (topics, version) = read_report(&command);
@@ -154,7 +159,9 @@ fn start(config: Config, name_servers: &[String]) -> Broker {
     };
     let changes = Changes::new();
     let reported = Arc::clone(&topics) as Arc<dyn Reported>;
+    let signer = Arc::new(Signer::new("node", |_, body| format!("{} bytes", body.len())));
     let registrar = Registrar::new(config, name_servers, identity, reported, &changes);
+    let registrar = registrar.signed_by(&signer);
     let state = registrar.state();
     let (stop, stopped) = oneshot::channel::<()>();
     let run = registrar.run(async {

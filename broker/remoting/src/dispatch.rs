@@ -5,9 +5,10 @@ use std::sync::Arc;
 use blockhouse_core::Caller;
 use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Verdict};
 use blockhouse_model::trace::TRACE_PARENT;
-use blockhouse_model::{Access, RequestContext, Resource, TraceParent};
+use blockhouse_model::{Access, Principal, RequestContext, Resource, TraceParent};
 use blockhouse_protocol::RemotingCommand;
-use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, signed_fields};
+use blockhouse_protocol::codes::response_code;
+use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
 
 use crate::Remoting;
@@ -15,6 +16,9 @@ use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
 use crate::response::{Failure, Response};
 use crate::table::{Entry, Handler, Row};
+
+/// What a client hears that is two users at once.
+const OTHER_USER: &str = "the access key and the client's certificate are of different users";
 
 impl Service for Remoting {
     fn burst(
@@ -30,46 +34,93 @@ impl Service for Remoting {
         let first =
             if hooks.is_empty() { None } else { Some(self.broker.hooks().number(commands.len())) };
         let mut numbers = first.into_iter().flat_map(|first| first..);
-        let mut rest = commands.drain(..).peekable();
-        while let Some(command) = rest.next() {
+        let mut signed = SignedFields::default();
+        // Sends of one principal that follow each other: they go to the core as one call.
+        let mut run: Option<Run> = None;
+        for command in commands.drain(..) {
             let Some(row) = self.rows.get(&command.code).copied() else {
+                self.finish(&mut run, hooks, replies);
                 self.refuse(&command, Failure::unsupported(command.code), replies);
                 continue;
             };
             let number = numbers.next().unwrap_or(0);
-            let cx = match context(hooks, connection, number, &command) {
+            let is_send = matches!(row.handler, Handler::Send);
+            if let Some(run) = &mut run
+                && is_send
+                && run.joins_unasked(&command, hooks)
+            {
+                run.commands.push(command);
+                continue;
+            }
+            let cx = match context(hooks, connection, number, (&command, &mut signed)) {
                 Ok(cx) => cx,
                 Err(failure) => {
+                    self.finish(&mut run, hooks, replies);
                     self.refuse(&command, failure, replies);
                     continue;
                 }
             };
-            let caller = Caller { cx: &cx, hooks };
-            if matches!(row.handler, Handler::Send) {
-                // Credentials and spans are per request: a run is only of requests that carry none.
-                let plain = command.ext.get(ACCESS_KEY).is_none() && cx.trace_parent.is_none();
-                let hooked = !hooks.is_empty();
-                let mut run = vec![command];
-                while let Some(next) = rest.next_if(|next| plain && self.joins(next, &cx, hooked)) {
-                    run.push(next);
+            if !is_send {
+                self.finish(&mut run, hooks, replies);
+                self.one(connection, row, Caller { cx: &cx, hooks }, command, replies);
+                continue;
+            }
+            match &mut run {
+                Some(run) if run.joins(&cx) => run.commands.push(command),
+                _ => {
+                    self.finish(&mut run, hooks, replies);
+                    let is_signed = is_signed(hooks, &command);
+                    run = Some(Run { cx, is_signed, commands: vec![command] });
                 }
-                send_message::handle(&self.broker, &self.meter, caller, run, replies);
-            } else {
-                self.one(connection, row, caller, command, replies);
             }
         }
-        drop(rest);
+        self.finish(&mut run, hooks, replies);
         *burst = commands;
         self.broker.keep_commits();
     }
 }
 
+/// Whether a request has credentials that somebody looks at.
+fn is_signed(hooks: &HookChain, command: &RemotingCommand) -> bool {
+    hooks.has(Point::Authenticate) && command.ext.get(ACCESS_KEY).is_some()
+}
+
+/// Sends that go to the core together, and the context of the first.
+struct Run {
+    cx: RequestContext,
+    /// Whether they carry credentials, each its own.
+    is_signed: bool,
+    commands: Vec<RemotingCommand>,
+}
+
+impl Run {
+    /// Whether a send without credentials belongs to others without: nobody is asked who it is from.
+    fn joins_unasked(&self, next: &RemotingCommand, hooks: &HookChain) -> bool {
+        !self.is_signed
+            && self.cx.trace_parent.is_none()
+            && next.code == self.cx.code
+            && !is_signed(hooks, next)
+            && (hooks.is_empty() || next.ext.get(TRACE_PARENT).is_none())
+    }
+
+    /// Whether a send that has proved who it is from belongs to these. Spans are per request.
+    fn joins(&self, next: &RequestContext) -> bool {
+        self.is_signed
+            && next.code == self.cx.code
+            && next.principal == self.cx.principal
+            && next.principal != Principal::Anonymous
+            && next.trace_parent.is_none()
+            && self.cx.trace_parent.is_none()
+    }
+}
+
 impl Remoting {
-    fn joins(&self, next: &RemotingCommand, cx: &RequestContext, hooked: bool) -> bool {
-        let send = self.rows.get(&next.code).is_some_and(|r| matches!(r.handler, Handler::Send));
-        send && next.code == cx.code
-            && next.ext.get(ACCESS_KEY).is_none()
-            && !(hooked && next.ext.get(TRACE_PARENT).is_some())
+    /// Hands on the sends that were put together so far.
+    fn finish(&self, run: &mut Option<Run>, hooks: &Arc<HookChain>, replies: &mut Replies) {
+        if let Some(Run { cx, commands, .. }) = run.take() {
+            let caller = Caller { cx: &cx, hooks };
+            send_message::handle(&self.broker, &self.meter, caller, commands, replies);
+        }
     }
 
     fn one(
@@ -156,6 +207,7 @@ fn allow(row: &Row, caller: Caller<'_>, command: &RemotingCommand) -> Result<(),
     let (access, target) = match row.entry {
         Entry::Core => (None, ""),
         Entry::Cluster(action) => (Some((action, Resource::Cluster)), ""),
+        Entry::User(action) => (Some((action, Resource::Cluster)), named("username")),
         Entry::Topic(action, field) => {
             (Some((action, Resource::Topic(named(field)))), named(field))
         }
@@ -182,29 +234,36 @@ fn context(
     hooks: &HookChain,
     connection: &Connection,
     number: u64,
-    command: &RemotingCommand,
+    (command, signed): (&RemotingCommand, &mut SignedFields),
 ) -> Result<RequestContext, Failure> {
     let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
     cx.request = number;
     cx.secure = connection.is_secure();
+    cx.certificate = connection.certificate();
     if !hooks.is_empty() {
         cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
     }
     if hooks.wants_client_id() {
         cx.client_id = connection.client_id();
     }
+    let mut named = Principal::Anonymous;
+    let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
     if hooks.has(Point::Authenticate) {
-        let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
-        let signed = if access_key.is_empty() { Vec::new() } else { signed_fields(command) };
+        // What names a field twice has signed nothing that could be right.
+        let fields = if access_key.is_empty() { None } else { signed.of(command) };
+        let signature = command.ext.get(SIGNATURE).filter(|_| fields.is_some());
         let credentials = Credentials {
             access_key,
-            signature: command.ext.get(SIGNATURE).unwrap_or_default(),
-            signed_fields: &signed,
+            signature: signature.unwrap_or_default(),
+            signed_fields: fields.unwrap_or_default(),
             body: &command.body,
         };
-        cx.principal = hooks
+        named = hooks
             .authenticate(&cx, &credentials)
             .map_err(|rejection| Failure::from(blockhouse_core::Refusal::from(rejection)))?;
+    }
+    if !cx.identify(named, access_key) {
+        return Err(Failure::new(response_code::NO_PERMISSION, OTHER_USER));
     }
     Ok(cx)
 }

@@ -17,3 +17,4 @@ pub(crate) mod progress;
 pub(crate) mod query_message;
 pub(crate) mod send_back;
 pub(crate) mod stats;
+pub(crate) mod users;

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use blockhouse_core::Broker;
+use blockhouse_hook::Users;
 use blockhouse_meter::Meter;
 
 pub use table::{Entry, Row, TABLE};
@@ -37,6 +38,11 @@ pub trait Node: Send + Sync + 'static {
     /// # Errors
     /// What cannot be changed, as a sentence.
     fn update(&self, properties: &str) -> Result<(), String>;
+
+    /// The users, where requests are authenticated.
+    fn users(&self) -> Option<Arc<dyn Users>> {
+        None
+    }
 
     /// Facts for `brokerStatus` beyond the core's: version, boot time, paths.
     fn facts(&self) -> Vec<(&'static str, String)>;

@@ -7,7 +7,7 @@ use blockhouse_protocol::codes::request_code as code;
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{
     admin_queue, admin_topic, broker_info, client_relay, connections, consumer_group, heartbeat,
-    lock_queues, offset, offset_admin, progress, query_message, send_back, stats,
+    lock_queues, offset, offset_admin, progress, query_message, send_back, stats, users,
 };
 use crate::response::{Answer, Failure, Response};
 
@@ -18,6 +18,8 @@ pub enum Entry {
     Core,
     /// Something with the broker as a whole.
     Cluster(Action),
+    /// Something with the user that the field `username` names: users are the cluster's.
+    User(Action),
     /// Something with the topic that this field names.
     Topic(Action, &'static str),
     /// Something with the group that this field names.
@@ -161,6 +163,12 @@ pub const TABLE: &[Row] = &[
     admin(code::CLONE_GROUP_OFFSET, Group(Update, "destGroup"), Now(offset_admin::clone)),
     admin(code::GET_ALL_CONSUMER_OFFSET, Cluster(List), Now(offset_admin::all)),
     admin(code::GET_ALL_DELAY_OFFSET, Cluster(List), Now(offset_admin::all_delay)),
+    // users
+    admin(code::AUTH_CREATE_USER, Entry::User(Update), Later(users::create)),
+    admin(code::AUTH_UPDATE_USER, Entry::User(Update), Later(users::update)),
+    admin(code::AUTH_DELETE_USER, Entry::User(Update), Later(users::delete)),
+    admin(code::AUTH_GET_USER, Entry::User(Get), Later(users::show)),
+    admin(code::AUTH_LIST_USER, Cluster(Get), Later(users::list)),
     // the node
     admin(code::GET_BROKER_RUNTIME_INFO, Cluster(Get), Later(broker_info::runtime)),
     admin(code::GET_BROKER_CONFIG, Cluster(Get), Now(broker_info::config)),

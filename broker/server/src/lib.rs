@@ -19,5 +19,5 @@ pub mod server;
 pub mod settings;
 mod upkeep;
 
-pub use server::{Broker, Parts, Running};
+pub use server::{Broker, Parts, Running, Tls};
 pub use settings::{Settings, store_config};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use blockhouse_disk::{Disk, Space};
+use blockhouse_hook::Users;
 use blockhouse_model::{Clock, Timestamp};
 use blockhouse_remoting::Node;
 
@@ -13,6 +14,7 @@ pub(crate) struct Facts {
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
     started: Timestamp,
+    users: Option<Arc<dyn Users>>,
 }
 
 impl Facts {
@@ -23,7 +25,11 @@ impl Facts {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let started = clock.now();
-        Self { properties, data, disk, clock, started }
+        Self { properties, data, disk, clock, started, users: None }
+    }
+
+    pub(crate) fn with_users(self, users: Option<Arc<dyn Users>>) -> Self {
+        Self { users, ..self }
     }
 
     /// How long the process runs, in the words of RocketMQ's tools.
@@ -49,6 +55,10 @@ impl Node for Facts {
         Err("this broker's configuration does not change while it runs: set the option in its \
              configuration file (`blockhouse config show` lists them) and restart it"
             .to_owned())
+    }
+
+    fn users(&self) -> Option<Arc<dyn Users>> {
+        self.users.clone()
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {

@@ -9,14 +9,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use blockhouse_core::{Announcer, HeldPulls, Identity};
 use blockhouse_disk::Disk;
-use blockhouse_hook::Hooks;
+use blockhouse_hook::{Hooks, Users};
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
 use blockhouse_meter::Meter;
 use blockhouse_model::{Clock, DataVersion, Perm};
+use blockhouse_protocol::signed::Signer;
 use blockhouse_registrar::{Changes, Registrar};
 use blockhouse_remoting::Remoting;
 use blockhouse_service::Tasks;
 use blockhouse_store::Store;
+use blockhouse_transport::tls::{Acceptor, Connector};
 use blockhouse_transport::{Budget, Endpoint, Server};
 use tracing::{info, warn};
 
@@ -46,6 +48,21 @@ pub struct Parts {
     pub tasks: Tasks,
     /// Bytes in flight, shared with other listeners of the process; `None` for its own.
     pub budget: Option<Arc<Budget>>,
+    /// How connections are secured.
+    pub tls: Tls,
+    /// The users, where requests are authenticated.
+    pub users: Option<Arc<dyn Users>>,
+    /// Who signs what name servers are told.
+    pub signer: Option<Arc<Signer>>,
+}
+
+/// TLS in both directions; by default in none.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// On listeners.
+    pub acceptor: Option<Arc<Acceptor>>,
+    /// To name servers.
+    pub connector: Option<Arc<Connector>>,
 }
 
 /// Starts brokers.
@@ -92,6 +109,11 @@ impl Broker {
             Server::reserve(&settings.listen.to_string()).await.context("the broker's listener")?;
         let advertised = settings.advertised(listener.local_addr());
         let (registrar, registered) = build_registrar(&settings, &meta, advertised);
+        let registrar = registrar.over(parts.tls.connector.clone());
+        let registrar = match &parts.signer {
+            Some(signer) => registrar.signed_by(signer),
+            None => registrar,
+        };
         let announcer = Arc::new(Announced(Arc::clone(&registered)));
         let own = Own { held, advertised, announcer };
         let core = Arc::new(build_core(&settings, &parts, &meta, &store, own)?);
@@ -101,12 +123,14 @@ impl Broker {
             settings.data.clone(),
             Arc::clone(&parts.disk),
             Arc::clone(&parts.clock),
-        );
+        )
+        .with_users(parts.users.clone());
         let remoting = Remoting::new(Arc::clone(&core), Arc::new(facts), Arc::clone(&parts.meter));
         let mut endpoint =
             Endpoint::new(Arc::clone(&remoting) as _, remoting as _, settings.limits.clone());
         endpoint.budget = parts.budget.clone().unwrap_or(endpoint.budget);
         endpoint.counts = Arc::clone(&parts.meter.connections);
+        endpoint.tls = parts.tls.acceptor.clone();
         let vip = vip_listener(&settings, listener.local_addr(), &endpoint).await?;
         let server = listener.serve(endpoint);
         info!(addr = %server.local_addr(), advertised = %advertised, "broker listens");

@@ -27,6 +27,10 @@ const WAKE_AT: usize = 1 << 15;
 /// Entries of a chain that one query follows in one file.
 const CHAIN_MAX: usize = 1 << 20;
 
+/// The end of the year 2099, in milliseconds since 1970: no message was stored later. Not the time
+/// of this machine's clock, which may be wrong or not be the one that the messages were stored by.
+const TIME_MAX: i64 = 4_102_444_799_999;
+
 /// One key of one message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Put {
@@ -77,6 +81,12 @@ pub(crate) fn key_hash(topic: &str, key: &str) -> u32 {
 /// The key hash of `topic#key`, going on from Java's hash of `topic#`.
 pub(crate) fn key_hash_on(topic_hash: i32, key: &str) -> u32 {
     positive(java_hash_on(topic_hash, key))
+}
+
+/// Whether a message can have been stored then. A record's checksum covers its body only, so that
+/// what a disk damaged may say anything.
+const fn is_time(timestamp: i64) -> bool {
+    timestamp > 0 && timestamp <= TIME_MAX
 }
 
 impl Index {
@@ -182,11 +192,16 @@ impl Index {
         result
     }
 
-    fn put_into(&self, files: &mut Files, put: Put) -> Result<(), Error> {
+    fn put_into(&self, files: &mut Files, mut put: Put) -> Result<(), Error> {
         if files.list.last().is_none_or(IndexFile::is_full) {
             self.add_file(files)?;
         }
         let Some(last) = files.list.last_mut() else { return Ok(()) };
+        if !is_time(put.store_timestamp) {
+            // A file counts all its times from its first: one damaged record would hide the others.
+            let before = last.header.end_timestamp;
+            put.store_timestamp = if is_time(before) { before } else { self.clock.now().0 };
+        }
         // RocketMQ passes over messages that were indexed before, too: recovery dispatches again.
         if put.physical < last.header.end_physical { Ok(()) } else { last.put(put) }
     }
@@ -262,8 +277,9 @@ impl Index {
         time_at: &dyn Fn(u64) -> Option<i64>,
     ) -> Result<(), Error> {
         let mut files = self.files.lock();
+        let time_at = |at| time_at(at).filter(|time| is_time(*time));
         while let Some(mut last) = files.list.pop() {
-            if last.rebuild(limit, time_at)? {
+            if last.rebuild(limit, &time_at)? {
                 files.list.push(last);
                 break;
             }

@@ -61,7 +61,7 @@ fn the_metrics_page_is_fresh() {
 fn of_broker(entry: Entry) -> String {
     match entry {
         Entry::Core => "depends on the names in it".to_owned(),
-        Entry::Cluster(action) => format!("{action:?} cluster"),
+        Entry::Cluster(action) | Entry::User(action) => format!("{action:?} cluster"),
         Entry::Topic(action, field) => format!("{action:?} topic (`{field}`)"),
         Entry::Group(action, field) => format!("{action:?} group (`{field}`)"),
         Entry::Member(field) => format!("Sub group (`{field}`)"),

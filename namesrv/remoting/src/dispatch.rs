@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Verdict};
+use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Rejection, Verdict};
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Principal, RequestContext, TraceParent};
 use blockhouse_protocol::codes::request_code;
-use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, signed_fields};
+use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
 use blockhouse_protocol::{ExtFields, RemotingCommand};
 use blockhouse_transport::{Connection, Replies};
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use crate::reply::{self, Outcome};
+use crate::reply::{self, Outcome, Reply, Work};
 use crate::request::Request;
 use crate::table::{self, Admin, Row};
 use crate::{Error, NameService};
@@ -41,6 +41,8 @@ pub(crate) fn answer(
     }
     if outcome.as_ref().is_ok_and(|reply| reply.after_save) {
         defer_until_saved(service, outcome, command, replies);
+    } else if let Ok(Reply { work: Some(work), .. }) = outcome {
+        defer_until_done(service, work, command, replies);
     } else {
         let code = reply::write(outcome, command.opaque, replies);
         service.meter.requests.add(command.code, code, 1);
@@ -60,11 +62,18 @@ fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -
     let mut cx = RequestContext::new(connection.peer(), connection.id(), command.code);
     cx.request = number;
     cx.secure = connection.is_secure();
+    cx.certificate = connection.certificate();
     if !hooks.is_empty() {
         cx.trace_parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
     }
-    if hooks.has(Point::Authenticate) {
-        cx.principal = authenticate(hooks, &cx, command)?;
+    let named = if hooks.has(Point::Authenticate) {
+        authenticate(hooks, &cx, command)?
+    } else {
+        Principal::Anonymous
+    };
+    if !cx.identify(named, command.ext.get(ACCESS_KEY).unwrap_or_default()) {
+        let why = "the access key and the client's certificate are of different users";
+        return Err(Error::Refused(Rejection::new(why)));
     }
     if hooks.has(Point::Authorize) {
         pass(hooks.authorize(&cx, &[row.access.of(&command.ext)?]))?;
@@ -103,14 +112,41 @@ fn authenticate(
     command: &RemotingCommand,
 ) -> Result<Principal, Error> {
     let access_key = command.ext.get(ACCESS_KEY).unwrap_or_default();
-    let signed = if access_key.is_empty() { Vec::new() } else { signed_fields(command) };
+    let mut signed = SignedFields::default();
+    // What names a field twice has signed nothing that could be right.
+    let fields = if access_key.is_empty() { None } else { signed.of(command) };
+    let signature = command.ext.get(SIGNATURE).filter(|_| fields.is_some());
     let credentials = Credentials {
         access_key,
-        signature: command.ext.get(SIGNATURE).unwrap_or_default(),
-        signed_fields: &signed,
+        signature: signature.unwrap_or_default(),
+        signed_fields: fields.unwrap_or_default(),
         body: &command.body,
     };
     hooks.authenticate(cx, &credentials).map_err(Error::Refused)
+}
+
+/// Sends the answer that the work gives.
+fn defer_until_done(
+    service: &NameService,
+    work: Work,
+    command: &RemotingCommand,
+    replies: &mut Replies,
+) {
+    let (request, opaque) = (command.code, command.opaque);
+    let meter = Arc::clone(&service.meter);
+    let (tell, told) = oneshot::channel();
+    service.background.run(Box::new(move || {
+        // Nobody may be there to hear it: the client has left.
+        let _unheard = tell.send(work.run());
+    }));
+    replies.defer(async move {
+        let stopping = || Err(Error::NotSaved(std::io::Error::other("the server stops")));
+        let outcome = told.await.unwrap_or_else(|_| stopping());
+        let mut replies = Replies::new();
+        let code = reply::write(outcome, opaque, &mut replies);
+        meter.requests.add(request, code, 1);
+        replies
+    });
 }
 
 /// Sends the answer when the KV configuration is on disk.

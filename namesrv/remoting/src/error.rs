@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use blockhouse_hook::Rejection;
+use blockhouse_hook::{Rejection, UserError};
 use blockhouse_protocol::{BodyError, FieldError};
 use blockhouse_route::KvError;
 
@@ -42,6 +42,9 @@ pub enum Error {
     /// No such request here.
     #[error(" request type {0} not supported")]
     UnknownCode(i32),
+    /// Users stay as they are.
+    #[error("{0}")]
+    User(#[from] UserError),
     /// A hook said no.
     #[error("{}", .0.reason)]
     Refused(Rejection),

@@ -8,4 +8,5 @@ pub(crate) mod namesrv_config;
 pub(crate) mod register_broker;
 pub(crate) mod topic_lists;
 pub(crate) mod topics;
+pub(crate) mod users;
 pub(crate) mod write_perm;

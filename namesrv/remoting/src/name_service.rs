@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use blockhouse_hook::{ConnectionInfo, Hooks, Verdict};
+use blockhouse_hook::{ConnectionInfo, Hooks, Users, Verdict};
 use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_protocol::RemotingCommand;
@@ -39,6 +39,8 @@ pub struct Parts {
     pub background: Arc<dyn Background>,
     /// Where requests are counted.
     pub meter: Arc<Meter>,
+    /// The users, where requests are authenticated.
+    pub users: Option<Arc<dyn Users>>,
 }
 
 /// The name server: answers requests and watches its brokers' connections.
@@ -49,6 +51,7 @@ pub struct NameService {
     pub(crate) kv: Arc<KvStore>,
     pub(crate) background: Arc<dyn Background>,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) users: Option<Arc<dyn Users>>,
     clock: Arc<dyn Clock>,
     started: Duration,
     hooks: Arc<Hooks>,
@@ -67,6 +70,7 @@ impl NameService {
             kv: Arc::new(parts.kv),
             background: parts.background,
             meter: parts.meter,
+            users: parts.users,
             started: parts.clock.monotonic(),
             clock: parts.clock,
             hooks: parts.hooks,

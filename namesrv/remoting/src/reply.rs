@@ -1,5 +1,7 @@
 //! What a handler gives.
 
+use std::fmt;
+
 use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::{ResponseHead, encode};
 use blockhouse_transport::Replies;
@@ -18,6 +20,27 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
     /// The KV configuration must be on disk before this is sent.
     pub(crate) after_save: bool,
+    /// What is to be done first, where it may block; its outcome is the answer.
+    pub(crate) work: Option<Work>,
+}
+
+/// Work that waits for the disk.
+pub(crate) struct Work(Box<dyn FnOnce() -> Outcome + Send>);
+
+impl Work {
+    pub(crate) fn new(work: impl FnOnce() -> Outcome + Send + 'static) -> Self {
+        Self(Box::new(work))
+    }
+
+    pub(crate) fn run(self) -> Outcome {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Work")
+    }
 }
 
 impl Reply {
@@ -27,6 +50,10 @@ impl Reply {
 
     pub(crate) fn body(body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..Self::default() }
+    }
+
+    pub(crate) fn after(work: Work) -> Self {
+        Self { work: Some(work), ..Self::default() }
     }
 
     pub(crate) fn field(mut self, name: &'static str, value: &impl ToString) -> Self {

@@ -1,5 +1,6 @@
 //! From failure to response code, in one place.
 
+use blockhouse_hook::UserError;
 use blockhouse_protocol::codes::response_code as code;
 
 use crate::Error;
@@ -11,6 +12,12 @@ pub fn response_code(error: &Error) -> i32 {
     match error {
         Error::UnknownCode(_) => code::REQUEST_CODE_NOT_SUPPORTED,
         Error::Refused(rejection) => rejection.code.unwrap_or(code::NO_PERMISSION),
+        Error::User(error) => match error {
+            UserError::Missing(_) => code::USER_NOT_EXIST,
+            UserError::Exists(_) | UserError::Invalid(_) => code::INVALID_PARAMETER,
+            UserError::Forbidden(_) => code::NO_PERMISSION,
+            UserError::NotSaved(_) => code::SYSTEM_ERROR,
+        },
         Error::NoRoute(_) => code::TOPIC_NOT_EXIST,
         Error::NoKey { .. } | Error::NoNamespace(_) => code::QUERY_NOT_FOUND,
         Error::FixedOption => code::NO_PERMISSION,

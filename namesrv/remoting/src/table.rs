@@ -8,7 +8,7 @@ use blockhouse_protocol::{ExtFields, FieldError};
 use crate::NameService;
 use crate::handlers::{
     cluster, get_route, kv_config, liveness, namesrv_config, register_broker, topic_lists, topics,
-    write_perm,
+    users, write_perm,
 };
 use crate::reply::Outcome;
 use crate::request::Request;
@@ -101,7 +101,12 @@ pub const ROWS: &[Row] = &[
     row(code::GET_KV_CONFIG, GET, NO_BODY, Admin::No, kv_config::get),
     row(code::GET_KVLIST_BY_NAMESPACE, GET, NO_BODY, Admin::No, kv_config::list),
     row(code::GET_NAMESRV_CONFIG, GET, NO_BODY, Admin::No, namesrv_config::get),
+    row(code::AUTH_GET_USER, GET, NO_BODY, Admin::About("username"), users::show),
+    row(code::AUTH_LIST_USER, GET, NO_BODY, Admin::Node, users::list),
     // what operators change
+    row(code::AUTH_CREATE_USER, UPDATE, SMALL, Admin::About("username"), users::create),
+    row(code::AUTH_UPDATE_USER, UPDATE, SMALL, Admin::About("username"), users::update),
+    row(code::AUTH_DELETE_USER, UPDATE, NO_BODY, Admin::About("username"), users::delete),
     row(code::DELETE_TOPIC_IN_NAMESRV, Needs::Topic(Action::Delete, "topic"), NO_BODY, Admin::About("topic"), topics::delete),
     row(code::WIPE_WRITE_PERM_OF_BROKER, UPDATE, NO_BODY, Admin::About("brokerName"), write_perm::wipe),
     row(code::ADD_WRITE_PERM_OF_BROKER, UPDATE, NO_BODY, Admin::About("brokerName"), write_perm::add),

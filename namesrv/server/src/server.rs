@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use blockhouse_disk::Disk;
-use blockhouse_hook::Hooks;
+use blockhouse_hook::{Hooks, Users};
 use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_namesrv_remoting::{Background, KvStore, NameService, name_service};
 use blockhouse_service::{Shutdown, Tasks};
+use blockhouse_transport::tls::Acceptor;
 use blockhouse_transport::{Budget, Endpoint, Server};
 use tracing::info;
 
@@ -39,6 +40,10 @@ pub struct Parts {
     pub budget: Option<Arc<Budget>>,
     /// Where requests and connections are counted.
     pub meter: Arc<Meter>,
+    /// How connections are secured; `None`: in plaintext only.
+    pub tls: Option<Arc<Acceptor>>,
+    /// The users, where requests are authenticated.
+    pub users: Option<Arc<dyn Users>>,
 }
 
 /// Starts name servers.
@@ -69,12 +74,14 @@ impl NameServer {
             hooks: parts.hooks,
             background: Arc::new(Blocking(tasks.clone())),
             meter: Arc::clone(&parts.meter),
+            users: parts.users,
         }));
         let budget = parts.budget;
         let mut endpoint =
             Endpoint::new(Arc::clone(&service) as _, Arc::clone(&service) as _, config.limits);
         endpoint.budget = budget.unwrap_or(endpoint.budget);
         endpoint.counts = Arc::clone(&parts.meter.connections);
+        endpoint.tls = parts.tls;
         let server =
             Server::bind(&config.listen, endpoint).await.context("the name server's listener")?;
         tasks.spawn_vital("scan", scan(Arc::clone(&service), tasks.shutdown()));

@@ -25,7 +25,9 @@ async fn start(data_dir: &Path, tasks: &Tasks, listen: &str) -> anyhow::Result<R
         data_dir: data_dir.to_owned(),
         tasks: tasks.clone(),
         budget: None,
+        tls: None,
         meter: Arc::default(),
+        users: None,
     };
     NameServer::start(config, parts).await
 }

@@ -17,6 +17,7 @@ pub mod audit;
 mod chain;
 mod points;
 pub mod span;
+mod users;
 mod verdict;
 
 pub use audit::{AuditEvent, AuditKind, Auditor, Decided, Outcome, PluginEvent, Subject};
@@ -26,6 +27,7 @@ pub use points::{
     Delivery, Draft, Lifecycle, Outbound, Point, Points, Pull, RouteEntry,
 };
 pub use span::{Attribute, SpanRecord};
+pub use users::{User, UserChange, UserError, UserKind, Users};
 pub use verdict::{Identity, Rejection, Verdict};
 
 use blockhouse_model::{Access, RequestContext};

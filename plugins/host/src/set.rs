@@ -174,6 +174,7 @@ impl Set {
         let mut state = self.state.lock();
         let now = self.loader.parts.clock.monotonic();
         let generation = change.record.generation;
+        self.tell(&mut state, &change);
         let changed: Vec<&String> =
             change.taken.iter().chain(change.put.iter().map(|m| &m.binding.name)).collect();
         state.guards.retain(|guard| !changed.contains(&&guard.name));
@@ -200,6 +201,22 @@ impl Set {
         drop(state);
         let me: Weak<dyn Watched> = self.me.clone();
         self.loader.keeper.look(me);
+    }
+
+    /// Writes into the lines of each plugin what becomes of it.
+    fn tell(&self, state: &mut State, change: &Change) {
+        let (at, generation) = (self.loader.parts.clock.now().0, change.record.generation);
+        for new in &change.put {
+            let text = match new.version() {
+                Some(version) => format!("generation {generation}: version {version} is in force"),
+                None => format!("generation {generation}: {} is in force", new.binding.digest),
+            };
+            state.ring(&new.binding.name).push(at, "host", text);
+        }
+        for name in &change.taken {
+            let text = format!("generation {generation}: it is no longer in force");
+            state.ring(name).push(at, "host", text);
+        }
     }
 
     /// Makes these plugins, after the native hooks, the chain in force.

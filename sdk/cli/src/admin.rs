@@ -5,13 +5,14 @@ mod groups;
 mod messages;
 mod store;
 mod topics;
+mod users;
 
 use std::process::ExitCode;
 
 use blockhouse_client::admin::Scope;
 use serde_json::Value;
 
-use crate::cluster::{ClusterArgs, Table, block_on};
+use crate::cluster::{ClusterArgs, IdentityArgs, Table, TlsArgs, block_on};
 use crate::out;
 
 const EXAMPLES: &str = "\
@@ -51,6 +52,10 @@ struct ClusterFlags {
     /// How long to wait for a connection and for an answer, in milliseconds
     #[arg(long, global = true, value_name = "MS", default_value_t = 3_000)]
     timeout_ms: u64,
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -77,6 +82,9 @@ enum What {
     /// Change a consumer group's offsets
     #[command(subcommand)]
     Offsets(groups::OffsetsCommand),
+    /// List, make, change or delete users, on all name servers and master brokers
+    #[command(subcommand)]
+    Users(users::Command),
     /// Show or change a broker's options
     #[command(subcommand)]
     Config(brokers::ConfigCommand),
@@ -134,8 +142,8 @@ pub(crate) fn run(args: Args) -> ExitCode {
 /// Asks or changes a cluster.
 fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
     block_on(async move {
-        let ClusterFlags { namesrv, timeout_ms } = cluster;
-        let client = ClusterArgs { namesrv, timeout_ms }.client()?;
+        let ClusterFlags { namesrv, timeout_ms, tls, identity } = cluster;
+        let client = ClusterArgs { namesrv, timeout_ms, tls, identity }.client()?;
         let answer = match what {
             What::Cluster => brokers::cluster(&client).await?,
             What::Topics(list) => topics::list(&client, &list).await?,
@@ -148,6 +156,7 @@ fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
             What::Offsets(groups::OffsetsCommand::Reset(reset)) => {
                 groups::reset(&client, &reset).await?
             }
+            What::Users(command) => users::run(&client, command).await?,
             What::Config(command) => brokers::config(&client, command).await?,
             What::Store(_) => anyhow::bail!("a stopped broker's files need no cluster"),
         };

@@ -15,6 +15,7 @@ mod pulling;
 mod report;
 mod scan;
 mod sending;
+mod signed;
 mod stats;
 mod wire;
 

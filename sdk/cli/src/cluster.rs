@@ -1,17 +1,25 @@
 //! What the tools share: how to reach a cluster, what to do about an error, tables.
 
 mod table;
+mod tls;
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use blockhouse_authn::Credential;
 use blockhouse_client::{Client, Error, Options};
+use blockhouse_disk::RealDisk;
 use blockhouse_protocol::codes::response_code;
+use blockhouse_protocol::signed::Signer;
 use blockhouse_service::SystemClock;
 
+use crate::wrong_use;
+
 pub(crate) use table::Table;
+pub(crate) use tls::TlsArgs;
 
 /// Which cluster to talk to.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,13 +30,67 @@ pub(crate) struct ClusterArgs {
     /// How long to wait for a connection and for an answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 3_000)]
     pub(crate) timeout_ms: u64,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+}
+
+const ACCESS_KEY_VARIABLE: &str = "BLOCKHOUSE_ACCESS_KEY";
+const SECRET_KEY_FILE_VARIABLE: &str = "BLOCKHOUSE_SECRET_KEY_FILE";
+
+/// Who to be, where servers ask for that.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct IdentityArgs {
+    /// Sign requests as this user (or variable `BLOCKHOUSE_ACCESS_KEY`)
+    #[arg(long, global = true, value_name = "NAME")]
+    access_key: Option<String>,
+    /// The file with the user's secret, readable by its owner only: the secret alone, or RocketMQ's
+    /// tools.yml (or variable `BLOCKHOUSE_SECRET_KEY_FILE`)
+    #[arg(long, global = true, value_name = "FILE")]
+    secret_key_file: Option<PathBuf>,
+}
+
+impl IdentityArgs {
+    /// Who signs; nobody if nothing is said.
+    pub(crate) fn signer(&self) -> anyhow::Result<Option<Arc<Signer>>> {
+        let file = self.secret_key_file.clone();
+        let file = file.or_else(|| variable(SECRET_KEY_FILE_VARIABLE).map(PathBuf::from));
+        let name = self.access_key.clone().or_else(|| variable(ACCESS_KEY_VARIABLE));
+        match (file, name) {
+            (Some(file), name) => {
+                let name = name.unwrap_or_default();
+                let credential = Credential::read_tool(&RealDisk, &file, &name)
+                    .map_err(|error| wrong_use(error.to_string()))?;
+                Ok(Some(signer_of(&credential)))
+            }
+            (None, Some(name)) => Err(wrong_use(format!(
+                "the secret of {name} is missing: give --secret-key-file, or set \
+                 {SECRET_KEY_FILE_VARIABLE}"
+            ))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Who signs with this secret.
+pub(crate) fn signer_of(credential: &Credential) -> Arc<Signer> {
+    let key = credential.signing_key();
+    Arc::new(Signer::new(credential.name.clone(), move |fields, body| key.sign(fields, body)))
+}
+
+fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "here the environment is read for all tools")]
+    let value = std::env::var(name).ok();
+    value.filter(|value| !value.is_empty())
 }
 
 impl ClusterArgs {
     /// A client of that cluster.
     pub(crate) fn client(&self) -> anyhow::Result<Arc<Client>> {
         let timeout = Duration::from_millis(self.timeout_ms);
-        let options = Options { timeout, ..Options::new(&self.namesrv) };
+        let (tls, signer) = (self.tls.connector()?, self.identity.signer()?);
+        let options = Options { timeout, tls, signer, ..Options::new(&self.namesrv) };
         Ok(Arc::new(Client::new(options, Arc::new(SystemClock::new()))?))
     }
 }
@@ -56,6 +118,11 @@ fn advised(error: anyhow::Error) -> anyhow::Error {
 
 fn advice(error: &Error) -> Option<String> {
     let text = match error {
+        Error::NameServers { last, .. }
+            if matches!(**last, Error::Transport(blockhouse_transport::Error::Tls { .. })) =>
+        {
+            return advice(last);
+        }
         Error::NameServers { .. } => {
             "Is a name server running there? `blockhouse standalone` starts one on \
              127.0.0.1:9876; --namesrv HOST:PORT names another."
@@ -71,6 +138,11 @@ fn advice(error: &Error) -> Option<String> {
              cluster` lists those it knows."
         }
         Error::NoQueue { .. } => "See `blockhouse admin topic route TOPIC` for its permissions.",
+        Error::Transport(blockhouse_transport::Error::Tls { .. }) => {
+            "Does the server speak TLS (tls.mode)? Its certificate has to come from a root in \
+             --tls-ca, for the host name or IP address that is connected to (--tls-server-name \
+             asks for another)."
+        }
         Error::Transport(_) => {
             "The name server gave this address. Is the broker running, and does it advertise an \
              address that can be reached from here (--advertise, brokerIP1)?"

@@ -1,7 +1,9 @@
-//! RocketMQ's `broker.conf`, translated key by key through the one table in `table`.
+//! RocketMQ's `broker.conf`, translated key by key through the one table in `table`, and its
+//! `tls.properties`.
 
 mod properties;
 mod table;
+pub(crate) mod tls_properties;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -39,6 +41,11 @@ impl fmt::Display for Unhonoured {
 
 /// Translates the text of the file `name`.
 pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
+    through(name, text, table::meaning)
+}
+
+/// Translates key by key, each as `meaning` says.
+fn through(name: &str, text: &str, meaning: fn(&str) -> Meaning) -> anyhow::Result<Translated> {
     let mut layer = Layer::default();
     let mut unhonoured = Vec::new();
     let entries = properties::parse(text);
@@ -46,7 +53,7 @@ pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
         let Entry { line, key, value } = entry;
         let source = Source::File { name: name.to_owned(), line: *line };
         let broken = |allowed| format!("`{key}` must be {allowed}, not `{value}` ({source})");
-        match table::meaning(key) {
+        match meaning(key) {
             Meaning::Is(path) => layer.set(path, value, called(key, &source)),
             Meaning::Only(path, is_good, allowed) => {
                 ensure!(is_good(value), broken(allowed));
@@ -58,6 +65,8 @@ pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
             }
             Meaning::Refused(works, because) => {
                 if !works.iter().any(|w| w.eq_ignore_ascii_case(value)) {
+                    // A password is not repeated.
+                    let value = if key.ends_with("Password") { "..." } else { value };
                     bail!("{key}={value} cannot be honoured ({source}): {because}");
                 }
             }

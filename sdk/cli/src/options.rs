@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use blockhouse_service::config::{Layer, Loaded, Source};
-use blockhouse_service::log;
+use blockhouse_service::{log, sandbox};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::args::NodeArgs;
-use crate::java_conf::{self, Unhonoured};
+use crate::java_conf::{self, Unhonoured, tls_properties};
 pub(crate) use check::check;
 pub use node::Node;
 
@@ -31,14 +31,21 @@ pub struct Config {
     pub store: blockhouse_store::Config,
     /// What clients may take from the broker.
     pub transport: blockhouse_transport::Limits,
+    /// Encryption of the listeners of broker and name server, and of the broker's connections to name
+    /// servers.
+    pub tls: blockhouse_transport::tls::Config,
     /// How the broker reports to name servers.
     pub registrar: blockhouse_registrar::Config,
+    /// Who clients are: users, and the signatures that prove them.
+    pub authn: blockhouse_authn::Config,
     /// Policies: who may do what (`docs/policies.md`).
     pub authz: blockhouse_authz::Config,
     /// WASM plugins.
     pub plugins: blockhouse_host::Config,
     /// Health, metrics and control API over HTTP.
     pub ops: blockhouse_ops::Config,
+    /// What the process may still do once it runs.
+    pub sandbox: sandbox::Config,
     /// What the process says about itself on stderr.
     pub log: log::Config,
 }
@@ -63,6 +70,14 @@ pub(crate) fn load(args: &NodeArgs) -> anyhow::Result<Options> {
         layers.push(Layer::from_toml(&path.display().to_string(), &read(path)?)?);
     }
     layers.push(flags(args)?);
+    let loaded: Loaded<Config> = Loaded::from_layers(&layers)?;
+    let file = &loaded.config.tls.properties;
+    if file.as_os_str().is_empty() {
+        return Ok(Options { loaded, unhonoured });
+    }
+    let translated = tls_properties::translate(&file.display().to_string(), &read(file)?)?;
+    layers.insert(0, translated.layer);
+    unhonoured.extend(translated.unhonoured);
     Ok(Options { loaded: Loaded::from_layers(&layers)?, unhonoured })
 }
 

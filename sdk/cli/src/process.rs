@@ -1,5 +1,6 @@
 //! A server process: its parts started in order, watched, and stopped in the opposite order.
 
+mod authn;
 mod descriptors;
 mod metrics;
 mod parts;
@@ -7,14 +8,17 @@ pub(crate) mod plugins;
 pub(crate) mod policies;
 mod publisher;
 mod readiness;
+mod sandbox;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use blockhouse_hook::{Auditor, Hooks, Lifecycle};
+use blockhouse_broker::Tls;
+use blockhouse_hook::{Auditor, Hook, HookChain, Hooks, Lifecycle};
 use blockhouse_host::Host;
 use blockhouse_meter::Meter;
 use blockhouse_model::{Access, Action, Clock, Resource};
@@ -29,6 +33,7 @@ use crate::args::NodeArgs;
 use crate::guard::{self, Listener};
 use crate::options::{self, Config};
 use crate::out;
+use authn::Authenticated;
 use parts::Started;
 use publisher::ToBroker;
 use readiness::Readiness;
@@ -87,6 +92,8 @@ struct Shared {
     budget: Arc<Budget>,
     /// How plugins reach the broker.
     publisher: Arc<ToBroker>,
+    tls: Tls,
+    authenticated: Authenticated,
     tasks: Tasks,
 }
 
@@ -116,6 +123,7 @@ impl Setup {
 
     /// Runs until a signal or the failure of a part that cannot be missed.
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        sandbox::enter(&self.options.config, self.role)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .thread_name("blockhouse")
@@ -133,19 +141,30 @@ impl Setup {
         let auditor = Arc::new(Auditor::new(Arc::clone(&clock)));
         self.hooks.audit_with(&auditor);
         let tasks = Tasks::new("process");
-        let shared = Shared {
+        let meter = Arc::new(Meter::default());
+        let tls = tls::load(&self.options.config.tls, &clock, &meter.connections)?;
+        let mut shared = Shared {
             clock,
             hooks: Arc::clone(&self.hooks),
             auditor,
-            meter: Arc::new(Meter::default()),
+            meter,
             readiness: Arc::default(),
             budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
             publisher: Arc::new(ToBroker::new(tasks.child("plugins"))),
+            tls,
+            authenticated: Authenticated::default(),
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
-        // Whoever knows the users says who of them may do everything.
-        let is_super = Arc::new(|_: &str| false);
+        shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
+        tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
+        // What Blockhouse itself decides stands before all other hooks.
+        if let Some(hook) = &shared.authenticated.hook {
+            let mut native: Vec<Arc<dyn Hook>> = vec![Arc::clone(hook)];
+            native.extend(self.hooks.load().hooks().iter().cloned());
+            self.hooks.swap(HookChain::new(&native));
+        }
+        let is_super = shared.authenticated.super_users();
         let policies = policies::start(&self.options.config, is_super, &shared)?;
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
         let control = Control { plugins: plugins.as_ref(), policies: policies.as_ref() };

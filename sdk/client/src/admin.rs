@@ -3,6 +3,7 @@
 mod groups;
 mod messages;
 mod topics;
+mod users;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use blockhouse_protocol::codes::request_code;
 use crate::{Client, Error};
 
 pub use groups::{Lag, ResetTo};
+pub use users::UserStep;
 
 /// A master broker.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,9 @@ use blockhouse_protocol::body::route::TopicRouteData;
 use blockhouse_protocol::body::{Body, heartbeat::HeartbeatData};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::namesrv::GetRouteInfo;
+use blockhouse_protocol::signed::Signer;
 use blockhouse_protocol::{ExtWriter, RemotingCommand};
+use blockhouse_transport::tls::Connector;
 use blockhouse_transport::{Connection, Dialer, Endpoint, Limits, NoSessions, Replies, Service};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -30,6 +32,10 @@ pub struct Options {
     pub timeout: Duration,
     /// Tells this client from others on the same machine; part of its client id.
     pub instance: String,
+    /// Makes connections secure; `None`: in plaintext.
+    pub tls: Option<Arc<Connector>>,
+    /// Who signs its requests, where servers ask for that.
+    pub signer: Option<Arc<Signer>>,
 }
 
 impl Options {
@@ -40,6 +46,8 @@ impl Options {
             namesrv: namesrv.to_owned(),
             timeout: Duration::from_secs(3),
             instance: std::process::id().to_string(),
+            tls: None,
+            signer: None,
         }
     }
 }
@@ -91,9 +99,9 @@ impl Client {
         Ok(Self {
             name_servers,
             current: AtomicUsize::new(0),
+            dialer: Dialer::new(endpoint).over(options.tls.clone()),
             options,
             clock,
-            dialer: Dialer::new(endpoint),
             connections: Mutex::default(),
             routes: Mutex::default(),
             notices,
@@ -113,6 +121,12 @@ impl Client {
         self.options.timeout
     }
 
+    /// The name servers.
+    #[must_use]
+    pub fn name_servers(&self) -> &[String] {
+        &self.name_servers
+    }
+
     /// What the client calls itself, as official clients do: `ip@instance`.
     #[must_use]
     pub fn id(&self) -> String {
@@ -128,6 +142,9 @@ impl Client {
             return Ok(Arc::clone(open));
         }
         let made = self.dialer.connect(addr, self.options.timeout).await?;
+        if let Some(signer) = &self.options.signer {
+            made.sign_with(Arc::clone(signer));
+        }
         self.connections.lock().insert(addr.to_owned(), Arc::clone(&made));
         Ok(made)
     }

@@ -33,6 +33,16 @@ impl Drop for RealLock {
     }
 }
 
+impl RealDisk {
+    /// Makes a directory and those above it, if they are not there.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn make_dir(dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+}
+
 fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),

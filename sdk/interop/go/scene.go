@@ -20,6 +20,9 @@ import (
 
 var clients atomic.Int64
 
+// overTLS makes every client speak TLS; it trusts any certificate, as the client can do nothing else.
+var overTLS = os.Getenv("INTEROP_TLS") == "true"
+
 // scene holds one scenario's names, clients and facts; its clients are shut down when the scenario ends.
 type scene struct {
 	name, namesrv, runID string
@@ -112,7 +115,7 @@ func (c *scene) topic(suffix string, queues int) string {
 
 // administration is the client's admin part, which is one connection pool for the whole process.
 func (c *scene) administration() administration {
-	made, err := admin.NewAdmin(admin.WithResolver(c.servers()))
+	made, err := admin.NewAdmin(admin.WithResolver(c.servers()), admin.WithTls(overTLS))
 	c.must("admin", err)
 	return made
 }
@@ -134,7 +137,8 @@ func (c *scene) queues(topic string) []*primitive.MessageQueue {
 func (c *scene) producer(options ...producer.Option) rocketmq.Producer {
 	if c.sender == nil {
 		made, err := rocketmq.NewProducer(append([]producer.Option{producer.WithNsResolver(c.servers()), producer.WithInstanceName(instance()),
-			producer.WithGroupName(c.named("P")), producer.WithSendMsgTimeout(10 * time.Second), producer.WithRetry(2)}, options...)...)
+			producer.WithGroupName(c.named("P")), producer.WithSendMsgTimeout(10 * time.Second), producer.WithRetry(2),
+			producer.WithTls(overTLS)}, options...)...)
 		c.must("producer", err)
 		c.must("start producer", made.Start())
 		c.closers = append(c.closers, func() { _ = made.Shutdown() })
@@ -171,7 +175,7 @@ func message(topic, tag, key, body string) *primitive.Message {
 
 func (c *scene) consumerOptions(group string, options []consumer.Option) []consumer.Option {
 	return append([]consumer.Option{consumer.WithNsResolver(c.servers()), consumer.WithInstance(instance()), consumer.WithGroupName(group),
-		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset)}, options...)
+		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset), consumer.WithTls(overTLS)}, options...)
 }
 
 // push starts a push consumer; the handler may be nil.

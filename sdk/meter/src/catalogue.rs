@@ -90,6 +90,18 @@ catalogue! {
         "Bytes read from client connections.";
     NETWORK_OUT: Counter "blockhouse_network_out_bytes_total" ["bytes"] {}
         "Bytes written to client connections.";
+    CHANNEL_CONNECTIONS: Gauge "blockhouse_channel_connections" ["connections"] {"channel"}
+        "Open client connections in plaintext and over TLS; those that have sent nothing yet are in neither.";
+    TLS_HANDSHAKES: Counter "blockhouse_tls_handshakes_total" ["handshakes"] {"outcome"}
+        "Handshakes that were done, failed, took too long, had a certificate without a name here (refused), or were none (plaintext, when only TLS is served).";
+    TLS_RELOADS: Counter "blockhouse_tls_reloads_total" ["changes"] {"outcome"}
+        "Changes of certificates, keys, roots and revocation lists that were taken (done) or not (failed: the old ones stay).";
+    TLS_CERTIFICATE_END: Gauge "blockhouse_tls_certificate_expiry_seconds" ["seconds"] {}
+        "When the server's certificate ends, in seconds since 1970.";
+    TLS_REVOKED: Counter "blockhouse_tls_revoked_connections_total" ["connections"] {}
+        "Connections closed because their client's certificate is no longer good.";
+    AUTHENTICATIONS: Counter "blockhouse_authentications_total" ["requests"] {"outcome"}
+        "Requests by what their credentials proved; `docs/authentication.md` lists the outcomes.";
     REQUESTS: Counter "blockhouse_requests_total" ["requests"] {"request_code", "response_code"}
         "Requests by name of their code and of the code they were answered with: also why sends and pulls fail.";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`catalogue`] | every metric's name, kind, unit, help and labels |
 //! | [`cell`] | [`Cells`], [`Counter`], [`Gauge`] |
+//! | [`channels`] | [`Channels`]: plaintext and TLS, handshakes, certificates |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
@@ -18,6 +19,7 @@
 
 pub mod catalogue;
 pub mod cell;
+pub mod channels;
 pub mod codes;
 pub mod family;
 pub mod meter;
@@ -26,6 +28,7 @@ pub mod policies;
 
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
+pub use channels::{Channels, HANDSHAKES, RELOADS};
 pub use codes::CodeCounts;
 pub use family::Family;
 pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};

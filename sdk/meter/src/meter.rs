@@ -7,6 +7,7 @@ use blockhouse_model::names;
 use parking_lot::Mutex;
 
 use crate::catalogue as c;
+use crate::channels::Channels;
 use crate::codes::CodeCounts;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
@@ -41,6 +42,7 @@ pub struct Meter {
     pub plugin_code: [Gauge; CODE_SOURCES.len()],
     plugins: OnceLock<PluginSource>,
     plugin_changes: OnceLock<ChangeSource>,
+    authentications: OnceLock<AuthenticationSource>,
     policies: OnceLock<PolicySource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
@@ -51,6 +53,9 @@ pub type CodeNames = [fn(i32) -> &'static str; 2];
 
 /// Called before metrics are read, to set gauges that nobody keeps up to date.
 pub type Refresh = Box<dyn Fn(&Meter) + Send + Sync>;
+
+/// Says how many requests had credentials of each outcome.
+pub type AuthenticationSource = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
 
 /// Whose messages were handed out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +77,8 @@ pub struct Connections {
     pub refused: Counter,
     /// Bytes read and bytes written.
     pub bytes: Cells<2>,
+    /// How they are protected.
+    pub channels: Channels,
 }
 
 /// Offsets in the log, in bytes.
@@ -143,6 +150,11 @@ impl Meter {
         self.plugin_changes.get_or_init(|| changes);
     }
 
+    /// Has what `authentications` says read as well.
+    pub fn watch_authentications(&self, authentications: AuthenticationSource) {
+        self.authentications.get_or_init(|| authentications);
+    }
+
     /// Has what `policies` says read as well.
     pub fn watch_policies(&self, policies: PolicySource) {
         self.policies.get_or_init(|| policies);
@@ -164,6 +176,11 @@ impl Meter {
         self.read_messages(visit);
         self.read_store(visit);
         self.read_requests(visit);
+        for (outcome, requests) in self.authentications.get().map(|read| read()).unwrap_or_default()
+        {
+            let (labels, value): (&[&str], _) = (&[outcome], count(requests));
+            visit(&Sample { metric: &c::AUTHENTICATIONS, labels, value });
+        }
         if let Some(source) = self.plugins.get() {
             plugins::read(&source(), visit);
             for (source, count) in CODE_SOURCES.iter().zip(&self.plugin_code) {
@@ -187,6 +204,7 @@ impl Meter {
         one(&c::CONNECTIONS_REFUSED, count(self.connections.refused.read()));
         one(&c::NETWORK_IN, count(bytes_in));
         one(&c::NETWORK_OUT, count(bytes_out));
+        self.connections.channels.read(visit);
     }
 
     /// The metrics that plugins made themselves.
@@ -323,6 +341,8 @@ mod tests {
         meter.requests.add(9_999, 0, 1);
         meter.name_codes([|c| if c == 310 { "SEND_V2" } else { "UNKNOWN" }, |_| "SUCCESS"]);
         meter.connections.bytes.add([10, 20]);
+        meter.connections.channels.handshakes[2].add(6);
+        meter.connections.channels.certificate_end.set(77);
         meter.before_read(Box::new(|m| m.store.written.set(4_096)));
         let failures = vec![("trap", 2)];
         let hooks =
@@ -333,6 +353,7 @@ mod tests {
         meter.before_read(Box::new(|m| m.plugin_code[1].set(3)));
         let changes = PluginChanges { generation: 9, refused: 4, ..Default::default() };
         meter.watch_plugin_changes(Box::new(move || changes));
+        meter.watch_authentications(Box::new(|| vec![("ok", 8), ("missing", 2)]));
         let decisions = [5, 2, 1];
         let policies = PolicyCounts { decisions, rules: 8, generation: 3, ..Default::default() };
         meter.watch_policies(Box::new(move || policies));
@@ -346,8 +367,12 @@ mod tests {
             "rocketmq_throughput_in_total orders,normal,false 300",
             "rocketmq_messages_out_total %RETRY%g,g,false,true 2",
             "blockhouse_requests_total send_v2,success 7",
+            "blockhouse_authentications_total missing 2",
             "blockhouse_requests_total 9999,success 1",
             "blockhouse_network_out_bytes_total  20",
+            "blockhouse_channel_connections tls 0",
+            "blockhouse_tls_handshakes_total timeout 6",
+            "blockhouse_tls_certificate_expiry_seconds  77",
             "blockhouse_plugin_loaded acl 1",
             "blockhouse_plugin_code_total cache 0",
             "blockhouse_plugin_code_total compiled 3",

@@ -44,6 +44,8 @@ pub struct RequestContext {
     pub request: u64,
     /// Whether the connection is encrypted.
     pub secure: bool,
+    /// The user that the connection's certificate stands for, if it has one.
+    pub certificate: Option<Arc<str>>,
     /// What the client calls itself in its heartbeats; `None` until then, and where no hook asks.
     pub client_id: Option<Arc<str>>,
     /// The caller's span, if the request names one and a hook may see it.
@@ -61,9 +63,31 @@ impl RequestContext {
             connection,
             request: 0,
             secure: false,
+            certificate: None,
             client_id: None,
             trace_parent: None,
         }
+    }
+
+    /// Settles who the client is: `named` is what hooks made of the request's credentials, which
+    /// have this access key (empty without). Whoever shows a certificate is its user and nobody
+    /// else; `false` if the credentials are of another.
+    #[must_use]
+    pub fn identify(&mut self, named: Principal, access_key: &str) -> bool {
+        let Some(certificate) = &self.certificate else {
+            self.principal = named;
+            return true;
+        };
+        let is_same = |name: &str| name == &**certificate;
+        let fits = match &named {
+            Principal::Anonymous => access_key.is_empty() || is_same(access_key),
+            Principal::User(name) => is_same(name),
+            Principal::Plugin(_) => false,
+        };
+        if fits {
+            self.principal = Principal::User(Arc::clone(certificate));
+        }
+        fits
     }
 }
 
@@ -106,4 +130,31 @@ pub struct Access<'a> {
     pub action: Action,
     /// To what.
     pub resource: Resource<'a>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_and_credentials_have_to_be_of_one_user() {
+        let user = |name: &str| Principal::User(name.into());
+        let identify = |certificate: Option<&str>, named: Principal, access_key: &str| {
+            let mut cx = RequestContext::new(([127, 0, 0, 1], 1).into(), 1, 0);
+            cx.certificate = certificate.map(Into::into);
+            cx.identify(named, access_key).then_some(cx.principal)
+        };
+        let nobody = Principal::Anonymous;
+        assert_eq!(identify(None, nobody.clone(), ""), Some(nobody.clone()));
+        // Without a hook that knows it, an access key proves nothing, and harms nobody.
+        assert_eq!(identify(None, nobody.clone(), "a"), Some(nobody.clone()));
+        assert_eq!(identify(None, user("a"), "a"), Some(user("a")));
+        assert_eq!(identify(Some("a"), nobody.clone(), ""), Some(user("a")));
+        assert_eq!(identify(Some("a"), nobody.clone(), "a"), Some(user("a")));
+        assert_eq!(identify(Some("a"), user("a"), "a"), Some(user("a")));
+        assert_eq!(identify(Some("a"), nobody, "b"), None);
+        assert_eq!(identify(Some("a"), user("b"), "b"), None);
+        assert_eq!(identify(Some("a"), user("b"), ""), None);
+        assert_eq!(identify(Some("a"), Principal::plugin("a"), ""), None);
+    }
 }

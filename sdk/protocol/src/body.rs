@@ -15,6 +15,7 @@ pub mod registration;
 pub mod route;
 pub mod stats;
 pub mod topic;
+pub mod user;
 
 use bytes::Bytes;
 use serde::Serialize;

@@ -195,6 +195,11 @@ fn binary(
     announce(out, start, SerializeType::RocketMq, body_len);
 }
 
+/// Appends fields alone, in the binary form.
+pub(crate) fn binary_fields(out: &mut BytesMut, ext: impl FnOnce(&mut ExtWriter<'_>)) {
+    ext(&mut ExtWriter { out, serialize: SerializeType::RocketMq, any: false });
+}
+
 /// Fills in the frame's length and header mark once the header is written.
 fn announce(out: &mut BytesMut, start: usize, serialize: SerializeType, body_len: usize) {
     let header = out.len() - start - 8;

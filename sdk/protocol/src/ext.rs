@@ -91,6 +91,12 @@ impl ExtFields {
         self.pairs.iter().map(|p| (p.name.of_bytes(self.text.as_bytes()), p.value.of(&self.text)))
     }
 
+    /// Name and value of one field, by its place; empty beyond the last.
+    pub(crate) fn nth(&self, at: usize) -> (&str, &str) {
+        let pair = self.pairs.get(at);
+        pair.map(|p| (p.name.of(&self.text), p.value.of(&self.text))).unwrap_or_default()
+    }
+
     /// Names and values in the order they came in.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|p| (p.name.of(&self.text), p.value.of(&self.text)))

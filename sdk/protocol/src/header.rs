@@ -13,6 +13,7 @@ pub mod pull;
 pub mod send;
 pub mod stats;
 pub mod topic;
+pub mod user;
 
 pub use field::Field;
 

@@ -69,6 +69,14 @@ pub enum Error {
     /// The log filter cannot be read.
     #[error("`log.level` is not a level or filter: {0}")]
     LogLevel(String),
+    /// Rights cannot be given up.
+    #[error("cannot enter the sandbox: {0}; `sandbox.mode = \"off\"` starts without it")]
+    Sandbox(String),
+    /// The kernel lacks something that must be there.
+    #[error(
+        "`sandbox.mode` is `require`, and this kernel does not limit all of files, ports and system calls: {0:?}"
+    )]
+    NoSandbox(crate::sandbox::Entered),
     /// Signals cannot be listened for.
     #[error("cannot listen for signals: {0}")]
     Signals(#[source] std::io::Error),

@@ -9,6 +9,7 @@
 //! | [`clock`] | [`SystemClock`], the one place that reads the machine's clocks |
 //! | [`config`] | layers of options into one configuration, with the source of each value |
 //! | [`log`] | log lines on stderr |
+//! | [`sandbox`] | what the process gives up once it knows its configuration |
 //! | [`signals`] | [`StopSignals`], [`Hangups`] |
 //! | [`tasks`] | [`Tasks`]: every task has a name, an owner, and is joined |
 
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod config;
 mod error;
 pub mod log;
+pub mod sandbox;
 pub mod signals;
 pub mod tasks;
 

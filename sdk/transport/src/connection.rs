@@ -5,13 +5,14 @@ mod mailbox;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
-use std::task::Waker;
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::encode::{self, ExtWriter};
+use blockhouse_protocol::signed::Signer;
 use bytes::{Bytes, BytesMut};
 use futures_util::task::AtomicWaker;
 use parking_lot::RwLock;
@@ -37,6 +38,9 @@ pub struct Connection {
     language: AtomicU8,
     version: AtomicI32,
     client_id: RwLock<Option<Arc<str>>>,
+    /// Set once the connection is encrypted: who the client's certificate says it is.
+    certificate: OnceLock<Option<Arc<str>>>,
+    signer: OnceLock<Arc<Signer>>,
     phase: AtomicU8,
     mailbox: Mailbox,
     calls: Calls,
@@ -54,6 +58,8 @@ impl Connection {
             language: AtomicU8::new(0),
             version: AtomicI32::new(0),
             client_id: RwLock::new(None),
+            certificate: OnceLock::new(),
+            signer: OnceLock::new(),
             phase: AtomicU8::new(OPEN),
             mailbox: Mailbox::new(limits.outbox_bytes),
             calls: Calls::new(limits.calls_max),
@@ -95,10 +101,22 @@ impl Connection {
         self.local
     }
 
-    /// Whether it is encrypted; there is no TLS yet.
+    /// Whether it is encrypted.
     #[must_use]
-    pub const fn is_secure(&self) -> bool {
-        false
+    pub fn is_secure(&self) -> bool {
+        self.certificate.get().is_some()
+    }
+
+    /// The user that the client's certificate stands for, if it showed one.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Arc<str>> {
+        self.certificate.get().cloned().flatten()
+    }
+
+    /// Takes note, before anything is read, that the connection is encrypted, and who the client
+    /// is if its certificate was verified.
+    pub fn secured(&self, certificate: Option<Arc<str>>) {
+        self.certificate.get_or_init(|| certificate);
     }
 
     /// What the client calls itself in its heartbeats; `None` until it has said so.
@@ -127,6 +145,23 @@ impl Connection {
         self.version.load(Ordering::Relaxed)
     }
 
+    /// From now on every request that is sent here is signed; the first signer stays.
+    pub fn sign_with(&self, signer: Arc<Signer>) {
+        self.signer.get_or_init(|| signer);
+    }
+
+    fn write_fields(
+        &self,
+        out: &mut ExtWriter<'_>,
+        ext: impl FnOnce(&mut ExtWriter<'_>),
+        body: &[u8],
+    ) {
+        match self.signer.get() {
+            Some(signer) => signer.write(out, ext, body),
+            None => ext(out),
+        }
+    }
+
     /// Sends complete frames, after whatever is on its way. `false` if they were not taken
     /// because the connection has ended or does not keep up.
     pub fn push(&self, frames: &[u8]) -> bool {
@@ -146,6 +181,7 @@ impl Connection {
     ) -> bool {
         let opaque = self.calls.opaque();
         let write = |out: &mut BytesMut| {
+            let ext = |out: &mut ExtWriter<'_>| self.write_fields(out, ext, body);
             encode::request(out, &encode::RequestHead::one_way(code, opaque), ext, body);
         };
         let taken = !self.is_closed() && self.mailbox.put(write);
@@ -172,6 +208,7 @@ impl Connection {
         }
         let opaque = call.opaque();
         let write = |out: &mut BytesMut| {
+            let ext = |out: &mut ExtWriter<'_>| self.write_fields(out, ext, body);
             encode::request(out, &encode::RequestHead::new(code, opaque), ext, body);
         };
         if !self.mailbox.put(write) {
@@ -210,6 +247,15 @@ impl Connection {
 
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
+    }
+
+    /// Waits until the connection is closed by this side, while its task does nothing else.
+    pub(crate) async fn closing(&self) {
+        std::future::poll_fn(|cx| {
+            self.register(cx.waker());
+            if self.is_closed() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     pub(crate) fn mailbox(&self) -> &Mailbox {

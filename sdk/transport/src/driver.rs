@@ -71,6 +71,8 @@ pub(crate) struct Driver<S> {
     input: Input,
     burst: Vec<RemotingCommand>,
     out: Replies,
+    /// The stream may have kept what was written: TLS records that the socket did not take.
+    unflushed: bool,
     deferred: FuturesUnordered<Held>,
     /// Bytes of the requests behind `deferred`.
     deferred_bytes: usize,
@@ -88,6 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             input: Input::new(endpoint.limits.frame_len_max),
             burst: Vec::new(),
             out: Replies::new(),
+            unflushed: false,
             deferred: FuturesUnordered::new(),
             deferred_bytes: 0,
             charge: Charge::new(Arc::clone(&endpoint.budget)),
@@ -104,7 +107,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let end = std::future::poll_fn(|cx| self.poll(cx)).await;
         debug!(peer = %self.connection.peer(), %end, "connection ended");
         if !matches!(end, End::Io(_)) {
-            let _gone_already = tokio::io::AsyncWriteExt::shutdown(&mut self.stream).await;
+            // Under TLS a last record is written, which a client that reads nothing does not take.
+            let shutdown = tokio::io::AsyncWriteExt::shutdown(&mut self.stream);
+            let _gone_already = tokio::time::timeout(self.endpoint.limits.drain(), shutdown).await;
         }
     }
 
@@ -180,11 +185,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(n)) => {
                     self.pace.moved();
+                    self.unflushed = true;
                     self.endpoint.counts.bytes.add([0, u64::try_from(n).unwrap_or(0)]);
                     self.out.advance(n);
                 }
                 Poll::Ready(Err(e)) => return Err(e),
             }
+        }
+        if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
+            self.unflushed = false;
         }
         Ok(())
     }
@@ -287,7 +296,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let Poll::Ready(pulses) = self.pace.poll(cx) else { return Poll::Pending };
         let limits = &self.endpoint.limits;
-        if self.out.unsent() > 0 {
+        if self.out.unsent() > 0 || self.unflushed {
             if limits.stuck_too_long(pulses) {
                 return Poll::Ready(End::Stalled);
             }
@@ -308,7 +317,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
         let limit = self.endpoint.limits.drain();
         let deadline = self.draining.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if self.out.unsent() == 0 && self.deferred.is_empty() && !self.connection.mailbox().any() {
+        let is_written = self.out.unsent() == 0 && !self.unflushed;
+        if is_written && self.deferred.is_empty() && !self.connection.mailbox().any() {
             return Poll::Ready(End::Drained);
         }
         deadline.as_mut().poll(cx).map(|()| End::DrainTimeout)

@@ -32,6 +32,14 @@ pub enum Error {
         /// How long it was tried.
         after: Duration,
     },
+    /// There was a connection, but no TLS over it.
+    #[error("cannot connect to {addr} by TLS: {source}")]
+    Tls {
+        /// The address as given.
+        addr: String,
+        /// What is wrong with the other side's certificate, or that it does not speak TLS.
+        source: io::Error,
+    },
     /// The connection ended before the answer came.
     #[error("the connection to {0} is closed")]
     Closed(SocketAddr),

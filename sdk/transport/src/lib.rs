@@ -19,6 +19,7 @@
 //! | `driver` | the task of one connection |
 //! | [`budget`] | [`Budget`], bytes in flight of all connections together |
 //! | [`server`], [`dialer`] | accepting and making connections |
+//! | [`tls`] | TLS: [`tls::Acceptor`], [`tls::Connector`] and their options |
 //! | [`limits`] | [`Limits`], the options |
 
 pub mod budget;
@@ -30,6 +31,7 @@ pub mod limits;
 pub mod replies;
 pub mod server;
 pub mod service;
+pub mod tls;
 
 pub use budget::Budget;
 pub use connection::Connection;

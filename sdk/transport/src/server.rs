@@ -1,5 +1,7 @@
 //! Accepting connections.
 
+mod refusal;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -8,14 +10,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use blockhouse_meter::Connections;
+use blockhouse_meter::{Connections, Gauge};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, error, warn};
 
 use crate::driver::Driver;
+use crate::tls::Accepted;
 use crate::{Connection, Endpoint, Error};
 
 /// After a failed accept (no more file descriptors, say), how long until the next.
@@ -172,7 +175,8 @@ impl Acceptor {
         }
         let Ok(local) = prepare(&stream) else { return };
         let open = Open::new(&self.open, &self.endpoint.counts);
-        let (connection, task) = start(stream, (peer, local), &self.endpoint);
+        let connection = Connection::new(peer, local, &self.endpoint.limits);
+        let task = serve(stream, Arc::clone(&connection), Arc::clone(&self.endpoint));
         let spawned = self.tasks.spawn(async move {
             let _counted_until_the_end = open;
             task.await;
@@ -206,27 +210,66 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<SocketAddr> {
     stream.local_addr()
 }
 
-/// A connection over `stream` between the addresses (peer, local), and the task that runs it.
-pub(crate) fn start<S>(
-    stream: S,
-    (peer, local): (SocketAddr, SocketAddr),
-    endpoint: &Arc<Endpoint>,
-) -> (Arc<Connection>, impl Future<Output = ()> + Send + use<S>)
+/// The task of an accepted connection.
+async fn serve(stream: TcpStream, connection: Arc<Connection>, endpoint: Arc<Endpoint>) {
+    let Some(tls) = endpoint.tls.clone() else {
+        let _counted = Counted::new(&endpoint.counts, |counts| &counts.channels.plain);
+        return run(stream, connection, Arc::clone(&endpoint)).await;
+    };
+    // Boxed, so that connections in plaintext do not have the size of those under TLS.
+    let silence = Duration::from_millis(endpoint.limits.idle_ms);
+    match Box::pin(tls.accept(stream, &connection, silence)).await {
+        Accepted::Plain(stream) => {
+            let _counted = Counted::new(&endpoint.counts, |counts| &counts.channels.plain);
+            run(stream, connection, Arc::clone(&endpoint)).await;
+        }
+        Accepted::Tls(stream, _known) => {
+            let _counted = Counted::new(&endpoint.counts, |counts| &counts.channels.tls);
+            Box::pin(run(stream, connection, Arc::clone(&endpoint))).await;
+        }
+        Accepted::Refused(stream) => {
+            let refusing = Arc::new(refusal::endpoint(&endpoint));
+            let mut running = Box::pin(run(stream, Arc::clone(&connection), refusing));
+            if timeout(refusal::PATIENCE, &mut running).await.is_err() {
+                connection.close();
+                running.await;
+            }
+        }
+        Accepted::Ended => connection.mark_ended(),
+    }
+}
+
+/// Runs a connection over `stream`, if it is admitted, to its end.
+pub(crate) async fn run<S>(stream: S, connection: Arc<Connection>, endpoint: Arc<Endpoint>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
 {
-    let connection = Connection::new(peer, local, &endpoint.limits);
-    let (theirs, endpoint) = (Arc::clone(&connection), Arc::clone(endpoint));
-    let task = async move {
-        if endpoint.sessions.opened(&theirs) {
-            Driver::new(stream, theirs, endpoint).run().await;
-        } else {
-            endpoint.counts.refused.add(1);
-            debug!(peer = %theirs.peer(), "refused by the session hooks");
-            theirs.mark_ended();
-        }
-    };
-    (connection, task)
+    if endpoint.sessions.opened(&connection) {
+        Driver::new(stream, connection, endpoint).run().await;
+    } else {
+        endpoint.counts.refused.add(1);
+        debug!(peer = %connection.peer(), "refused by the session hooks");
+        connection.mark_ended();
+    }
+}
+
+/// One more in a gauge, for as long as it lives.
+struct Counted {
+    counts: Arc<Connections>,
+    gauge: fn(&Connections) -> &Gauge,
+}
+
+impl Counted {
+    fn new(counts: &Arc<Connections>, gauge: fn(&Connections) -> &Gauge) -> Self {
+        gauge(counts).add(1);
+        Self { counts: Arc::clone(counts), gauge }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.gauge)(&self.counts).add(-1);
+    }
 }
 
 fn report(ended: Result<(), task::JoinError>) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use blockhouse_meter::Connections;
 use blockhouse_protocol::RemotingCommand;
 
+use crate::tls::Acceptor;
 use crate::{Budget, Connection, Limits, Replies};
 
 /// Answers requests.
@@ -68,6 +69,8 @@ pub struct Endpoint {
     pub budget: Arc<Budget>,
     /// What happens to connections is counted here.
     pub counts: Arc<Connections>,
+    /// How a listener's connections are secured; `None`: in plaintext only.
+    pub tls: Option<Arc<Acceptor>>,
 }
 
 impl Endpoint {
@@ -75,6 +78,6 @@ impl Endpoint {
     #[must_use]
     pub fn new(service: Arc<dyn Service>, sessions: Arc<dyn Sessions>, limits: Limits) -> Self {
         let budget = Arc::new(Budget::new(limits.in_flight_bytes));
-        Self { service, sessions, limits, budget, counts: Arc::default() }
+        Self { service, sessions, limits, budget, counts: Arc::default(), tls: None }
     }
 }

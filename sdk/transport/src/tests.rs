@@ -4,3 +4,4 @@ mod bounds;
 mod dialogue;
 mod serving;
 mod support;
+mod tls;

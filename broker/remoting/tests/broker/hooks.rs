@@ -205,6 +205,27 @@ async fn principals_are_named_and_refused() {
     world.server.shutdown().await;
 }
 
+#[tokio::test]
+async fn a_certificate_is_its_user_and_no_other() {
+    let max = async |user, key: Option<&str>| {
+        let world =
+            World::with_certificates(&[Arc::new(Recorder::default()) as _], Some(user)).await;
+        let mut fields = vec![("topic", "t"), ("queueId", "0")];
+        fields.extend(key.map(|key| ("AccessKey", key)));
+        let client = world.client().await;
+        let answer = client.ask(request_code::GET_MAX_OFFSET, &fields, b"").await;
+        world.server.shutdown().await;
+        (answer.code, answer.remark().unwrap_or_default().to_owned())
+    };
+    assert_eq!(max("adam", None).await.0, code::SUCCESS);
+    assert_eq!(max("adam", Some("adam")).await.0, code::SUCCESS);
+    // What hooks are asked about is the certificate's user.
+    assert_eq!(max("eve", None).await, (code::NO_PERMISSION, "eve may nothing".to_owned()));
+    let (refused, remark) = max("adam", Some("eve")).await;
+    assert_eq!(refused, code::NO_PERMISSION);
+    assert!(remark.contains("different users"), "{remark}");
+}
+
 /// Remembers how many messages each call showed.
 #[derive(Default)]
 struct Sizes(Mutex<Vec<usize>>);

@@ -8,3 +8,4 @@ mod consuming;
 mod hooks;
 mod sending;
 mod support;
+mod users;

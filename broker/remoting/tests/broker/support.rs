@@ -16,7 +16,9 @@ use blockhouse_protocol::header::send::SendMessage;
 use blockhouse_protocol::{ExtWriter, RemotingCommand};
 use blockhouse_remoting::{Node, Remoting};
 use blockhouse_store::Store;
-use blockhouse_transport::{Connection, Dialer, Endpoint, Limits, NoService, NoSessions, Server};
+use blockhouse_transport::{
+    Connection, Dialer, Endpoint, Limits, NoService, NoSessions, Server, Sessions,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -81,14 +83,42 @@ fn broker(disk: &MemDisk, clock: &Arc<ManualClock>, hooks: &[Arc<dyn Hook>]) -> 
     Broker::new(Config::default(), parts, 1).unwrap()
 }
 
+/// As if the handshake had found a certificate of this user.
+struct Certified {
+    sessions: Arc<Remoting>,
+    user: Option<&'static str>,
+}
+
+impl Sessions for Certified {
+    fn opened(&self, connection: &Arc<Connection>) -> bool {
+        if let Some(user) = self.user {
+            connection.secured(Some(user.into()));
+        }
+        self.sessions.opened(connection)
+    }
+
+    fn closed(&self, connection: &Arc<Connection>) {
+        self.sessions.closed(connection);
+    }
+}
+
 impl World {
     pub(crate) async fn new(hooks: &[Arc<dyn Hook>]) -> Self {
+        Self::with_certificates(hooks, None).await
+    }
+
+    /// Every client shows a certificate of this user.
+    pub(crate) async fn with_certificates(
+        hooks: &[Arc<dyn Hook>],
+        user: Option<&'static str>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp(1_700_000_000_000)));
         let disk = MemDisk::new();
         let broker = Arc::new(broker(&disk, &clock, hooks));
         let remoting =
             Remoting::new(Arc::clone(&broker), Arc::new(NoNode), Arc::new(Meter::default()));
-        let endpoint = Endpoint::new(Arc::clone(&remoting) as _, remoting, Limits::default());
+        let sessions = Arc::new(Certified { sessions: Arc::clone(&remoting), user });
+        let endpoint = Endpoint::new(remoting, sessions, Limits::default());
         let server = Server::bind("127.0.0.1:0", endpoint).await.unwrap();
         let no_one = Endpoint::new(Arc::new(NoService), Arc::new(NoSessions), Limits::default());
         Self { broker, clock, disk, server, dialer: Dialer::new(no_one) }

@@ -205,3 +205,25 @@ fn an_undamaged_store_opens() {
     opens_or_refuses(KILLED.snapshot(), false).unwrap();
     opens_or_refuses(CLOSED.snapshot(), false).unwrap();
 }
+
+/// The store time of a record, behind the born host, is under no checksum.
+#[test]
+fn a_damaged_time_hides_no_other_message_from_the_index() {
+    for time in [i64::MIN, -1, 0, i64::MAX] {
+        let disk = KILLED.snapshot();
+        for path in files(&disk, KINDS[0]) {
+            let mut bytes = whole::read(&disk, &path).unwrap().unwrap();
+            let mut at = 0;
+            while let Some(size) = bytes.get(at..at + 4).and_then(|b| b.first_chunk()).copied() {
+                let len = usize::try_from(u32::from_be_bytes(size)).unwrap();
+                let Some(record) = bytes.get_mut(at..at + len).filter(|r| r.len() > 64) else {
+                    break;
+                };
+                record[56..64].copy_from_slice(&time.to_be_bytes());
+                at += len;
+            }
+            write(&disk, &path, &bytes);
+        }
+        opens_or_refuses(disk, false).unwrap();
+    }
+}

@@ -95,6 +95,7 @@ impl Bench {
             hooks: Arc::clone(&hooks),
             background: Arc::new(AtOnce),
             meter: Arc::clone(&meter),
+            users: None,
         });
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let connection = Connection::detached(at(5), at(9876));

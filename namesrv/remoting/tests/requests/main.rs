@@ -2,6 +2,7 @@
 
 mod bench;
 mod chain;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::load::{Kind, LoadArgs};
 use super::measure;
 use super::report::Report;
-use crate::cluster::{ClusterArgs, Table, block_on};
+use crate::cluster::{ClusterArgs, IdentityArgs, Table, TlsArgs, block_on};
 use crate::out;
 
 /// What the command line can say.
@@ -50,7 +50,12 @@ impl FromStr for Side {
             }
             None => (text, None),
         };
-        let cluster = ClusterArgs { namesrv: namesrv.to_owned(), timeout_ms: 3_000 };
+        let cluster = ClusterArgs {
+            namesrv: namesrv.to_owned(),
+            timeout_ms: 3_000,
+            tls: TlsArgs::default(),
+            identity: IdentityArgs::default(),
+        };
         Ok(Self { cluster, pid })
     }
 }

@@ -8,6 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use blockhouse_protocol::signed::Signer;
+use blockhouse_transport::tls::Connector;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
@@ -16,8 +18,9 @@ use super::clock;
 use super::load::{Kind, LoadArgs};
 use super::plan::{self, Planned};
 use super::process::{self, Usage};
+use super::signed::Signed;
 use super::stats::{Shared, Stats};
-use super::wire::Wire;
+use super::wire;
 use crate::cluster::ClusterArgs;
 use crate::wrong_use;
 
@@ -42,6 +45,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Outcome> {
     load.check(kind).map_err(|error| wrong_use(error.to_string()))?;
     let client = cluster.client()?;
+    let secured = Secured { tls: cluster.tls.connector()?, signer: cluster.identity.signer()? };
     if kind == Kind::Consume {
         let stored = plan::stored(&client, load).await?;
         if stored < load.fill {
@@ -53,16 +57,24 @@ pub(crate) async fn run(
                 ..load.clone()
             };
             let planned = plan::connections(&client, Kind::Produce, &filling).await?;
-            make(&filling, planned, None, "filling").await?;
+            make(&filling, &secured, planned, None, "filling").await?;
         }
     }
     let planned = plan::connections(&client, kind, load).await?;
     client.close().await;
-    make(load, planned, pid, "measuring").await
+    make(load, &secured, planned, pid, "measuring").await
+}
+
+/// What makes connections secure, and who signs what is sent on them.
+#[derive(Clone)]
+struct Secured {
+    tls: Option<Arc<Connector>>,
+    signer: Option<Arc<Signer>>,
 }
 
 async fn make(
     load: &LoadArgs,
+    secured: &Secured,
     planned: Vec<Planned>,
     pid: Option<u32>,
     doing: &'static str,
@@ -75,7 +87,7 @@ async fn make(
     }
     let threads: Vec<_> = shares
         .into_iter()
-        .map(|share| spawn(share, Arc::clone(&shared), stopped.clone()))
+        .map(|share| spawn(share, secured.clone(), Arc::clone(&shared), stopped.clone()))
         .collect::<Result<_, _>>()?;
     let bar = progress(load, doing);
     let measured = supervise(load, &shared, &threads, pid, &bar).await;
@@ -148,6 +160,7 @@ fn progress(load: &LoadArgs, doing: &'static str) -> ProgressBar {
 /// A generator thread: all its connections on one small runtime.
 fn spawn(
     share: Vec<Planned>,
+    secured: Secured,
     shared: Arc<Shared>,
     mut stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<Counting> {
@@ -160,7 +173,8 @@ fn spawn(
             let mut running = tokio::task::JoinSet::new();
             for planned in share {
                 let (stats, shared) = (Rc::clone(&stats), Arc::clone(&shared));
-                running.spawn_local_on(run_connection(planned, stats, shared), &local);
+                let connection = run_connection(planned, secured.clone(), stats, shared);
+                running.spawn_local_on(connection, &local);
             }
             let first_failure = async {
                 match running.join_next().await {
@@ -184,15 +198,16 @@ fn spawn(
 
 async fn run_connection(
     planned: Planned,
+    Secured { tls, signer }: Secured,
     stats: Rc<RefCell<Stats>>,
     shared: Arc<Shared>,
 ) -> anyhow::Result<()> {
     match planned {
         Planned::Sending(addr, script) => {
-            Wire::connect(&addr, script, stats, shared).await?.run().await
+            wire::run(&addr, tls, Signed::new(script, signer), stats, shared).await
         }
         Planned::Pulling(addr, script) => {
-            Wire::connect(&addr, script, stats, shared).await?.run().await
+            wire::run(&addr, tls, Signed::new(script, signer), stats, shared).await
         }
     }
 }

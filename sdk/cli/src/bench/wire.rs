@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use blockhouse_transport::tls::Connector;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -42,8 +43,10 @@ pub(crate) trait Script {
 }
 
 /// A connection that runs a script.
-pub(crate) struct Wire<S> {
-    stream: TcpStream,
+pub(crate) struct Wire<T, S> {
+    stream: T,
+    /// The stream may have kept what was written: TLS records that the socket did not take.
+    unflushed: bool,
     script: S,
     input: Vec<u8>,
     filled: usize,
@@ -55,18 +58,31 @@ pub(crate) struct Wire<S> {
     timer: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
-impl<S: Script> Wire<S> {
-    pub(crate) async fn connect(
-        addr: &str,
-        script: S,
-        stats: Rc<RefCell<Stats>>,
-        shared: Arc<Shared>,
-    ) -> anyhow::Result<Self> {
-        let failed = || format!("cannot connect to the broker at {addr}");
-        let stream = TcpStream::connect(addr).await.with_context(failed)?;
-        stream.set_nodelay(true)?;
-        Ok(Self {
+/// Connects to a broker, and runs a script until the connection fails.
+pub(crate) async fn run(
+    addr: &str,
+    tls: Option<Arc<Connector>>,
+    script: impl Script,
+    stats: Rc<RefCell<Stats>>,
+    shared: Arc<Shared>,
+) -> anyhow::Result<()> {
+    let failed = || format!("cannot connect to the broker at {addr}");
+    let stream = TcpStream::connect(addr).await.with_context(failed)?;
+    stream.set_nodelay(true)?;
+    match tls {
+        None => Wire::new(stream, script, stats, shared).run().await,
+        Some(tls) => {
+            let stream = Box::new(tls.connect(stream, addr).await.with_context(failed)?);
+            Wire::new(stream, script, stats, shared).run().await
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin, S: Script> Wire<T, S> {
+    fn new(stream: T, script: S, stats: Rc<RefCell<Stats>>, shared: Arc<Shared>) -> Self {
+        Self {
             stream,
+            unflushed: false,
             script,
             input: vec![0; INPUT_LEN],
             filled: 0,
@@ -76,11 +92,10 @@ impl<S: Script> Wire<S> {
             stats,
             shared,
             timer: None,
-        })
+        }
     }
 
-    /// Runs until the connection fails.
-    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+    async fn run(mut self) -> anyhow::Result<()> {
         self.script.start(clock::now(), &mut self.out);
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
@@ -103,10 +118,17 @@ impl<S: Script> Wire<S> {
     fn write(&mut self, cx: &mut Context<'_>) -> anyhow::Result<()> {
         while self.sent < self.out.len() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.sent..]) {
-                Poll::Ready(Ok(n)) => self.sent += n,
+                Poll::Ready(Ok(n)) => {
+                    self.sent += n;
+                    self.unflushed = true;
+                }
                 Poll::Ready(Err(e)) => return Err(e).context("cannot write to the broker"),
                 Poll::Pending => return Ok(()),
             }
+        }
+        if self.unflushed {
+            let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+            self.unflushed = flushed.map_err(anyhow::Error::from)?.is_pending();
         }
         self.out.clear();
         self.sent = 0;

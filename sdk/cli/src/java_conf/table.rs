@@ -36,6 +36,8 @@ const METRICS: &str = "metrics are always served in Prometheus' format at /metri
 const UNKNOWN: &str = "the key is unknown here";
 const NO_AUTH: &str = "there is no authentication yet, and starting without what the file asks \
                        for would leave the broker open; remove the key, and protect the network";
+const ACL_1: &str = "ACL 1.0's file is imported once (`blockhouse admin users import`): set \
+                     authenticationEnabled instead, and see docs/authentication.md";
 const NO_REPLICATION: &str = "replication is not built yet; run the node as a master of its own, \
                               with its own brokerName";
 
@@ -99,8 +101,8 @@ const EXACT: &[(&str, Meaning)] = &[
     ("brokerRole", Refused(&["ASYNC_MASTER"], NO_REPLICATION)),
     ("enableDLegerCommitLog", Refused(&["false"], DLEDGER)),
     ("enableControllerMode", Refused(&["false"], NO_REPLICATION)),
-    ("aclEnable", Refused(&["false"], NO_AUTH)),
-    ("authenticationEnabled", Refused(&["false"], NO_AUTH)),
+    ("aclEnable", Refused(&["false"], ACL_1)),
+    ("authenticationEnabled", Is("authn.enabled")),
     ("authorizationEnabled", Refused(&["false"], NO_AUTH)),
     ("storeType", Refused(&["default"], ROCKSDB)),
     ("configManagerVersion", Refused(&["v1"], ROCKSDB)),

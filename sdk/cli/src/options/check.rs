@@ -3,6 +3,7 @@
 use anyhow::bail;
 use blockhouse_model::OptionError;
 use blockhouse_service::config::Loaded;
+use blockhouse_transport::tls::{HELLO_AS_LENGTH, Mode};
 
 use super::Config;
 use crate::guard;
@@ -20,21 +21,44 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
              --namesrv HOST:PORT (broker.conf: namesrvAddr), or run `blockhouse standalone`"
         );
     }
+    let own_name_server = role == Role::Standalone && config.node.namesrv.is_empty();
+    if own_name_server && config.tls.mode == Mode::Enforcing && !config.tls.outgoing.enabled {
+        bail!(
+            "with tls.mode = enforcing the broker reaches its own name server by TLS only: set \
+             tls.outgoing.enabled = true, and tls.outgoing.ca to the root of tls.cert"
+        );
+    }
     Ok(())
 }
 
 fn judge(config: &Config) -> Result<(), OptionError> {
-    let Config { node, namesrv, broker, store, transport, registrar, authz, plugins, ops, log } =
-        config;
+    let Config {
+        node,
+        namesrv,
+        broker,
+        store,
+        transport,
+        tls,
+        registrar,
+        authn,
+        authz,
+        plugins,
+        ops,
+        sandbox,
+        log,
+    } = config;
     for (section, verdict) in [
         ("node", node.validate()),
         ("namesrv", namesrv.validate()),
         ("broker", broker.validate()),
         ("transport", transport.validate()),
+        ("tls", tls.validate()),
         ("registrar", registrar.validate()),
+        ("authn", authn.validate()),
         ("authz", authz.validate()),
         ("plugins", plugins.validate()),
         ("ops", ops.validate()),
+        ("sandbox", sandbox.validate()),
         ("log", log.validate()),
     ] {
         verdict.map_err(|error| error.within(section))?;
@@ -44,6 +68,7 @@ fn judge(config: &Config) -> Result<(), OptionError> {
         let rule = format!("must be below transport.frame_len_max ({})", transport.frame_len_max);
         return Err(OptionError::new("broker.max_message_size", rule));
     }
+    check_first_byte(config)?;
     match blockhouse_broker::store_config(store, broker, &node.data).validate() {
         Ok(()) => Ok(()),
         Err(blockhouse_store::Error::Config { option, problem }) => {
@@ -51,6 +76,23 @@ fn judge(config: &Config) -> Result<(), OptionError> {
         }
         Err(other) => Err(OptionError::new("store", format!("cannot be used: {other}"))),
     }
+}
+
+/// With TLS, a frame must not be able to begin like a hello.
+fn check_first_byte(config: &Config) -> Result<(), OptionError> {
+    if config.tls.mode == Mode::Disabled {
+        return Ok(());
+    }
+    for (option, limits) in [
+        ("transport.frame_len_max", &config.transport),
+        ("namesrv.limits.frame_len_max", &config.namesrv.limits),
+    ] {
+        if limits.frame_len_max >= HELLO_AS_LENGTH {
+            let rule = format!("must be below {HELLO_AS_LENGTH}, unless tls.mode = disabled");
+            return Err(OptionError::new(option, rule));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -97,6 +139,18 @@ mod tests {
         assert_eq!(refused(Role::Namesrv, &[]), "");
         assert!(refused(Role::Broker, &[]).contains("--namesrv HOST:PORT"));
         assert_eq!(refused(Role::Broker, &["node.namesrv=a:1"]), "");
+    }
+
+    #[test]
+    fn tls_and_its_surroundings_have_to_fit() {
+        let tls = ["tls.mode=enforcing", "tls.cert=a", "tls.key=b"];
+        let with = |more: &str| refused(Role::Standalone, &[&tls[..], &[more]].concat());
+        assert!(with("tls.reload_ms=100").contains("tls.outgoing.enabled = true"));
+        assert_eq!(with("tls.outgoing.enabled=true"), "");
+        assert_eq!(with("tls.mode=permissive"), "");
+        assert!(with("tls.cert=").starts_with("`tls.cert` must be a file"));
+        let long = with("transport.frame_len_max=369098752");
+        assert!(long.starts_with("`transport.frame_len_max` must be below 369098752"), "{long}");
     }
 
     /// The defaults with another value at `path`.

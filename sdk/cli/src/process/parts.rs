@@ -48,6 +48,8 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
         tasks: shared.tasks.clone(),
         budget: Some(Arc::clone(&shared.budget)),
         meter: Arc::clone(&shared.meter),
+        tls: shared.tls.acceptor.clone(),
+        users: shared.authenticated.users.clone(),
     };
     let running = NameServer::start(config.namesrv.clone(), parts).await?;
     let address = running.local_addr();
@@ -92,6 +94,9 @@ pub(super) async fn broker(
         meter: Arc::clone(&shared.meter),
         tasks: shared.tasks.clone(),
         budget: Some(Arc::clone(&shared.budget)),
+        tls: shared.tls.clone(),
+        users: shared.authenticated.users.clone(),
+        signer: shared.authenticated.signer.clone(),
     };
     let running = Broker::start(settings, parts).await?;
     shared.publisher.open(running.core());

@@ -41,8 +41,14 @@ impl<T> Loaded<T> {
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
         let mut open = "";
-        for (path, value, source) in self.entries() {
-            let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+        let entry = |(path, value, source)| {
+            let (section, name) = str::rsplit_once(path, '.').unwrap_or(("", path));
+            (section, name, value, source)
+        };
+        let mut entries: Vec<_> = self.entries().map(entry).collect();
+        // By path, a section within would come between its section's own options.
+        entries.sort_by_key(|(section, ..)| *section);
+        for (section, name, value, source) in entries {
             if section != open {
                 let gap = if out.is_empty() { "" } else { "\n" };
                 let _infallible = writeln!(out, "{gap}[{section}]");

@@ -24,6 +24,8 @@ pub(super) const DEFER: i32 = 2;
 pub(super) const PANIC: i32 = 3;
 /// Answer with a body of the length that the request's body says.
 pub(super) const FILL: i32 = 4;
+/// Answer with what the connection is known as.
+pub(super) const WHO: i32 = 5;
 
 #[derive(Debug)]
 pub(super) struct Scripted {
@@ -54,7 +56,12 @@ fn answer(out: &mut Replies, opaque: i32, body: Bytes) {
 }
 
 impl Service for Scripted {
-    fn burst(&self, _: &Arc<Connection>, burst: &mut Vec<RemotingCommand>, replies: &mut Replies) {
+    fn burst(
+        &self,
+        from: &Arc<Connection>,
+        burst: &mut Vec<RemotingCommand>,
+        replies: &mut Replies,
+    ) {
         self.bursts.lock().push(burst.len());
         for request in burst.drain(..) {
             self.served.fetch_add(1, Ordering::SeqCst);
@@ -74,6 +81,11 @@ impl Service for Scripted {
                 FILL => {
                     let len: usize = str::from_utf8(&request.body).unwrap().parse().unwrap();
                     answer(replies, request.opaque, vec![b'f'; len].into());
+                }
+                WHO => {
+                    let channel = if from.is_secure() { "secure" } else { "plain" };
+                    let name = from.certificate().unwrap_or_else(|| "nobody".into());
+                    answer(replies, request.opaque, format!("{channel} {name}").into());
                 }
                 _ => answer(replies, request.opaque, request.body.clone()),
             }
@@ -160,8 +172,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
 /// Counts the write calls of a stream.
 pub(super) struct Counted {
-    stream: DuplexStream,
-    writes: Arc<AtomicUsize>,
+    pub(super) stream: DuplexStream,
+    pub(super) writes: Arc<AtomicUsize>,
 }
 
 impl AsyncRead for Counted {

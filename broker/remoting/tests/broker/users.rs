@@ -1,0 +1,279 @@
+//! Signed sends in bursts, and users by their request codes.
+
+use std::sync::Arc;
+
+use blockhouse_hook::{
+    Credentials, Draft, Hook, Identity, Point, Points, Rejection, User, UserChange, UserError,
+    UserKind, Users,
+};
+use blockhouse_meter::Meter;
+use blockhouse_model::{Principal, RequestContext};
+use blockhouse_protocol::codes::{request_code, response_code as code};
+use blockhouse_protocol::frame;
+use blockhouse_protocol::signed::Signer;
+use blockhouse_protocol::{ExtWriter, RemotingCommand, RequestHead, encode};
+use blockhouse_remoting::{Node, Remoting};
+use blockhouse_transport::{Connection, Replies, Service as _};
+use bytes::BytesMut;
+use parking_lot::Mutex;
+
+use super::support::{World, send_header};
+
+/// Believes who signs with their own name, and notes who sent how much at a time.
+#[derive(Default)]
+struct Judge {
+    asked: Mutex<usize>,
+    sent: Mutex<Vec<(Principal, usize)>>,
+}
+
+impl Hook for Judge {
+    fn name(&self) -> &'static str {
+        "judge"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::Authenticate).with(Point::BeforeSend)
+    }
+
+    fn authenticate(&self, _: &RequestContext, credentials: &Credentials<'_>) -> Identity {
+        *self.asked.lock() += 1;
+        match (credentials.access_key, credentials.signature) {
+            ("", _) => Identity::Unknown,
+            (name, signature) if signature == name => Identity::Known(Principal::User(name.into())),
+            _ => Identity::Refused(Rejection::new("wrong")),
+        }
+    }
+
+    fn before_send(&self, cx: &RequestContext, messages: &mut [Draft<'_>]) {
+        self.sent.lock().push((cx.principal.clone(), messages.len()));
+    }
+}
+
+/// Two users: `root`, a Super one, and `alice`. Changes are taken, and noted in words.
+#[derive(Default)]
+struct Two(Mutex<Vec<String>>);
+
+impl Users for Two {
+    fn find(&self, name: &str) -> Option<User> {
+        let kind = match name {
+            "root" => UserKind::Super,
+            "alice" => UserKind::Normal,
+            _ => return None,
+        };
+        Some(User { name: name.into(), kind, enabled: true })
+    }
+
+    fn list(&self, filter: &str) -> Vec<User> {
+        ["alice", "root"]
+            .into_iter()
+            .filter(|n| n.contains(filter))
+            .filter_map(|n| self.find(n))
+            .collect()
+    }
+
+    fn create(&self, by: &Principal, user: &UserChange<'_>) -> Result<(), UserError> {
+        if user.name == "alice" {
+            return Err(UserError::Exists("alice".to_owned()));
+        }
+        let secret = user.secret.unwrap_or("no secret");
+        self.0
+            .lock()
+            .push(format!("{by:?} {} {secret} {:?} {:?}", user.name, user.kind, user.enabled));
+        Ok(())
+    }
+
+    fn update(&self, by: &Principal, change: &UserChange<'_>) -> Result<(), UserError> {
+        match self.find(change.name) {
+            Some(_) => self.create(by, &UserChange { name: "changed", ..*change }),
+            None => Err(UserError::Missing(change.name.to_owned())),
+        }
+    }
+
+    fn delete(&self, _: &Principal, name: &str) -> Result<(), UserError> {
+        if name == "root" { Err(UserError::Forbidden("not root")) } else { Ok(()) }
+    }
+}
+
+struct WithUsers(Option<Arc<Two>>);
+
+impl Node for WithUsers {
+    fn properties(&self) -> String {
+        String::new()
+    }
+
+    fn update(&self, _: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    fn users(&self) -> Option<Arc<dyn Users>> {
+        self.0.clone().map(|users| users as _)
+    }
+}
+
+struct Scene {
+    world: World,
+    remoting: Arc<Remoting>,
+    connection: Arc<Connection>,
+    judge: Arc<Judge>,
+    users: Arc<Two>,
+}
+
+impl Scene {
+    async fn new(has_users: bool) -> Self {
+        let judge = Arc::new(Judge::default());
+        let users = Arc::new(Two::default());
+        let world = World::new(&[Arc::clone(&judge) as _]).await;
+        let node = WithUsers(has_users.then(|| Arc::clone(&users)));
+        let meter = Arc::new(Meter::default());
+        let remoting = Remoting::new(Arc::clone(&world.broker), Arc::new(node), meter);
+        let at = |port| ([127, 0, 0, 1], port).into();
+        Self { world, remoting, connection: Connection::detached(at(5), at(6)), judge, users }
+    }
+
+    /// The answers to a burst, in their order.
+    async fn burst(&self, frames: BytesMut) -> Vec<RemotingCommand> {
+        let mut burst = split(frames);
+        let mut replies = Replies::new();
+        self.remoting.burst(&self.connection, &mut burst, &mut replies);
+        split(BytesMut::from(&*replies.settled().await))
+    }
+
+    async fn ask(
+        &self,
+        who: &str,
+        code: i32,
+        fields: &[(&str, &str)],
+        body: &str,
+    ) -> RemotingCommand {
+        let mut frames = BytesMut::new();
+        let fields = |out: &mut ExtWriter<'_>| fields.iter().for_each(|(n, v)| out.pair(n, v));
+        put(&mut frames, (who, who), RequestHead::new(code, 1), fields, body);
+        self.burst(frames).await.remove(0)
+    }
+}
+
+fn split(mut bytes: BytesMut) -> Vec<RemotingCommand> {
+    std::iter::from_fn(|| frame::split(&mut bytes, 1 << 20).unwrap()).collect()
+}
+
+fn put(
+    out: &mut BytesMut,
+    (who, signature): (&str, &str),
+    head: RequestHead,
+    fields: impl FnOnce(&mut ExtWriter<'_>),
+    body: &str,
+) {
+    let signature = signature.to_owned();
+    let signer = Signer::new(who, move |_, _| signature.clone());
+    let signed = |out: &mut ExtWriter<'_>| {
+        if who.is_empty() { fields(out) } else { signer.write(out, fields, body.as_bytes()) }
+    };
+    encode::request(out, &head, signed, body.as_bytes());
+}
+
+#[tokio::test]
+async fn signed_sends_of_one_user_go_to_the_core_together_and_each_is_judged() {
+    let scene = Scene::new(false).await;
+    let mut frames = BytesMut::new();
+    let senders = [
+        ("alice", "alice"),
+        ("alice", "alice"),
+        ("alice", "alice"),
+        ("alice", "forged"),
+        ("alice", "alice"),
+        ("root", "root"),
+        ("root", "root"),
+        ("", ""),
+        ("", ""),
+        ("alice", "alice"),
+    ];
+    for (number, sender) in (0..).zip(senders) {
+        let header = send_header("t", "");
+        let head = RequestHead::new(request_code::SEND_MESSAGE_V2, number);
+        put(&mut frames, sender, head, |out| header.write(out), "body");
+    }
+    let mut answers = scene.burst(frames).await;
+    // Those that wait for the disk come later.
+    answers.sort_by_key(|answer| answer.opaque);
+    let opaques: Vec<i32> = answers.iter().map(|answer| answer.opaque).collect();
+    assert_eq!(opaques, (0..10).collect::<Vec<_>>());
+    for (answer, sender) in answers.iter().zip(senders) {
+        let expected = if sender.1 == "forged" { code::NO_PERMISSION } else { code::SUCCESS };
+        assert_eq!(answer.code, expected, "{:?}", answer.remark());
+    }
+    let user = |name: &str| Principal::User(name.into());
+    // What is refused stands between what was before and after it.
+    let sent = [
+        (user("alice"), 3),
+        (user("alice"), 1),
+        (user("root"), 2),
+        (Principal::Anonymous, 2),
+        (user("alice"), 1),
+    ];
+    assert_eq!(*scene.judge.sent.lock(), sent);
+    assert_eq!(*scene.judge.asked.lock(), 9, "all but the second of nobody's");
+    scene.world.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn users_are_shown_without_secrets_and_changed_as_asked() {
+    let scene = Scene::new(true).await;
+    let who = [("username", "alice")];
+    let shown = scene.ask("root", request_code::AUTH_GET_USER, &who, "").await;
+    let alice = r#"{"password":"","userStatus":"enable","userType":"Normal","username":"alice"}"#;
+    assert_eq!((shown.code, &shown.body[..]), (code::SUCCESS, alice.as_bytes()));
+    let listed = scene.ask("root", request_code::AUTH_LIST_USER, &[("filter", "ali")], "").await;
+    assert_eq!(&listed.body[..], format!("[{alice}]").as_bytes());
+    let all = scene.ask("root", request_code::AUTH_LIST_USER, &[], "").await;
+    assert!(all.body.len() > listed.body.len());
+
+    let new = [("username", "bob")];
+    let body = r#"{"username":"bob","password":"p","userType":"Super","userStatus":"disable"}"#;
+    assert_eq!(scene.ask("root", request_code::AUTH_CREATE_USER, &new, body).await.code, 0);
+    let body = r#"{"username":"alice","password":"","userType":""}"#;
+    assert_eq!(scene.ask("root", request_code::AUTH_UPDATE_USER, &who, body).await.code, 0);
+    let noted = [
+        r#"User("root") bob p Some(Super) Some(false)"#,
+        r#"User("root") changed no secret None None"#,
+    ];
+    assert_eq!(*scene.users.0.lock(), noted);
+    assert_eq!(scene.ask("root", request_code::AUTH_DELETE_USER, &who, "").await.code, 0);
+    scene.world.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_with_users_has_its_code() {
+    let scene = Scene::new(true).await;
+    let (create, update, delete, show) = (
+        request_code::AUTH_CREATE_USER,
+        request_code::AUTH_UPDATE_USER,
+        request_code::AUTH_DELETE_USER,
+        request_code::AUTH_GET_USER,
+    );
+    for (who, request, name, body, expected) in [
+        ("root", show, "nobody", "", code::USER_NOT_EXIST),
+        ("root", update, "nobody", "{}", code::USER_NOT_EXIST),
+        ("root", create, "alice", "{}", code::INVALID_PARAMETER),
+        ("root", create, "bob", r#"{"userType":"Root"}"#, code::INVALID_PARAMETER),
+        ("root", create, "bob", r#"{"userStatus":"on"}"#, code::INVALID_PARAMETER),
+        ("root", create, "bob", "", code::SYSTEM_ERROR),
+        ("root", delete, "root", "", code::NO_PERMISSION),
+        ("alice", show, "alice", "", code::NO_PERMISSION),
+        ("", show, "alice", "", code::NO_PERMISSION),
+    ] {
+        let answer = scene.ask(who, request, &[("username", name)], body).await;
+        assert_eq!(answer.code, expected, "{who} {request} {name}: {:?}", answer.remark());
+    }
+    let answer = scene.ask("root", show, &[], "").await;
+    assert_eq!(answer.code, code::SYSTEM_ERROR, "{:?}", answer.remark());
+    scene.world.server.shutdown().await;
+
+    let none = Scene::new(false).await;
+    let answer = none.ask("root", show, &[("username", "root")], "").await;
+    assert_eq!(answer.code, code::REQUEST_CODE_NOT_SUPPORTED);
+    none.world.server.shutdown().await;
+}

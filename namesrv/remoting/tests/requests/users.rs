@@ -1,0 +1,23 @@
+//! Users of a name server.
+
+use blockhouse_protocol::codes::{request_code, response_code};
+
+use super::bench::Bench;
+
+#[test]
+fn without_authentication_there_are_no_users_whatever_is_said_of_them() {
+    let bench = Bench::new();
+    for code in [
+        request_code::AUTH_CREATE_USER,
+        request_code::AUTH_UPDATE_USER,
+        request_code::AUTH_DELETE_USER,
+        request_code::AUTH_GET_USER,
+        request_code::AUTH_LIST_USER,
+    ] {
+        let fields: [&[(&str, &str)]; 2] = [&[], &[("username", "u")]];
+        for fields in fields {
+            let answer = bench.ask(code, fields, b"");
+            assert_eq!(answer.code, response_code::REQUEST_CODE_NOT_SUPPORTED, "{code}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The users of a node, for parts that do not authenticate anybody themselves.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use blockhouse_model::Principal;
+
+/// What a user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UserKind {
+    /// May administer Super users; policies do not limit it.
+    Super,
+    /// Everybody else.
+    Normal,
+}
+
+impl UserKind {
+    /// RocketMQ's word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Super => "Super",
+            Self::Normal => "Normal",
+        }
+    }
+
+    /// The kind of that word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Super, Self::Normal].into_iter().find(|kind| kind.name().eq_ignore_ascii_case(word))
+    }
+}
+
+/// A user, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The access key.
+    pub name: Arc<str>,
+    /// What it is.
+    pub kind: UserKind,
+    /// Whether it may do anything at all.
+    pub enabled: bool,
+}
+
+impl User {
+    /// RocketMQ's word for whether it may do anything.
+    #[must_use]
+    pub const fn status_name(&self) -> &'static str {
+        if self.enabled { "enable" } else { "disable" }
+    }
+
+    /// Whether a user of that word is enabled.
+    #[must_use]
+    pub fn status(word: &str) -> Option<bool> {
+        let is = |name: &str| name.eq_ignore_ascii_case(word);
+        if is("enable") { Some(true) } else { is("disable").then_some(false) }
+    }
+}
+
+/// A new user, or what is to change of one. Its `Debug` leaves the secret out.
+#[derive(Clone, Copy)]
+pub struct UserChange<'a> {
+    /// Whose.
+    pub name: &'a str,
+    /// A secret, for a new user always.
+    pub secret: Option<&'a str>,
+    /// Normal, if a new user has none.
+    pub kind: Option<UserKind>,
+    /// A new user is enabled, if nothing is said.
+    pub enabled: Option<bool>,
+}
+
+impl fmt::Debug for UserChange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserChange")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why users stay as they are.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// There is one of that name.
+    #[error("user {0} exists already")]
+    Exists(String),
+    /// There is none of that name.
+    #[error("there is no user {0}")]
+    Missing(String),
+    /// Not for whoever asked.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// It cannot be so.
+    #[error("{0}")]
+    Invalid(String),
+    /// The change is not on the disk, and not in force.
+    #[error("the users could not be saved: {0}")]
+    NotSaved(#[from] io::Error),
+}
+
+/// Those who may sign.
+pub trait Users: Send + Sync {
+    /// The user of that name.
+    fn find(&self, name: &str) -> Option<User>;
+
+    /// All whose names have `filter` in them, by name.
+    fn list(&self, filter: &str) -> Vec<User>;
+
+    /// Makes a user. Blocks until it is on the disk, as all changes do.
+    ///
+    /// # Errors
+    /// See [`UserError`].
+    fn create(&self, by: &Principal, user: &UserChange<'_>) -> Result<(), UserError>;
+
+    /// Changes a user.
+    ///
+    /// # Errors
+    /// See [`UserError`].
+    fn update(&self, by: &Principal, change: &UserChange<'_>) -> Result<(), UserError>;
+
+    /// Deletes a user.
+    ///
+    /// # Errors
+    /// See [`UserError`].
+    fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError>;
+
+    /// Whether it is a Super user that is enabled.
+    fn is_super(&self, who: &Principal) -> bool {
+        let Principal::User(name) = who else { return false };
+        self.find(name).is_some_and(|user| user.enabled && user.kind == UserKind::Super)
+    }
+}

@@ -1,0 +1,93 @@
+//! What becomes of an attempt to prove who one is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Outcome {
+    /// Proved.
+    Ok,
+    /// Without credentials, and let pass as anonymous.
+    Anonymous,
+    /// Without credentials.
+    Missing,
+    /// There is no such user.
+    UnknownUser,
+    /// The signature is not of the user's secret.
+    BadSignature,
+    /// The user is disabled.
+    Disabled,
+    /// The connection is another user's.
+    OtherUser,
+    /// Credentials over an unencrypted connection.
+    Plaintext,
+    /// Right, but not for what only Super users may.
+    NotSuper,
+}
+
+impl Outcome {
+    /// All, in the order of their counts.
+    pub const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::Anonymous,
+        Self::Missing,
+        Self::UnknownUser,
+        Self::BadSignature,
+        Self::Disabled,
+        Self::OtherUser,
+        Self::Plaintext,
+        Self::NotSuper,
+    ];
+
+    /// The label of metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Anonymous => "anonymous",
+            Self::Missing => "missing",
+            Self::UnknownUser => "unknown_user",
+            Self::BadSignature => "bad_signature",
+            Self::Disabled => "disabled",
+            Self::OtherUser => "other_user",
+            Self::Plaintext => "plaintext",
+            Self::NotSuper => "not_super",
+        }
+    }
+
+    /// What the client is told. It is the same for all that could tell a stranger which users there are.
+    #[must_use]
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Ok | Self::Anonymous => "",
+            Self::Missing => {
+                "this server takes signed requests only: give the client an access key and a secret"
+            }
+            Self::UnknownUser | Self::BadSignature | Self::Disabled => {
+                "the access key and the signature do not prove a user of this server"
+            }
+            Self::OtherUser => "this connection is another user's: use a connection for each user",
+            Self::Plaintext => "access keys are taken over encrypted connections only: use TLS",
+            Self::NotSuper => "this is for Super users only",
+        }
+    }
+}
+
+/// How often each came about.
+#[derive(Debug, Default)]
+pub struct Counts([AtomicU64; Outcome::ALL.len()]);
+
+impl Counts {
+    pub(crate) fn add(&self, outcome: Outcome) {
+        if let Some(count) = self.0.get(outcome as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// All, with their labels.
+    pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let name = |outcome: &Outcome| outcome.name();
+        Outcome::ALL.iter().map(name).zip(self.0.iter().map(|c| c.load(Ordering::Relaxed)))
+    }
+}

@@ -1,0 +1,120 @@
+//! Secrets, and the files that bring them.
+
+use std::path::Path;
+
+use blockhouse_disk::Disk;
+use zeroize::Zeroizing;
+
+use crate::{Error, SigningKey, users};
+
+/// Bytes of a secret.
+pub const SECRET_LEN: std::ops::RangeInclusive<usize> = 8..=256;
+/// Longest file that a secret is read from.
+const FILE_LEN_MAX: u64 = 4 << 10;
+
+/// A text that nobody is shown: it is wiped when it goes, and has neither `Debug` nor `Display`.
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The secret, if it may be one.
+    ///
+    /// # Errors
+    /// A sentence without the text itself.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let visible = text.chars().all(|c| !c.is_control());
+        if !SECRET_LEN.contains(&text.len()) || !visible {
+            let (min, max) = (SECRET_LEN.start(), SECRET_LEN.end());
+            return Err(format!("a secret has {min} to {max} bytes and no control characters"));
+        }
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Who somebody is, and with what to prove it.
+pub struct Credential {
+    /// The access key.
+    pub name: String,
+    /// The secret.
+    pub secret: Secret,
+}
+
+impl Credential {
+    /// The key to sign with.
+    #[must_use]
+    pub fn signing_key(&self) -> SigningKey {
+        SigningKey::new(self.secret.expose().as_bytes())
+    }
+
+    /// Reads `NAME:SECRET`.
+    ///
+    /// # Errors
+    /// The file cannot be read, others can read it as well, or something else is in it.
+    pub fn read(disk: &dyn Disk, path: &Path) -> Result<Self, Error> {
+        let text = read_private(disk, path)?;
+        let line = text.trim_end_matches(['\r', '\n']);
+        let (name, secret) =
+            line.split_once(':').ok_or_else(|| Error::file(path, "must hold NAME:SECRET"))?;
+        if !users::is_name(name) {
+            return Err(Error::file(path, users::NAME_RULE));
+        }
+        let secret = Secret::new(secret).map_err(|rule| Error::file(path, rule))?;
+        Ok(Self { name: name.to_owned(), secret })
+    }
+
+    /// Reads a file of a tool: the secret alone, or RocketMQ's `tools.yml` with both. A name that is
+    /// given (not empty) stands.
+    ///
+    /// # Errors
+    /// As [`Self::read`], or there is no name.
+    pub fn read_tool(disk: &dyn Disk, path: &Path, name: &str) -> Result<Self, Error> {
+        let text = read_private(disk, path)?;
+        let member = |key: &str| {
+            text.lines()
+                .filter_map(|line| line.split_once(':'))
+                .find(|(found, _)| found.trim() == key)
+                .map(|(_, value)| value.trim().trim_matches(['"', '\'']))
+        };
+        let (found, secret) = match member("secretKey") {
+            Some(secret) => (member("accessKey"), secret),
+            None => (None, text.trim_end_matches(['\r', '\n'])),
+        };
+        let name = if name.is_empty() { found.unwrap_or_default() } else { name };
+        if !users::is_name(name) {
+            return Err(Error::file(path, "needs an access key to go with it"));
+        }
+        let secret = Secret::new(secret).map_err(|rule| Error::file(path, rule))?;
+        Ok(Self { name: name.to_owned(), secret })
+    }
+}
+
+/// The secret alone, of a file.
+///
+/// # Errors
+/// As [`Credential::read`].
+pub fn read(disk: &dyn Disk, path: &Path) -> Result<Secret, Error> {
+    let text = read_private(disk, path)?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    Secret::new(text).map_err(|rule| Error::file(path, rule))
+}
+
+pub(crate) fn read_private(disk: &dyn Disk, path: &Path) -> Result<Zeroizing<String>, Error> {
+    let file = disk.open_read(path).map_err(Error::io(path))?;
+    if !disk.is_private(path).map_err(Error::io(path))? {
+        return Err(Error::file(path, "can be read by others: chmod 600"));
+    }
+    let len = file.len().map_err(Error::io(path))?;
+    if len > FILE_LEN_MAX {
+        return Err(Error::file(path, format!("is longer than {FILE_LEN_MAX} bytes")));
+    }
+    let mut bytes = Zeroizing::new(vec![0; usize::try_from(len).unwrap_or(0)]);
+    let n = file.read_at(&mut bytes, 0).map_err(Error::io(path))?;
+    bytes.truncate(n);
+    let text = std::str::from_utf8(&bytes).map_err(|_| Error::file(path, "is no text"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}

@@ -1,0 +1,63 @@
+//! What a process of this configuration goes on to need.
+
+use std::path::{Path, PathBuf};
+
+use blockhouse_disk::RealDisk;
+use blockhouse_service::sandbox::{self, Needs};
+
+use super::Role;
+use crate::options::Config;
+
+/// Gives up everything else. The directories of the data are made first, since only what is there
+/// can be named; one that cannot be made is for the part to refuse that needs it.
+pub(super) fn enter(config: &Config, role: Role) -> anyhow::Result<()> {
+    let writable = directories(config);
+    if let Some(problem) = writable.iter().find_map(|dir| RealDisk::make_dir(dir).err()) {
+        tracing::debug!("no sandbox: {problem}");
+        return Ok(());
+    }
+    let needs = Needs { writable, ports: ports(config, role)? };
+    let entered = sandbox::enter(&config.sandbox, &needs)?;
+    tracing::info!(
+        "sandbox: files {}, ports {}, system calls {}",
+        limited(entered.files),
+        limited(entered.ports),
+        limited(entered.calls),
+    );
+    Ok(())
+}
+
+const fn limited(is: bool) -> &'static str {
+    if is { "limited" } else { "not limited" }
+}
+
+fn directories(config: &Config) -> Vec<PathBuf> {
+    let log = &config.store.commit_log_dir;
+    let apart = (!log.as_os_str().is_empty()).then(|| log.clone());
+    // A key that is missing is made at the start.
+    let key = config.authn.enabled.then(|| Path::new(&config.authn.key_file).parent()).flatten();
+    let key = key.filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
+    std::iter::once(config.node.data.clone())
+        .chain(apart)
+        .chain(key)
+        .chain(config.sandbox.writable.iter().cloned())
+        .collect()
+}
+
+/// `None` if a port depends on one that the system picks: the broker's second is two below its first.
+fn ports(config: &Config, role: Role) -> anyhow::Result<Option<Vec<u16>>> {
+    let mut ports = Vec::new();
+    if role.has_namesrv() {
+        ports.push(config.namesrv.address()?.port());
+    }
+    if role.has_broker() {
+        let port = config.node.broker_listen.port();
+        if port == 0 && config.node.vip_port {
+            return Ok(None);
+        }
+        ports.push(port);
+        ports.extend(port.checked_sub(2).filter(|_| config.node.vip_port));
+    }
+    ports.extend(config.ops.listen.map(|address| address.port()));
+    Ok(Some(ports))
+}

@@ -1,0 +1,60 @@
+//! TLS of the process: its files read before listeners open, and again when they change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use blockhouse_broker::Tls;
+use blockhouse_disk::{Disk, RealDisk};
+use blockhouse_meter::Connections;
+use blockhouse_model::Clock;
+use blockhouse_service::{Hangups, Tasks};
+use blockhouse_transport::tls::{Acceptor, Config, Connector};
+
+/// Reads and tries all files that the section names.
+pub(super) fn load(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    counts: &Arc<Connections>,
+) -> anyhow::Result<Tls> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let acceptor = Acceptor::load(config, Arc::clone(&disk), Arc::clone(clock), Arc::clone(counts))
+        .context("the listeners' TLS ([tls])")?;
+    let connector = if config.outgoing.enabled {
+        let loaded = Connector::load(&config.outgoing, disk, Arc::clone(clock));
+        Some(Arc::new(loaded.context("TLS to name servers ([tls.outgoing])")?))
+    } else {
+        None
+    };
+    Ok(Tls { acceptor, connector })
+}
+
+/// Looks at the files every `reload_ms` and at each SIGHUP. Without TLS nothing is started, and
+/// SIGHUP is what it was.
+pub(super) fn watch(tls: &Tls, config: &Config, tasks: &Tasks) -> anyhow::Result<()> {
+    if tls.acceptor.is_none() && tls.connector.is_none() {
+        return Ok(());
+    }
+    let mut hangups = Hangups::listen()?;
+    let period = Duration::from_millis(config.reload_ms);
+    let (tls, group, mut shutdown) = (tls.clone(), tasks.clone(), tasks.shutdown());
+    tasks.spawn_vital("certificates", async move {
+        loop {
+            tokio::select! {
+                goes_on = shutdown.wait(period) => if !goes_on { return },
+                () = hangups.next() => tracing::info!("SIGHUP: looking at certificates"),
+            }
+            let looked = tls.clone();
+            let looking = group.spawn_blocking("certificates", move || look(&looked));
+            // A panic is logged by the group; the next look is another try.
+            let _panicked = looking.await;
+        }
+    });
+    Ok(())
+}
+
+fn look(tls: &Tls) {
+    // What is wrong was logged where it was found.
+    let _logged = tls.acceptor.as_ref().map(|acceptor| acceptor.reload());
+    let _logged = tls.connector.as_ref().map(|connector| connector.reload());
+}

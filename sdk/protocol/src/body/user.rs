@@ -1,0 +1,49 @@
+//! Users: 3001, 3002, 3004, 3005.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A user, or what is to change of one. In answers `password` is empty.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UserInfo {
+    /// The secret.
+    pub password: Option<String>,
+    /// `enable` or `disable`.
+    pub user_status: Option<String>,
+    /// `Super` or `Normal`.
+    pub user_type: Option<String>,
+    /// The access key.
+    pub username: Option<String>,
+}
+
+impl fmt::Debug for UserInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserInfo")
+            .field("user_status", &self.user_status)
+            .field("user_type", &self.user_type)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Body as _;
+
+    #[test]
+    fn what_the_java_client_sends_is_read_and_the_secret_is_not_shown() {
+        let text =
+            br#"{"password":"canary","userStatus":"enable","userType":"Normal","username":"u"}"#;
+        let user = UserInfo::decode(text).unwrap();
+        assert_eq!(user.password.as_deref(), Some("canary"));
+        assert_eq!(user.user_status.as_deref(), Some("enable"));
+        assert_eq!(user.user_type.as_deref(), Some("Normal"));
+        assert_eq!(user.username.as_deref(), Some("u"));
+        assert!(!format!("{user:?}").contains("canary"));
+        assert_eq!(user.encode(), text.as_slice());
+        assert_eq!(UserInfo::decode(b"{}").unwrap(), UserInfo::default());
+    }
+}

@@ -1,0 +1,146 @@
+//! The beginning of an accepted connection: what it speaks, and the handshake.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::debug;
+
+use super::acceptor::Known;
+use super::verifier::is_nameless;
+use super::wire::Wire;
+use super::{Acceptor, Mode};
+use crate::Connection;
+
+/// The first byte of a TLS record that holds a handshake. No frame begins with it: that would be a
+/// length of 369 MB.
+const HELLO: u8 = 0x16;
+/// The first length of a frame that begins like a hello: limits have to stay below it.
+pub const HELLO_AS_LENGTH: usize = (HELLO as usize) << 24;
+/// Longest hello, in bytes of records.
+const HELLO_MAX: usize = 16 * 1024;
+/// What may follow until the handshake is done: the client's chain above all.
+const HANDSHAKE_MAX: usize = 64 * 1024;
+
+/// Places in [`blockhouse_meter::HANDSHAKES`].
+const DONE: usize = 0;
+const FAILED: usize = 1;
+const TIMEOUT: usize = 2;
+const REFUSED: usize = 3;
+const PLAINTEXT: usize = 4;
+
+/// An accepted connection under TLS.
+pub(crate) type Secured = TlsStream<Wire<TcpStream>>;
+
+/// What a connection turned out to be.
+pub(crate) enum Accepted {
+    /// Plaintext, and welcome.
+    Plain(TcpStream),
+    /// Plaintext, where only TLS is.
+    Refused(TcpStream),
+    /// TLS; a client that showed a certificate is known until the end.
+    Tls(Box<Secured>, Option<Known>),
+    /// Nothing to serve.
+    Ended,
+}
+
+impl Acceptor {
+    /// Finds out what the client speaks, and shakes hands. `silence` is how long it may say
+    /// nothing where plaintext is served.
+    pub(crate) async fn accept(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        connection: &Arc<Connection>,
+        silence: Duration,
+    ) -> Accepted {
+        tokio::select! {
+            accepted = self.begin(stream, connection, silence) => accepted,
+            () = connection.closing() => Accepted::Ended,
+        }
+    }
+
+    async fn begin(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        connection: &Arc<Connection>,
+        silence: Duration,
+    ) -> Accepted {
+        let enforcing = self.config.mode == Mode::Enforcing;
+        let patience = if enforcing { self.config.handshake() } else { silence };
+        let mut first = [0];
+        match timeout(patience, stream.peek(&mut first)).await {
+            Ok(Ok(1)) => {}
+            Ok(_) => return Accepted::Ended,
+            Err(_) => {
+                if enforcing {
+                    self.counts.channels.handshakes[TIMEOUT].add(1);
+                }
+                return Accepted::Ended;
+            }
+        }
+        if first == [HELLO] {
+            let deadline = Instant::now() + self.config.handshake();
+            return self.shake_hands(stream, connection, deadline).await;
+        }
+        if enforcing {
+            self.counts.channels.handshakes[PLAINTEXT].add(1);
+            debug!(peer = %connection.peer(), "plaintext where only TLS is served");
+            return Accepted::Refused(stream);
+        }
+        Accepted::Plain(stream)
+    }
+
+    async fn shake_hands(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        connection: &Arc<Connection>,
+        deadline: Instant,
+    ) -> Accepted {
+        let done = timeout_at(deadline, self.handshake(stream, connection)).await;
+        let outcome = match &done {
+            Ok(Ok(_)) => DONE,
+            Ok(Err(error)) if is_nameless(error) => REFUSED,
+            Ok(Err(_)) => FAILED,
+            Err(_) => TIMEOUT,
+        };
+        self.counts.channels.handshakes[outcome].add(1);
+        match done {
+            Ok(Ok((stream, known))) => Accepted::Tls(stream, known),
+            Ok(Err(error)) => {
+                debug!(peer = %connection.peer(), %error, "no TLS handshake");
+                Accepted::Ended
+            }
+            Err(_) => {
+                debug!(peer = %connection.peer(), "no TLS handshake in time (tls.handshake_ms)");
+                Accepted::Ended
+            }
+        }
+    }
+
+    async fn handshake(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        connection: &Arc<Connection>,
+    ) -> io::Result<(Box<Secured>, Option<Known>)> {
+        let wire = Wire::new(stream, Some(HELLO_MAX));
+        let mut hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), wire).await?;
+        // Only what costs more than a buffer is limited in number: half a hello is not.
+        let _turn = self.turns.take(connection.peer().ip()).await;
+        hello.io.allow(Some(HANDSHAKE_MAX));
+        let current = self.current();
+        let mut stream = Box::new(hello.into_stream(Arc::clone(&current.server)).await?);
+        stream.get_mut().0.allow(None);
+        let chain = stream.get_ref().1.peer_certificates();
+        let name = match (chain.and_then(<[_]>::first), &current.verifier) {
+            (Some(certificate), Some(verifier)) => verifier.rules.name(certificate),
+            _ => None,
+        };
+        connection.secured(name);
+        let known = chain.map(|chain| self.know(connection, chain, &current));
+        Ok((stream, known))
+    }
+}

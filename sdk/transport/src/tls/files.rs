@@ -1,0 +1,81 @@
+//! Certificates, keys and lists out of PEM files.
+
+use std::path::{Path, PathBuf};
+
+use blockhouse_disk::{Disk, whole};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::Error;
+
+/// Longest file: lists of revoked certificates can be long.
+const FILE_LEN_MAX: u64 = 64 << 20;
+
+/// What files held, to see that they changed. No way back to a key.
+pub(crate) type Print = [u8; 32];
+
+/// Bytes of one file; a key may be among them.
+pub(crate) struct Pem {
+    file: PathBuf,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Pem {
+    pub(crate) fn read(disk: &dyn Disk, file: &Path) -> Result<Self, Error> {
+        let failed = |e: std::io::Error| Error::in_file(file, &e);
+        let len = disk.open_read(file).and_then(|f| f.len()).map_err(failed)?;
+        if len > FILE_LEN_MAX {
+            return Err(Error::in_file(file, &"over 64 MiB"));
+        }
+        let bytes = whole::read(disk, file).map_err(failed)?.unwrap_or_default();
+        Ok(Self { file: file.to_owned(), bytes: Zeroizing::new(bytes) })
+    }
+
+    /// A chain, the first of which is the end of it.
+    pub(crate) fn chain(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.bytes)
+            .collect::<Result<_, _>>()
+            .map_err(|e| Error::in_file(&self.file, &format!("no PEM ({e})")))?;
+        if chain.is_empty() {
+            return Err(Error::in_file(&self.file, &"there is no certificate in it"));
+        }
+        Ok(chain)
+    }
+
+    pub(crate) fn key(&self) -> Result<PrivateKeyDer<'static>, Error> {
+        PrivateKeyDer::from_pem_slice(&self.bytes).map_err(|_| {
+            // The cause would quote the file.
+            Error::in_file(&self.file, &"there is no private key in it, or it is encrypted")
+        })
+    }
+
+    pub(crate) fn roots(&self) -> Result<RootCertStore, Error> {
+        let mut roots = RootCertStore::empty();
+        for certificate in self.chain()? {
+            roots.add(certificate).map_err(|e| Error::in_file(&self.file, &e))?;
+        }
+        Ok(roots)
+    }
+
+    pub(crate) fn lists(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
+        let lists: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&self.bytes)
+            .collect::<Result<_, _>>()
+            .map_err(|e| Error::in_file(&self.file, &format!("no PEM ({e})")))?;
+        if lists.is_empty() {
+            return Err(Error::in_file(&self.file, &"there is no revocation list in it"));
+        }
+        Ok(lists)
+    }
+}
+
+/// One print of several files.
+pub(crate) fn print<'a>(files: impl IntoIterator<Item = &'a Pem>) -> Print {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(Sha256::digest(&*file.bytes));
+    }
+    hash.finalize().into()
+}
