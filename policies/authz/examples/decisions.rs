@@ -1,6 +1,7 @@
 //! How long decisions of a large set take: `cargo run --release -p blockhouse-authz --example decisions -- 10000`.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "it prints what it has measured")]
+#![expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
