@@ -6,32 +6,37 @@ use proptest::prelude::*;
 fn rule() -> impl Strategy<Value = String> {
     let subject = prop::sample::select(vec![
         "*",
+        "*",
         "anonymous",
         "user:a",
-        "user:b",
+        "user:a",
         "plugin:p",
         "role:r1",
         "role:r2",
         "role:r3",
     ]);
-    let tenant = prop::sample::select(vec!["*", "default", "t1", "t2"]);
+    let tenant = prop::sample::select(vec!["*", "*", "default", "t1"]);
     let resource = prop::sample::select(vec![
         "*",
         "Topic:*",
         "Topic:a*",
+        "Topic:a*",
         "Topic:ab*",
+        "Topic:ab*",
+        "Topic:abc*",
         "Topic:ab",
-        "Topic:b",
+        "Topic:abc",
         "Topic:é*",
         "Group:*",
         "Group:a",
         "Cluster:*",
-        "Policy:*",
         "plugin:p*",
     ]);
     let actions =
-        prop::sample::select(vec!["Pub", "Sub", "Get", "Pub|Sub", "Update|Get", "All", "List"]);
+        prop::sample::select(vec!["Pub", "Pub", "Sub", "Get", "Pub|Sub", "Update|Get", "All"]);
     let condition = prop::sample::select(vec![
+        "-",
+        "-",
         "-",
         "-",
         "ip=10.0.0.0/9|127.0.0.1",
@@ -48,27 +53,29 @@ fn rule() -> impl Strategy<Value = String> {
         .prop_map(|(s, t, r, a, c, e)| format!("p, {s}, {t}, {r}, {a}, {c}, {e}\n"))
 }
 
+/// No role has itself through others, or most sets would be refused for that.
 fn grant() -> impl Strategy<Value = String> {
-    let subject = prop::sample::select(vec![
-        "anonymous",
-        "user:a",
-        "user:b",
-        "plugin:p",
-        "role:r1",
-        "role:r2",
+    let pair = prop::sample::select(vec![
+        "anonymous, role:r1",
+        "anonymous, role:r3",
+        "user:a, role:r1",
+        "user:a, role:r2",
+        "user:b, role:r1",
+        "plugin:p, role:r2",
+        "role:r1, role:r2",
+        "role:r2, role:r3",
     ]);
-    let role = prop::sample::select(vec!["role:r1", "role:r2", "role:r3"]);
     let tenant = prop::sample::select(vec!["default", "t1", "t2"]);
-    (subject, role, tenant).prop_map(|(s, r, t)| format!("g, {s}, {r}, {t}\n"))
+    (pair, tenant).prop_map(|(pair, tenant)| format!("g, {pair}, {tenant}\n"))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn casbin_and_the_index_never_part(
-        rules in prop::collection::vec(rule(), 1..24),
-        grants in prop::collection::vec(grant(), 0..10),
+        rules in prop::collection::vec(rule(), 1..16),
+        grants in prop::collection::vec(grant(), 0..6),
         home in prop::sample::select(vec!["", "g2, user:a, t1\n", "g2, user:a, t2\ng2, plugin:p, t1\n"]),
         acl2: bool,
     ) {
