@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::condition::Circumstances;
+use crate::condition::{Channel, Circumstances};
 use crate::files::Files;
 use crate::index::Index;
 use crate::problem::{Problem, Refused, TOLD_MAX};
@@ -38,13 +38,6 @@ struct Line {
 enum Expect {
     Allow,
     Deny,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Channel {
-    Plain,
-    Tls,
 }
 
 /// An expected decision.
@@ -128,7 +121,7 @@ impl Case {
         if let Some(moment) = &line.at {
             at.set_moment(moment)?;
         }
-        at.secure = line.channel == Some(Channel::Tls);
+        at.channel = line.channel.unwrap_or_default();
         line.question().read()?;
         Ok(Self { file: file.to_owned(), line, at })
     }

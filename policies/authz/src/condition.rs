@@ -6,9 +6,44 @@ use blockhouse_model::Timestamp;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const ALL_DAYS: u8 = 0x7f;
+const ALL_CHANNELS: u8 = 0x07;
 const MINUTES_OF_DAY: u16 = 24 * 60;
 /// Longest condition.
 const LEN_MAX: usize = 512;
+
+/// What a connection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// Not encrypted.
+    #[default]
+    Plain,
+    /// Encrypted.
+    Tls,
+    /// Encrypted, and the client has shown a certificate that stands for a user.
+    Mtls,
+}
+
+impl Channel {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Tls, Self::Mtls];
+
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Tls => "tls",
+            Self::Mtls => "mtls",
+        }
+    }
+
+    /// The channel of this name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|channel| channel.name() == text)
+    }
+}
 
 /// The circumstances of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,14 +54,14 @@ pub struct Circumstances {
     pub day: u8,
     /// The minute of the day in UTC.
     pub minute: u16,
-    /// Whether the connection is encrypted.
-    pub secure: bool,
+    /// What the connection is.
+    pub channel: Channel,
 }
 
 impl Circumstances {
     /// Those of a moment.
     #[must_use]
-    pub fn at(now: Timestamp, ip: IpAddr, secure: bool) -> Self {
+    pub fn at(now: Timestamp, ip: IpAddr, channel: Channel) -> Self {
         let minutes = now.0.div_euclid(60_000);
         let of_day = i64::from(MINUTES_OF_DAY);
         // The first of January 1970 was a Thursday.
@@ -35,7 +70,7 @@ impl Circumstances {
             ip: ip.to_canonical(),
             day: u8::try_from(day).unwrap_or(0),
             minute: u16::try_from(minutes.rem_euclid(of_day)).unwrap_or(0),
-            secure,
+            channel,
         }
     }
 
@@ -64,19 +99,13 @@ impl Circumstances {
     pub fn time(&self) -> String {
         format!("{:02}:{:02}", self.minute / 60, self.minute % 60)
     }
-
-    /// `tls` or `plain`.
-    #[must_use]
-    pub const fn channel(&self) -> &'static str {
-        if self.secure { "tls" } else { "plain" }
-    }
 }
 
 impl Default for Circumstances {
     /// From this host, on a Monday at noon, not encrypted.
     fn default() -> Self {
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        Self { ip, day: 0, minute: MINUTES_OF_DAY / 2, secure: false }
+        Self { ip, day: 0, minute: MINUTES_OF_DAY / 2, channel: Channel::Plain }
     }
 }
 
@@ -97,14 +126,14 @@ pub(crate) struct Condition {
     /// From, included, to, not included. Empty: at any time.
     times: Vec<(u16, u16)>,
     days: u8,
-    plain: bool,
-    tls: bool,
+    /// A bit for each.
+    channels: u8,
 }
 
 impl Condition {
     /// The one that always holds.
     pub(crate) const fn none() -> Self {
-        Self { networks: Vec::new(), times: Vec::new(), days: ALL_DAYS, plain: true, tls: true }
+        Self { networks: Vec::new(), times: Vec::new(), days: ALL_DAYS, channels: ALL_CHANNELS }
     }
 
     pub(crate) fn holds(&self, at: &Circumstances) -> bool {
@@ -112,7 +141,7 @@ impl Condition {
     }
 
     const fn of_channel(&self, at: &Circumstances) -> bool {
-        if at.secure { self.tls } else { self.plain }
+        self.channels & 1 << at.channel as u8 != 0
     }
 
     fn at_time(&self, at: &Circumstances) -> bool {
@@ -164,15 +193,7 @@ impl Condition {
             "time" => self.times = values.map(span).collect::<Result<_, _>>()?,
             "day" => self.days = values.map(days).try_fold(0, |all, d| d.map(|d| all | d))?,
             "chan" => {
-                (self.plain, self.tls) = (false, false);
-                for value in values {
-                    match value {
-                        "plain" => self.plain = true,
-                        "tls" => self.tls = true,
-                        "mtls" => return Err("chan=mtls is not there yet: plain or tls".to_owned()),
-                        _ => return Err(format!("unknown channel {value:?}: plain or tls")),
-                    }
-                }
+                self.channels = values.map(channel).try_fold(0, |all, c| c.map(|c| all | c))?;
             }
             "mtype" | "size" | "tag" => {
                 return Err(format!("{key} is not there yet: a rule sees no messages"));
@@ -270,6 +291,13 @@ fn minute(text: &str) -> Option<u16> {
     (minute < 60 && all <= MINUTES_OF_DAY).then_some(all)
 }
 
+fn channel(text: &str) -> Result<u8, String> {
+    let channel = Channel::parse(text);
+    channel
+        .map(|c| 1 << c as u8)
+        .ok_or_else(|| format!("unknown channel {text:?}: plain, tls, mtls"))
+}
+
 fn day(text: &str) -> Option<u8> {
     DAYS.iter().zip(0..).find(|(name, _)| **name == text).map(|(_, day)| day)
 }
@@ -292,15 +320,15 @@ fn days(text: &str) -> Result<u8, String> {
 mod tests {
     use super::*;
 
-    fn holds(condition: &str, ip: &str, moment: &str, secure: bool) -> bool {
-        let mut at = Circumstances { ip: ip.parse().unwrap(), secure, ..Circumstances::default() };
+    fn holds(condition: &str, ip: &str, moment: &str, channel: Channel) -> bool {
+        let mut at = Circumstances { ip: ip.parse().unwrap(), channel, ..Circumstances::default() };
         at.set_moment(moment).unwrap();
         Condition::parse(condition).unwrap().holds(&at)
     }
 
     #[test]
     fn families_never_match_each_other() {
-        let from = |condition, ip| holds(condition, ip, "mon 12:00", false);
+        let from = |condition, ip| holds(condition, ip, "mon 12:00", Channel::Plain);
         assert!(from("ip=10.0.0.0/8", "10.255.0.1") && !from("ip=10.0.0.0/8", "11.0.0.0"));
         assert!(!from("ip=10.0.0.0/8", "::10.0.0.5") && !from("ip=0.0.0.0/0", "::1"));
         assert!(!from("ip=::/0", "10.0.0.5") && from("ip=::/0", "::1"));
@@ -311,7 +339,7 @@ mod tests {
 
     #[test]
     fn spans_go_over_midnight_and_over_the_weekend() {
-        let at = |condition, moment| holds(condition, "::1", moment, false);
+        let at = |condition, moment| holds(condition, "::1", moment, Channel::Plain);
         let night = "time=22:00-05:00";
         assert!(at(night, "mon 22:00") && at(night, "mon 04:59") && !at(night, "mon 05:00"));
         assert!(at("time=09:00-24:00", "mon 23:59") && !at("time=09:00-24:00", "mon 00:00"));
@@ -322,9 +350,15 @@ mod tests {
 
     #[test]
     fn channels_are_told_apart() {
-        assert!(holds("chan=tls", "::1", "mon 00:00", true));
-        assert!(!holds("chan=tls", "::1", "mon 00:00", false));
-        assert!(holds("chan=plain|tls", "::1", "mon 00:00", false));
+        for (condition, expected) in [
+            ("chan=plain", [true, false, false]),
+            ("chan=tls", [false, true, false]),
+            ("chan=tls|mtls", [false, true, true]),
+            ("-", [true; 3]),
+        ] {
+            let got = Channel::ALL.map(|channel| holds(condition, "::1", "mon 00:00", channel));
+            assert_eq!(got, expected, "{condition}");
+        }
     }
 
     #[test]
@@ -342,7 +376,6 @@ mod tests {
             ("time=25:00-26:00", "no span"),
             ("time=05:00-05:00", "never or always"),
             ("day=monday", "no day"),
-            ("chan=mtls", "not there yet"),
             ("chan=x", "unknown channel"),
             ("mtype=FIFO", "not there yet"),
             ("color=red", "unknown condition"),
@@ -355,8 +388,11 @@ mod tests {
     #[test]
     fn a_moment_is_in_utc() {
         // 2026-11-28T03:31:17Z, a Saturday.
-        let at =
-            Circumstances::at(Timestamp(1_795_836_677_000), IpAddr::V4(Ipv4Addr::LOCALHOST), false);
+        let at = Circumstances::at(
+            Timestamp(1_795_836_677_000),
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            Channel::Plain,
+        );
         assert_eq!((at.day_name(), at.time().as_str()), ("sat", "03:31"));
     }
 }

@@ -7,7 +7,7 @@ use blockhouse_hook::{Hook, Point, Points, Rejection, Verdict};
 use blockhouse_meter::Cells;
 use blockhouse_model::{Access, Clock, Principal, RequestContext};
 
-use crate::condition::Circumstances;
+use crate::condition::{Channel, Circumstances};
 use crate::policies::Policies;
 use crate::words::{Ask, Who, action_name};
 
@@ -63,7 +63,7 @@ impl Authorizer {
         let who = Who::of(&cx.principal);
         let index = set.policies.index();
         let subject = index.subject(who);
-        let at = Circumstances::at(self.clock.now(), cx.peer.ip(), cx.secure);
+        let at = Circumstances::at(self.clock.now(), cx.peer.ip(), channel(cx));
         for access in accesses {
             let ask = Ask::of(access);
             let deciding = index.deciding(subject, &ask, &at);
@@ -76,6 +76,14 @@ impl Authorizer {
             return Some(format!("{who}: {action} {resource}: denied by {by}"));
         }
         None
+    }
+}
+
+const fn channel(cx: &RequestContext) -> Channel {
+    match (cx.secure, &cx.certificate) {
+        (false, _) => Channel::Plain,
+        (true, None) => Channel::Tls,
+        (true, Some(_)) => Channel::Mtls,
     }
 }
 

@@ -33,7 +33,7 @@ mod words;
 
 pub use cases::{CaseResult, Question};
 pub use compare::{Able, Difference};
-pub use condition::Circumstances;
+pub use condition::{Channel, Circumstances};
 pub use config::{Config, Mode};
 pub use files::{File, Files};
 pub use hook::{Authorizer, SuperUsers};

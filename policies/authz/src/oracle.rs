@@ -123,7 +123,7 @@ impl Oracle {
             ip.to_string(),
             at.day_name(),
             at.time(),
-            at.channel(),
+            at.channel.name(),
         );
         self.enforcer.enforce(request).map_err(|e| e.to_string())
     }

@@ -212,7 +212,7 @@ impl<'a> Comparison<'a> {
             at.ip,
             at.day_name(),
             at.time(),
-            at.channel(),
+            at.channel.name(),
             decision.allowed
         );
         Err(Refused::one(place(), reason))

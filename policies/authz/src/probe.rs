@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::condition::Circumstances;
+use crate::condition::{Channel, Circumstances};
 use crate::parse::{Parsed, Pattern, Rule};
 use crate::words::{ACTIONS, ANONYMOUS, Ask, EVERYBODY, Kind, ROLE_PREFIX};
 
@@ -95,7 +95,8 @@ fn name(rule: &Rule<'_>, dice: &mut Dice) -> String {
 }
 
 fn circumstances(parsed: &Parsed<'_>, rule: &Rule<'_>, dice: &mut Dice) -> Circumstances {
-    let mut at = Circumstances { secure: dice.below(2) == 0, ..Circumstances::default() };
+    let channel = dice.pick(&Channel::ALL).unwrap_or_default();
+    let mut at = Circumstances { channel, ..Circumstances::default() };
     at.day = u8::try_from(dice.below(7)).unwrap_or(0);
     at.minute = u16::try_from(dice.below(24 * 60)).unwrap_or(0);
     let others = parsed.conditions.get(dice.below(parsed.conditions.len()));

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use blockhouse_authz::{Ask, Circumstances, File, Files, Mode, Policies, Question, parse_action};
+use blockhouse_authz::{
+    Ask, Channel, Circumstances, File, Files, Mode, Policies, Question, parse_action,
+};
 
 fn files(texts: &[(&str, &str)]) -> Files {
     let file = |(name, text): &(&str, &str)| File { name: (*name).into(), text: (*text).into() };
@@ -98,7 +100,7 @@ fn conditions_are_asked() {
     assert_eq!(decided(&set, night, &at), "-");
     assert_eq!(decided(&set, "anonymous Update Cluster", &at), "-");
     assert_eq!(decided(&set, "user:audit List Cluster", &at), "-");
-    at.secure = true;
+    at.channel = Channel::Tls;
     assert_eq!(decided(&set, "user:audit List Cluster", &at), "+a.csv:6");
 }
 

@@ -47,6 +47,7 @@ fn rule() -> impl Strategy<Value = String> {
         "day=fri-mon",
         "day=tue|thu-fri;chan=plain",
         "chan=tls;ip=::1",
+        "chan=plain|mtls",
     ]);
     let effect = prop::sample::select(vec!["allow", "allow", "deny"]);
     (subject, tenant, resource, actions, condition, effect)

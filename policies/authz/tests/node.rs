@@ -158,3 +158,23 @@ fn what_cannot_be_loaded_refuses_the_start() {
         assert!(why(&disk).contains(expected), "{record}: {}", why(&disk));
     }
 }
+
+#[test]
+fn a_connection_is_what_it_has_shown() {
+    let node = node(
+        "p, user:a, *, Topic:t, Pub, chan=mtls, allow\np, user:a, *, Topic:u, Pub, chan=tls, allow\n",
+    );
+    let may = |topic: &str, secure: bool, certificate: Option<&str>| {
+        let cx = RequestContext {
+            principal: Principal::User("a".into()),
+            secure,
+            certificate: certificate.map(Into::into),
+            ..RequestContext::new(([127, 0, 0, 1], 7).into(), 1, 310)
+        };
+        let access = Access { action: Action::Pub, resource: Resource::Topic(topic) };
+        node.keeper.hook().authorize(&cx, &[access]) == Verdict::Continue
+    };
+    assert!(may("t", true, Some("a")) && !may("u", true, Some("a")));
+    assert!(may("u", true, None) && !may("t", true, None));
+    assert!(!may("t", false, None) && !may("u", false, None));
+}

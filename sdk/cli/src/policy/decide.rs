@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use blockhouse_authz::{Able, Ask, Circumstances, Difference, Policies, Question, parse_action};
+use blockhouse_authz::{
+    Able, Ask, Channel, Circumstances, Difference, Policies, Question, parse_action,
+};
 use serde_json::{Value, json};
 
 use super::{ModeArg, files, print};
@@ -33,9 +35,9 @@ pub(super) struct ExplainArgs {
     /// When, in UTC, as in "mon 22:30"
     #[arg(long, default_value = "mon 12:00")]
     at: String,
-    /// Over an encrypted connection
-    #[arg(long)]
-    tls: bool,
+    /// Over which kind of connection: plain, tls or mtls
+    #[arg(long, default_value = "plain")]
+    channel: String,
     #[command(flatten)]
     mode: ModeArg,
 }
@@ -79,8 +81,10 @@ fn rule(rule: Option<impl ToString>) -> String {
 pub(super) fn explain(args: &ExplainArgs, as_json: bool) -> anyhow::Result<()> {
     let ExplainArgs { principal, action, resource, .. } = args;
     let (who, ask) = Question { principal, action, resource }.read().map_err(wrong_use)?;
-    let mut at =
-        Circumstances { ip: args.ip.to_canonical(), secure: args.tls, ..Circumstances::default() };
+    let channel = Channel::parse(&args.channel).ok_or_else(|| {
+        wrong_use(format!("unknown channel {:?}: plain, tls or mtls", args.channel))
+    })?;
+    let mut at = Circumstances { ip: args.ip.to_canonical(), channel, ..Circumstances::default() };
     at.set_moment(&args.at).map_err(wrong_use)?;
     let files = files(&args.policies)?;
     let set = Policies::check(&files, args.mode.mode())?;
