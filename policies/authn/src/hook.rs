@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use blockhouse_hook::{
-    ConnectionInfo, Credentials, Hook, Identity, Point, Points, Rejection, UserKind,
+    ConnectionInfo, Credentials, Hook, Identity, Point, Points, Rejection, UserKind, Users,
 };
 use blockhouse_model::{Principal, RequestContext};
 use parking_lot::Mutex;
@@ -57,6 +57,9 @@ impl Authn {
     ) -> Result<Identity, Outcome> {
         let for_nodes = self.only_super_for_nodes && NODE_REQUESTS.contains(&cx.code);
         if credentials.access_key.is_empty() {
+            if let Some(name) = &cx.certificate {
+                return self.certified(name, for_nodes);
+            }
             if self.required || for_nodes {
                 return Err(Outcome::Missing);
             }
@@ -77,6 +80,21 @@ impl Authn {
         }
         self.counts.add(Outcome::Ok);
         Ok(Identity::Known(Principal::User(Arc::clone(&account.user.name))))
+    }
+}
+
+impl Authn {
+    /// A certificate proves its user; who is in the table as well is what the table says.
+    fn certified(&self, name: &str, for_nodes: bool) -> Result<Identity, Outcome> {
+        let user = self.users.find(name);
+        if user.as_ref().is_some_and(|user| !user.enabled) {
+            return Err(Outcome::Disabled);
+        }
+        if for_nodes && user.is_none_or(|user| user.kind != UserKind::Super) {
+            return Err(Outcome::NotSuper);
+        }
+        self.counts.add(Outcome::Certificate);
+        Ok(Identity::Known(Principal::User(name.into())))
     }
 }
 

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum Outcome {
     /// Proved.
     Ok,
+    /// Without credentials, on a connection that a certificate is of.
+    Certificate,
     /// Without credentials, and let pass as anonymous.
     Anonymous,
     /// Without credentials.
@@ -28,8 +30,9 @@ pub enum Outcome {
 
 impl Outcome {
     /// All, in the order of their counts.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ok,
+        Self::Certificate,
         Self::Anonymous,
         Self::Missing,
         Self::UnknownUser,
@@ -45,6 +48,7 @@ impl Outcome {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Certificate => "certificate",
             Self::Anonymous => "anonymous",
             Self::Missing => "missing",
             Self::UnknownUser => "unknown_user",
@@ -60,7 +64,7 @@ impl Outcome {
     #[must_use]
     pub const fn told(self) -> &'static str {
         match self {
-            Self::Ok | Self::Anonymous => "",
+            Self::Ok | Self::Certificate | Self::Anonymous => "",
             Self::Missing => {
                 "this server takes signed requests only: give the client an access key and a secret"
             }

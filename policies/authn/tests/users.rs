@@ -74,9 +74,11 @@ struct From {
     connection: u64,
     code: i32,
     secure: bool,
+    certificate: Option<&'static str>,
 }
 
-const HERE: From = From { peer: "127.0.0.1:5", connection: 1, code: SEND, secure: false };
+const HERE: From =
+    From { peer: "127.0.0.1:5", connection: 1, code: SEND, secure: false, certificate: None };
 
 fn ask(hook: &Authn, from: &From, name: &str, secret: &str) -> Result<String, String> {
     let (fields, body) = (b"fields".as_slice(), b"body".as_slice());
@@ -85,6 +87,7 @@ fn ask(hook: &Authn, from: &From, name: &str, secret: &str) -> Result<String, St
     let peer: SocketAddr = from.peer.parse().unwrap();
     let mut cx = RequestContext::new(peer, from.connection, from.code);
     cx.secure = from.secure;
+    cx.certificate = from.certificate.map(Into::into);
     let credentials =
         Credentials { access_key: name, signature: &signature, signed_fields: fields, body };
     match hook.authenticate(&cx, &credentials) {
@@ -301,4 +304,18 @@ fn brokers_are_super_users() {
     let policy = Config { node_requests: blockhouse_authn::NodeRequests::Policy, ..plain() };
     let (hook_, _) = hook(policy);
     assert_eq!(ask(&hook_, &broker, "alice", "canary-alice"), Ok("alice".to_owned()));
+}
+
+#[test]
+fn a_certificate_needs_no_access_key() {
+    let (hook_, table) = hook(plain());
+    let of = |name| From { certificate: Some(name), secure: true, ..HERE };
+    assert_eq!(ask(&hook_, &of("stranger"), "", ""), Ok("stranger".to_owned()));
+    assert_eq!(ask(&hook_, &of("alice"), "", ""), Ok("alice".to_owned()));
+    table.update(&admin(), &UserChange { enabled: Some(false), ..change("alice", None) }).unwrap();
+    assert!(ask(&hook_, &of("alice"), "", "").is_err());
+    let node = |name| From { code: REGISTER_BROKER, ..of(name) };
+    assert!(ask(&hook_, &node("stranger"), "", "").unwrap_err().contains("Super"));
+    assert_eq!(ask(&hook_, &node("admin"), "", ""), Ok("admin".to_owned()));
+    assert_eq!(counted(&hook_), [("certificate", 3), ("disabled", 1), ("not_super", 1)]);
 }

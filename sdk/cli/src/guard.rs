@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::bail;
 use blockhouse_service::config::{Loaded, Source};
+use blockhouse_transport::tls::{ClientAuth, Mode};
 
 use crate::options::{Config, Node};
 use crate::process::Role;
@@ -55,11 +56,13 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
     }
     listeners.extend(config.ops.listen.map(|address| (Listener::Ops, address)));
     for (kind, address) in listeners {
-        if !is_loopback(address.ip()) && !config.node.insecure {
+        if !is_loopback(address.ip())
+            && !config.node.insecure
+            && let Some(missing) = missing(config, kind)
+        {
             bail!(
-                "{} {address} is not a loopback address, and there is no encryption or \
-                 authentication yet: listen on 127.0.0.1, or add --insecure if the network is \
-                 trusted",
+                "{} {address} is not a loopback address, and {missing}, or listen on 127.0.0.1, \
+                 or add --insecure if the network is trusted",
                 kind.name(loaded)
             );
         }
@@ -73,6 +76,21 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a listener lacks that strangers may reach.
+fn missing(config: &Config, kind: Listener) -> Option<&'static str> {
+    if kind == Listener::Ops {
+        return Some("the ops listener has no encryption or authentication: put a proxy in front");
+    }
+    let asks_who = config.authn.enabled && config.authn.required;
+    let asks_for_certificates = config.tls.client_auth == ClientAuth::Require;
+    let asks_policies = config.authz.enabled;
+    match config.tls.mode == Mode::Enforcing {
+        false => Some("clients may talk in plaintext: set tls.mode to enforcing (docs/tls.md)"),
+        true if asks_who || asks_for_certificates || asks_policies => None,
+        true => Some("everybody may do everything: set authn.enabled (docs/authentication.md)"),
+    }
 }
 
 /// Says what to do about a port that is taken.
@@ -133,6 +151,21 @@ mod tests {
         assert!(refused.contains("--insecure"));
         assert_eq!(text(Role::Namesrv, &[open, "node.insecure=true"]), "");
         assert_eq!(text(Role::Namesrv, &["ops.listen=0.0.0.0:5557", "node.insecure=true"]), "");
+        // Encrypted, and whoever comes is asked who he is or what he may do.
+        let secret = [open, "tls.mode=enforcing", "tls.cert=c", "tls.key=k"];
+        let everybody = text(Role::Namesrv, &secret);
+        assert!(everybody.contains("everybody may do everything"), "{everybody}");
+        for asked in
+            [&["authn.enabled=true"][..], &["authz.enabled=true"], &["tls.client_auth=require"]]
+        {
+            assert_eq!(text(Role::Namesrv, &[&secret, asked].concat()), "", "{asked:?}");
+        }
+        let plain = text(Role::Namesrv, &[open, "tls.mode=permissive", "authn.enabled=true"]);
+        assert!(plain.contains("tls.mode"), "{plain}");
+        let nobody = ["authn.enabled=true", "authn.required=false"];
+        assert!(!text(Role::Namesrv, &[&secret[..], &nobody].concat()).is_empty());
+        let ops = ["ops.listen=10.0.0.5:1", "tls.mode=enforcing", "authn.enabled=true"];
+        assert!(text(Role::Namesrv, &ops).contains("ops listener"));
         // Where it is not going to listen does not matter.
         assert_eq!(text(Role::Broker, &[open]), "");
     }

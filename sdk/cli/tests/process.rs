@@ -214,9 +214,9 @@ fn wrong_configuration_is_one_sentence_and_code_2() {
         ),
         (
             &["namesrv", "--namesrv-listen", "0.0.0.0:9876"],
-            "blockhouse: --namesrv-listen 0.0.0.0:9876 is not a loopback address, and there is no \
-             encryption or authentication yet: listen on 127.0.0.1, or add --insecure if the \
-             network is trusted\n",
+            "blockhouse: --namesrv-listen 0.0.0.0:9876 is not a loopback address, and \
+             clients may talk in plaintext: set tls.mode to enforcing (docs/tls.md), or listen on \
+             127.0.0.1, or add --insecure if the network is trusted\n",
         ),
         (
             &["standalone", "--broker-listen", "0.0.0.0:10911", "--insecure"],
