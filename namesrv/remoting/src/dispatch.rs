@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Verdict};
+use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Settled, Verdict};
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Principal, RequestContext, TraceParent};
 use blockhouse_protocol::codes::request_code;
@@ -39,8 +39,11 @@ pub(crate) fn answer(
     if let Err(error) = &outcome {
         debug!(peer = %with.connection.peer(), code = command.code, %error, "request not carried out");
     }
-    if outcome.as_ref().is_ok_and(|reply| reply.after_save) {
-        defer_until_saved(service, outcome, command, replies);
+    let settled = outcome.as_ref().ok().and_then(|_| settled(with.hooks, command.code));
+    let after_save = outcome.as_ref().is_ok_and(|reply| reply.after_save);
+    if after_save || settled.is_some() {
+        let saved = after_save.then(|| save(service));
+        defer(service, outcome, command, (saved, settled), replies);
     } else {
         let code = reply::write(outcome, command.opaque, replies);
         service.meter.requests.add(command.code, code, 1);
@@ -113,24 +116,46 @@ fn authenticate(
     hooks.authenticate(cx, &credentials).map_err(Error::Refused)
 }
 
-/// Sends the answer when the KV configuration is on disk.
-fn defer_until_saved(
-    service: &NameService,
-    outcome: Outcome,
-    command: &RemotingCommand,
-    replies: &mut Replies,
-) {
-    let (request, opaque) = (command.code, command.opaque);
-    let meter = Arc::clone(&service.meter);
+/// Ends when the audit has the record of an admin command; `None` if there is nothing to wait for.
+fn settled(hooks: &HookChain, code: i32) -> Option<Settled> {
+    let row = table::row_of(code)?;
+    if row.admin == Admin::No { None } else { hooks.settled() }
+}
+
+/// Ends when the KV configuration is on disk.
+type Saved = oneshot::Receiver<std::io::Result<()>>;
+
+fn save(service: &NameService) -> Saved {
     let (tell, told) = oneshot::channel();
     let kv = Arc::clone(&service.kv);
     service.background.run(Box::new(move || {
         // Nobody may be there to hear it: the client has left.
         let _unheard = tell.send(kv.save());
     }));
+    told
+}
+
+/// Sends the answer when what it promises is on disk.
+fn defer(
+    service: &NameService,
+    outcome: Outcome,
+    command: &RemotingCommand,
+    (saved, settled): (Option<Saved>, Option<Settled>),
+    replies: &mut Replies,
+) {
+    let (request, opaque) = (command.code, command.opaque);
+    let meter = Arc::clone(&service.meter);
     replies.defer(async move {
-        let saved = told.await.unwrap_or_else(|_| Err(std::io::Error::other("the server stops")));
-        let outcome = outcome.and_then(|reply| saved.map(|()| reply).map_err(Error::NotSaved));
+        let mut outcome = outcome;
+        if let Some(saved) = saved {
+            let saved =
+                saved.await.unwrap_or_else(|_| Err(std::io::Error::other("the server stops")));
+            outcome = outcome.and_then(|reply| saved.map(|()| reply).map_err(Error::NotSaved));
+        }
+        if let Some(settled) = settled {
+            let settled = settled.await;
+            outcome = outcome.and_then(|reply| settled.map(|()| reply).map_err(Error::Refused));
+        }
         let mut replies = Replies::new();
         let code = reply::write(outcome, opaque, &mut replies);
         meter.requests.add(request, code, 1);

@@ -33,6 +33,8 @@ pub struct Config {
     pub transport: blockhouse_transport::Limits,
     /// How the broker reports to name servers.
     pub registrar: blockhouse_registrar::Config,
+    /// The tamper-evident log of decisions and changes.
+    pub audit: blockhouse_audit::Config,
     /// WASM plugins.
     pub plugins: blockhouse_host::Config,
     /// Health, metrics and control API over HTTP.

@@ -1,5 +1,6 @@
 //! A server process: its parts started in order, watched, and stopped in the opposite order.
 
+mod audit;
 mod descriptors;
 mod metrics;
 mod parts;
@@ -136,6 +137,7 @@ impl Setup {
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        let audit = audit::start(&self.options.config, &shared)?;
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
         let mut started = Vec::new();
         let up = self.start(&shared, plugins.as_ref(), &mut started).await;
@@ -155,6 +157,7 @@ impl Setup {
         tokio::select! {
             stopped = stop(started, &shared.tasks) => {
                 plugins::stop(plugins).await;
+                audit::stop(audit).await;
                 ended.and(stopped)
             }
             signal = signals.next() => {

@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`audit`] | [`AuditCounts`]: what the audit log did |
 //! | [`catalogue`] | every metric's name, kind, unit, help and labels |
 //! | [`cell`] | [`Cells`], [`Counter`], [`Gauge`] |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
@@ -15,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod catalogue;
 pub mod cell;
 pub mod codes;
@@ -22,6 +24,7 @@ pub mod family;
 pub mod meter;
 pub mod plugins;
 
+pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
 pub use codes::CodeCounts;

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use blockhouse_model::names;
 use parking_lot::Mutex;
 
+use crate::audit::AuditCounts;
 use crate::catalogue as c;
 use crate::codes::CodeCounts;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
@@ -38,6 +39,8 @@ pub struct Meter {
     pub consumer_groups: Gauge,
     /// Plugins that were loaded, by [`CODE_SOURCES`].
     pub plugin_code: [Gauge; CODE_SOURCES.len()],
+    /// What the audit log did.
+    pub audit: Arc<AuditCounts>,
     plugins: OnceLock<PluginSource>,
     plugin_changes: OnceLock<ChangeSource>,
     before_read: Mutex<Vec<Refresh>>,
@@ -167,6 +170,7 @@ impl Meter {
         if let Some(source) = self.plugin_changes.get() {
             plugins::read_changes(source(), visit);
         }
+        self.audit.read(visit);
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
         one(&c::CONSUMER_GROUP_NUMBER, signed(self.consumer_groups.read()));

@@ -24,13 +24,15 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
 }
 
 fn judge(config: &Config) -> Result<(), OptionError> {
-    let Config { node, namesrv, broker, store, transport, registrar, plugins, ops, log } = config;
+    let Config { node, namesrv, broker, store, transport, registrar, audit, plugins, ops, log } =
+        config;
     for (section, verdict) in [
         ("node", node.validate()),
         ("namesrv", namesrv.validate()),
         ("broker", broker.validate()),
         ("transport", transport.validate()),
         ("registrar", registrar.validate()),
+        ("audit", audit.validate()),
         ("plugins", plugins.validate()),
         ("ops", ops.validate()),
         ("log", log.validate()),
