@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blockhouse_core::Caller;
-use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Verdict};
+use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Rejection, Settled, Verdict};
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Access, Principal, RequestContext, Resource, TraceParent};
 use blockhouse_protocol::RemotingCommand;
@@ -15,7 +15,7 @@ use crate::Remoting;
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
 use crate::response::{Failure, Response};
-use crate::table::{Entry, Handler, Row};
+use crate::table::{Entry, Handler, Immediate, Row};
 
 /// What a client hears that is two users at once.
 const OTHER_USER: &str = "the access key and the client's certificate are of different users";
@@ -135,6 +135,8 @@ impl Remoting {
             return self.refuse(&command, failure, replies);
         }
         let (opaque, mark, one_way) = (command.opaque, replies.mark(), command.is_one_way());
+        // What an admin command asks for is done once the audit has its record.
+        let settled = if row.admin { caller.hooks.settled() } else { None };
         match row.handler {
             Handler::Send => {}
             Handler::Pull => {
@@ -148,16 +150,27 @@ impl Remoting {
                     caller,
                     command: &command,
                 };
-                let response = handle(&call).unwrap_or_else(Response::from);
-                self.meter.requests.add(command.code, response.code, 1);
-                response.write(opaque, replies);
+                if let Some(settled) = settled {
+                    self.after(settled, &call, handle, replies);
+                } else {
+                    let response = handle(&call).unwrap_or_else(Response::from);
+                    self.meter.requests.add(command.code, response.code, 1);
+                    response.write(opaque, replies);
+                }
             }
             Handler::Later(handle) => {
                 let (broker, meter) = (Arc::clone(&self.broker), Arc::clone(&self.meter));
                 let (code, cx) = (command.code, caller.cx.clone());
                 let node = Arc::clone(&self.node);
                 let hooks = Arc::clone(caller.hooks);
-                let answer = handle(OwnedCall { broker, node, cx, hooks, command });
+                let call = OwnedCall { broker, node, cx, hooks, command };
+                let answer = match settled {
+                    None => handle(call),
+                    Some(settled) => Box::pin(async move {
+                        settled.await.map_err(refusal)?;
+                        handle(call).await
+                    }),
+                };
                 replies.defer(async move {
                     let mut replies = Replies::new();
                     let response = answer.await.unwrap_or_else(Response::from);
@@ -172,12 +185,41 @@ impl Remoting {
         }
     }
 
+    /// Carries a request out when `settled` says that the audit has its record.
+    fn after(&self, settled: Settled, call: &Call<'_>, handle: Immediate, replies: &mut Replies) {
+        let (broker, node) = (Arc::clone(call.broker), Arc::clone(call.node));
+        let (connection, meter) = (Arc::clone(call.connection), Arc::clone(&self.meter));
+        let (cx, hooks) = (call.caller.cx.clone(), Arc::clone(call.caller.hooks));
+        let command = call.command.clone();
+        replies.defer(async move {
+            let carry_out = || {
+                handle(&Call {
+                    broker: &broker,
+                    node: &node,
+                    connection: &connection,
+                    caller: Caller { cx: &cx, hooks: &hooks },
+                    command: &command,
+                })
+            };
+            let done = settled.await.map_err(refusal).and_then(|()| carry_out());
+            let response = done.unwrap_or_else(Response::from);
+            let mut replies = Replies::new();
+            meter.requests.add(command.code, response.code, 1);
+            response.write(command.opaque, &mut replies);
+            replies
+        });
+    }
+
     fn refuse(&self, command: &RemotingCommand, failure: Failure, replies: &mut Replies) {
         self.meter.requests.add(command.code, failure.code, 1);
         if !command.is_one_way() {
             Response::from(failure).write(command.opaque, replies);
         }
     }
+}
+
+fn refusal(rejection: Rejection) -> Failure {
+    blockhouse_core::Refusal::from(rejection).into()
 }
 
 impl Sessions for Remoting {
@@ -258,9 +300,7 @@ fn context(
             signed_fields: fields.unwrap_or_default(),
             body: &command.body,
         };
-        named = hooks
-            .authenticate(&cx, &credentials)
-            .map_err(|rejection| Failure::from(blockhouse_core::Refusal::from(rejection)))?;
+        named = hooks.authenticate(&cx, &credentials).map_err(refusal)?;
     }
     if !cx.identify(named, access_key) {
         return Err(Failure::new(response_code::NO_PERMISSION, OTHER_USER));

@@ -35,10 +35,13 @@ pub(crate) enum Handler {
     /// A pull, which may wait.
     Pull,
     /// At once, on the connection's task.
-    Now(fn(&Call<'_>) -> Result<Response, Failure>),
+    Now(Immediate),
     /// After waiting for the disk or another client.
     Later(fn(OwnedCall) -> Answer),
 }
+
+/// A handler that does not wait.
+pub(crate) type Immediate = fn(&Call<'_>) -> Result<Response, Failure>;
 
 /// One request code.
 pub struct Row {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Rejection, Verdict};
+use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Rejection, Settled, Verdict};
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Principal, RequestContext, TraceParent};
 use blockhouse_protocol::codes::request_code;
@@ -39,10 +39,14 @@ pub(crate) fn answer(
     if let Err(error) = &outcome {
         debug!(peer = %with.connection.peer(), code = command.code, %error, "request not carried out");
     }
-    if outcome.as_ref().is_ok_and(|reply| reply.after_save) {
-        defer_until_saved(service, outcome, command, replies);
-    } else if let Ok(Reply { work: Some(work), .. }) = outcome {
-        defer_until_done(service, work, command, replies);
+    let settled = outcome.as_ref().ok().and_then(|_| settled(with.hooks, command.code));
+    let after_save = outcome.as_ref().is_ok_and(|reply| reply.after_save);
+    if let Ok(Reply { work: Some(work), .. }) = outcome {
+        let done = do_later(service, work);
+        defer(service, command, replies, async { (told(done).await, settled) });
+    } else if after_save || settled.is_some() {
+        let saved = after_save.then(|| save(service));
+        defer(service, command, replies, async { (saved_then(saved, outcome).await, settled) });
     } else {
         let code = reply::write(outcome, command.opaque, replies);
         service.meter.requests.add(command.code, code, 1);
@@ -125,48 +129,61 @@ fn authenticate(
     hooks.authenticate(cx, &credentials).map_err(Error::Refused)
 }
 
-/// Sends the answer that the work gives.
-fn defer_until_done(
-    service: &NameService,
-    work: Work,
-    command: &RemotingCommand,
-    replies: &mut Replies,
-) {
-    let (request, opaque) = (command.code, command.opaque);
-    let meter = Arc::clone(&service.meter);
+/// Ends when the audit has the record of an admin command; `None` if there is nothing to wait for.
+fn settled(hooks: &HookChain, code: i32) -> Option<Settled> {
+    let row = table::row_of(code)?;
+    if row.admin == Admin::No { None } else { hooks.settled() }
+}
+
+/// Has the work done in the background; ends with its outcome.
+fn do_later(service: &NameService, work: Work) -> oneshot::Receiver<Outcome> {
     let (tell, told) = oneshot::channel();
     service.background.run(Box::new(move || {
         // Nobody may be there to hear it: the client has left.
         let _unheard = tell.send(work.run());
     }));
-    replies.defer(async move {
-        let stopping = || Err(Error::NotSaved(std::io::Error::other("the server stops")));
-        let outcome = told.await.unwrap_or_else(|_| stopping());
-        let mut replies = Replies::new();
-        let code = reply::write(outcome, opaque, &mut replies);
-        meter.requests.add(request, code, 1);
-        replies
-    });
+    told
 }
 
-/// Sends the answer when the KV configuration is on disk.
-fn defer_until_saved(
-    service: &NameService,
-    outcome: Outcome,
-    command: &RemotingCommand,
-    replies: &mut Replies,
-) {
-    let (request, opaque) = (command.code, command.opaque);
-    let meter = Arc::clone(&service.meter);
+async fn told(done: oneshot::Receiver<Outcome>) -> Outcome {
+    let stopping = || Err(Error::NotSaved(std::io::Error::other("the server stops")));
+    done.await.unwrap_or_else(|_| stopping())
+}
+
+/// Ends when the KV configuration is on disk.
+type Saved = oneshot::Receiver<std::io::Result<()>>;
+
+fn save(service: &NameService) -> Saved {
     let (tell, told) = oneshot::channel();
     let kv = Arc::clone(&service.kv);
     service.background.run(Box::new(move || {
         // Nobody may be there to hear it: the client has left.
         let _unheard = tell.send(kv.save());
     }));
+    told
+}
+
+async fn saved_then(saved: Option<Saved>, outcome: Outcome) -> Outcome {
+    let Some(saved) = saved else { return outcome };
+    let saved = saved.await.unwrap_or_else(|_| Err(std::io::Error::other("the server stops")));
+    outcome.and_then(|reply| saved.map(|()| reply).map_err(Error::NotSaved))
+}
+
+/// Sends the answer when what it promises is on disk, the audit's record of it as well.
+fn defer(
+    service: &NameService,
+    command: &RemotingCommand,
+    replies: &mut Replies,
+    outcome: impl Future<Output = (Outcome, Option<Settled>)> + Send + 'static,
+) {
+    let (request, opaque) = (command.code, command.opaque);
+    let meter = Arc::clone(&service.meter);
     replies.defer(async move {
-        let saved = told.await.unwrap_or_else(|_| Err(std::io::Error::other("the server stops")));
-        let outcome = outcome.and_then(|reply| saved.map(|()| reply).map_err(Error::NotSaved));
+        let (mut outcome, settled) = outcome.await;
+        if let Some(settled) = settled {
+            let settled = settled.await;
+            outcome = outcome.and_then(|reply| settled.map(|()| reply).map_err(Error::Refused));
+        }
         let mut replies = Replies::new();
         let code = reply::write(outcome, opaque, &mut replies);
         meter.requests.add(request, code, 1);

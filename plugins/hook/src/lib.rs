@@ -30,7 +30,12 @@ pub use span::{Attribute, SpanRecord};
 pub use users::{User, UserChange, UserError, UserKind, Users};
 pub use verdict::{Identity, Rejection, Verdict};
 
+use std::pin::Pin;
+
 use blockhouse_model::{Access, RequestContext};
+
+/// Ends when what was told to a sink is durable, or cannot be made so.
+pub type Settled = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Send>>;
 
 /// A piece of policy or extension attached to fixed points of the broker and the name server.
 ///
@@ -122,6 +127,12 @@ pub trait Hook: Send + Sync {
     /// What was decided. It only puts the events aside, in a bounded queue of its own: the caller is
     /// the one who decided. It decides nothing itself.
     fn audit(&self, _events: &[AuditEvent]) {}
+
+    /// Waits until all that this sink was told is durable; `None` if it promises nothing. Who carries
+    /// out what an admin command asks for waits for it first.
+    fn audit_settled(&self) -> Option<Settled> {
+        None
+    }
 
     /// Whether it sees the client's id in [`RequestContext`]. Where none does, nobody looks for it.
     fn wants_client_id(&self) -> bool {

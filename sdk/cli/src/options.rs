@@ -40,6 +40,8 @@ pub struct Config {
     pub authn: blockhouse_authn::Config,
     /// Policies: who may do what (`docs/policies.md`).
     pub authz: blockhouse_authz::Config,
+    /// The tamper-evident log of decisions and changes.
+    pub audit: blockhouse_audit::Config,
     /// WASM plugins.
     pub plugins: blockhouse_host::Config,
     /// Health, metrics and control API over HTTP.

@@ -1,5 +1,6 @@
 //! A server process: its parts started in order, watched, and stopped in the opposite order.
 
+mod audit;
 mod authn;
 mod descriptors;
 mod metrics;
@@ -156,6 +157,7 @@ impl Setup {
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        let audit = audit::start(&self.options.config, &shared)?;
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
         tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
         // What Blockhouse itself decides stands before all other hooks.
@@ -186,6 +188,7 @@ impl Setup {
         tokio::select! {
             stopped = stop(started, &shared.tasks) => {
                 plugins::stop(plugins).await;
+                audit::stop(audit).await;
                 ended.and(stopped)
             }
             signal = signals.next() => {

@@ -256,6 +256,14 @@ pub trait DiskFile: Send + Sync + Debug {
     /// What the filesystem says, `StorageFull` above all.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
+    /// Whether `path` still leads to this file: not removed, not another one in its place.
+    ///
+    /// # Errors
+    /// What the filesystem says.
+    fn is_at(&self, _path: &Path) -> io::Result<bool> {
+        Ok(true)
+    }
+
     /// The file's length.
     ///
     /// # Errors

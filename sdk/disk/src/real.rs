@@ -235,6 +235,15 @@ impl DiskFile for RealFile {
         }
     }
 
+    fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let there = match fs::metadata(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        };
+        let own = self.file.metadata()?;
+        Ok((there.dev(), there.ino()) == (own.dev(), own.ino()))
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
@@ -302,6 +311,20 @@ mod tests {
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
         assert!(RealDisk.create_private(&link).is_err());
+    }
+
+    #[test]
+    fn a_file_knows_whether_its_name_still_leads_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let file = RealDisk.create(&path).unwrap();
+        assert!(file.is_at(&path).unwrap());
+        RealDisk.rename(&path, &dir.path().join("away")).unwrap();
+        assert!(!file.is_at(&path).unwrap());
+        RealDisk.create(&path).unwrap();
+        assert!(!file.is_at(&path).unwrap());
+        RealDisk.rename(&dir.path().join("away"), &path).unwrap();
+        assert!(file.is_at(&path).unwrap());
     }
 
     #[test]

@@ -138,6 +138,20 @@ catalogue! {
         "Changes of the policies that this node has seen, over restarts.";
     POLICY_CHANGES: Counter "blockhouse_policy_changes_total" ["changes"] {"outcome"}
         "Loads of policies since the start: done, refused (what was in force stayed in force).";
+    AUDIT_RECORDS: Counter "blockhouse_audit_records_total" ["records"] {"kind"}
+        "Records of the audit log, by kind of event; its own are of the kind audit.";
+    AUDIT_BYTES: Counter "blockhouse_audit_bytes_total" ["bytes"] {}
+        "Bytes of records of the audit log.";
+    AUDIT_MERGED: Counter "blockhouse_audit_merged_total" ["events"] {}
+        "Events that share a record of the audit log with others like them, which has their number.";
+    AUDIT_LOST: Counter "blockhouse_audit_lost_total" ["events"] {}
+        "Events of which the audit log has no record; a later record says how many.";
+    AUDIT_WRITE_FAILURES: Counter "blockhouse_audit_write_failures_total" ["failures"] {}
+        "Writes and syncs of the audit log that failed.";
+    AUDIT_WRITABLE: Gauge "blockhouse_audit_writable" ["1"] {}
+        "0 while the audit log cannot be written and admin commands are refused.";
+    AUDIT_CHECKPOINT_TIME: Gauge "blockhouse_audit_checkpoint_time_seconds" ["seconds"] {}
+        "When the last checkpoint of the audit log was signed, in seconds since 1970.";
     UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}
         "Seconds since the process was ready to start its parts.";
     BUILD_INFO: Gauge "blockhouse_build_info" ["1"] {"version"}

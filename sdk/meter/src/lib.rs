@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`audit`] | [`AuditCounts`]: what the audit log did |
 //! | [`catalogue`] | every metric's name, kind, unit, help and labels |
 //! | [`cell`] | [`Cells`], [`Counter`], [`Gauge`] |
 //! | [`channels`] | [`Channels`]: plaintext and TLS, handshakes, certificates |
@@ -17,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod catalogue;
 pub mod cell;
 pub mod channels;
@@ -26,6 +28,7 @@ pub mod meter;
 pub mod plugins;
 pub mod policies;
 
+pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
 pub use channels::{Channels, HANDSHAKES, RELOADS};

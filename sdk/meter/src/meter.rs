@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use blockhouse_model::names;
 use parking_lot::Mutex;
 
+use crate::audit::AuditCounts;
 use crate::catalogue as c;
 use crate::channels::Channels;
 use crate::codes::CodeCounts;
@@ -40,6 +41,8 @@ pub struct Meter {
     pub consumer_groups: Gauge,
     /// Plugins that were loaded, by [`CODE_SOURCES`].
     pub plugin_code: [Gauge; CODE_SOURCES.len()],
+    /// What the audit log did.
+    pub audit: Arc<AuditCounts>,
     plugins: OnceLock<PluginSource>,
     plugin_changes: OnceLock<ChangeSource>,
     authentications: OnceLock<AuthenticationSource>,
@@ -194,6 +197,7 @@ impl Meter {
         if let Some(source) = self.policies.get() {
             policies::read(&source(), visit);
         }
+        self.audit.read(visit);
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
         one(&c::CONSUMER_GROUP_NUMBER, signed(self.consumer_groups.read()));

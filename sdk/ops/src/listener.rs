@@ -109,7 +109,7 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Shared, _slot: Owned
                 Answer::Ready(response) => response,
                 Answer::Change(change, call) => {
                     tracing::info!(%peer, "ops: {} {}", head.method, head.uri.path());
-                    rendered(&make(&shared.changes, change, call, body).await)
+                    rendered(&audited(&shared, make(&shared.changes, change, call, body)).await)
                 }
             };
             Ok::<Response<_>, Infallible>(answer.map(|text| Full::new(Bytes::from(text))))
@@ -159,6 +159,25 @@ async fn make(turn: &Arc<Semaphore>, change: Arc<Change>, call: Call, body: Inco
         (change.make)(&call)
     });
     made.await.unwrap_or_else(|_| failed())
+}
+
+/// Makes a change only while what is told of it can be recorded, and answers when it is.
+async fn audited(shared: &Shared, made: impl Future<Output = Reply>) -> Reply {
+    let settled = async || match shared.parts.hooks.load().settled() {
+        Some(settled) => settled.await.map_err(|rejection| rejection.reason),
+        None => Ok(()),
+    };
+    if let Err(why) = settled().await {
+        return Reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "audit", &why);
+    }
+    let reply = made.await;
+    match settled().await {
+        Ok(()) => reply,
+        Err(why) => {
+            let why = format!("{why}; what was asked for may have been done");
+            Reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "audit", &why)
+        }
+    }
 }
 
 fn failed() -> Reply {

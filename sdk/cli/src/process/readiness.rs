@@ -16,6 +16,9 @@ type Unsaved = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 /// Tells what is not as it might be expected though all is well.
 type Notes = Box<dyn Fn() -> Vec<String> + Send + Sync>;
 
+/// Tells why the audit log cannot be written.
+type AuditTrouble = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
 /// What has to be true before clients should be sent here.
 #[derive(Default)]
 pub(super) struct Readiness {
@@ -24,6 +27,7 @@ pub(super) struct Readiness {
     faults: OnceLock<Faults>,
     unsaved: OnceLock<Unsaved>,
     plugins: OnceLock<Notes>,
+    audit: OnceLock<AuditTrouble>,
 }
 
 impl Readiness {
@@ -45,6 +49,11 @@ impl Readiness {
     /// There is metadata, and this says what of it cannot be saved.
     pub(super) fn watch_metadata(&self, unsaved: Unsaved) {
         self.unsaved.get_or_init(|| unsaved);
+    }
+
+    /// There is an audit log, and this says what keeps it from being written.
+    pub(super) fn watch_audit(&self, audit: AuditTrouble) {
+        self.audit.get_or_init(|| audit);
     }
 
     /// There are plugins, and this says which of them were taken out.
@@ -83,7 +92,11 @@ impl Readiness {
             let text = format!("metadata: {why} (changes are only in memory)");
             Complaint { text, lasting: false }
         });
-        store.chain(metadata).collect()
+        let audit = self.audit.get().and_then(|audit| audit()).map(|why| {
+            let text = format!("audit: {why} (admin commands are refused)");
+            Complaint { text, lasting: false }
+        });
+        store.chain(metadata).chain(audit).collect()
     }
 
     fn faults(&self) -> Vec<Fault> {

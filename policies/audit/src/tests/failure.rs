@@ -1,0 +1,108 @@
+//! Disks that are full or fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockhouse_disk::MemDisk;
+use blockhouse_hook::Outcome;
+
+use super::{Bench, admin, plugin, targets};
+use crate::Config;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_admin_command_is_refused_while_nothing_can_be_written() {
+    for fail in [MemDisk::fail_writes, MemDisk::fail_syncs] {
+        let disk = MemDisk::new();
+        let mut bench = Bench::open(Arc::new(disk.clone()), &Config::default()).unwrap();
+        assert!(bench.admin("before"));
+        fail(&disk, true);
+        assert!(!bench.admin("refused"));
+        assert_eq!((bench.counts.writable.read(), bench.counts.failures.read()), (0, 1));
+        assert!(bench.status.lock().trouble.is_some());
+        // A race: it passed the gate before the failure was known.
+        assert!(!bench.admin("late"));
+        assert_eq!(bench.counts.failures.read(), 1, "it is not tried again at once");
+        bench.put(plugin("other"));
+        bench.pass(SECOND);
+        assert_eq!(bench.counts.failures.read(), 2);
+
+        fail(&disk, false);
+        bench.pass(SECOND);
+        assert_eq!(bench.counts.writable.read(), 1);
+        assert!(bench.admin("after"));
+        let records = bench.records();
+        assert_eq!(targets(&records), ["before", "refused", "late", "plugin:other", "after"]);
+        let outcomes: Vec<_> = records[1..].iter().map(|r| &*r.unmapped.outcome).collect();
+        assert_eq!(outcomes, ["allowed", "failed", "failed", "allowed", "allowed"]);
+        assert_eq!(bench.verify().findings, []);
+    }
+}
+
+#[test]
+fn what_a_failed_sync_takes_along_is_told() {
+    let disk = MemDisk::new();
+    let mut bench = Bench::open(Arc::new(disk.clone()), &Config::default()).unwrap();
+    bench.pass(SECOND);
+    bench.put(plugin("signed"));
+    bench.turn();
+    for n in 0..5 {
+        bench.put(plugin(&n.to_string()));
+    }
+    bench.turn();
+    disk.fail_syncs(true);
+    bench.pass(SECOND);
+    assert_eq!(bench.counts.lost.read(), 5);
+    disk.fail_syncs(false);
+    bench.pass(SECOND);
+    assert!(bench.admin("after"));
+    let records = bench.records();
+    let gap = &records[2];
+    assert_eq!((&*gap.activity_name, gap.count), ("Audit events lost", Some(5)));
+    assert!(gap.severity_id == 4 && !gap.status_detail.is_empty(), "{gap:?}");
+    assert_eq!(targets(&records), ["plugin:signed", "after"]);
+    assert_eq!(bench.verify().findings, []);
+}
+
+#[test]
+fn a_full_queue_keeps_room_for_what_matters_and_counts_the_rest() {
+    let disk = MemDisk::new();
+    let mut bench = Bench::open(Arc::new(disk.clone()), &Config::default()).unwrap();
+    let mut open = plugin("");
+    open.kind = blockhouse_hook::AuditKind::Connection;
+    for _ in 0..100_000 {
+        bench.put(open.clone());
+    }
+    let lost = bench.counts.lost.read();
+    assert!(lost > 0);
+    bench.put(admin("refused", Outcome::Refused));
+    assert!(bench.admin("allowed"));
+    assert_eq!(bench.counts.lost.read(), lost);
+    let records = bench.records();
+    assert_eq!(records[1].count, Some(lost));
+    assert_eq!(records.len() as u64, 2 + (100_000 - lost) + 2);
+    assert_eq!(bench.verify().findings, []);
+}
+
+#[test]
+fn a_failed_rotation_is_tried_again() {
+    let disk = MemDisk::new();
+    let config = Config { segment_bytes: 1 << 16, ..Config::default() };
+    let mut bench = Bench::open(Arc::new(disk.clone()), &config).unwrap();
+    let mut n = 0;
+    while bench.disk.open(&bench.dir.join("00000000000000000000.jsonl")).unwrap().len().unwrap()
+        < 1 << 16
+    {
+        assert!(bench.admin(&n.to_string()));
+        n += 1;
+    }
+    disk.fail_writes(true);
+    assert!(!bench.admin("no"));
+    bench.pass(SECOND);
+    disk.fail_writes(false);
+    bench.pass(SECOND);
+    assert!(bench.admin("yes"));
+    assert_eq!(crate::segment::list(&disk, &bench.dir).unwrap().len(), 2);
+    assert_eq!(bench.verify().findings, []);
+}

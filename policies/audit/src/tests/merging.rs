@@ -1,0 +1,62 @@
+//! Refusals that repeat.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockhouse_disk::MemDisk;
+use blockhouse_hook::Outcome;
+
+use super::{Bench, admin};
+use crate::Config;
+
+fn counts(bench: &Bench) -> Vec<(String, Option<u64>)> {
+    let records = bench.records();
+    let told = records.iter().filter(|record| record.unmapped.outcome == "refused");
+    told.map(|record| (record.resource().to_owned(), record.count)).collect()
+}
+
+#[test]
+fn equal_refusals_of_a_second_are_one_record_with_their_number() {
+    let mut bench = Bench::open(Arc::new(MemDisk::new()), &Config::default()).unwrap();
+    for n in 0..1_000_u16 {
+        let mut event = admin("orders", Outcome::Refused);
+        // Another connection of the same client.
+        event.peer.set_port(n);
+        event.connection = n.into();
+        bench.put(event);
+    }
+    bench.put(admin("bills", Outcome::Refused));
+    let mut other = admin("orders", Outcome::Refused);
+    other.peer = ([10, 0, 0, 8], 1).into();
+    bench.put(other);
+    bench.turn();
+    let one = |name: &str| (name.to_owned(), None);
+    assert_eq!(counts(&bench), [one("orders"), one("bills"), one("orders")]);
+    bench.pass(Duration::from_secs(1));
+    let merged = ("orders".to_owned(), Some(999));
+    assert_eq!(counts(&bench), [one("orders"), one("bills"), one("orders"), merged.clone()]);
+    assert_eq!(bench.counts.merged.read(), 999);
+    // The next second begins anew, and a stop loses nothing.
+    bench.put(admin("orders", Outcome::Refused));
+    bench.put(admin("orders", Outcome::Refused));
+    let (disk, dir) = (Arc::clone(&bench.disk), bench.dir.clone());
+    bench.close();
+    let records = super::all(&disk, &dir);
+    let sum: u64 = records
+        .iter()
+        .filter(|record| record.unmapped.outcome == "refused")
+        .map(|record| record.count.unwrap_or(1))
+        .sum();
+    assert_eq!(sum, 1_004);
+    assert_eq!(super::check(&disk, &dir, None).findings, []);
+}
+
+#[test]
+fn what_was_allowed_is_never_merged() {
+    let mut bench = Bench::open(Arc::new(MemDisk::new()), &Config::default()).unwrap();
+    for _ in 0..3 {
+        bench.put(admin("orders", Outcome::Allowed));
+    }
+    bench.turn();
+    assert_eq!(bench.records().len(), 4);
+}

@@ -1,0 +1,42 @@
+//! The audit log of the process: open before anything is decided, closed when nothing is any more.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use blockhouse_audit::{AuditLog, DIR, Parts};
+use blockhouse_disk::RealDisk;
+use blockhouse_hook::{Hook, HookChain};
+
+use super::Shared;
+use crate::options::Config;
+use crate::out;
+
+/// Opens the log, if there is to be one, and puts it first in the chain.
+pub(super) fn start(config: &Config, shared: &Shared) -> anyhow::Result<Option<Arc<AuditLog>>> {
+    if !config.audit.enabled {
+        return Ok(None);
+    }
+    let parts = Parts {
+        disk: Arc::new(RealDisk),
+        dir: config.node.data.join(DIR),
+        clock: Arc::clone(&shared.clock),
+        counts: Arc::clone(&shared.meter.audit),
+    };
+    let log = AuditLog::start(&config.audit, parts).context("the audit log")?;
+    out::line(&format!("audit    public key {}", log.public_key()));
+    let log = Arc::new(log);
+    let mut hooks = vec![Arc::clone(&log) as Arc<dyn Hook>];
+    hooks.extend(shared.hooks.load().hooks().iter().cloned());
+    shared.hooks.swap(HookChain::new(&hooks));
+    let noted = Arc::clone(&log);
+    shared.readiness.watch_audit(Box::new(move || noted.status().trouble));
+    Ok(Some(log))
+}
+
+/// Writes and signs what is left.
+pub(super) async fn stop(log: Option<Arc<AuditLog>>) {
+    let Some(log) = log else { return };
+    if tokio::task::spawn_blocking(move || log.close()).await.is_err() {
+        tracing::error!("the audit log did not end cleanly");
+    }
+}
