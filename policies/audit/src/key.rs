@@ -88,13 +88,15 @@ mod tests {
         assert_eq!(&public(&RealDisk, dir.path()).unwrap(), first.public());
         let mode = |name: &str| dir.path().join(name).metadata().unwrap().permissions().mode();
         assert_eq!(mode(SECRET) & 0o777, 0o600);
-        let secret = std::fs::read_to_string(dir.path().join(SECRET)).unwrap();
-        assert!(!format!("{first:?}").contains(secret[PREFIX.len()..].trim_end()));
+        let secret = whole::read(&RealDisk, &dir.path().join(SECRET)).unwrap().unwrap();
+        let secret = String::from_utf8(secret).unwrap();
+        let secret = secret.strip_prefix(PREFIX).unwrap().trim_end();
+        assert!(!format!("{first:?}").contains(secret));
 
         std::fs::set_permissions(dir.path().join(SECRET), std::fs::Permissions::from_mode(0o644))
             .unwrap();
         assert!(load(&RealDisk, dir.path(), false).unwrap_err().to_string().contains("chmod 600"));
-        std::fs::remove_file(dir.path().join(SECRET)).unwrap();
+        RealDisk.remove(&dir.path().join(SECRET)).unwrap();
         assert!(load(&RealDisk, dir.path(), false).unwrap_err().to_string().contains("is gone"));
     }
 }

@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(notes.by_ref().collect::<Vec<_>>(), ["a\n1\nr\n\n- s\n", "a\n2\nr\n\n- s\n"]);
         assert_eq!(notes.0, "a\n3\nr\n\n- ");
         for end in 0..head.text().len() {
-            assert_eq!(Head::parse(&head.text()[..end]), None);
+            assert_eq!(Head::parse(head.text().get(..end).unwrap()), None);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Whatever somebody does to the files, `verify` says so.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,14 +28,14 @@ fn log() -> (MemDisk, PathBuf) {
     (disk, dir)
 }
 
-fn firsts(disk: &MemDisk, dir: &PathBuf) -> Vec<u64> {
+fn firsts(disk: &MemDisk, dir: &Path) -> Vec<u64> {
     crate::segment::list(disk, dir).unwrap()
 }
 
 /// What `verify` says after a change of one file.
 fn after(
     disk: &MemDisk,
-    dir: &PathBuf,
+    dir: &Path,
     name: &str,
     change: impl FnOnce(Vec<u8>) -> Vec<u8>,
 ) -> Vec<String> {
