@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::process::Role;
-use crate::{admin, bench, consume, plugin, policy, produce};
+use crate::{admin, audit, bench, consume, plugin, policy, produce};
 
 const AFTER_HELP: &str = "\
 Try it, each in a terminal of its own:
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Plugin(plugin::Args),
     /// Judge policies, try them out, put them in force
     Policy(policy::Args),
+    /// Check an audit log, and look into it
+    Audit(audit::Args),
     /// Send messages to a topic
     Produce(produce::Args),
     /// Print messages of a topic

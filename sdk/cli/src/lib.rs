@@ -18,6 +18,7 @@
 
 mod admin;
 mod args;
+mod audit;
 mod bench;
 mod cluster;
 mod consume;
@@ -63,6 +64,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Admin(args) => admin::run(args),
         Command::Plugin(args) => plugin::run(&args),
         Command::Policy(args) => policy::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Produce(args) => report(produce::run(args)),
         Command::Consume(args) => report(consume::run(args)),
         Command::Bench(args) => report(bench::run(args)),
