@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use blockhouse_model::Principal;
 
+use crate::{HookChain, Point};
+
 /// What a user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UserKind {
@@ -71,6 +73,35 @@ pub struct UserChange<'a> {
     pub enabled: Option<bool>,
 }
 
+impl<'a> UserChange<'a> {
+    /// A change in RocketMQ's words. What is not said is not changed; tools send empty texts as well.
+    ///
+    /// # Errors
+    /// A word that is none.
+    pub fn said(
+        name: &'a str,
+        secret: Option<&'a str>,
+        kind: Option<&str>,
+        status: Option<&str>,
+    ) -> Result<Self, UserError> {
+        let is_said = |text: &&str| !text.is_empty();
+        let unknown = |rule: &str| UserError::Invalid(rule.to_owned());
+        let kind = kind
+            .filter(is_said)
+            .map(|word| {
+                UserKind::of(word).ok_or_else(|| unknown("userType must be Super or Normal"))
+            })
+            .transpose()?;
+        let enabled = status
+            .filter(is_said)
+            .map(|word| {
+                User::status(word).ok_or_else(|| unknown("userStatus must be enable or disable"))
+            })
+            .transpose()?;
+        Ok(Self { name, secret: secret.filter(|text| !text.is_empty()), kind, enabled })
+    }
+}
+
 impl fmt::Debug for UserChange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserChange")
@@ -126,6 +157,17 @@ pub trait Users: Send + Sync {
     /// # Errors
     /// See [`UserError`].
     fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError>;
+
+    /// Lets those administer users who may: where nobody authorizes, only Super users do.
+    ///
+    /// # Errors
+    /// `by` may not.
+    fn administered(&self, by: &Principal, hooks: &HookChain) -> Result<(), UserError> {
+        if hooks.has(Point::Authorize) || self.is_super(by) {
+            return Ok(());
+        }
+        Err(UserError::Forbidden("users are for Super users to administer"))
+    }
 
     /// Whether it is a Super user that is enabled.
     fn is_super(&self, who: &Principal) -> bool {

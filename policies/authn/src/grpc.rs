@@ -3,6 +3,8 @@
 //! The signature is over the value of `x-mq-date-time` only. That is why the date must be near, and why
 //! there must be TLS beneath.
 
+use blockhouse_model::date::day_of;
+
 use crate::{Outcome, UserTable, signature};
 use std::sync::Arc;
 
@@ -153,11 +155,7 @@ fn epoch(
     if !is_legal {
         return None;
     }
-    // Years that begin with March, so that the leap day is their last.
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    let days = day_of(year, month, day);
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 

@@ -85,7 +85,7 @@ impl Authn {
 
 impl Authn {
     /// A certificate proves its user; who is in the table as well is what the table says.
-    fn certified(&self, name: &str, for_nodes: bool) -> Result<Identity, Outcome> {
+    fn certified(&self, name: &Arc<str>, for_nodes: bool) -> Result<Identity, Outcome> {
         let user = self.users.find(name);
         if user.as_ref().is_some_and(|user| !user.enabled) {
             return Err(Outcome::Disabled);
@@ -94,7 +94,7 @@ impl Authn {
             return Err(Outcome::NotSuper);
         }
         self.counts.add(Outcome::Certificate);
-        Ok(Identity::Known(Principal::User(name.into())))
+        Ok(Identity::Known(Principal::User(Arc::clone(name))))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who may do something, and what a change of policies changes.
 
+use blockhouse_model::Action;
 use std::collections::BTreeSet;
 
 use crate::condition::Circumstances;
@@ -8,7 +9,7 @@ use crate::index::Rule;
 use crate::parse::{Parsed, Pattern};
 use crate::policies::Policies;
 use crate::problem::Refused;
-use crate::words::{ACTIONS, Ask, Kind, Who, action_name};
+use crate::words::{Ask, Kind, Who};
 
 /// Decisions that are compared at most.
 const DECISIONS_MAX: usize = 4_000_000;
@@ -85,7 +86,7 @@ impl Policies {
         let mut names = Names::default();
         names.add(before, files_before)?;
         names.add(after, files_after)?;
-        let count = names.people.len() * names.resources.len() * ACTIONS.len();
+        let count = names.people.len() * names.resources.len() * Action::ALL.len();
         if count > DECISIONS_MAX {
             let reason = format!("{count} decisions to compare, over {DECISIONS_MAX}");
             return Err(Refused::one("the sets", reason));
@@ -117,7 +118,7 @@ impl Names {
     ) -> impl Iterator<Item = Difference> + 'a {
         let at = Circumstances::default();
         let asks = self.resources.iter().flat_map(|(kind, name)| {
-            ACTIONS.into_iter().map(move |action| Ask { action, kind: *kind, name })
+            Action::ALL.into_iter().map(move |action| Ask { action, kind: *kind, name })
         });
         asks.flat_map(move |ask| {
             self.people.iter().filter_map(move |name| {
@@ -126,7 +127,7 @@ impl Names {
                 let is = after.index().decide(who, &ask, &at);
                 (was != is.allowed).then(|| Difference {
                     principal: name.clone(),
-                    action: action_name(ask.action),
+                    action: ask.action.name(),
                     resource: ask.resource(),
                     before: was,
                     after: is.allowed,

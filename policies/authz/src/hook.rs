@@ -9,7 +9,7 @@ use blockhouse_model::{Access, Clock, Principal, RequestContext};
 
 use crate::condition::{Channel, Circumstances};
 use crate::policies::Policies;
-use crate::words::{Ask, Who, action_name};
+use crate::words::{Ask, Who};
 
 /// Tells whether a user may do everything.
 pub type SuperUsers = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -72,7 +72,7 @@ impl Authorizer {
             }
             let by =
                 deciding.map_or("no rule".to_owned(), |entry| index.rule(entry.at).to_string());
-            let (action, resource) = (action_name(ask.action), ask.resource());
+            let (action, resource) = (ask.action.name(), ask.resource());
             return Some(format!("{who}: {action} {resource}: denied by {by}"));
         }
         None

@@ -119,7 +119,7 @@ impl Oracle {
             self.subject.as_str(),
             self.tenant.as_str(),
             ask.resource(),
-            crate::words::action_name(ask.action),
+            ask.action.name(),
             ip.to_string(),
             at.day_name(),
             at.time(),

@@ -8,7 +8,7 @@ use crate::oracle::{Lines, Oracle};
 use crate::parse::Parsed;
 use crate::probe::{self, Dice, Probe};
 use crate::problem::{Problem, Refused, TOLD_MAX};
-use crate::words::{Ask, Who, action_name};
+use crate::words::{Ask, Who};
 use crate::{condition::Circumstances, lint, model};
 
 /// Subjects that random requests are made of.
@@ -204,7 +204,7 @@ impl<'a> Comparison<'a> {
         if decision.allowed == expected {
             return Ok(());
         }
-        let (action, resource) = (action_name(ask.action), ask.resource());
+        let (action, resource) = (ask.action.name(), ask.resource());
         let by = decision.rule.map_or("no rule".to_owned(), |rule| rule.to_string());
         let reason = format!(
             "casbin and the index part: {name} {action} {resource} from {} {} {} {}: casbin {expected}, index {} ({by}); \

@@ -1,10 +1,11 @@
 //! Requests that try a set out: at the edges of its names, networks and times.
 
+use blockhouse_model::Action;
 use std::net::IpAddr;
 
 use crate::condition::{Channel, Circumstances};
 use crate::parse::{Parsed, Pattern, Rule};
-use crate::words::{ACTIONS, ANONYMOUS, Ask, EVERYBODY, Kind, ROLE_PREFIX};
+use crate::words::{ANONYMOUS, Ask, EVERYBODY, Kind, ROLE_PREFIX};
 
 /// Somebody of whom no set speaks.
 const STRANGER: &str = "user:somebody-else-9d1f";
@@ -55,7 +56,7 @@ pub(crate) fn people<'a>(parsed: &Parsed<'a>, dice: &mut Dice, most: usize) -> V
 pub(crate) struct Probe {
     kind: Kind,
     name: String,
-    action: blockhouse_model::Action,
+    action: Action,
     pub(crate) at: Circumstances,
 }
 
@@ -71,8 +72,8 @@ impl Probe {
             _ => rule.kind.or_else(|| dice.pick(&Kind::ALL))?,
         };
         let name = if kind.is_named() { name(rule, dice) } else { String::new() };
-        let own: Vec<_> = ACTIONS.into_iter().filter(|a| rule.actions.has(*a)).collect();
-        let action = if dice.below(3) > 0 { dice.pick(&own) } else { dice.pick(&ACTIONS) }?;
+        let own: Vec<_> = Action::ALL.into_iter().filter(|a| rule.actions.has(*a)).collect();
+        let action = if dice.below(3) > 0 { dice.pick(&own) } else { dice.pick(&Action::ALL) }?;
         let at = circumstances(parsed, rule, dice);
         Some(Self { kind, name, action, at })
     }

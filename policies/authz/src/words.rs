@@ -67,32 +67,10 @@ impl Kind {
 }
 
 /// All actions, in the order of their bits.
-pub(crate) const ACTIONS: [Action; 7] = [
-    Action::Pub,
-    Action::Sub,
-    Action::Create,
-    Action::Update,
-    Action::Delete,
-    Action::Get,
-    Action::List,
-];
-
-pub(crate) const fn action_name(action: Action) -> &'static str {
-    match action {
-        Action::Pub => "Pub",
-        Action::Sub => "Sub",
-        Action::Create => "Create",
-        Action::Update => "Update",
-        Action::Delete => "Delete",
-        Action::Get => "Get",
-        Action::List => "List",
-    }
-}
-
 /// The action of this name, in any case.
 #[must_use]
 pub fn parse_action(text: &str) -> Option<Action> {
-    ACTIONS.into_iter().find(|&action| action_name(action).eq_ignore_ascii_case(text))
+    Action::ALL.into_iter().find(|action| action.name().eq_ignore_ascii_case(text))
 }
 
 /// A set of actions.
@@ -128,7 +106,8 @@ impl Actions {
     }
 
     pub(crate) fn text(self) -> String {
-        let words: Vec<_> = ACTIONS.into_iter().filter(|&a| self.has(a)).map(action_name).collect();
+        let words: Vec<_> =
+            Action::ALL.into_iter().filter(|&a| self.has(a)).map(Action::name).collect();
         words.join("|")
     }
 }

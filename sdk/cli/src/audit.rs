@@ -126,36 +126,28 @@ impl KeyArg {
 
 /// Does it.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let as_json = args.json;
-    if let What::Verify(args) = &args.what {
-        return verify(args, as_json).unwrap_or_else(|error| {
-            out::note(&format!("blockhouse: {}", crate::sentence(&error)));
-            ExitCode::from(2)
-        });
-    }
-    crate::report(look(&args.what, as_json))
+    look(&args.what, args.json).unwrap_or_else(|error| {
+        out::note(&format!("blockhouse: {}", crate::sentence(&error)));
+        ExitCode::from(2)
+    })
 }
 
-fn look(what: &What, as_json: bool) -> anyhow::Result<()> {
+fn look(what: &What, as_json: bool) -> anyhow::Result<ExitCode> {
     match what {
-        What::Verify(args) => verify(args, as_json).map(|_| ()),
-        What::Query { dir, select, limit } => {
-            let mut rows: Box<dyn Printer> =
-                if as_json { Box::new(Lines) } else { Box::new(Rows::default()) };
-            print(dir, select, *limit, rows.as_mut())
-        }
-        What::Tail(args) => tail(args, as_json),
+        What::Verify(args) => return verify(args, as_json),
+        What::Query { dir, select, limit } if as_json => print(dir, select, *limit, &mut Lines)?,
+        What::Query { dir, select, limit } => print(dir, select, *limit, &mut Rows::default())?,
+        What::Tail(args) => tail(args, as_json)?,
         What::Export { dir, select, format } => match format {
-            Form::OcsfJsonl => print(dir, select, usize::MAX, &mut Lines),
-            Form::Csv => print(dir, select, usize::MAX, &mut Csv::default()),
+            Form::OcsfJsonl => print(dir, select, usize::MAX, &mut Lines)?,
+            Form::Csv => print(dir, select, usize::MAX, &mut Csv::default())?,
         },
         What::Checkpoint { dir, key } => {
             let dir = audit_dir(dir)?;
-            let note = blockhouse_audit::last_checkpoint(&RealDisk, &dir, &key.key(&dir)?)?;
-            out::text(&note);
-            Ok(())
+            out::text(&blockhouse_audit::last_checkpoint(&RealDisk, &dir, &key.key(&dir)?)?);
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The audit directory that is meant.

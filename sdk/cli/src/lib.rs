@@ -30,6 +30,7 @@ mod plugin;
 mod policy;
 mod process;
 mod produce;
+mod utc;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -13,12 +13,14 @@
 //! | [`properties`] | the `name\x01value\x02` text of a message |
 //! | [`flags`] | system flags of a message, permissions of a topic |
 //! | [`topic`] | [`TopicConfig`], [`SubscriptionGroup`], [`DataVersion`] |
+//! | [`date`] | days of the calendar |
 //! | [`delay`] | the delay-level table |
 //! | [`request`] | [`RequestContext`], [`Principal`], [`Access`] |
 //! | [`option`] | [`OptionError`]: what is wrong with a configured value |
 //! | [`trace`] | [`TraceParent`]: the caller's span |
 //! | [`time`] | [`Clock`], [`Timestamp`] |
 
+pub mod date;
 pub mod delay;
 pub mod flags;
 pub mod id;

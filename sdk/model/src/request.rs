@@ -110,6 +110,26 @@ pub enum Action {
     List,
 }
 
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Pub, Self::Sub, Self::Create, Self::Update, Self::Delete, Self::Get, Self::List];
+
+    /// RocketMQ's word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pub => "Pub",
+            Self::Sub => "Sub",
+            Self::Create => "Create",
+            Self::Update => "Update",
+            Self::Delete => "Delete",
+            Self::Get => "Get",
+            Self::List => "List",
+        }
+    }
+}
+
 /// What it is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resource<'a> {

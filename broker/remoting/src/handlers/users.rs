@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{Point, User, UserChange, UserError, UserKind, Users};
+use blockhouse_hook::{User, UserChange, UserError, Users};
 use blockhouse_protocol::body::user::UserInfo;
 use blockhouse_protocol::codes::response_code as code;
 use blockhouse_protocol::fastjson;
@@ -25,19 +25,10 @@ fn changed(call: OwnedCall, change: Change) -> Answer {
     at_leisure(call, move |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
         let info: UserInfo = fastjson::read(&call.command.body)?;
-        let unknown = |what: &str, known: &str| {
-            Failure::new(code::INVALID_PARAMETER, format!("{what} must be {known}"))
-        };
-        let kind = said(info.user_type.as_deref())
-            .map(|word| UserKind::of(word).ok_or_else(|| unknown("userType", "Super or Normal")))
-            .transpose()?;
-        let enabled = said(info.user_status.as_deref())
-            .map(|word| {
-                User::status(word).ok_or_else(|| unknown("userStatus", "enable or disable"))
-            })
-            .transpose()?;
-        let secret = said(info.password.as_deref());
-        change(users, call, &UserChange { name, secret, kind, enabled })
+        let UserInfo { password, user_type, user_status, .. } = &info;
+        let [secret, kind, status] = [password, user_type, user_status].map(Option::as_deref);
+        UserChange::said(name, secret, kind, status)
+            .and_then(|said| change(users, call, &said))
             .map_err(|error| failure(&error))?;
         Ok(Response::ok())
     })
@@ -82,30 +73,18 @@ fn at_leisure(
     })
 }
 
-/// The users, if the caller may administer any: where nobody authorizes, only Super users do.
+/// The users, if the caller may administer any.
 fn users(call: &OwnedCall) -> Result<Arc<dyn Users>, Failure> {
     let Some(users) = call.node.users() else {
         let remark = "this broker has no users: authentication is off (authn.enabled)";
         return Err(Failure::new(code::REQUEST_CODE_NOT_SUPPORTED, remark));
     };
-    if call.hooks.has(Point::Authorize) || users.is_super(&call.cx.principal) {
-        return Ok(users);
-    }
-    Err(Failure::new(code::NO_PERMISSION, "users are for Super users to administer"))
-}
-
-/// What is not said is not changed. Tools send empty texts as well.
-fn said(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
+    users.administered(&call.cx.principal, &call.hooks).map_err(|error| failure(&error))?;
+    Ok(users)
 }
 
 fn rendered(user: &User) -> UserInfo {
-    UserInfo {
-        password: Some(String::new()),
-        user_status: Some(user.status_name().to_owned()),
-        user_type: Some(user.kind.name().to_owned()),
-        username: Some(user.name.as_ref().to_owned()),
-    }
+    UserInfo::shown(&user.name, user.kind.name(), user.status_name())
 }
 
 fn failure(error: &UserError) -> Failure {

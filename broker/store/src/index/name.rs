@@ -1,6 +1,7 @@
 //! The name of an IndexFile: the time it was made, `yyyyMMddHHmmssSSS`. Only their order matters.
 
 use blockhouse_model::Timestamp;
+use blockhouse_model::date::date_of;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
@@ -20,27 +21,9 @@ pub(super) fn next(now: Timestamp, last: Option<&str>) -> String {
 
 pub(crate) fn in_utc(now: Timestamp) -> String {
     let (days, ms) = (now.0.div_euclid(MS_PER_DAY), now.0.rem_euclid(MS_PER_DAY));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = date_of(days);
     let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
     format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{:03}", ms % 1_000)
-}
-
-/// Year, month and day of a day counted from 1970-01-01 (proleptic Gregorian calendar).
-fn civil(days: i64) -> (i64, i64, i64) {
-    // Counted in 400-year cycles from 0000-03-01, so that leap days come last.
-    let shifted = days + 719_468;
-    let cycle = shifted.div_euclid(146_097);
-    let day_of_cycle = shifted.rem_euclid(146_097);
-    let year_of_cycle = (day_of_cycle - day_of_cycle / 1_460 + day_of_cycle / 36_524
-        - day_of_cycle / 146_096)
-        / 365;
-    let day_of_year =
-        day_of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year_of_cycle + cycle * 400 + i64::from(month <= 2);
-    (year, month, day)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{Point, User, UserChange, UserError, UserKind, Users};
+use blockhouse_hook::{User, UserChange, UserError, Users};
 use blockhouse_protocol::body::Body as _;
 use blockhouse_protocol::body::user::UserInfo;
 use blockhouse_protocol::fastjson;
@@ -24,17 +24,11 @@ fn changed(service: &NameService, request: &Request<'_>, is_new: bool) -> Outcom
     let users = users(service, request)?;
     let name = AboutUser::parse(&request.command.ext)?.username.to_owned();
     let info = UserInfo::decode(&request.command.body)?;
-    let unknown = |word: &'static str| Error::User(UserError::Invalid(word.to_owned()));
-    let kind = said(info.user_type.as_deref())
-        .map(|word| UserKind::of(word).ok_or(unknown("userType must be Super or Normal")))
-        .transpose()?;
-    let enabled = said(info.user_status.as_deref())
-        .map(|word| User::status(word).ok_or(unknown("userStatus must be enable or disable")))
-        .transpose()?;
     let by = request.cx.principal.clone();
     Ok(Reply::after(Work::new(move || {
-        let secret = said(info.password.as_deref());
-        let change = UserChange { name: &name, secret, kind, enabled };
+        let UserInfo { password, user_type, user_status, .. } = &info;
+        let [secret, kind, status] = [password, user_type, user_status].map(Option::as_deref);
+        let change = UserChange::said(&name, secret, kind, status)?;
         if is_new {
             users.create(&by, &change)?;
         } else {
@@ -69,25 +63,13 @@ pub(crate) fn list(service: &NameService, request: &Request<'_>) -> Outcome {
     Ok(Reply::body(fastjson::write(&users)))
 }
 
-/// The users, if the caller may administer any: where nobody authorizes, only Super users do.
+/// The users, if the caller may administer any.
 fn users(service: &NameService, request: &Request<'_>) -> Result<Arc<dyn Users>, Error> {
     let users = service.users.as_ref().ok_or(Error::UnknownCode(request.command.code))?;
-    if request.hooks.has(Point::Authorize) || users.is_super(&request.cx.principal) {
-        return Ok(Arc::clone(users));
-    }
-    Err(UserError::Forbidden("users are for Super users to administer").into())
-}
-
-/// What is not said is not changed. Tools send empty texts as well.
-fn said(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
+    users.administered(&request.cx.principal, request.hooks)?;
+    Ok(Arc::clone(users))
 }
 
 fn rendered(user: &User) -> UserInfo {
-    UserInfo {
-        password: Some(String::new()),
-        user_status: Some(user.status_name().to_owned()),
-        user_type: Some(user.kind.name().to_owned()),
-        username: Some(user.name.as_ref().to_owned()),
-    }
+    UserInfo::shown(&user.name, user.kind.name(), user.status_name())
 }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
-use blockhouse_model::{Access, Action, Principal, RequestContext, Resource, Timestamp};
+use blockhouse_model::{Access, Principal, RequestContext, Resource, Timestamp};
 
 use super::Decided;
 use crate::{AdminCommand, BrokerRegistration, ConnectionInfo, Delivery, Pull};
@@ -234,15 +234,7 @@ impl PluginEvent<'_> {
 fn actions(accesses: &[Access<'_>]) -> String {
     let mut words: Vec<&str> = Vec::new();
     for access in accesses {
-        let word = match access.action {
-            Action::Pub => "Pub",
-            Action::Sub => "Sub",
-            Action::Create => "Create",
-            Action::Update => "Update",
-            Action::Delete => "Delete",
-            Action::Get => "Get",
-            Action::List => "List",
-        };
+        let word = access.action.name();
         if !words.contains(&word) {
             words.push(word);
         }
@@ -280,6 +272,8 @@ fn cut(mut text: String, max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use blockhouse_model::Action;
+
     use super::*;
 
     #[test]

@@ -8,9 +8,9 @@ use blockhouse_protocol::body::client::Connection;
 use blockhouse_protocol::body::group::SubscriptionGroupConfig;
 use serde_json::json;
 
-use super::messages::{parse_time, time};
 use super::{Answer, ScopeArgs};
 use crate::cluster::Table;
+use crate::utc::{parse_time, time};
 use crate::{out, wrong_use};
 
 #[derive(Debug, clap::Subcommand)]

@@ -1,4 +1,4 @@
-//! Finding messages; times as text.
+//! Finding messages.
 
 use blockhouse_client::{Client, Received};
 use blockhouse_model::{MessageId, properties};
@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Answer;
 use crate::consume::to_json;
+use crate::utc::time;
 use crate::{out, wrong_use};
 
 #[derive(Debug, clap::Subcommand)]
@@ -84,83 +85,4 @@ fn as_text(message: &Received) -> String {
     let body = String::from_utf8_lossy(&message.body);
     text.push_str(&format!("body           {}\n", out::foreign(&body)));
     text
-}
-
-const DAY: i64 = 86_400;
-
-/// Days since 1970-01-01 of a date, and back: proleptic Gregorian, with years from March.
-fn days_of(year: i64, month: i64, day: i64) -> i64 {
-    let shifted = if month > 2 { year } else { year - 1 };
-    let era = shifted.div_euclid(400);
-    let of_era = shifted.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-fn date_of(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
-}
-
-/// Milliseconds since 1970 as UTC time; `-` for none.
-pub(super) fn time(ms: i64) -> String {
-    if ms <= 0 {
-        return "-".to_owned();
-    }
-    let (seconds, ms) = (ms / 1_000, ms % 1_000);
-    let (year, month, day) = date_of(seconds / DAY);
-    let of_day = seconds % DAY;
-    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
-}
-
-/// Milliseconds, or a UTC time to the second.
-pub(super) fn parse_time(text: &str) -> Option<i64> {
-    if let Ok(ms) = text.parse() {
-        return Some(ms).filter(|ms| *ms >= 0);
-    }
-    let (date, clock) = text.strip_suffix('Z').unwrap_or(text).split_once(['T', ' '])?;
-    let three = |text: &str, separator: char| -> Option<[i64; 3]> {
-        let mut parts = text.split(separator).map(|p| p.parse::<i64>().ok());
-        let all = [parts.next()??, parts.next()??, parts.next()??];
-        parts.next().is_none().then_some(all)
-    };
-    let ([year, month, day], [hour, minute, second]) = (three(date, '-')?, three(clock, ':')?);
-    let fits = (1970..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && (0..24).contains(&hour)
-        && (0..60).contains(&minute)
-        && (0..60).contains(&second);
-    let of_day = hour * 3_600 + minute * 60 + second;
-    fits.then(|| (days_of(year, month, day) * DAY + of_day) * 1_000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_written_and_read() {
-        assert_eq!(time(0), "-");
-        assert_eq!(time(951_782_400_123), "2000-02-29T00:00:00.123Z");
-        assert_eq!(time(1_795_465_151_870), "2026-11-23T20:19:11.870Z");
-        assert_eq!(parse_time("2026-11-23T20:19:11Z"), Some(1_795_465_151_000));
-        assert_eq!(parse_time("1970-01-01 00:00:01"), Some(1_000));
-        assert_eq!(parse_time("17"), Some(17));
-        for bad in ["yesterday", "2026-13-01T00:00:00Z", "2026-01-01", "-5", "2026-01-01T24:00:00"]
-        {
-            assert_eq!(parse_time(bad), None, "{bad}");
-        }
-        for day in (0..60_000).step_by(17) {
-            let (year, month, date) = date_of(day);
-            assert_eq!(days_of(year, month, date), day);
-        }
-    }
 }

@@ -178,7 +178,7 @@ async fn status(client: &Client, topic: &str) -> anyhow::Result<Answer> {
             offset.min_offset.to_string(),
             offset.max_offset.to_string(),
             messages.to_string(),
-            super::messages::time(offset.last_update_timestamp),
+            crate::utc::time(offset.last_update_timestamp),
         ]);
         queues.push(json!({
             "broker": queue.broker_name, "queue": queue.queue_id, "minOffset": offset.min_offset,

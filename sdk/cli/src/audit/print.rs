@@ -4,6 +4,7 @@ use blockhouse_audit::Record;
 
 use crate::cluster::Table;
 use crate::out;
+use crate::utc::time;
 
 /// How records are exported.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -127,43 +128,9 @@ fn quoted(cell: &str) -> String {
     }
 }
 
-/// A time in UTC, to the millisecond.
-fn time(ms: i64) -> String {
-    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let (seconds, ms) = (of_day / 1_000, of_day % 1_000);
-    let (year, month, day) = date(days);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{ms:03}Z",
-        seconds / 3_600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
-}
-
-/// Year, month and day of a day counted from 1970-01-01. Years are taken to begin in March, so that
-/// the odd day is their last.
-const fn date(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (era * 400 + year + next, month, day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_dates_in_utc() {
-        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(time(951_782_400_000), "2000-02-29T00:00:00.000Z");
-        assert_eq!(time(1_764_633_599_999), "2025-12-01T23:59:59.999Z");
-        assert_eq!(time(-1), "1969-12-31T23:59:59.999Z");
-    }
 
     #[test]
     fn values_stay_values() {

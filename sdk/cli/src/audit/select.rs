@@ -6,12 +6,14 @@ use blockhouse_audit::Record;
 use blockhouse_model::Clock as _;
 use blockhouse_service::SystemClock;
 
+use crate::utc::parse_time;
 use crate::wrong_use;
 
 /// What a record must be to be printed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Select {
-    /// From then on: so long ago (`90s`, `15m`, `2h`, `7d`), or milliseconds since 1970
+    /// From then on: so long ago (`90s`, `15m`, `2h`, `7d`), a UTC time (`2026-01-31T08:00:00`), or
+    /// milliseconds since 1970
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
     /// Until then, in the same forms
@@ -46,7 +48,7 @@ impl Select {
             None => Ok(otherwise),
             Some(text) => time(text, now).ok_or_else(|| {
                 wrong_use(format!(
-                    "{option} {text}: give how long ago (90s, 15m, 2h, 7d) or milliseconds since 1970"
+                    "{option} {text}: give how long ago (90s, 15m, 2h, 7d), a UTC time (2026-01-31T08:00:00) or milliseconds since 1970"
                 ))
             }),
         }
@@ -59,7 +61,7 @@ impl Select {
 
 /// The time that a text says; durations are before `now`.
 fn time(text: &str, now: i64) -> Option<i64> {
-    if let Ok(at) = text.parse() {
+    if let Some(at) = parse_time(text) {
         return Some(at);
     }
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -94,8 +96,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_ages_or_milliseconds() {
+    fn times_are_ages_dates_or_milliseconds() {
         assert_eq!(time("1500", 9), Some(1_500));
+        assert_eq!(time("1970-01-01T00:00:02Z", 9), Some(2_000));
         for (text, age) in [("90s", 90), ("15m", 900), ("2h", 7_200), ("1d", 86_400)] {
             assert_eq!(time(text, 1_000_000_000), Some(1_000_000_000 - age * 1_000));
         }

@@ -18,6 +18,19 @@ pub struct UserInfo {
     pub username: Option<String>,
 }
 
+impl UserInfo {
+    /// What an answer says of a user: its secret never.
+    #[must_use]
+    pub fn shown(username: &str, user_type: &str, user_status: &str) -> Self {
+        Self {
+            password: Some(String::new()),
+            user_status: Some(user_status.to_owned()),
+            user_type: Some(user_type.to_owned()),
+            username: Some(username.to_owned()),
+        }
+    }
+}
+
 impl fmt::Debug for UserInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserInfo")

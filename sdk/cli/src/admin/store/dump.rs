@@ -7,8 +7,8 @@ use blockhouse_store::examine::{Access, Filter, dump};
 use serde_json::{Map, Value, json};
 
 use super::{SiteArgs, Stopped, Verdict};
-use crate::admin::messages::time;
 use crate::out;
+use crate::utc::time;
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]

@@ -5,9 +5,9 @@ use blockhouse_store::examine::{Access, Survey, survey};
 
 use super::bar::Bar;
 use super::{SiteArgs, Stopped, Verdict, print_json};
-use crate::admin::messages::time;
 use crate::cluster::Table;
 use crate::out;
+use crate::utc::time;
 
 pub(super) fn run(args: &SiteArgs, as_json: bool) -> anyhow::Result<Verdict> {
     let stopped = Stopped::open(args, Access::Read)?;
