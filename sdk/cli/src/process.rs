@@ -157,17 +157,19 @@ impl Setup {
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
         let audit = audit::start(&self.options.config, &shared)?;
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
-        tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
-        // What Blockhouse itself decides stands before all other hooks.
-        if let Some(hook) = &shared.authenticated.hook {
-            let mut native: Vec<Arc<dyn Hook>> = vec![Arc::clone(hook)];
-            native.extend(self.hooks.load().hooks().iter().cloned());
-            self.hooks.swap(HookChain::new(&native));
-        }
         let is_super = shared.authenticated.super_users();
         let policies = policies::start(&self.options.config, is_super, &shared)?;
+        // What Blockhouse itself decides stands before all plugins: who it is, then what he may do.
+        let mut native: Vec<Arc<dyn Hook>> = Vec::new();
+        native.extend(audit.as_ref().map(|log| Arc::clone(log) as Arc<dyn Hook>));
+        native.extend(shared.authenticated.hook.clone());
+        native.extend(policies.as_ref().map(|policies| policies.hook()));
+        // Whoever built this process may have brought hooks of his own.
+        native.extend(self.hooks.load().hooks().iter().cloned());
+        self.hooks.swap(HookChain::new(&native));
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
         let control = Control { plugins: plugins.as_ref(), policies: policies.as_ref() };
         let mut started = Vec::new();

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use blockhouse_audit::{AuditLog, DIR, Parts};
 use blockhouse_disk::RealDisk;
-use blockhouse_hook::{Hook, HookChain};
 
 use super::Shared;
 use crate::options::Config;
 use crate::out;
 
-/// Opens the log, if there is to be one, and puts it first in the chain.
+/// Opens the log, if there is to be one.
 pub(super) fn start(config: &Config, shared: &Shared) -> anyhow::Result<Option<Arc<AuditLog>>> {
     if !config.audit.enabled {
         return Ok(None);
@@ -25,9 +24,6 @@ pub(super) fn start(config: &Config, shared: &Shared) -> anyhow::Result<Option<A
     let log = AuditLog::start(&config.audit, parts).context("the audit log")?;
     out::line(&format!("audit    public key {}", log.public_key()));
     let log = Arc::new(log);
-    let mut hooks = vec![Arc::clone(&log) as Arc<dyn Hook>];
-    hooks.extend(shared.hooks.load().hooks().iter().cloned());
-    shared.hooks.swap(HookChain::new(&hooks));
     let noted = Arc::clone(&log);
     shared.readiness.watch_audit(Box::new(move || noted.status().trouble));
     Ok(Some(log))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use blockhouse_authz::{Counts, Keeper, Parts, Refused, Report, SuperUsers};
 use blockhouse_disk::RealDisk;
-use blockhouse_hook::{AdminCommand, Auditor, Decided, Hook, HookChain, Outcome, Subject};
+use blockhouse_hook::{AdminCommand, Auditor, Decided, Hook, Outcome, Subject};
 use blockhouse_meter::PolicyCounts;
 use blockhouse_model::RequestContext;
 use blockhouse_service::{Hangups, Tasks};
@@ -29,7 +29,7 @@ pub(super) struct Policies {
     auditor: Arc<Auditor>,
 }
 
-/// Loads the policies and puts them behind the native hooks that are there already.
+/// Loads the policies.
 pub(super) fn start(
     config: &Config,
     is_super: SuperUsers,
@@ -49,9 +49,6 @@ pub(super) fn start(
     })?;
     let report = keeper.report();
     told(&report, "in force");
-    let mut hooks = shared.hooks.load().hooks().to_vec();
-    hooks.push(Arc::clone(keeper.hook()) as Arc<dyn Hook>);
-    shared.hooks.swap(HookChain::new(&hooks));
     let policies = Arc::new(Policies { keeper, auditor: Arc::clone(&shared.auditor) });
     let counted = Arc::clone(&policies);
     shared.meter.watch_policies(Box::new(move || counts(counted.keeper.counts())));
@@ -73,6 +70,11 @@ fn told(report: &Report, what: &str) {
 }
 
 impl Policies {
+    /// What asks them.
+    pub(super) fn hook(&self) -> Arc<dyn Hook> {
+        Arc::clone(self.keeper.hook()) as Arc<dyn Hook>
+    }
+
     /// Makes a change, and says what came of it.
     fn change(
         &self,
