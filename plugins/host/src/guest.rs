@@ -7,7 +7,7 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::Failure;
 use crate::blueprint::{Blueprint, Exports};
 use crate::contract::exported::lifecycle::{self, Bodies};
-use crate::engine::processor_time;
+use crate::deadline::processor_time;
 use crate::host::Role;
 use crate::state::State;
 
@@ -85,15 +85,17 @@ impl Guest {
     ) -> Result<(Box<Self>, Wants), Failure> {
         let shared = std::sync::Arc::clone(&blueprint.shared);
         let granted = shared.grants.message_bodies;
-        let mut store = Store::new(&blueprint.engine.wasm, State::new(shared, blueprint.memory));
+        let pace = std::sync::Arc::clone(&blueprint.engine.pace);
+        let state = State::new(shared, pace, blueprint.memory);
+        let mut store = Store::new(&blueprint.engine.wasm, state);
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_callback(|mut store| {
-            if store.data_mut().overtime.is_over(processor_time()) {
+            if store.data_mut().meet_tick(processor_time) {
                 return Err(wasmtime::Trap::Interrupt.into());
             }
             Ok(UpdateDeadline::Continue(1))
         });
-        store.set_epoch_deadline(INIT_MS.into());
+        begin(&mut store, INIT_MS, now);
         let made = blueprint.pre.instantiate(&mut store);
         let instance = made.map_err(|e| Failure::of(&e))?;
         let exports = blueprint.indices.load(&mut store, &instance);
@@ -107,7 +109,7 @@ impl Guest {
     }
 
     fn init(&mut self, blueprint: &Blueprint, config: &str) -> Result<lifecycle::Wants, Failure> {
-        self.arm(INIT_MS);
+        self.arm_now(INIT_MS);
         let about = &blueprint.node;
         let node = lifecycle::Node {
             role: match about.role {
@@ -127,7 +129,7 @@ impl Guest {
 
     /// Asks the plugin how it is.
     pub(crate) fn health(&mut self) -> Result<(), Failure> {
-        self.arm(LIFECYCLE_MS);
+        self.arm_now(LIFECYCLE_MS);
         let lifecycle = self.exports.lifecycle.clone();
         let answer = lifecycle.call_health(&mut self.store);
         answer.map_err(|e| Failure::of(&e))?.map_err(Failure::Refused)
@@ -135,7 +137,7 @@ impl Guest {
 
     /// Tells it that its binding's `config` is another one now.
     pub(crate) fn config_changed(&mut self, config: &str) -> Result<(), Failure> {
-        self.arm(INIT_MS);
+        self.arm_now(INIT_MS);
         let lifecycle = self.exports.lifecycle.clone();
         let answer = lifecycle.call_config_changed(&mut self.store, config);
         answer.map_err(|e| Failure::of(&e))?.map_err(Failure::Refused)
@@ -146,24 +148,35 @@ impl Guest {
         &mut self,
         event: lifecycle::ProcessEvent,
     ) -> Result<(), Failure> {
-        self.arm(LIFECYCLE_MS);
+        self.arm_now(LIFECYCLE_MS);
         let lifecycle = self.exports.lifecycle.clone();
         lifecycle.call_process_changed(&mut self.store, event).map_err(|e| Failure::of(&e))
     }
 
     /// Tells it that no call follows.
     pub(crate) fn drain(&mut self) -> Result<(), Failure> {
-        self.arm(LIFECYCLE_MS);
+        self.arm_now(LIFECYCLE_MS);
         let lifecycle = self.exports.lifecycle.clone();
         lifecycle.call_drain(&mut self.store).map_err(|e| Failure::of(&e))
     }
 
     /// Gives the next call its time and its bytes.
-    pub(crate) fn arm(&mut self, deadline_ms: u32) {
-        self.store.set_epoch_deadline(deadline_ms.into());
-        self.store.data_mut().arm(deadline_ms);
+    pub(crate) fn arm(&mut self, deadline_ms: u32, now: Duration) {
+        begin(&mut self.store, deadline_ms, now);
         self.store.set_hostcall_fuel(HOSTCALL_BYTES);
     }
+
+    /// The same for a call beside the data path.
+    fn arm_now(&mut self, deadline_ms: u32) {
+        let now = self.store.data().shared.clock.monotonic();
+        self.arm(deadline_ms, now);
+    }
+}
+
+/// A call begins: each tick that meets it looks at its deadline.
+fn begin(store: &mut Store<State>, deadline_ms: u32, now: Duration) {
+    store.set_epoch_deadline(1);
+    store.data_mut().arm(deadline_ms, now);
 }
 
 impl Wants {

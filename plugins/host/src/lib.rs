@@ -10,7 +10,7 @@
 //! | [`interface`] | [`Interface`]: the hooks by their names in the contract, with their defaults |
 //! | `scope` | which requests a binding runs for |
 //! | `contract` | what is generated from the WIT |
-//! | `engine` | the engine, and the ticks that deadlines count |
+//! | `engine`, `pace`, `deadline` | the engine, how often it ticks, and what a tick stops |
 //! | [`compiler`] | [`Compiler`]: from a component to native code, in a process of its own |
 //! | `cache` | native code, kept from one start to the next |
 //! | `code_source` | out of the cache, or compiled |
@@ -45,6 +45,7 @@ mod cache;
 mod code_source;
 pub mod compiler;
 mod contract;
+mod deadline;
 mod deploy;
 mod engine;
 mod error;
@@ -58,6 +59,7 @@ pub mod interface;
 mod keeper;
 mod load;
 mod outside;
+mod pace;
 mod plan;
 mod plugin;
 mod pool;

@@ -189,7 +189,7 @@ impl Plugin {
             Err(failure) => return Err(self.failed(interface, now, failure)),
         };
         let deadline = self.deadline_ms(interface);
-        guest.arm(deadline);
+        guest.arm(deadline, now);
         let result = work(&mut guest, deadline);
         match result {
             Ok(answer) => {

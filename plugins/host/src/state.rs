@@ -7,8 +7,9 @@ use blockhouse_model::Clock;
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
 use crate::binding::Grants;
-use crate::engine::Overtime;
+use crate::deadline::Deadline;
 use crate::imports::{Http, Kv, Lines, Metrics, Publish};
+use crate::pace::Pace;
 
 /// The most that is kept of a call's time for what a guest does after it waited.
 const KEPT_MAX: Duration = Duration::from_millis(50);
@@ -66,14 +67,15 @@ impl Lent {
 pub(crate) struct State {
     pub(crate) limits: StoreLimits,
     pub(crate) lent: Lent,
-    pub(crate) overtime: Overtime,
     pub(crate) shared: Arc<Resources>,
+    pace: Arc<Pace>,
+    deadline: Deadline,
     /// Until when the call may wait for others, by the monotonic clock.
     ends: Duration,
 }
 
 impl State {
-    pub(crate) fn new(shared: Arc<Resources>, memory: usize) -> Self {
+    pub(crate) fn new(shared: Arc<Resources>, pace: Arc<Pace>, memory: usize) -> Self {
         let limits = StoreLimitsBuilder::new()
             .memory_size(memory)
             .table_elements(10_000)
@@ -85,20 +87,28 @@ impl State {
         Self {
             limits,
             lent: Lent::default(),
-            overtime: Overtime::default(),
             shared,
+            pace,
+            deadline: Deadline::default(),
             ends: Duration::ZERO,
         }
     }
 
     /// A call begins.
-    pub(crate) fn arm(&mut self, deadline_ms: u32) {
-        self.overtime.clear();
+    pub(crate) fn arm(&mut self, deadline_ms: u32, now: Duration) {
+        self.pace.begin();
+        self.deadline.set(deadline_ms, now);
         if self.shared.waits() {
             let whole = Duration::from_millis(deadline_ms.into());
             let kept = (whole / 10).min(KEPT_MAX);
-            self.ends = self.shared.clock.monotonic().saturating_add(whole - kept);
+            self.ends = now.saturating_add(whole - kept);
         }
+    }
+
+    /// A tick met the call. Gives whether it is stopped.
+    pub(crate) fn meet_tick(&mut self, processor: impl FnOnce() -> Duration) -> bool {
+        self.pace.meet();
+        self.deadline.is_over(self.shared.clock.monotonic(), processor)
     }
 
     /// How long the call may still wait. Ticks stop a guest, not what it waits for; and a tenth of
