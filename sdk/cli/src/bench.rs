@@ -29,7 +29,8 @@ Examples:
   blockhouse bench produce --connections 4 --in-flight 4 --rate 5000
   blockhouse bench consume --connections 1 --in-flight 4
   blockhouse bench end-to-end --rate 1000 --json
-  blockhouse bench compare --a 127.0.0.1:9876,pid=101 --b 127.0.0.1:19876,pid=202 --rounds 3";
+  blockhouse bench compare --a 127.0.0.1:9876,pid=101 --b 127.0.0.1:19876,pid=202 --rounds 3
+  blockhouse bench compare --a 127.0.0.1:9876,tls,signed --b 127.0.0.1:19876 --tls-ca ca.pem --access-key bench";
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]

@@ -14,11 +14,12 @@ use crate::out;
 /// What the command line can say.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompareArgs {
-    /// The first server: a name server, and the broker's process if it is on this machine
-    #[arg(long, value_name = "HOST:PORT[,pid=N]")]
+    /// The first server: a name server, the broker's process if it is on this machine, and whether the
+    /// options of TLS and of the user are for it
+    #[arg(long, value_name = "HOST:PORT[,pid=N][,tls][,signed]")]
     a: Side,
     /// The second server
-    #[arg(long, value_name = "HOST:PORT[,pid=N]")]
+    #[arg(long, value_name = "HOST:PORT[,pid=N][,tls][,signed]")]
     b: Side,
     /// What to measure
     #[arg(long, value_enum, default_value = "produce")]
@@ -31,32 +32,53 @@ pub(crate) struct CompareArgs {
     json: bool,
     #[command(flatten)]
     load: LoadArgs,
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
 /// A server to compare.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Side {
-    cluster: ClusterArgs,
+    namesrv: String,
     pid: Option<u32>,
+    /// Whether it is reached by TLS.
+    tls: bool,
+    /// Whether requests to it are signed.
+    signed: bool,
 }
 
 impl FromStr for Side {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        let (namesrv, pid) = match text.split_once(",pid=") {
-            Some((namesrv, pid)) => {
-                (namesrv, Some(pid.parse().with_context(|| format!("{pid} is no process id"))?))
+        let mut parts = text.split(',');
+        let namesrv = parts.next().unwrap_or_default().to_owned();
+        let mut side = Self { namesrv, ..Self::default() };
+        for part in parts {
+            match part.split_once('=') {
+                None if part == "tls" => side.tls = true,
+                None if part == "signed" => side.signed = true,
+                Some(("pid", pid)) => {
+                    let pid = pid.parse().with_context(|| format!("{pid} is no process id"))?;
+                    side.pid = Some(pid);
+                }
+                _ => anyhow::bail!("{part:?} is not `pid=N`, `tls` or `signed`"),
             }
-            None => (text, None),
-        };
-        let cluster = ClusterArgs {
-            namesrv: namesrv.to_owned(),
+        }
+        Ok(side)
+    }
+}
+
+impl Side {
+    fn cluster(&self, tls: &TlsArgs, identity: &IdentityArgs) -> ClusterArgs {
+        ClusterArgs {
+            namesrv: self.namesrv.clone(),
             timeout_ms: 3_000,
-            tls: TlsArgs::default(),
-            identity: IdentityArgs::default(),
-        };
-        Ok(Self { cluster, pid })
+            tls: if self.tls { tls.asked_for() } else { TlsArgs::default() },
+            identity: if self.signed { identity.clone() } else { IdentityArgs::default() },
+        }
     }
 }
 
@@ -81,7 +103,8 @@ pub(crate) fn run(args: CompareArgs) -> anyhow::Result<()> {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for round in 1..=args.rounds.max(1) {
             for (name, side, reports) in [("A", &args.a, &mut a), ("B", &args.b, &mut b)] {
-                let outcome = measure::run(args.kind, &args.load, &side.cluster, side.pid).await;
+                let cluster = side.cluster(&args.tls, &args.identity);
+                let outcome = measure::run(args.kind, &args.load, &cluster, side.pid).await;
                 let outcome = outcome.with_context(|| format!("round {round}, server {name}"))?;
                 let report = Report::of(args.kind, &args.load, &outcome);
                 out::note(&format!("{name}{round} {report}"));
@@ -148,9 +171,13 @@ mod tests {
 
     #[test]
     fn a_side_is_a_name_server_and_perhaps_a_process() {
-        let side: Side = "127.0.0.1:9876,pid=42".parse().unwrap();
-        assert_eq!((side.cluster.namesrv.as_str(), side.pid), ("127.0.0.1:9876", Some(42)));
-        assert_eq!("a:1;b:2".parse::<Side>().unwrap().cluster.namesrv, "a:1;b:2");
-        assert!("a:1,pid=x".parse::<Side>().is_err());
+        let side: Side = "127.0.0.1:9876,pid=42,tls".parse().unwrap();
+        assert_eq!((side.namesrv.as_str(), side.pid), ("127.0.0.1:9876", Some(42)));
+        assert!(side.tls && !side.signed);
+        assert!("a:1,signed".parse::<Side>().unwrap().signed);
+        assert_eq!("a:1;b:2".parse::<Side>().unwrap().namesrv, "a:1;b:2");
+        for wrong in ["a:1,pid=x", "a:1,secure", "a:1,tls=yes", "a:1,"] {
+            assert!(wrong.parse::<Side>().is_err(), "{wrong}");
+        }
     }
 }

@@ -34,6 +34,11 @@ pub(crate) struct TlsArgs {
 }
 
 impl TlsArgs {
+    /// The same, with TLS also where no option says so.
+    pub(crate) fn asked_for(&self) -> Self {
+        Self { tls: true, ..self.clone() }
+    }
+
     /// What makes connections secure, if they are to be.
     pub(crate) fn connector(&self) -> anyhow::Result<Option<Arc<Connector>>> {
         let file = |given: &Option<PathBuf>| given.clone().unwrap_or_default();
