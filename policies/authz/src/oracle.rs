@@ -137,15 +137,15 @@ fn now<T>(future: impl Future<Output = casbin::Result<T>>) -> Result<T, String> 
     }
 }
 
-/// Literal before prefix, longer before shorter, a type before everything; deny before allow.
-fn order(rule: &Rule<'_>) -> (u8, usize, bool) {
+/// Defaults last; literal before prefix, longer before shorter, a type before everything; deny before allow.
+fn order(rule: &Rule<'_>) -> (bool, u8, usize, bool) {
     let (rank, shorter) = match rule.pattern {
         Pattern::Literal(_) => (0, 0),
         Pattern::Prefix(prefix) => (1, usize::MAX - prefix.len()),
         Pattern::Any if rule.kind.is_some() => (2, 0),
         Pattern::Any => (3, 0),
     };
-    (rank, shorter, !rule.deny)
+    (rule.is_default, rank, shorter, !rule.deny)
 }
 
 fn resource_of(rule: &Rule<'_>, kind: Kind) -> String {
