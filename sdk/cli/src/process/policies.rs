@@ -90,9 +90,14 @@ impl Policies {
     ) -> Result<Report, Refused> {
         // Who may do it was asked, and told, before; this is what came of it.
         let cx = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
-        self.change_for(&cx, AdminCommand { name, target: "policies" }, make)
+        let made = self.change_for(&cx, AdminCommand { name, target: "policies" }, make);
+        if let Err(refused) = &made {
+            tracing::error!("policies: {name} refused, the old set stays in force:\n{refused}");
+        }
+        made
     }
 
+    /// Makes a change for who asked for it, and says what came of it.
     fn change_for<E: std::fmt::Display>(
         &self,
         cx: &RequestContext,
@@ -107,10 +112,7 @@ impl Policies {
                 let Report { generation, digest, .. } = report;
                 (Outcome::Allowed, format!("generation {generation}, {digest}"))
             }
-            Err(refused) => {
-                tracing::error!("policies: {name} refused, the old set stays in force:\n{refused}");
-                (Outcome::Refused, refused.to_string())
-            }
+            Err(refused) => (Outcome::Refused, refused.to_string()),
         };
         let decided = Decided { outcome, by: "authz", shadow: false, reason: &reason };
         self.auditor.tell(Subject::Admin(cx, &command), decided);
