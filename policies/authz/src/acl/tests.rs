@@ -122,6 +122,15 @@ fn a_default_counts_if_nothing_else_speaks_of_it() {
 }
 
 #[test]
+fn what_says_the_same_twice_keeps_its_place() {
+    // In casbin's form, the first and the last are one line.
+    let csv = "p, user:u, *, Topic:*, Pub, -, allow\np, user:u, *, *, Pub, -, deny\n";
+    let same = table("User:u", vec![default(entry("*", &["Pub"], &[], "Allow"))]);
+    let (allowed, rule) = decided(csv, &same, Mode::Acl2, "Pub", "Topic:a");
+    assert_eq!((allowed, rule.as_str()), (true, "a.csv:1"));
+}
+
+#[test]
 fn a_cluster_is_this_nodes_or_another_one() {
     for (resource, expected) in [
         ("Cluster:*", true),
