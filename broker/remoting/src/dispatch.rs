@@ -250,6 +250,7 @@ fn allow(row: &Row, caller: Caller<'_>, command: &RemotingCommand) -> Result<(),
         Entry::Core => (None, ""),
         Entry::Cluster(action) => (Some((action, Resource::Cluster)), ""),
         Entry::User(action) => (Some((action, Resource::Cluster)), named("username")),
+        Entry::Acl(action) => (Some((action, Resource::Policy)), named("subject")),
         Entry::Topic(action, field) => {
             (Some((action, Resource::Topic(named(field)))), named(field))
         }

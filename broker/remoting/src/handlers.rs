@@ -3,6 +3,7 @@
 pub(crate) mod pull_message;
 pub(crate) mod send_message;
 
+pub(crate) mod acls;
 pub(crate) mod admin_queue;
 pub(crate) mod admin_topic;
 pub(crate) mod broker_info;

@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use blockhouse_core::Broker;
-use blockhouse_hook::Users;
+use blockhouse_hook::{Acls, Users};
 use blockhouse_meter::Meter;
 
 pub use table::{Entry, Row, TABLE};
@@ -41,6 +41,11 @@ pub trait Node: Send + Sync + 'static {
 
     /// The users, where requests are authenticated.
     fn users(&self) -> Option<Arc<dyn Users>> {
+        None
+    }
+
+    /// The ACLs, where policies are asked.
+    fn acls(&self) -> Option<Arc<dyn Acls>> {
         None
     }
 

@@ -6,8 +6,8 @@ use blockhouse_protocol::codes::request_code as code;
 
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{
-    admin_queue, admin_topic, broker_info, client_relay, connections, consumer_group, heartbeat,
-    lock_queues, offset, offset_admin, progress, query_message, send_back, stats, users,
+    acls, admin_queue, admin_topic, broker_info, client_relay, connections, consumer_group,
+    heartbeat, lock_queues, offset, offset_admin, progress, query_message, send_back, stats, users,
 };
 use crate::response::{Answer, Failure, Response};
 
@@ -20,6 +20,8 @@ pub enum Entry {
     Cluster(Action),
     /// Something with the user that the field `username` names: users are the cluster's.
     User(Action),
+    /// Something with the ACL that the field `subject` names: ACLs are policies.
+    Acl(Action),
     /// Something with the topic that this field names.
     Topic(Action, &'static str),
     /// Something with the group that this field names.
@@ -172,6 +174,12 @@ pub const TABLE: &[Row] = &[
     admin(code::AUTH_DELETE_USER, Entry::User(Update), Later(users::delete)),
     admin(code::AUTH_GET_USER, Entry::User(Get), Later(users::show)),
     admin(code::AUTH_LIST_USER, Cluster(Get), Later(users::list)),
+    // ACLs
+    admin(code::AUTH_CREATE_ACL, Entry::Acl(Update), Later(acls::put)),
+    admin(code::AUTH_UPDATE_ACL, Entry::Acl(Update), Later(acls::put)),
+    admin(code::AUTH_DELETE_ACL, Entry::Acl(Update), Later(acls::delete)),
+    admin(code::AUTH_GET_ACL, Entry::Acl(Get), Later(acls::show)),
+    admin(code::AUTH_LIST_ACL, Entry::Acl(Get), Later(acls::list)),
     // the node
     admin(code::GET_BROKER_RUNTIME_INFO, Cluster(Get), Later(broker_info::runtime)),
     admin(code::GET_BROKER_CONFIG, Cluster(Get), Now(broker_info::config)),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use blockhouse_disk::{Disk, Space};
-use blockhouse_hook::Users;
+use blockhouse_hook::{Acls, Users};
 use blockhouse_model::{Clock, Timestamp};
 use blockhouse_remoting::Node;
 
@@ -15,6 +15,7 @@ pub(crate) struct Facts {
     clock: Arc<dyn Clock>,
     started: Timestamp,
     users: Option<Arc<dyn Users>>,
+    acls: Option<Arc<dyn Acls>>,
 }
 
 impl Facts {
@@ -25,11 +26,15 @@ impl Facts {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let started = clock.now();
-        Self { properties, data, disk, clock, started, users: None }
+        Self { properties, data, disk, clock, started, users: None, acls: None }
     }
 
     pub(crate) fn with_users(self, users: Option<Arc<dyn Users>>) -> Self {
         Self { users, ..self }
+    }
+
+    pub(crate) fn with_acls(self, acls: Option<Arc<dyn Acls>>) -> Self {
+        Self { acls, ..self }
     }
 
     /// How long the process runs, in the words of RocketMQ's tools.
@@ -59,6 +64,10 @@ impl Node for Facts {
 
     fn users(&self) -> Option<Arc<dyn Users>> {
         self.users.clone()
+    }
+
+    fn acls(&self) -> Option<Arc<dyn Acls>> {
+        self.acls.clone()
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use blockhouse_core::{Announcer, HeldPulls, Identity};
 use blockhouse_disk::Disk;
-use blockhouse_hook::{Hooks, Users};
+use blockhouse_hook::{Acls, Hooks, Users};
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
 use blockhouse_meter::Meter;
 use blockhouse_model::{Clock, DataVersion, Perm};
@@ -52,6 +52,8 @@ pub struct Parts {
     pub tls: Tls,
     /// The users, where requests are authenticated.
     pub users: Option<Arc<dyn Users>>,
+    /// The ACLs, where policies are asked.
+    pub acls: Option<Arc<dyn Acls>>,
     /// Who signs what name servers are told.
     pub signer: Option<Arc<Signer>>,
 }
@@ -124,7 +126,8 @@ impl Broker {
             Arc::clone(&parts.disk),
             Arc::clone(&parts.clock),
         )
-        .with_users(parts.users.clone());
+        .with_users(parts.users.clone())
+        .with_acls(parts.acls.clone());
         let remoting = Remoting::new(Arc::clone(&core), Arc::new(facts), Arc::clone(&parts.meter));
         let mut endpoint =
             Endpoint::new(Arc::clone(&remoting) as _, remoting as _, settings.limits.clone());

@@ -61,6 +61,7 @@ fn the_metrics_page_is_fresh() {
 fn of_broker(entry: Entry) -> String {
     match entry {
         Entry::Core => "depends on the names in it".to_owned(),
+        Entry::Acl(action) => format!("{action:?} policy"),
         Entry::Cluster(action) | Entry::User(action) => format!("{action:?} cluster"),
         Entry::Topic(action, field) => format!("{action:?} topic (`{field}`)"),
         Entry::Group(action, field) => format!("{action:?} group (`{field}`)"),
@@ -71,6 +72,7 @@ fn of_broker(entry: Entry) -> String {
 fn of_name_server(needs: Needs) -> String {
     match needs {
         Needs::Cluster(action) => format!("{action:?} cluster"),
+        Needs::Policy(action) => format!("{action:?} policy"),
         Needs::Topic(action, field) => format!("{action:?} topic (`{field}`)"),
     }
 }

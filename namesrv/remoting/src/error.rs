@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use blockhouse_hook::{Rejection, UserError};
+use blockhouse_hook::{AclError, Rejection, UserError};
 use blockhouse_protocol::{BodyError, FieldError};
 use blockhouse_route::KvError;
 
@@ -45,6 +45,9 @@ pub enum Error {
     /// Users stay as they are.
     #[error("{0}")]
     User(#[from] UserError),
+    /// ACLs stay as they are.
+    #[error("{0}")]
+    Acl(#[from] AclError),
     /// A hook said no.
     #[error("{}", .0.reason)]
     Refused(Rejection),

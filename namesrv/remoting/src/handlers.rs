@@ -1,5 +1,6 @@
 //! One file per group of requests.
 
+pub(crate) mod acls;
 pub(crate) mod cluster;
 pub(crate) mod get_route;
 pub(crate) mod kv_config;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use blockhouse_hook::{ConnectionInfo, Hooks, Users, Verdict};
+use blockhouse_hook::{Acls, ConnectionInfo, Hooks, Users, Verdict};
 use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_protocol::RemotingCommand;
@@ -41,6 +41,8 @@ pub struct Parts {
     pub meter: Arc<Meter>,
     /// The users, where requests are authenticated.
     pub users: Option<Arc<dyn Users>>,
+    /// The ACLs, where policies are asked.
+    pub acls: Option<Arc<dyn Acls>>,
 }
 
 /// The name server: answers requests and watches its brokers' connections.
@@ -52,6 +54,7 @@ pub struct NameService {
     pub(crate) background: Arc<dyn Background>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) users: Option<Arc<dyn Users>>,
+    pub(crate) acls: Option<Arc<dyn Acls>>,
     clock: Arc<dyn Clock>,
     started: Duration,
     hooks: Arc<Hooks>,
@@ -71,6 +74,7 @@ impl NameService {
             background: parts.background,
             meter: parts.meter,
             users: parts.users,
+            acls: parts.acls,
             started: parts.clock.monotonic(),
             clock: parts.clock,
             hooks: parts.hooks,

@@ -1,6 +1,6 @@
 //! From failure to response code, in one place.
 
-use blockhouse_hook::UserError;
+use blockhouse_hook::{AclError, UserError};
 use blockhouse_protocol::codes::response_code as code;
 
 use crate::Error;
@@ -17,6 +17,13 @@ pub fn response_code(error: &Error) -> i32 {
             UserError::Exists(_) | UserError::Invalid(_) => code::INVALID_PARAMETER,
             UserError::Forbidden(_) => code::NO_PERMISSION,
             UserError::NotSaved(_) => code::SYSTEM_ERROR,
+        },
+        Error::Acl(error) => match error {
+            AclError::NoUser(_) => code::USER_NOT_EXIST,
+            AclError::Missing(_) => code::POLICY_NOT_EXIST,
+            AclError::Forbidden(_) => code::NO_PERMISSION,
+            AclError::Invalid(_) => code::INVALID_PARAMETER,
+            AclError::NotSaved(_) => code::SYSTEM_ERROR,
         },
         Error::NoRoute(_) => code::TOPIC_NOT_EXIST,
         Error::NoKey { .. } | Error::NoNamespace(_) => code::QUERY_NOT_FOUND,

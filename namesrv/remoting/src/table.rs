@@ -7,8 +7,8 @@ use blockhouse_protocol::{ExtFields, FieldError};
 
 use crate::NameService;
 use crate::handlers::{
-    cluster, get_route, kv_config, liveness, namesrv_config, register_broker, topic_lists, topics,
-    users, write_perm,
+    acls, cluster, get_route, kv_config, liveness, namesrv_config, register_broker, topic_lists,
+    topics, users, write_perm,
 };
 use crate::reply::Outcome;
 use crate::request::Request;
@@ -31,6 +31,8 @@ pub struct Row {
 pub enum Needs {
     /// To do this to the cluster.
     Cluster(Action),
+    /// To do this to the policies of this node.
+    Policy(Action),
     /// To do this to the topic that a header field names.
     Topic(Action, &'static str),
 }
@@ -54,6 +56,7 @@ impl Needs {
     pub fn of<'a>(&self, ext: &'a ExtFields) -> Result<Access<'a>, FieldError> {
         Ok(match *self {
             Self::Cluster(action) => Access { action, resource: Resource::Cluster },
+            Self::Policy(action) => Access { action, resource: Resource::Policy },
             Self::Topic(action, field) => {
                 Access { action, resource: Resource::Topic(<&str>::read(ext, field)?) }
             }
@@ -103,10 +106,15 @@ pub const ROWS: &[Row] = &[
     row(code::GET_NAMESRV_CONFIG, GET, NO_BODY, Admin::No, namesrv_config::get),
     row(code::AUTH_GET_USER, GET, NO_BODY, Admin::About("username"), users::show),
     row(code::AUTH_LIST_USER, GET, NO_BODY, Admin::Node, users::list),
+    row(code::AUTH_GET_ACL, Needs::Policy(Action::Get), NO_BODY, Admin::About("subject"), acls::show),
+    row(code::AUTH_LIST_ACL, Needs::Policy(Action::Get), NO_BODY, Admin::Node, acls::list),
     // what operators change
     row(code::AUTH_CREATE_USER, UPDATE, SMALL, Admin::About("username"), users::create),
     row(code::AUTH_UPDATE_USER, UPDATE, SMALL, Admin::About("username"), users::update),
     row(code::AUTH_DELETE_USER, UPDATE, NO_BODY, Admin::About("username"), users::delete),
+    row(code::AUTH_CREATE_ACL, Needs::Policy(Action::Update), SMALL, Admin::About("subject"), acls::put),
+    row(code::AUTH_UPDATE_ACL, Needs::Policy(Action::Update), SMALL, Admin::About("subject"), acls::put),
+    row(code::AUTH_DELETE_ACL, Needs::Policy(Action::Update), NO_BODY, Admin::About("subject"), acls::delete),
     row(code::DELETE_TOPIC_IN_NAMESRV, Needs::Topic(Action::Delete, "topic"), NO_BODY, Admin::About("topic"), topics::delete),
     row(code::WIPE_WRITE_PERM_OF_BROKER, UPDATE, NO_BODY, Admin::About("brokerName"), write_perm::wipe),
     row(code::ADD_WRITE_PERM_OF_BROKER, UPDATE, NO_BODY, Admin::About("brokerName"), write_perm::add),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use blockhouse_disk::Disk;
-use blockhouse_hook::{Hooks, Users};
+use blockhouse_hook::{Acls, Hooks, Users};
 use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_namesrv_remoting::{Background, KvStore, NameService, name_service};
@@ -44,6 +44,8 @@ pub struct Parts {
     pub tls: Option<Arc<Acceptor>>,
     /// The users, where requests are authenticated.
     pub users: Option<Arc<dyn Users>>,
+    /// The ACLs, where policies are asked.
+    pub acls: Option<Arc<dyn Acls>>,
 }
 
 /// Starts name servers.
@@ -75,6 +77,7 @@ impl NameServer {
             background: Arc::new(Blocking(tasks.clone())),
             meter: Arc::clone(&parts.meter),
             users: parts.users,
+            acls: parts.acls,
         }));
         let budget = parts.budget;
         let mut endpoint =

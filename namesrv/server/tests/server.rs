@@ -28,6 +28,7 @@ async fn start(data_dir: &Path, tasks: &Tasks, listen: &str) -> anyhow::Result<R
         tls: None,
         meter: Arc::default(),
         users: None,
+        acls: None,
     };
     NameServer::start(config, parts).await
 }

@@ -13,6 +13,7 @@
 //! This crate does no I/O, starts no task and knows no protocol. When each point runs, and what a
 //! refusal does, is drawn in `docs/hooks.md`.
 
+mod acls;
 pub mod audit;
 mod chain;
 mod points;
@@ -20,6 +21,7 @@ pub mod span;
 mod users;
 mod verdict;
 
+pub use acls::{AclError, Acls};
 pub use audit::{AuditEvent, AuditKind, Auditor, Decided, Outcome, PluginEvent, Subject};
 pub use chain::{HookChain, Hooks};
 pub use points::{

@@ -3,6 +3,7 @@
 use blockhouse_model::Action;
 use std::collections::BTreeSet;
 
+use crate::acl::AclLines;
 use crate::condition::Circumstances;
 use crate::files::Files;
 use crate::index::Rule;
@@ -98,7 +99,7 @@ impl Policies {
 impl Names {
     fn add(&mut self, set: &Policies, files: &Files) -> Result<(), Refused> {
         self.people.extend(set.people().iter().cloned());
-        for rule in &Parsed::new(files)?.rules {
+        for rule in &Parsed::new(files, &AclLines::default())?.rules {
             for kind in rule.kinds() {
                 let name = match rule.pattern {
                     Pattern::Literal(name) => name.to_owned(),

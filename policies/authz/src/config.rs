@@ -42,23 +42,25 @@ impl Mode {
 pub struct Config {
     /// Ask the policies before anything is done for a request. Without them everybody may do everything.
     pub enabled: bool,
-    /// The directory with the policies. A node that cannot load them does not start.
+    /// The directory with the policies. A node that cannot load them does not start. Without one there are only the ACLs
+    /// that RocketMQ's tools make, and before the first of them only Super users may do anything.
     pub policies: PathBuf,
     /// What counts if several rules match: `deny-override` (one that denies wins) or `acl2` (the most specific one,
     /// as in RocketMQ ACL 2.0).
     pub mode: Mode,
-    /// Let others than this host change the policies over the ops listener (`blockhouse policy apply`).
+    /// Let others than this host change the policies over the ops listener (`blockhouse policy apply`), and ACLs
+    /// (`mqadmin createAcl`).
     pub remote_changes: bool,
 }
 
 impl Config {
-    /// Checks what types cannot say.
+    /// Checks what types cannot say. Without a directory ACLs must be possible, which Super users make: `has_users`.
     ///
     /// # Errors
     /// The option that cannot be meant.
-    pub fn validate(&self) -> Result<(), OptionError> {
-        if self.enabled && self.policies.as_os_str().is_empty() {
-            let rule = "must be a directory, since authz.enabled is true";
+    pub fn validate(&self, has_users: bool) -> Result<(), OptionError> {
+        if self.enabled && self.policies.as_os_str().is_empty() && !has_users {
+            let rule = "must be a directory, since authz.enabled is true and authn.enabled is not";
             return Err(OptionError::new("policies", rule));
         }
         Ok(())

@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) deny: bool,
     pub(crate) actions: Actions,
     pub(crate) condition: u32,
+    /// Whether it counts, in the order of ACL 2.0, only if nothing else speaks of it.
+    pub(crate) is_default: bool,
     pub(crate) at: Place,
 }
 
@@ -48,20 +50,24 @@ struct OfKind {
 pub struct Decision {
     /// Whether it may be done.
     pub allowed: bool,
-    /// The rule, as `file:line`; `None` if none speaks of it.
+    /// The rule, as `file:line` or with its ACL's name; `None` if none speaks of it.
     pub rule: Option<Rule>,
 }
 
-/// A rule's place.
+/// A rule's place: a line of a file, or an ACL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub(crate) file: std::sync::Arc<str>,
+    /// Counted from 1; 0 for an ACL, whose name is all there is.
     pub(crate) line: u32,
 }
 
 impl std::fmt::Display for Rule {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        match self.line {
+            0 => f.write_str(&self.file),
+            line => write!(f, "{}:{line}", self.file),
+        }
     }
 }
 
@@ -76,6 +82,10 @@ pub struct Index {
     entries: Vec<Entry>,
     conditions: Vec<Condition>,
     files: Vec<std::sync::Arc<str>>,
+    /// Of lines that are of no file.
+    acls: Vec<std::sync::Arc<str>>,
+    /// Whether there are rules that count only if nothing else speaks of it.
+    has_defaults: bool,
 }
 
 impl Index {
@@ -99,6 +109,10 @@ impl Index {
     }
 
     pub(crate) fn rule(&self, at: Place) -> Rule {
+        if usize::from(at.file) == self.files.len() {
+            let acl = at.line.checked_sub(1).and_then(|line| self.acls.get(line as usize));
+            return Rule { file: acl.cloned().unwrap_or_default(), line: 0 };
+        }
         let file = self.files.get(usize::from(at.file)).cloned().unwrap_or_default();
         Rule { file, line: at.line }
     }
@@ -110,10 +124,27 @@ impl Index {
         ask: &'a Ask<'_>,
         at: &Circumstances,
     ) -> Option<&'a Entry> {
+        let first = self.first(subject, ask, at, false);
+        if first.is_none() && self.has_defaults {
+            self.first(subject, ask, at, true)
+        } else {
+            first
+        }
+    }
+
+    /// As [`Index::deciding`], of those that are defaults or of those that are not.
+    fn first<'a>(
+        &'a self,
+        subject: &'a Subject,
+        ask: &'a Ask<'_>,
+        at: &Circumstances,
+        defaults: bool,
+    ) -> Option<&'a Entry> {
         let mut allowing = None;
         for span in self.levels(ask.kind, ask.name.as_bytes(), Depth::Literal) {
             for entry in self.of(span, subject) {
-                if !entry.actions.has(ask.action) || !self.condition(entry).holds(at) {
+                let counts = entry.actions.has(ask.action) && entry.is_default == defaults;
+                if !counts || !self.condition(entry).holds(at) {
                     continue;
                 }
                 if entry.deny {
@@ -138,9 +169,12 @@ impl Index {
             };
             entries.filter(counts).collect()
         };
-        let levels: Vec<_> = levels.map(level).collect();
+        let levels: Vec<Vec<&Entry>> = levels.map(level).collect();
         match self.mode {
-            Mode::Acl2 => levels,
+            Mode::Acl2 => [false, true]
+                .into_iter()
+                .flat_map(|defaults| levels_of(&levels, defaults))
+                .collect(),
             Mode::DenyOverride => vec![levels.concat()],
         }
     }
@@ -196,6 +230,14 @@ impl Index {
         })
         .filter(|entry| entry.tenant == EVERY_TENANT || entry.tenant == subject.tenant)
     }
+}
+
+/// Those entries of each level that are defaults, or those that are not.
+fn levels_of<'a>(levels: &[Vec<&'a Entry>], defaults: bool) -> Vec<Vec<&'a Entry>> {
+    let of = |level: &Vec<&'a Entry>| {
+        level.iter().copied().filter(|entry| entry.is_default == defaults).collect()
+    };
+    levels.iter().map(of).collect()
 }
 
 /// How specific a pattern is, the most specific first.

@@ -1,5 +1,7 @@
 //! What is in force on a node, over restarts, and how it changes.
 
+mod acls;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,11 +11,13 @@ use blockhouse_model::Clock;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::acl::AclTable;
 use crate::config::{Config, Mode};
 use crate::files::Files;
 use crate::hook::{Authorizer, InForce, SuperUsers};
 use crate::policies::Policies;
 use crate::problem::{Problem, Refused};
+pub use acls::KnownUsers;
 
 /// The version of the record.
 const VERSION: u32 = 1;
@@ -28,6 +32,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Who may do everything.
     pub is_super: SuperUsers,
+    /// Who may have an ACL.
+    pub is_known: KnownUsers,
+    /// The node's cluster, which ACLs may name.
+    pub cluster: String,
 }
 
 /// What the node remembers.
@@ -63,6 +71,8 @@ pub struct Report {
     pub mode: &'static str,
     /// Lines of `p`.
     pub rules: usize,
+    /// Entries of ACLs.
+    pub acl_entries: usize,
     /// Tests of the set.
     pub tests: usize,
     /// Decisions that casbin was asked for.
@@ -93,7 +103,10 @@ pub struct Keeper {
     hook: Arc<Authorizer>,
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    acl_path: PathBuf,
     dir: PathBuf,
+    cluster: String,
+    is_known: KnownUsers,
     mode: Mode,
     /// Held by who makes a change, with the files in force.
     state: Mutex<State>,
@@ -104,6 +117,7 @@ pub struct Keeper {
 struct State {
     record: Record,
     files: Files,
+    acls: AclTable,
 }
 
 impl Keeper {
@@ -112,13 +126,23 @@ impl Keeper {
     /// # Errors
     /// What a node must not start with.
     pub fn start(config: &Config, parts: Parts) -> Result<Self, Refused> {
-        let Parts { disk, record: path, clock, is_super } = parts;
+        let Parts { disk, record: path, clock, is_super, is_known, cluster } = parts;
         let mut record = read(disk.as_ref(), &path)?;
+        let acl_path = path.with_file_name("acls.json");
+        let (table, changed) = AclTable::read(disk.as_ref(), &acl_path)?;
+        record.generation = record.generation.max(changed);
+        let alone = config.policies.as_os_str().is_empty();
+        let lines = acls::lines(&table, config.mode, &cluster, alone);
         let files = match &record.applied {
             Some(files) => Files::new(files.all().to_vec())?,
+            None if alone => Files::default(),
             None => Files::read(disk.as_ref(), &config.policies)?,
         };
-        let policies = Policies::load(&files, config.mode).map_err(|mut refused| {
+        let policies = Policies::load_with(&files, &lines, config.mode).map_err(|mut refused| {
+            if !table.is_empty() {
+                let way = "what RocketMQ's tools have set is part of the set";
+                refused.problems.push(Problem::new(acl_path.display().to_string(), way));
+            }
             if record.applied.is_some() {
                 let way = "this set was applied while the node ran; without this file the node starts with its directory";
                 refused.problems.push(Problem::new(path.display().to_string(), way));
@@ -135,9 +159,12 @@ impl Keeper {
             hook: Arc::new(Authorizer::new(first, is_super, clock)),
             disk,
             path,
+            acl_path,
             dir: config.policies.clone(),
+            cluster,
+            is_known,
             mode: config.mode,
-            state: Mutex::new(State { record, files }),
+            state: Mutex::new(State { record, files, acls: table }),
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
@@ -159,7 +186,11 @@ impl Keeper {
     /// What is wrong with it; what was in force stays in force.
     pub fn reload(&self) -> Result<Report, Refused> {
         self.counted(|| {
-            let files = Files::read(self.disk.as_ref(), &self.dir)?;
+            let files = if self.dir.as_os_str().is_empty() {
+                Files::default()
+            } else {
+                Files::read(self.disk.as_ref(), &self.dir)?
+            };
             self.change(&files, Source::Directory, false)
         })
     }
@@ -210,7 +241,7 @@ impl Keeper {
         }
     }
 
-    fn counted(&self, make: impl FnOnce() -> Result<Report, Refused>) -> Result<Report, Refused> {
+    fn counted<E>(&self, make: impl FnOnce() -> Result<Report, E>) -> Result<Report, E> {
         let made = make();
         let count = if made.is_ok() { &self.done } else { &self.refused };
         count.fetch_add(1, Ordering::Relaxed);
@@ -219,7 +250,7 @@ impl Keeper {
 
     fn change(&self, files: &Files, source: Source, dry_run: bool) -> Result<Report, Refused> {
         let mut state = self.state.lock();
-        let policies = Policies::load(files, self.mode)?;
+        let policies = Policies::load_with(files, &self.lines(&state.acls), self.mode)?;
         let record = Record {
             version: VERSION,
             generation: state.record.generation + 1,
@@ -233,7 +264,7 @@ impl Keeper {
             // On disk first: what is in force is in force after a restart, too.
             self.write(&record)?;
             self.hook.put_in_force(set);
-            *state = State { record, files: files.clone() };
+            (state.record, state.files) = (record, files.clone());
         }
         Ok(report)
     }
@@ -276,6 +307,7 @@ fn report(set: &InForce, record: &Record) -> Report {
         source: if record.applied.is_some() { "applied" } else { "directory" },
         mode: policies.mode().name(),
         rules: policies.rules(),
+        acl_entries: policies.acl_entries(),
         tests: policies.results().len(),
         compared: policies.compared(),
         warnings: policies.warnings().to_vec(),

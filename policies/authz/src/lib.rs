@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `files`, `parse`, `condition`, `words` | from a directory to lines that mean something |
+//! | `acl` | what RocketMQ's tools say of single users, as further lines |
 //! | `roles`, `index` | who has which roles, and what decides |
 //! | `oracle`, `probe`, `model` | casbin, which has the last word on what the files mean |
 //! | `cases`, `lint` | expected decisions, and what looks like a mistake |
@@ -13,6 +14,7 @@
 //!
 //! The language is in `docs/policies.md`. Files are read by [`Files::read`] and the keeper, nowhere else.
 
+mod acl;
 mod cases;
 mod compare;
 mod condition;
@@ -31,6 +33,7 @@ mod problem;
 mod roles;
 mod words;
 
+pub use acl::{AclLines, AclTable, Imported};
 pub use cases::{CaseResult, Question};
 pub use compare::{Able, Difference};
 pub use condition::{Channel, Circumstances};
@@ -38,7 +41,7 @@ pub use config::{Config, Mode};
 pub use files::{File, Files};
 pub use hook::{Authorizer, SuperUsers};
 pub use index::{Decision, Index, Rule};
-pub use keeper::{Counts, Keeper, Parts, Report};
+pub use keeper::{Counts, Keeper, KnownUsers, Parts, Report};
 pub use policies::Policies;
 pub use problem::{Problem, Refused};
 pub use words::{Ask, Kind, Who, parse_action};

@@ -18,7 +18,8 @@ pub(crate) fn warnings(parsed: &Parsed<'_>, index: &Index, mode: Mode) -> Vec<Pr
         let reason = format!("over {RULES_MAX} rules: not looked through for pointless ones");
         warnings.push(Problem::new("the set", reason));
     } else {
-        for rule in &parsed.rules {
+        // ACLs are for who makes them to judge.
+        for rule in parsed.rules.iter().filter(|rule| parsed.origin(rule.at).is_none()) {
             if warnings.len() >= TOLD_MAX {
                 break;
             }
@@ -33,7 +34,7 @@ fn pointless(parsed: &Parsed<'_>, index: &Index, mode: Mode, rule: &Rule<'_>) ->
     let kinds: Vec<Kind> = rule.kinds().collect();
     let by = |wanted: &dyn Fn(&Entry) -> bool| {
         let found = kinds.iter().map(|kind| covering(index, mode, rule, *kind, wanted));
-        found.reduce(Option::and).flatten()
+        found.reduce(Option::and).flatten().filter(|entry| parsed.origin(entry.at).is_none())
     };
     let place = parsed.shown(rule.at);
     if !rule.deny

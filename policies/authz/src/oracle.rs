@@ -5,7 +5,7 @@
 
 mod functions;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use casbin::{CoreApi as _, DefaultModel, Enforcer, Model as _, NullAdapter};
 use futures_util::FutureExt as _;
@@ -91,9 +91,14 @@ impl Oracle {
             rules.sort_by_key(|rule| order(rule));
         }
         let mut model = now(DefaultModel::from_str(lines.mode.model()))?;
+        let mut seen = HashSet::new();
         for rule in &rules {
             for kind in rule.kinds() {
-                model.add_policy("p", "p", line(parsed, rule, kind));
+                let line = line(parsed, rule, kind);
+                // casbin would put a line that it has already behind all others, and the first one decides.
+                if seen.insert(line.clone()) {
+                    model.add_policy("p", "p", line);
+                }
             }
         }
         for grant in near.iter().filter_map(|subject| lines.grants.get(subject)).flatten() {
@@ -137,15 +142,15 @@ fn now<T>(future: impl Future<Output = casbin::Result<T>>) -> Result<T, String> 
     }
 }
 
-/// Literal before prefix, longer before shorter, a type before everything; deny before allow.
-fn order(rule: &Rule<'_>) -> (u8, usize, bool) {
+/// Defaults last; literal before prefix, longer before shorter, a type before everything; deny before allow.
+fn order(rule: &Rule<'_>) -> (bool, u8, usize, bool) {
     let (rank, shorter) = match rule.pattern {
         Pattern::Literal(_) => (0, 0),
         Pattern::Prefix(prefix) => (1, usize::MAX - prefix.len()),
         Pattern::Any if rule.kind.is_some() => (2, 0),
         Pattern::Any => (3, 0),
     };
-    (rank, shorter, !rule.deny)
+    (rule.is_default, rank, shorter, !rule.deny)
 }
 
 fn resource_of(rule: &Rule<'_>, kind: Kind) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::acl::{AclLines, Origin};
 use crate::condition::Condition;
 use crate::files::Files;
 use crate::problem::{Problem, Refused, TOLD_MAX};
@@ -11,7 +12,7 @@ use crate::words::{
 };
 
 /// Bytes of a line.
-const LINE_LEN_MAX: usize = 1_024;
+pub(crate) const LINE_LEN_MAX: usize = 1_024;
 /// Lines of `p`.
 const RULES_MAX: usize = 2_000_000;
 /// Lines of `g` and of `g2` together.
@@ -45,6 +46,8 @@ pub(crate) struct Rule<'a> {
     pub(crate) actions: Actions,
     pub(crate) condition: u32,
     pub(crate) deny: bool,
+    /// Whether it counts, in the order of ACL 2.0, only if nothing else speaks of it.
+    pub(crate) is_default: bool,
 }
 
 impl Rule<'_> {
@@ -126,26 +129,39 @@ pub(crate) struct Parsed<'a> {
     pub(crate) rules: Vec<Rule<'a>>,
     pub(crate) grants: Vec<Grant>,
     pub(crate) homes: Vec<Home>,
+    /// Where those lines come from that are of no file: of the one after the last.
+    pub(crate) acls: &'a [Origin],
 }
 
 impl<'a> Parsed<'a> {
-    pub(crate) fn new(files: &'a Files) -> Result<Self, Refused> {
+    pub(crate) fn new(files: &'a Files, acls: &'a AclLines) -> Result<Self, Refused> {
         let mut reader = Reader::new();
         for (number, file) in (0..).zip(files.rules()) {
             reader.parsed.files.push(&file.name);
             reader.file(number, &file.text);
         }
-        let Reader { parsed, mut problems, .. } = reader;
-        if problems.is_empty() {
-            problems.extend(parsed.pointless());
+        let is_needed = !(acls.alone && files.all().is_empty());
+        if reader.problems.is_empty() && is_needed {
+            reader.problems.extend(reader.parsed.pointless());
         }
+        reader.acls(acls);
+        let Reader { parsed, problems, .. } = reader;
         Refused::unless_empty(problems).map(|()| parsed)
     }
 
     /// `file:line`.
     pub(crate) fn shown(&self, at: Place) -> String {
+        if let Some(origin) = self.origin(at) {
+            return origin.shown.as_ref().to_owned();
+        }
         let file = self.files.get(usize::from(at.file)).copied().unwrap_or_default();
         format!("{file}:{}", at.line)
+    }
+
+    /// Where a line comes from that is of no file.
+    pub(crate) fn origin(&self, at: Place) -> Option<&'a Origin> {
+        let is_acl = usize::from(at.file) == self.files.len();
+        self.acls.get(at.line.checked_sub(1)? as usize).filter(|_| is_acl)
     }
 
     fn pointless(&self) -> Option<Problem> {
@@ -187,6 +203,7 @@ impl<'a> Reader<'a> {
             rules: Vec::new(),
             grants: Vec::new(),
             homes: Vec::new(),
+            acls: &[],
         };
         Self {
             parsed,
@@ -211,6 +228,18 @@ impl<'a> Reader<'a> {
             let reason = "the file does not end with a line break: it may be cut off";
             let place = self.parsed.shown(Place { file, line });
             self.problems.push(Problem::new(place, reason));
+        }
+    }
+
+    fn acls(&mut self, acls: &'a AclLines) {
+        self.parsed.acls = &acls.origins;
+        let file = u16::try_from(self.parsed.files.len()).unwrap_or(u16::MAX);
+        self.file(file, &acls.text);
+        for rule in &mut self.parsed.rules {
+            if rule.at.file == file {
+                let origin = acls.origins.get(rule.at.line.saturating_sub(1) as usize);
+                rule.is_default = origin.is_some_and(|origin| origin.is_default);
+            }
         }
     }
 
@@ -268,7 +297,17 @@ impl<'a> Reader<'a> {
         let condition = self.condition(condition)?;
         let subject = self.parsed.subjects.number(subject);
         let tenant = self.parsed.tenants.number(tenant);
-        let rule = Rule { at, subject, tenant, kind, pattern, actions, condition, deny };
+        let rule = Rule {
+            at,
+            subject,
+            tenant,
+            kind,
+            pattern,
+            actions,
+            condition,
+            deny,
+            is_default: false,
+        };
         self.parsed.rules.push(rule);
         Ok(())
     }
@@ -337,7 +376,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), String> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err(format!("the {what} is missing"));
     }

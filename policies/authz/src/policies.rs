@@ -1,5 +1,6 @@
 //! A set of policies: read, compiled, judged by casbin, tried out.
 
+use crate::acl::AclLines;
 use crate::cases::{Case, CaseResult};
 use crate::config::Mode;
 use crate::files::Files;
@@ -26,6 +27,7 @@ pub struct Policies {
     results: Vec<CaseResult>,
     warnings: Vec<Problem>,
     rules: usize,
+    acl_entries: usize,
     people: Vec<String>,
     compared: usize,
 }
@@ -36,8 +38,16 @@ impl Policies {
     /// # Errors
     /// Everything that cannot be meant, and a decision that casbin sees otherwise.
     pub fn check(files: &Files, mode: Mode) -> Result<Self, Refused> {
+        Self::check_with(files, &AclLines::default(), mode)
+    }
+
+    /// As [`Policies::check`], with the ACLs of a node.
+    ///
+    /// # Errors
+    /// As [`Policies::check`].
+    pub fn check_with(files: &Files, acls: &AclLines, mode: Mode) -> Result<Self, Refused> {
         model::check(files.model(), mode)?;
-        let parsed = Parsed::new(files)?;
+        let parsed = Parsed::new(files, acls)?;
         let cases = Case::read(files)?;
         let index = Index::compile(&parsed, mode)?;
         let compared = compare(&parsed, &index, mode, &cases, files.seed())?;
@@ -46,7 +56,8 @@ impl Policies {
             digest: files.digest(),
             results: cases.iter().map(|case| case.run(&index)).collect(),
             warnings: lint::warnings(&parsed, &index, mode),
-            rules: parsed.rules.len(),
+            rules: parsed.rules.len().saturating_sub(acls.origins.len()),
+            acl_entries: acls.origins.len(),
             people: people(&parsed),
             compared,
             index,
@@ -58,7 +69,15 @@ impl Policies {
     /// # Errors
     /// Its tests do not come out, too.
     pub fn load(files: &Files, mode: Mode) -> Result<Self, Refused> {
-        let set = Self::check(files, mode)?;
+        Self::load_with(files, &AclLines::default(), mode)
+    }
+
+    /// As [`Policies::load`], with the ACLs of a node.
+    ///
+    /// # Errors
+    /// As [`Policies::load`].
+    pub fn load_with(files: &Files, acls: &AclLines, mode: Mode) -> Result<Self, Refused> {
+        let set = Self::check_with(files, acls, mode)?;
         let failed = set.results.iter().filter_map(|result| {
             let failure = result.failure.as_ref()?;
             Some(Problem::new(format!("{} ({})", result.file, result.name), failure.clone()))
@@ -100,6 +119,12 @@ impl Policies {
     #[must_use]
     pub const fn rules(&self) -> usize {
         self.rules
+    }
+
+    /// Entries of ACLs.
+    #[must_use]
+    pub const fn acl_entries(&self) -> usize {
+        self.acl_entries
     }
 
     /// Decisions that casbin was asked for.

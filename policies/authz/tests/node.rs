@@ -24,6 +24,8 @@ fn start(disk: &MemDisk) -> Result<Node, Refused> {
         record: RECORD.into(),
         clock: Arc::new(ManualClock::default()),
         is_super: Arc::new(|name| name == "root"),
+        is_known: Arc::new(|name| name != "nobody"),
+        cluster: "DefaultCluster".into(),
     };
     Keeper::start(&config, parts).map(|keeper| Node { disk: disk.clone(), keeper })
 }

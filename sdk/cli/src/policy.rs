@@ -1,12 +1,13 @@
 //! `blockhouse policy`: policies as files, and on running nodes.
 
 mod decide;
+mod import;
 mod node;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use blockhouse_authz::{Files, Mode, Policies, Problem, Refused};
+use blockhouse_authz::{AclLines, AclTable, Files, Mode, Policies, Problem, Refused};
 use blockhouse_disk::RealDisk;
 use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
@@ -68,6 +69,9 @@ enum What {
     Reload(node::ChangeArgs),
     /// Say what is in force
     Show(node::ChangeArgs),
+    /// Print the ACLs of a running RocketMQ as policies
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::ImportArgs),
 }
 
 /// A set of policies.
@@ -116,7 +120,28 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         What::Rollback(args) => node::change(args, "rollback", as_json),
         What::Reload(args) => node::change(args, "reload", as_json),
         What::Show(args) => node::show(args, as_json),
+        What::Import(args) => import::import(args, as_json),
     })
+}
+
+/// ACLs beside the files.
+#[derive(Debug, clap::Args)]
+struct AclArgs {
+    /// A node's ACLs, the file blockhouse/security/acls.json of its data directory
+    #[arg(long, value_name = "FILE")]
+    acls: Option<PathBuf>,
+    /// The node's cluster, which ACLs may name
+    #[arg(long, value_name = "NAME", default_value = "DefaultCluster", requires = "acls")]
+    cluster: String,
+}
+
+impl AclArgs {
+    fn lines(&self, mode: Mode) -> anyhow::Result<AclLines> {
+        let Some(path) = &self.acls else { return Ok(AclLines::default()) };
+        anyhow::ensure!(path.is_file(), "there is no file {}", path.display());
+        let (table, _) = AclTable::read(&RealDisk, path)?;
+        Ok(table.lines(mode, &self.cluster))
+    }
 }
 
 fn files(dir: &Path) -> anyhow::Result<Files> {

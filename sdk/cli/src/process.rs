@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use blockhouse_broker::Tls;
-use blockhouse_hook::{Auditor, Hook, HookChain, Hooks, Lifecycle};
+use blockhouse_hook::{Acls, Auditor, Hook, HookChain, Hooks, Lifecycle};
 use blockhouse_host::Host;
 use blockhouse_meter::Meter;
 use blockhouse_model::{Access, Action, Clock, Resource};
@@ -95,6 +95,8 @@ struct Shared {
     publisher: Arc<ToBroker>,
     tls: Tls,
     authenticated: Authenticated,
+    /// What RocketMQ's tools say of users, if policies are asked.
+    acls: Option<Arc<dyn Acls>>,
     tasks: Tasks,
 }
 
@@ -154,14 +156,15 @@ impl Setup {
             publisher: Arc::new(ToBroker::new(tasks.child("plugins"))),
             tls,
             authenticated: Authenticated::default(),
+            acls: None,
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
         tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
         let audit = audit::start(&self.options.config, &shared)?;
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
-        let is_super = shared.authenticated.super_users();
-        let policies = policies::start(&self.options.config, is_super, &shared)?;
+        let policies = policies::start(&self.options.config, &shared)?;
+        shared.acls = policies.clone().map(|policies| policies as Arc<dyn Acls>);
         // What Blockhouse itself decides stands before all plugins: who it is, then what he may do.
         let mut native: Vec<Arc<dyn Hook>> = Vec::new();
         native.extend(audit.as_ref().map(|log| Arc::clone(log) as Arc<dyn Hook>));

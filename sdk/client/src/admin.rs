@@ -1,5 +1,6 @@
 //! Looking at and changing a cluster.
 
+mod acls;
 mod groups;
 mod messages;
 mod topics;

@@ -51,6 +51,9 @@ pub enum Error {
     /// An answer's body cannot be read.
     #[error("an answer cannot be used: {0}")]
     Body(#[from] BodyError),
+    /// An answer contradicts itself.
+    #[error("an answer cannot be used: {0}")]
+    Answer(&'static str),
     /// A record in an answer cannot be read.
     #[error("an answer holds a damaged message: {0}")]
     Record(#[from] blockhouse_record::Error),

@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`acl`] | [`Acl`], [`AclEntry`] |
 //! | [`names`] | [`Topic`], [`Group`], their rules, the system topics |
 //! | [`offset`] | [`PhysicalOffset`], [`QueueOffset`], [`QueueId`] |
 //! | [`id`] | offset message ids and unique keys |
@@ -20,6 +21,7 @@
 //! | [`trace`] | [`TraceParent`]: the caller's span |
 //! | [`time`] | [`Clock`], [`Timestamp`] |
 
+pub mod acl;
 pub mod date;
 pub mod delay;
 pub mod flags;
@@ -34,6 +36,7 @@ pub mod time;
 pub mod topic;
 pub mod trace;
 
+pub use acl::{Acl, AclEntry};
 pub use delay::DelayLevels;
 pub use flags::{Perm, SysFlag};
 pub use id::MessageId;

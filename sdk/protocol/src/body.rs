@@ -3,6 +3,7 @@
 //! Members are declared in the order in which Java's library writes them (that of their names), so
 //! that what we write is what Java writes. Absent members get their defaults.
 
+pub mod acl;
 pub mod client;
 pub mod group;
 pub mod heartbeat;

@@ -3,6 +3,7 @@
 //! Each is declared by [`headers!`](self): fields, their names on the wire (Java's), and whether
 //! they may be absent. All can be read and written.
 
+pub mod acl;
 pub mod client;
 mod field;
 pub mod group;

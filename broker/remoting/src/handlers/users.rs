@@ -8,6 +8,7 @@ use blockhouse_protocol::codes::response_code as code;
 use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::user::{AboutUser, ListUsers};
 
+use super::acls;
 use crate::call::OwnedCall;
 use crate::response::{Answer, Failure, Response};
 
@@ -37,6 +38,12 @@ fn changed(call: OwnedCall, change: Change) -> Answer {
 pub(crate) fn delete(call: OwnedCall) -> Answer {
     at_leisure(call, |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
+        // Its rights first: whoever gets the name later must not get them.
+        if let Some(acls) = call.node.acls()
+            && users.find(name).is_some()
+        {
+            acls.forget(&call.cx, name).map_err(|error| acls::failure(&error))?;
+        }
         users.delete(&call.cx.principal, name).map_err(|error| failure(&error))?;
         Ok(Response::ok())
     })
@@ -45,9 +52,10 @@ pub(crate) fn delete(call: OwnedCall) -> Answer {
 pub(crate) fn show(call: OwnedCall) -> Answer {
     at_leisure(call, |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
-        let missing = || failure(&UserError::Missing(name.to_owned()));
-        let user = users.find(name).ok_or_else(missing)?;
-        Ok(Response::body(fastjson::write(&rendered(&user))))
+        // RocketMQ's `copyUser` takes an answer without a body for "no such user", and nothing else.
+        let found = users.find(name);
+        Ok(found
+            .map_or_else(Response::ok, |user| Response::body(fastjson::write(&rendered(&user)))))
     })
 }
 

@@ -1,6 +1,7 @@
 //! The broker through its remoting port: real frames over loopback, files in memory.
 #![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
 
+mod acls;
 mod authorization;
 mod bad_input;
 mod chain;

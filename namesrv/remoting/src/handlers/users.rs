@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{User, UserChange, UserError, Users};
+use blockhouse_hook::{User, UserChange, Users};
 use blockhouse_protocol::body::Body as _;
 use blockhouse_protocol::body::user::UserInfo;
 use blockhouse_protocol::fastjson;
@@ -41,9 +41,15 @@ fn changed(service: &NameService, request: &Request<'_>, is_new: bool) -> Outcom
 pub(crate) fn delete(service: &NameService, request: &Request<'_>) -> Outcome {
     let users = users(service, request)?;
     let name = AboutUser::parse(&request.command.ext)?.username.to_owned();
-    let by = request.cx.principal.clone();
+    let (acls, cx) = (service.acls.clone(), request.cx.clone());
     Ok(Reply::after(Work::new(move || {
-        users.delete(&by, &name)?;
+        // Its rights first: whoever gets the name later must not get them.
+        if let Some(acls) = acls
+            && users.find(&name).is_some()
+        {
+            acls.forget(&cx, &name)?;
+        }
+        users.delete(&cx.principal, &name)?;
         Ok(Reply::empty())
     })))
 }
@@ -51,9 +57,8 @@ pub(crate) fn delete(service: &NameService, request: &Request<'_>) -> Outcome {
 pub(crate) fn show(service: &NameService, request: &Request<'_>) -> Outcome {
     let users = users(service, request)?;
     let name = AboutUser::parse(&request.command.ext)?.username;
-    let missing = || UserError::Missing(name.to_owned());
-    let user = users.find(name).ok_or_else(missing)?;
-    Ok(Reply::body(rendered(&user).encode()))
+    // RocketMQ's `copyUser` takes an answer without a body for "no such user", and nothing else.
+    Ok(users.find(name).map_or_else(Reply::empty, |user| Reply::body(rendered(&user).encode())))
 }
 
 pub(crate) fn list(service: &NameService, request: &Request<'_>) -> Outcome {

@@ -96,6 +96,7 @@ impl Bench {
             background: Arc::new(AtOnce),
             meter: Arc::clone(&meter),
             users: None,
+            acls: None,
         });
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let connection = Connection::detached(at(5), at(9876));

@@ -418,6 +418,7 @@ fn every_code_is_authorized_before_anything_else() {
         assert!(refused(&bench.ask(row.code, &fields, b"")), "{}", row.code);
         let needs = match row.access {
             Needs::Cluster(action) => (action, Resource::Cluster),
+            Needs::Policy(action) => (action, Resource::Policy),
             Needs::Topic(action, _) => (action, Resource::Topic("t")),
         };
         let (action, resource): (Action, Resource<'_>) = needs;

@@ -26,7 +26,7 @@ impl Index {
             for kind in rule.kinds() {
                 let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
                 let number = *numbers.entry(key(rule, kind)).or_insert(next);
-                entries.push((number, entry(rule, kind)));
+                entries.push((number, entry(rule, kind, mode)));
             }
         }
         entries.sort_unstable();
@@ -50,6 +50,9 @@ impl Index {
             entries: entries.into_iter().map(|(_, entry)| entry).collect(),
             conditions: parsed.conditions.iter().map(|(_, c)| c.clone()).collect(),
             files: parsed.files.iter().map(|name| Arc::from(*name)).collect(),
+            acls: parsed.acls.iter().map(|origin| Arc::clone(&origin.shown)).collect(),
+            // In the other mode those that deny are left out, and the rest is as any other rule.
+            has_defaults: mode == Mode::Acl2 && parsed.rules.iter().any(|rule| rule.is_default),
         };
         for ((kind, depth, name), number) in numbers {
             let span = spans.get(number as usize).copied().unwrap_or_default();
@@ -100,13 +103,14 @@ fn key<'a>(rule: &Rule<'a>, kind: Kind) -> Key<'a> {
     }
 }
 
-fn entry(rule: &Rule<'_>, kind: Kind) -> Entry {
+fn entry(rule: &Rule<'_>, kind: Kind, mode: Mode) -> Entry {
     Entry {
         grantee: rule.subject,
         tenant: rule.tenant,
         deny: rule.deny,
         actions: rule.actions_on(kind),
         condition: rule.condition,
+        is_default: rule.is_default && mode == Mode::Acl2,
         at: rule.at,
     }
 }
@@ -115,7 +119,8 @@ fn check_duplicates(parsed: &Parsed<'_>, entries: &[(u32, Entry)]) -> Result<(),
     let mut problems: Vec<Problem> = Vec::new();
     for ((one, first), (other, second)) in entries.iter().zip(entries.iter().skip(1)) {
         let same = Entry { at: second.at, ..*first };
-        if one == other && same == *second {
+        // What an ACL says may well be in a file, too.
+        if one == other && same == *second && parsed.origin(second.at).is_none() {
             let (first, second) = (parsed.shown(first.at), parsed.shown(second.at));
             let problem = Problem::new(second, format!("the same as {first}"));
             // A rule of every kind is at several places.

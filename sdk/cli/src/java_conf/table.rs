@@ -34,8 +34,9 @@ const LATER: &str = "what it belongs to is not built yet";
 const REPLICATION: &str = "replication is not built yet";
 const METRICS: &str = "metrics are always served in Prometheus' format at /metrics of ops.listen";
 const UNKNOWN: &str = "the key is unknown here";
-const NO_AUTH: &str = "policies are files here: set authz.enabled and authz.policies instead, and \
-                       see docs/policies.md";
+const NO_AUTH: &str = "its users and ACLs are in RocksDB, which is not read here: set authz.enabled and \
+                       authz.mode = \"acl2\" instead, copy them with mqadmin copyUser and copyAcl, \
+                       and see docs/policies.md";
 const ACL_1: &str = "ACL 1.0's file is imported once (`blockhouse admin users import`): set \
                      authenticationEnabled instead, and see docs/authentication.md";
 const NO_REPLICATION: &str = "replication is not built yet; run the node as a master of its own, \

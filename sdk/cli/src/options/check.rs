@@ -56,7 +56,7 @@ fn judge(config: &Config) -> Result<(), OptionError> {
         ("tls", tls.validate()),
         ("registrar", registrar.validate()),
         ("authn", authn.validate()),
-        ("authz", authz.validate()),
+        ("authz", authz.validate(authn.enabled)),
         ("audit", audit.validate()),
         ("plugins", plugins.validate()),
         ("ops", ops.validate()),

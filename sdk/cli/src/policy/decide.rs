@@ -7,7 +7,7 @@ use blockhouse_authz::{
 };
 use serde_json::{Value, json};
 
-use super::{ModeArg, files, print};
+use super::{AclArgs, ModeArg, files, print};
 use crate::cluster::Table;
 use crate::wrong_use;
 
@@ -39,6 +39,8 @@ pub(super) struct ExplainArgs {
     #[arg(long, default_value = "plain")]
     channel: String,
     #[command(flatten)]
+    acls: AclArgs,
+    #[command(flatten)]
     mode: ModeArg,
 }
 
@@ -54,6 +56,8 @@ pub(super) struct WhoCanArgs {
     /// To what: TYPE:NAME, as in Topic:orders or Cluster:*
     #[arg(long)]
     resource: String,
+    #[command(flatten)]
+    acls: AclArgs,
     #[command(flatten)]
     mode: ModeArg,
 }
@@ -87,7 +91,8 @@ pub(super) fn explain(args: &ExplainArgs, as_json: bool) -> anyhow::Result<()> {
     let mut at = Circumstances { ip: args.ip.to_canonical(), channel, ..Circumstances::default() };
     at.set_moment(&args.at).map_err(wrong_use)?;
     let files = files(&args.policies)?;
-    let set = Policies::check(&files, args.mode.mode())?;
+    let mode = args.mode.mode();
+    let set = Policies::check_with(&files, &args.acls.lines(mode)?, mode)?;
     let decision = set.index().decide(who, &ask, &at);
     let text = decision.rule.as_ref().and_then(|rule| files.line(rule));
     let by = rule(decision.rule.as_ref());
@@ -108,7 +113,9 @@ pub(super) fn who_can(args: &WhoCanArgs, as_json: bool) -> anyhow::Result<()> {
     let action = parse_action(&args.action)
         .ok_or_else(|| wrong_use(format!("unknown action {:?}", args.action)))?;
     let ask = Ask::parse(action, &args.resource).map_err(wrong_use)?;
-    let set = Policies::check(&files(&args.policies)?, args.mode.mode())?;
+    let mode = args.mode.mode();
+    let acls = args.acls.lines(mode)?;
+    let set = Policies::check_with(&files(&args.policies)?, &acls, mode)?;
     let able = set.who_can(&ask);
     let mut table = Table::new(&["principal", "rule", "when"]);
     for Able { principal, rule, conditional } in &able {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use blockhouse_authn::{Authn, Credential, UserTable};
-use blockhouse_authz::SuperUsers;
+use blockhouse_authz::{KnownUsers, SuperUsers};
 use blockhouse_disk::{Disk, RealDisk};
 use blockhouse_hook::{Hook, User, UserKind, Users};
 use blockhouse_protocol::signed::Signer;
@@ -33,6 +33,12 @@ impl Authenticated {
         Arc::new(move |name| {
             users.as_ref().and_then(|users| users.find(name)).is_some_and(is_super)
         })
+    }
+
+    /// Who may have an ACL: everybody where there are no users, since certificates name some as well.
+    pub(super) fn known_users(&self) -> KnownUsers {
+        let users = self.users.clone();
+        Arc::new(move |name| users.as_ref().is_none_or(|users| users.find(name).is_some()))
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
         meter: Arc::clone(&shared.meter),
         tls: shared.tls.acceptor.clone(),
         users: shared.authenticated.users.clone(),
+        acls: shared.acls.clone(),
     };
     let running = NameServer::start(config.namesrv.clone(), parts).await?;
     let address = running.local_addr();
@@ -96,6 +97,7 @@ pub(super) async fn broker(
         budget: Some(Arc::clone(&shared.budget)),
         tls: shared.tls.clone(),
         users: shared.authenticated.users.clone(),
+        acls: shared.acls.clone(),
         signer: shared.authenticated.signer.clone(),
     };
     let running = Broker::start(settings, parts).await?;

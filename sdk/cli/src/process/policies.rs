@@ -1,12 +1,13 @@
 //! The policies of the process: in force before its listeners open, changed over the ops listener and by SIGHUP.
 
+mod acls;
 mod rows;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use blockhouse_authz::{Counts, Keeper, Parts, Refused, Report, SuperUsers};
+use blockhouse_authz::{Counts, Keeper, Parts, Refused, Report};
 use blockhouse_disk::RealDisk;
 use blockhouse_hook::{AdminCommand, Auditor, Decided, Hook, Outcome, Subject};
 use blockhouse_meter::PolicyCounts;
@@ -27,14 +28,12 @@ fn record(data: &Path) -> PathBuf {
 pub(super) struct Policies {
     keeper: Keeper,
     auditor: Arc<Auditor>,
+    /// Whether others than this host may change them.
+    remote_changes: bool,
 }
 
 /// Loads the policies.
-pub(super) fn start(
-    config: &Config,
-    is_super: SuperUsers,
-    shared: &Shared,
-) -> anyhow::Result<Option<Arc<Policies>>> {
+pub(super) fn start(config: &Config, shared: &Shared) -> anyhow::Result<Option<Arc<Policies>>> {
     if !config.authz.enabled {
         return Ok(None);
     }
@@ -42,14 +41,20 @@ pub(super) fn start(
         disk: Arc::new(RealDisk),
         record: record(&config.node.data),
         clock: Arc::clone(&shared.clock),
-        is_super,
+        is_super: shared.authenticated.super_users(),
+        is_known: shared.authenticated.known_users(),
+        cluster: config.node.cluster.clone(),
     };
     let keeper = Keeper::start(&config.authz, parts).map_err(|refused| {
         anyhow!("the policies cannot be loaded, so the node does not start:\n{refused}")
     })?;
     let report = keeper.report();
     told(&report, "in force");
-    let policies = Arc::new(Policies { keeper, auditor: Arc::clone(&shared.auditor) });
+    let policies = Arc::new(Policies {
+        keeper,
+        auditor: Arc::clone(&shared.auditor),
+        remote_changes: config.authz.remote_changes,
+    });
     let counted = Arc::clone(&policies);
     shared.meter.watch_policies(Box::new(move || counts(counted.keeper.counts())));
     reload_on_hangup(&policies, &shared.tasks.child("policies"))?;
@@ -62,8 +67,10 @@ fn counts(counts: Counts) -> PolicyCounts {
 }
 
 fn told(report: &Report, what: &str) {
-    let Report { generation, digest, rules, mode, .. } = report;
-    tracing::info!("policies {what}: generation {generation}, {rules} rules, {mode}, {digest}");
+    let Report { generation, digest, rules, acl_entries, mode, .. } = report;
+    tracing::info!(
+        "policies {what}: generation {generation}, {rules} rules, {acl_entries} entries of ACLs, {mode}, {digest}"
+    );
     for warning in &report.warnings {
         tracing::warn!("policies: {warning}");
     }
@@ -75,29 +82,40 @@ impl Policies {
         Arc::clone(self.keeper.hook()) as Arc<dyn Hook>
     }
 
-    /// Makes a change, and says what came of it.
+    /// Makes a change of the files, and says what came of it.
     fn change(
         &self,
         name: &str,
         make: impl FnOnce(&Keeper) -> Result<Report, Refused>,
     ) -> Result<Report, Refused> {
+        // Who may do it was asked, and told, before; this is what came of it.
+        let cx = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
+        let made = self.change_for(&cx, AdminCommand { name, target: "policies" }, make);
+        if let Err(refused) = &made {
+            tracing::error!("policies: {name} refused, the old set stays in force:\n{refused}");
+        }
+        made
+    }
+
+    /// Makes a change for who asked for it, and says what came of it.
+    fn change_for<E: std::fmt::Display>(
+        &self,
+        cx: &RequestContext,
+        command: AdminCommand<'_>,
+        make: impl FnOnce(&Keeper) -> Result<Report, E>,
+    ) -> Result<Report, E> {
         let made = make(&self.keeper);
+        let name = command.name;
         let (outcome, reason) = match &made {
             Ok(report) => {
                 told(report, name);
                 let Report { generation, digest, .. } = report;
                 (Outcome::Allowed, format!("generation {generation}, {digest}"))
             }
-            Err(refused) => {
-                tracing::error!("policies: {name} refused, the old set stays in force:\n{refused}");
-                (Outcome::Refused, refused.to_string())
-            }
+            Err(refused) => (Outcome::Refused, refused.to_string()),
         };
-        // Who may do it was asked, and told, before; this is what came of it.
-        let cx = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
-        let command = AdminCommand { name, target: "policies" };
         let decided = Decided { outcome, by: "authz", shadow: false, reason: &reason };
-        self.auditor.tell(Subject::Admin(&cx, &command), decided);
+        self.auditor.tell(Subject::Admin(cx, &command), decided);
         made
     }
 }

@@ -68,7 +68,7 @@ fn off() -> Reply {
 }
 
 /// Nobody is asked who he is here yet, so that it counts from where he asks.
-fn refuse(context: &RequestContext, remote: bool) -> Option<String> {
+pub(super) fn refuse(context: &RequestContext, remote: bool) -> Option<String> {
     let ip = context.peer.ip().to_canonical();
     (!remote && !ip.is_loopback()).then(|| {
         format!(

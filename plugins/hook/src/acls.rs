@@ -1,0 +1,60 @@
+//! The ACLs of a node, in RocketMQ's words, for parts that do not authorize anybody themselves.
+
+use blockhouse_model::{Acl, RequestContext};
+
+/// Why ACLs stay as they are.
+#[derive(Debug, thiserror::Error)]
+pub enum AclError {
+    /// There is no such user.
+    #[error("there is no user {0}")]
+    NoUser(String),
+    /// The subject has no ACL.
+    #[error("{0} has no ACL")]
+    Missing(String),
+    /// Not for whoever asked, or not from there.
+    #[error("{0}")]
+    Forbidden(String),
+    /// It cannot be so.
+    #[error("{0}")]
+    Invalid(String),
+    /// The change is not on the disk, and not in force.
+    #[error("the ACLs could not be saved: {0}")]
+    NotSaved(String),
+}
+
+/// Who may do what, as RocketMQ's tools say it.
+pub trait Acls: Send + Sync {
+    /// The ACL of a subject; `None` if it has none.
+    ///
+    /// # Errors
+    /// No such user.
+    fn find(&self, subject: &str) -> Result<Option<Acl>, AclError>;
+
+    /// All whose subjects and resources have these filters in them, by subject.
+    fn list(&self, subject_filter: &str, resource_filter: &str) -> Vec<Acl>;
+
+    /// Adds entries to the subject's ACL, or to none: one of a resource that it has an entry of takes its place.
+    /// Blocks until it is on the disk and in force, as all changes do.
+    ///
+    /// # Errors
+    /// See [`AclError`].
+    fn put(&self, cx: &RequestContext, acl: &Acl) -> Result<(), AclError>;
+
+    /// Deletes the entry of a resource or, if none is given, the whole ACL.
+    ///
+    /// # Errors
+    /// See [`AclError`].
+    fn delete(
+        &self,
+        cx: &RequestContext,
+        subject: &str,
+        policy_type: &str,
+        resource: Option<&str>,
+    ) -> Result<(), AclError>;
+
+    /// A user is about to be deleted: whoever gets its name later must not get its rights.
+    ///
+    /// # Errors
+    /// See [`AclError`]; the user must stay, then.
+    fn forget(&self, cx: &RequestContext, user: &str) -> Result<(), AclError>;
+}

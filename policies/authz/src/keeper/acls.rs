@@ -1,0 +1,103 @@
+//! ACLs of a node that change while it runs.
+
+use std::sync::Arc;
+
+use blockhouse_hook::AclError;
+use blockhouse_model::Acl;
+
+use super::{Keeper, report};
+use crate::acl::AclTable;
+use crate::hook::InForce;
+use crate::policies::Policies;
+use crate::problem::Refused;
+use crate::{AclLines, Report};
+
+/// Whether there is a user of that name.
+pub type KnownUsers = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
+impl Keeper {
+    /// The ACL of a subject.
+    ///
+    /// # Errors
+    /// No such user.
+    pub fn acl(&self, subject: &str) -> Result<Option<Acl>, AclError> {
+        let found = self.state.lock().acls.find(subject)?;
+        if found.is_none() {
+            self.check_user(subject)?;
+        }
+        Ok(found)
+    }
+
+    /// All whose subjects and resources have these filters in them.
+    #[must_use]
+    pub fn acls(&self, subject_filter: &str, resource_filter: &str) -> Vec<Acl> {
+        self.state.lock().acls.list(subject_filter, resource_filter)
+    }
+
+    /// Adds entries to the ACL of a user, or to none.
+    ///
+    /// # Errors
+    /// What is wrong with it; what was in force stays in force.
+    pub fn put_acl(&self, acl: &Acl) -> Result<Report, AclError> {
+        self.counted(|| {
+            self.check_user(&acl.subject)?;
+            self.change_acls(|acls| acls.put(acl))
+        })
+    }
+
+    /// Deletes the entry of a resource or, if none is given, the whole ACL.
+    ///
+    /// # Errors
+    /// What is wrong with it; what was in force stays in force.
+    pub fn delete_acl(
+        &self,
+        subject: &str,
+        policy_type: &str,
+        resource: Option<&str>,
+    ) -> Result<Report, AclError> {
+        self.counted(|| self.change_acls(|acls| acls.delete(subject, policy_type, resource)))
+    }
+
+    fn check_user(&self, subject: &str) -> Result<(), AclError> {
+        let user = AclTable::user(subject)?;
+        if (self.is_known)(user) { Ok(()) } else { Err(AclError::NoUser(user.to_owned())) }
+    }
+
+    fn change_acls(
+        &self,
+        change: impl FnOnce(&mut AclTable) -> Result<(), AclError>,
+    ) -> Result<Report, AclError> {
+        let mut state = self.state.lock();
+        let mut acls = state.acls.clone();
+        change(&mut acls)?;
+        let policies = Policies::load_with(&state.files, &self.lines(&acls), self.mode)
+            .map_err(|refused| AclError::Invalid(told(&refused)))?;
+        let generation = state.record.generation + 1;
+        // On disk first, as with files.
+        acls.write(self.disk.as_ref(), &self.acl_path, generation)
+            .map_err(|error| AclError::NotSaved(error.to_string()))?;
+        state.record.generation = generation;
+        let set = InForce { generation, policies };
+        let report = report(&set, &state.record);
+        self.hook.put_in_force(set);
+        state.acls = acls;
+        Ok(report)
+    }
+
+    /// The ACLs as lines of this node.
+    pub(super) fn lines(&self, acls: &AclTable) -> AclLines {
+        lines(acls, self.mode, &self.cluster, self.dir.as_os_str().is_empty())
+    }
+}
+
+/// The ACLs as lines of a node.
+pub(super) fn lines(acls: &AclTable, mode: crate::Mode, cluster: &str, alone: bool) -> AclLines {
+    let mut lines = acls.lines(mode, cluster);
+    lines.alone = alone;
+    lines
+}
+
+/// What whoever makes ACLs may know of the set that they are part of.
+fn told(refused: &Refused) -> String {
+    format!("the policies of this node would not load with it: {refused}")
+}

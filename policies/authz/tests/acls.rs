@@ -1,0 +1,165 @@
+//! ACLs of a node: in force when they are set, over restarts, and never what the set would not load with.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use blockhouse_authz::{Config, File, Files, Keeper, Parts, Refused};
+use blockhouse_disk::{Disk as _, MemDisk, whole};
+use blockhouse_hook::{AclError, Hook as _, Verdict};
+use blockhouse_model::{
+    Access, Acl, AclEntry, Action, ManualClock, Principal, RequestContext, Resource,
+};
+
+const ACLS: &str = "/data/blockhouse/security/acls.json";
+
+struct Node {
+    disk: MemDisk,
+    keeper: Keeper,
+}
+
+fn start(disk: &MemDisk, policies: &str) -> Result<Node, Refused> {
+    let config = Config { enabled: true, policies: policies.into(), ..Config::default() };
+    let parts = Parts {
+        disk: Arc::new(disk.clone()),
+        record: "/data/blockhouse/security/policies.json".into(),
+        clock: Arc::new(ManualClock::default()),
+        is_super: Arc::new(|name| name == "root"),
+        is_known: Arc::new(|name| name != "nobody"),
+        cluster: "c".into(),
+    };
+    Keeper::start(&config, parts).map(|keeper| Node { disk: disk.clone(), keeper })
+}
+
+fn alone() -> Node {
+    start(&MemDisk::new(), "").unwrap()
+}
+
+fn acl(user: &str, topic: &str, decision: &str) -> Acl {
+    let entry = AclEntry {
+        resource: format!("Topic:{topic}"),
+        actions: vec!["Pub".to_owned()],
+        decision: decision.to_owned(),
+        ..AclEntry::default()
+    };
+    Acl { subject: format!("User:{user}"), entries: vec![entry] }
+}
+
+fn write(disk: &MemDisk, name: &str, text: &str) {
+    whole::replace(disk, &Path::new("/etc/p").join(name), text.as_bytes()).unwrap();
+}
+
+impl Node {
+    /// Why `user` may not send to `topic`; `None` if he may.
+    fn denied(&self, user: &str, topic: &str) -> Option<String> {
+        let principal = Principal::User(user.into());
+        let cx =
+            RequestContext { principal, ..RequestContext::new(([127, 0, 0, 1], 7).into(), 1, 310) };
+        let access = Access { action: Action::Pub, resource: Resource::Topic(topic) };
+        match self.keeper.hook().authorize(&cx, &[access]) {
+            Verdict::Continue => None,
+            Verdict::Reject(rejection) => Some(rejection.detail.unwrap().to_string()),
+        }
+    }
+}
+
+#[test]
+fn an_acl_is_in_force_once_it_is_set_and_after_a_restart() {
+    let node = alone();
+    assert!(node.denied("alice", "t").unwrap().ends_with("denied by no rule"));
+    let first = node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    assert_eq!((first.acl_entries, first.rules), (1, 0));
+    assert_eq!(node.denied("alice", "t"), None);
+    assert!(node.denied("bob", "t").is_some());
+    assert!(node.disk.is_private(Path::new(ACLS)).unwrap());
+
+    let node = start(&node.disk, "").unwrap();
+    assert_eq!(node.denied("alice", "t"), None);
+    assert_eq!(node.keeper.report().generation, first.generation);
+    let report = node.keeper.put_acl(&acl("alice", "t", "Deny")).unwrap();
+    assert_eq!(report.generation, first.generation + 1);
+    let detail = node.denied("alice", "t").unwrap();
+    assert!(detail.ends_with("denied by ACL User:alice Topic:t"), "{detail}");
+    node.keeper.delete_acl("User:alice", "", None).unwrap();
+    assert!(node.denied("alice", "t").unwrap().ends_with("denied by no rule"));
+    assert_eq!(node.keeper.acl("User:alice").unwrap(), None);
+
+    let node = start(&node.disk, "").unwrap();
+    assert!(node.denied("alice", "t").unwrap().ends_with("denied by no rule"));
+}
+
+#[test]
+fn files_and_acls_change_apart_from_each_other() {
+    let disk = MemDisk::new();
+    write(&disk, "a.csv", "p, user:bob, *, Topic:t, Pub, -, allow\n");
+    let node = start(&disk, "/etc/p").unwrap();
+    node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    let text = "p, user:carol, *, Topic:t, Pub, -, allow\n".to_owned();
+    let files = Files::new(vec![File { name: "b.csv".into(), text }]).unwrap();
+    let report = node.keeper.apply(&files, false).unwrap();
+    assert_eq!((report.rules, report.acl_entries), (1, 1));
+    let may = |node: &Node| ["alice", "bob", "carol"].map(|user| node.denied(user, "t").is_none());
+    assert_eq!(may(&node), [true, false, true]);
+    node.keeper.delete_acl("User:alice", "", Some("Topic:t")).unwrap();
+    node.keeper.roll_back().unwrap();
+    assert_eq!(may(&node), [false, true, false]);
+    node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    node.keeper.reload().unwrap();
+    assert_eq!(may(&node), [true, true, false]);
+    let node = start(&node.disk, "/etc/p").unwrap();
+    assert_eq!(may(&node), [true, true, false]);
+}
+
+#[test]
+fn the_tests_of_the_policies_hold_for_acls_too() {
+    let disk = MemDisk::new();
+    write(&disk, "a.csv", "p, user:bob, *, Topic:t, Pub, -, allow\n");
+    let case = "[[case]]\nname = \"nobody sends to the payroll\"\nprincipal = \"user:alice\"\naction = \"Pub\"\nresource = \"Topic:payroll\"\nexpect = \"deny\"\n";
+    write(&disk, "tests/a.toml", case);
+    let node = start(&disk, "/etc/p").unwrap();
+    let refused = node.keeper.put_acl(&acl("alice", "pay*", "Allow")).unwrap_err();
+    let text = refused.to_string();
+    assert!(
+        matches!(refused, AclError::Invalid(_)) && text.contains("ACL User:alice Topic:pay*"),
+        "{text}"
+    );
+    assert!(node.denied("alice", "payroll").is_some());
+    assert!(!node.disk.exists(Path::new(ACLS)));
+    node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    // Nor do files come into force that ACLs contradict.
+    write(&disk, "tests/a.toml", &case.replace("payroll", "t"));
+    let refused = node.keeper.reload().unwrap_err().to_string();
+    assert!(refused.contains("ACL User:alice Topic:t"), "{refused}");
+    assert_eq!(node.denied("alice", "t"), None);
+    let refused = start(&disk, "/etc/p").err().unwrap().to_string();
+    assert!(refused.contains(ACLS), "{refused}");
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let node = alone();
+    node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    let refused = node.keeper.put_acl(&acl("nobody", "t", "Allow")).unwrap_err();
+    assert!(matches!(refused, AclError::NoUser(name) if name == "nobody"));
+    assert!(matches!(node.keeper.acl("User:nobody"), Err(AclError::NoUser(_))));
+    assert!(matches!(node.keeper.delete_acl("User:bob", "", None), Err(AclError::Missing(_))));
+    node.keeper.put_acl(&acl("alice", "u", "Perhaps")).unwrap_err();
+    node.disk.fail_writes(true);
+    let refused = node.keeper.put_acl(&acl("alice", "u", "Allow")).unwrap_err();
+    assert!(matches!(refused, AclError::NotSaved(_)), "{refused}");
+    assert!(node.denied("alice", "u").is_some() && node.denied("alice", "t").is_none());
+    assert_eq!(node.keeper.acls("", "").len(), 1);
+    let counts = node.keeper.counts();
+    assert_eq!((counts.done, counts.refused), (1, 4));
+}
+
+#[test]
+fn a_directory_without_rules_is_refused_as_ever() {
+    let disk = MemDisk::new();
+    write(&disk, "a.csv", "");
+    let refused = start(&disk, "/etc/p").err().unwrap().to_string();
+    assert!(refused.contains("no rule at all"), "{refused}");
+    let config = Config { enabled: true, ..Config::default() };
+    assert!(config.validate(false).is_err() && config.validate(true).is_ok());
+}

@@ -1,0 +1,59 @@
+//! ACLs of a running RocketMQ, as policies.
+
+use anyhow::Context as _;
+use blockhouse_authz::Imported;
+use serde_json::json;
+
+use super::print;
+use crate::cluster::{ClusterArgs, IdentityArgs, TlsArgs, block_on};
+use crate::out;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  blockhouse policy import --from 10.0.0.5:10911 --access-key admin \\
+      --secret-key-file admin.secret > policies/imported.csv
+  blockhouse policy check policies/
+
+What is not taken over, or means something else, is said on stderr.";
+
+/// From where.
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportArgs {
+    /// The broker that has the ACLs, RocketMQ 5.3 or newer
+    #[arg(long, value_name = "HOST:PORT")]
+    from: String,
+    /// How long to wait for a connection and for an answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 3_000)]
+    timeout_ms: u64,
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Prints them.
+pub(super) fn import(args: &ImportArgs, as_json: bool) -> anyhow::Result<()> {
+    let ImportArgs { from, timeout_ms, tls, identity } = args;
+    let cluster = ClusterArgs {
+        namesrv: from.clone(),
+        timeout_ms: *timeout_ms,
+        tls: tls.clone(),
+        identity: identity.clone(),
+    };
+    let acls = block_on(async {
+        let client = cluster.client()?;
+        let acls =
+            client.acls(from).await.with_context(|| format!("cannot ask {from} for its ACLs"));
+        client.close().await;
+        acls
+    })?;
+    let Imported { lines, notes } = Imported::of(&acls);
+    notes.iter().for_each(|note| out::note(note));
+    let users = acls.len();
+    let mut text = format!("# ACLs of {users} users of {from}.\n");
+    for line in &lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    print(as_json, &text, &json!({ "users": users, "policies": lines, "notes": notes }))
+}
