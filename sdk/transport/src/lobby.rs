@@ -107,13 +107,13 @@ impl Lobby {
             .iter()
             .take_while(|(_, entry)| now - entry.since >= soonest)
             .filter_map(|(id, entry)| {
+                let age = now - entry.since;
                 let spoke = entry.connection.upgrade().is_some_and(|c| c.has_spoken());
-                let (limit, why) = if spoke {
-                    (self.login, Shed::Login)
+                if !spoke && age >= self.first_request {
+                    Some((*id, Shed::FirstRequest))
                 } else {
-                    (self.first_request, Shed::FirstRequest)
-                };
-                (now - entry.since >= limit).then_some((*id, why))
+                    (age >= self.login).then_some((*id, Shed::Login))
+                }
             })
             .collect();
         for (id, why) in overdue {

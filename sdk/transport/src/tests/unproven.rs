@@ -146,6 +146,7 @@ async fn who_is_not_let_in_stays_only_so_long() {
     let mut silent = scene.connect().await;
     assert!(silent.receive().await.is_none());
     served(&mut friend).await;
+    assert_eq!(scene.shed(Shed::Login), 2);
 }
 
 #[tokio::test]
