@@ -19,7 +19,9 @@ fuzz_target!(|data: &[u8]| {
     for mode in [Mode::DenyOverride, Mode::Acl2] {
         if let Err(refused) = Policies::load(&files, mode) {
             let said = refused.to_string();
-            assert!(!said.contains("casbin and the index part"), "{said}");
+            // A refusal may quote the files.
+            let quoted = text.contains("casbin and the index part");
+            assert!(quoted || !said.contains("casbin and the index part"), "{said}");
         }
     }
 });
