@@ -78,6 +78,10 @@ impl Service for Remoting {
         *burst = commands;
         self.broker.keep_commits();
     }
+
+    fn vouches(&self) -> bool {
+        true
+    }
 }
 
 /// Whether a request has credentials that somebody looks at.
@@ -306,5 +310,6 @@ fn context(
     if !cx.identify(named, access_key) {
         return Err(Failure::new(response_code::NO_PERMISSION, OTHER_USER));
     }
+    connection.vouch();
     Ok(cx)
 }

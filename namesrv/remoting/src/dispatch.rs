@@ -79,6 +79,7 @@ fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -
         let why = "the access key and the client's certificate are of different users";
         return Err(Error::Refused(Rejection::new(why)));
     }
+    connection.vouch();
     if hooks.has(Point::Authorize) {
         pass(hooks.authorize(&cx, &[row.access.of(&command.ext)?]))?;
     }

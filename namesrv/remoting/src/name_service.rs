@@ -145,6 +145,10 @@ impl Service for NameService {
             dispatch::answer(self, with, &command, replies);
         }
     }
+
+    fn vouches(&self) -> bool {
+        true
+    }
 }
 
 impl Sessions for NameService {

@@ -86,6 +86,8 @@ catalogue! {
         "Client connections that were accepted.";
     CONNECTIONS_REFUSED: Counter "blockhouse_connections_refused_total" ["connections"] {}
         "Client connections that were closed at once: over a limit, or not admitted.";
+    CONNECTIONS_SHED: Counter "blockhouse_connections_shed_total" ["connections"] {"reason"}
+        "Client connections that were closed before a request of theirs was let in; `docs/operations.md` lists the reasons.";
     NETWORK_IN: Counter "blockhouse_network_in_bytes_total" ["bytes"] {}
         "Bytes read from client connections.";
     NETWORK_OUT: Counter "blockhouse_network_out_bytes_total" ["bytes"] {}

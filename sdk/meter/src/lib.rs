@@ -31,7 +31,7 @@ pub mod policies;
 pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
-pub use channels::{Channels, HANDSHAKES, RELOADS};
+pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
 pub use family::Family;
 pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};

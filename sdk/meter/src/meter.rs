@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::audit::AuditCounts;
 use crate::catalogue as c;
-use crate::channels::Channels;
+use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
@@ -78,6 +78,8 @@ pub struct Connections {
     pub opened: Counter,
     /// Closed at once.
     pub refused: Counter,
+    /// Closed before a request was let in, by [`Shed`].
+    pub shed: [Counter; Shed::ALL.len()],
     /// Bytes read and bytes written.
     pub bytes: Cells<2>,
     /// How they are protected.
@@ -208,6 +210,7 @@ impl Meter {
         one(&c::CONNECTIONS_REFUSED, count(self.connections.refused.read()));
         one(&c::NETWORK_IN, count(bytes_in));
         one(&c::NETWORK_OUT, count(bytes_out));
+        self.connections.read_shed(visit);
         self.connections.channels.read(visit);
     }
 

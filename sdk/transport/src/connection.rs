@@ -28,12 +28,18 @@ const OPEN: u8 = 0;
 const DRAINING: u8 = 1;
 const ENDED: u8 = 2;
 
+const NEW: u8 = 0;
+const SPOKE: u8 = 1;
+const VOUCHED: u8 = 2;
+
 /// A connection as other tasks see it: something to push frames to, to call, and to close.
 ///
 /// Its own task does the reading and writing; the handle only leaves word for it.
 pub struct Connection {
     id: u64,
     peer: SocketAddr,
+    /// Set where a balancer made the connection: for whom.
+    client: OnceLock<SocketAddr>,
     local: SocketAddr,
     language: AtomicU8,
     version: AtomicI32,
@@ -42,6 +48,7 @@ pub struct Connection {
     certificate: OnceLock<Option<Arc<str>>>,
     signer: OnceLock<Arc<Signer>>,
     phase: AtomicU8,
+    standing: AtomicU8,
     mailbox: Mailbox,
     calls: Calls,
     waker: AtomicWaker,
@@ -54,6 +61,7 @@ impl Connection {
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
+            client: OnceLock::new(),
             local,
             language: AtomicU8::new(0),
             version: AtomicI32::new(0),
@@ -61,6 +69,7 @@ impl Connection {
             certificate: OnceLock::new(),
             signer: OnceLock::new(),
             phase: AtomicU8::new(OPEN),
+            standing: AtomicU8::new(NEW),
             mailbox: Mailbox::new(limits.outbox_bytes),
             calls: Calls::new(limits.calls_max),
             waker: AtomicWaker::new(),
@@ -89,10 +98,10 @@ impl Connection {
         self.id
     }
 
-    /// The other side's address.
+    /// The other side's address; through a balancer of which it is believed, the client's.
     #[must_use]
     pub fn peer(&self) -> SocketAddr {
-        self.peer
+        self.client.get().copied().unwrap_or(self.peer)
     }
 
     /// This side's address.
@@ -117,6 +126,14 @@ impl Connection {
     /// is if its certificate was verified.
     pub fn secured(&self, certificate: Option<Arc<str>>) {
         self.certificate.get_or_init(|| certificate);
+    }
+
+    /// Takes note that a request was let in: whoever this is, it may be here. For services that
+    /// [vouch](crate::Service::vouches).
+    pub fn vouch(&self) {
+        if self.standing.load(Ordering::Relaxed) != VOUCHED {
+            self.standing.store(VOUCHED, Ordering::Relaxed);
+        }
     }
 
     /// What the client calls itself in its heartbeats; `None` until it has said so.
@@ -202,9 +219,9 @@ impl Connection {
         body: &[u8],
         timeout: Duration,
     ) -> Result<RemotingCommand, Error> {
-        let Some(call) = self.calls.begin() else { return Err(Error::Full(self.peer)) };
+        let Some(call) = self.calls.begin() else { return Err(Error::Full(self.peer())) };
         if self.is_closed() {
-            return Err(Error::Closed(self.peer));
+            return Err(Error::Closed(self.peer()));
         }
         let opaque = call.opaque();
         let write = |out: &mut BytesMut| {
@@ -212,13 +229,13 @@ impl Connection {
             encode::request(out, &encode::RequestHead::new(code, opaque), ext, body);
         };
         if !self.mailbox.put(write) {
-            return Err(Error::Full(self.peer));
+            return Err(Error::Full(self.peer()));
         }
         self.waker.wake();
         match tokio::time::timeout(timeout, call.answer()).await {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(Error::Closed(self.peer)),
-            Err(_) => Err(Error::Timeout { peer: self.peer, code, after: timeout }),
+            Ok(None) => Err(Error::Closed(self.peer())),
+            Err(_) => Err(Error::Timeout { peer: self.peer(), code, after: timeout }),
         }
     }
 
@@ -244,6 +261,25 @@ impl Connection {
     }
 
     // -- for the connection's own task --
+
+    /// Takes note, before anything is read, for whom a balancer made the connection.
+    pub(crate) fn stands_for(&self, client: SocketAddr) {
+        self.client.get_or_init(|| client);
+    }
+
+    /// Takes note that a complete request came.
+    pub(crate) fn spoke(&self) {
+        let _or_more =
+            self.standing.compare_exchange(NEW, SPOKE, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.standing.load(Ordering::Relaxed) != NEW
+    }
+
+    pub(crate) fn is_vouched_for(&self) -> bool {
+        self.standing.load(Ordering::Relaxed) == VOUCHED
+    }
 
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
@@ -285,7 +321,7 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("id", &self.id)
-            .field("peer", &self.peer)
+            .field("peer", &self.peer())
             .finish_non_exhaustive()
     }
 }

@@ -76,7 +76,7 @@ impl Dialer {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        let task = run(stream, Arc::clone(&connection), Arc::clone(&self.endpoint));
+        let task = run(stream, Arc::clone(&connection), Arc::clone(&self.endpoint), None);
         let mut dialed = self.tasks.lock();
         while dialed.tasks.try_join_next().is_some() {}
         dialed.connections.retain(|c| c.upgrade().is_some_and(|c| !c.is_closed()));

@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 use tracing::debug;
 
 use crate::budget::Charge;
+use crate::lobby::Guest;
 use crate::replies::{Deferred, PIECES_MAX};
 use crate::{Connection, Endpoint, Replies};
 use gate::{Gate, Pass};
@@ -79,12 +80,19 @@ pub(crate) struct Driver<S> {
     charge: Charge,
     gate: Gate,
     pace: Pace,
+    /// There while nobody vouches for the connection.
+    guest: Option<Guest>,
     /// Set once nothing more is read: when to give up on the answers still owed.
     draining: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
-    pub(crate) fn new(stream: S, connection: Arc<Connection>, endpoint: Arc<Endpoint>) -> Self {
+    pub(crate) fn new(
+        stream: S,
+        connection: Arc<Connection>,
+        endpoint: Arc<Endpoint>,
+        guest: Option<Guest>,
+    ) -> Self {
         Self {
             stream,
             input: Input::new(endpoint.limits.frame_len_max),
@@ -96,6 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             charge: Charge::new(Arc::clone(&endpoint.budget)),
             gate: Gate::default(),
             pace: Pace::new(&endpoint.limits),
+            guest,
             draining: None,
             connection,
             endpoint,
@@ -210,9 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             if self.input.is_long() && !ready!(self.poll_gate_for_long_frame(cx)) {
                 return Poll::Ready(None);
             }
-            self.input.reserve();
-            let read = pin!(self.stream.read_buf(self.input.buffer())).poll(cx);
-            match ready!(read) {
+            match ready!(self.poll_read(cx)) {
                 Ok(0) => return Poll::Ready(Some(End::ByPeer)),
                 Ok(n) => {
                     self.pace.moved();
@@ -225,6 +232,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let pass = ready!(self.gate.poll(cx, &self.connection, &self.endpoint));
         self.serve(pass);
         Poll::Ready(None)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.guest.is_none() {
+            self.input.reserve();
+            return pin!(self.stream.read_buf(self.input.buffer())).poll(cx);
+        }
+        self.input.reserve_little();
+        let read = pin!(self.stream.read_buf(self.input.buffer())).poll(cx);
+        if read.is_pending() {
+            self.input.give_back();
+        }
+        if let Some(guest) = &mut self.guest
+            && !guest.holds(self.input.taken())
+        {
+            self.connection.close();
+        }
+        read
     }
 
     /// A frame that fills much memory is not read on while the budget is spent: after the usual
@@ -271,6 +296,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             self.endpoint.service.burst(&self.connection, &mut self.burst, &mut self.out);
             self.burst.clear();
             self.adopt_deferred(taken);
+        }
+        if self.guest.is_some() {
+            self.connection.spoke();
+            if !self.endpoint.service.vouches() || self.connection.is_vouched_for() {
+                self.guest = None;
+            }
         }
     }
 

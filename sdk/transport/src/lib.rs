@@ -5,8 +5,9 @@
 //! that cannot be answered at once is a future in [`Replies::defer`], polled by the same task. So
 //! a pipelining client costs one read, one write and no task switch per burst.
 //!
-//! What this crate bounds ([`Limits`]): frame length, connections, silent and stuck connections,
-//! unsent replies per connection, and the bytes in flight of the whole process ([`Budget`]).
+//! What this crate bounds ([`Limits`]): frame length, connections, also of one address and before
+//! anybody vouches for them, silent and stuck connections, unsent replies per connection, and the
+//! bytes in flight of the whole process ([`Budget`]).
 //!
 //! What it deliberately does not do: it knows no request code, authenticates nobody, and does not
 //! reconnect; an outgoing connection that ended is the caller's to replace.
@@ -21,6 +22,8 @@
 //! | [`server`], [`dialer`] | accepting and making connections |
 //! | [`tls`] | TLS: [`tls::Acceptor`], [`tls::Connector`] and their options |
 //! | [`limits`] | [`Limits`], the options |
+//! | `lobby` | connections that nobody vouches for yet, and their bounds |
+//! | [`proxy`] | who the client is, as balancers say it |
 
 pub mod budget;
 pub mod connection;
@@ -28,6 +31,8 @@ pub mod dialer;
 mod driver;
 pub mod error;
 pub mod limits;
+mod lobby;
+pub mod proxy;
 pub mod replies;
 pub mod server;
 pub mod service;

@@ -1,10 +1,13 @@
 //! The options of listeners and connections.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use blockhouse_model::OptionError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::proxy;
 
 /// Bounds on what clients may take from this process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +20,32 @@ pub struct Limits {
     /// Most connections at a time; further ones are closed at once.
     #[schemars(range(min = 1))]
     pub connections_max: usize,
+    /// Most connections from one address at a time; further ones are closed at once.
+    #[schemars(range(min = 1))]
+    pub connections_per_address_max: usize,
+    /// Most connections of which no request was let in yet: those that say nothing, shake hands,
+    /// are in the middle of their first request, or have no good credentials where credentials
+    /// are asked for. Beyond it the oldest of them is closed.
+    #[schemars(range(min = 1))]
+    pub unproven_max: usize,
+    /// Most of these from one address; beyond it the oldest of that address is closed.
+    #[schemars(range(min = 1))]
+    pub unproven_per_address_max: usize,
+    /// Bytes that the connections of `unproven_max` hold together, 4 KiB of each not counted; one
+    /// that wants more is closed.
+    pub unproven_bytes: usize,
+    /// A connection is closed that has sent no complete request after so many milliseconds.
+    #[schemars(range(min = 1))]
+    pub first_request_ms: u64,
+    /// A connection is closed of which no request was let in after so many milliseconds.
+    #[schemars(range(min = 1))]
+    pub login_ms: u64,
+    /// Whether connections from `proxy_networks` begin with a header of the PROXY protocol (version
+    /// 1 or 2) that says who the client is: `off` or `required`.
+    pub proxy_protocol: proxy::Protocol,
+    /// The balancers: `10.0.0.0/8`, or single addresses. A header from elsewhere is a bad frame.
+    #[schemars(with = "Vec<String>")]
+    pub proxy_networks: Vec<proxy::Network>,
     /// A connection on which nothing was received or sent for this long is closed, in
     /// milliseconds. RocketMQ: `serverChannelMaxIdleTimeSeconds`.
     #[schemars(range(min = 1))]
@@ -51,6 +80,14 @@ impl Default for Limits {
         Self {
             frame_len_max: 16 * 1024 * 1024,
             connections_max: 65_536,
+            connections_per_address_max: 32_768,
+            unproven_max: 8_192,
+            unproven_per_address_max: 4_096,
+            unproven_bytes: 16 * 1024 * 1024,
+            first_request_ms: 30_000,
+            login_ms: 60_000,
+            proxy_protocol: proxy::Protocol::Off,
+            proxy_networks: Vec::new(),
             idle_ms: 120_000,
             outbox_bytes: 4 * 1024 * 1024,
             stall_ms: 60_000,
@@ -72,6 +109,9 @@ impl Limits {
         OptionError::check_range("frame_len_max", &self.frame_len_max, &(64 << 10..=1 << 30))?;
         for (option, value) in [
             ("connections_max", self.connections_max),
+            ("connections_per_address_max", self.connections_per_address_max),
+            ("unproven_max", self.unproven_max),
+            ("unproven_per_address_max", self.unproven_per_address_max),
             ("outbox_bytes", self.outbox_bytes),
             ("in_flight_bytes", self.in_flight_bytes),
             ("deferred_max", self.deferred_max),
@@ -79,8 +119,25 @@ impl Limits {
         ] {
             OptionError::check_least(option, &value, &1)?;
         }
-        OptionError::check_least("idle_ms", &self.idle_ms, &1)?;
-        OptionError::check_least("stall_ms", &self.stall_ms, &1)
+        for (option, value) in [
+            ("first_request_ms", self.first_request_ms),
+            ("login_ms", self.login_ms),
+            ("idle_ms", self.idle_ms),
+            ("stall_ms", self.stall_ms),
+        ] {
+            OptionError::check_least(option, &value, &1)?;
+        }
+        if self.proxy_protocol == proxy::Protocol::Required && self.proxy_networks.is_empty() {
+            let rule = "must have a network, unless proxy_protocol = off";
+            return Err(OptionError::new("proxy_networks", rule));
+        }
+        Ok(())
+    }
+
+    /// Whether a connection from `peer` begins with a header that says who the client is.
+    pub(crate) fn is_proxied(&self, peer: IpAddr) -> bool {
+        self.proxy_protocol == proxy::Protocol::Required
+            && self.proxy_networks.iter().any(|network| network.contains(peer))
     }
 
     pub(crate) fn busy_wait(&self) -> Duration {
@@ -117,9 +174,15 @@ mod tests {
     #[test]
     fn limits_that_let_nobody_in_are_refused() {
         assert_eq!(Limits::default().validate(), Ok(()));
-        let set: [Case; 8] = [
+        let set: [Case; 14] = [
             ("frame_len_max", |l| l.frame_len_max = 0),
             ("connections_max", |l| l.connections_max = 0),
+            ("connections_per_address_max", |l| l.connections_per_address_max = 0),
+            ("unproven_max", |l| l.unproven_max = 0),
+            ("unproven_per_address_max", |l| l.unproven_per_address_max = 0),
+            ("first_request_ms", |l| l.first_request_ms = 0),
+            ("login_ms", |l| l.login_ms = 0),
+            ("proxy_networks", |l| l.proxy_protocol = proxy::Protocol::Required),
             ("outbox_bytes", |l| l.outbox_bytes = 0),
             ("in_flight_bytes", |l| l.in_flight_bytes = 0),
             ("deferred_max", |l| l.deferred_max = 0),

@@ -1,5 +1,6 @@
 //! Accepting connections.
 
+mod addresses;
 mod refusal;
 
 use std::collections::HashMap;
@@ -10,19 +11,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use blockhouse_meter::{Connections, Gauge};
+use blockhouse_meter::{Connections, Gauge, Shed};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tracing::{debug, error, warn};
 
 use crate::driver::Driver;
+use crate::lobby::{Guest, Lobby};
 use crate::tls::Accepted;
-use crate::{Connection, Endpoint, Error};
+use crate::{Connection, Endpoint, Error, proxy};
+use addresses::Addresses;
 
 /// After a failed accept (no more file descriptors, say), how long until the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// So many of the oldest connections that nobody vouches for are closed at each failed accept: if
+/// they hold the descriptors, others get some.
+const SHED_PER_PAUSE: usize = 64;
 
 /// A listener and its connections. Dropping it ends them at once; see
 /// [`shutdown`](Self::shutdown).
@@ -55,8 +61,14 @@ impl Reserved {
         let Self { listener, local_addr } = self;
         let (stop, stopped) = watch::channel(false);
         let open = Arc::new(AtomicUsize::new(0));
+        let limits = &endpoint.limits;
+        let hall = Hall {
+            lobby: Lobby::new(limits, Arc::clone(&endpoint.counts)),
+            addresses: Addresses::new(limits.connections_per_address_max),
+        };
         let acceptor = Acceptor {
             listener,
+            hall,
             endpoint: Arc::new(endpoint),
             open: Arc::clone(&open),
             tasks: JoinSet::new(),
@@ -108,8 +120,16 @@ impl Server {
     }
 }
 
+/// What the connections of a listener share besides their endpoint.
+#[derive(Clone)]
+struct Hall {
+    lobby: Arc<Lobby>,
+    addresses: Arc<Addresses>,
+}
+
 struct Acceptor {
     listener: TcpListener,
+    hall: Hall,
     endpoint: Arc<Endpoint>,
     open: Arc<AtomicUsize>,
     tasks: JoinSet<()>,
@@ -121,6 +141,8 @@ impl Acceptor {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         let mut pausing = pin!(tokio::time::sleep(Duration::ZERO));
         let mut failing = false;
+        let mut look = tokio::time::interval(self.hall.lobby.look());
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let accept = async {
                 pausing.as_mut().await;
@@ -139,10 +161,12 @@ impl Acceptor {
                         if !std::mem::replace(&mut failing, true) {
                             warn!(%error, "cannot accept connections, trying again");
                         }
+                        self.hall.lobby.shed_oldest(SHED_PER_PAUSE, Shed::Descriptors);
                         pausing.as_mut().reset(Instant::now() + ACCEPT_PAUSE);
                     }
                 },
                 Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
+                _ = look.tick(), if !self.hall.lobby.is_empty() => self.hall.lobby.sweep(),
                 _ = stopped.changed() => break,
             }
         }
@@ -168,21 +192,60 @@ impl Acceptor {
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
-        if self.open.load(Ordering::Relaxed) >= self.endpoint.limits.connections_max {
-            self.endpoint.counts.refused.add(1);
+        let Hall { lobby, addresses } = &self.hall;
+        let Endpoint { limits, counts, .. } = &*self.endpoint;
+        if self.open.load(Ordering::Relaxed) >= limits.connections_max
+            && lobby.shed_oldest(1, Shed::Connections) == 0
+        {
+            counts.refused.add(1);
             debug!(%peer, "refused: too many connections (connections_max)");
             return;
         }
+        let proxied = limits.is_proxied(peer.ip());
+        let place = if proxied { None } else { addresses.enter(peer.ip()) };
+        if !proxied && place.is_none() {
+            return refuse_address(counts, peer);
+        }
         let Ok(local) = prepare(&stream) else { return };
-        let open = Open::new(&self.open, &self.endpoint.counts);
-        let connection = Connection::new(peer, local, &self.endpoint.limits);
-        let task = serve(stream, Arc::clone(&connection), Arc::clone(&self.endpoint));
-        let spawned = self.tasks.spawn(async move {
-            let _counted_until_the_end = open;
-            task.await;
-        });
+        let open = Open::new(&self.open, counts);
+        let connection = Connection::new(peer, local, limits);
+        let guest = lobby.enter(&connection);
+        if !proxied {
+            guest.is_from(peer.ip());
+        }
+        let arrived = Arrived { stream, connection: Arc::clone(&connection), guest };
+        let endpoint = Arc::clone(&self.endpoint);
+        let announced = proxied.then(|| Arc::clone(addresses));
+        let counted_until_the_end = (open, place);
+        let spawned = if announced.is_none() && endpoint.tls.is_none() {
+            self.tasks.spawn(async move {
+                let _counted = counted_until_the_end;
+                plain(arrived, endpoint).await;
+            })
+        } else {
+            // Of another size: who says nothing yet has none of what may come later.
+            self.tasks.spawn(async move {
+                let _counted = counted_until_the_end;
+                match announced {
+                    Some(addresses) => Box::pin(announce(arrived, endpoint, addresses)).await,
+                    None => Box::pin(serve(arrived, endpoint)).await,
+                }
+            })
+        };
         self.connections.insert(spawned.id(), Arc::downgrade(&connection));
     }
+}
+
+fn refuse_address(counts: &Connections, peer: SocketAddr) {
+    counts.refused.add(1);
+    debug!(%peer, "refused: too many connections of its address (connections_per_address_max)");
+}
+
+/// An accepted connection.
+struct Arrived {
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    guest: Guest,
 }
 
 /// Counts an open connection.
@@ -210,26 +273,59 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<SocketAddr> {
     stream.local_addr()
 }
 
-/// The task of an accepted connection.
-async fn serve(stream: TcpStream, connection: Arc<Connection>, endpoint: Arc<Endpoint>) {
-    let Some(tls) = endpoint.tls.clone() else {
-        let _counted = Counted::new(&endpoint.counts, |counts| &counts.channels.plain);
-        return run(stream, connection, Arc::clone(&endpoint)).await;
+/// The task of a connection from a balancer: who the client is, then as for others.
+async fn announce(mut arrived: Arrived, endpoint: Arc<Endpoint>, addresses: Arc<Addresses>) {
+    let connection = Arc::clone(&arrived.connection);
+    let header = tokio::select! {
+        header = proxy::read(&mut arrived.stream) => header,
+        () = connection.closing() => return connection.mark_ended(),
     };
-    // Boxed, so that connections in plaintext do not have the size of those under TLS.
+    match header {
+        Ok(Some(client)) => connection.stands_for(client),
+        // Whoever looks after the balancer's own health.
+        Ok(None) => {}
+        Err(error) => {
+            endpoint.counts.shed[Shed::Proxy as usize].add(1);
+            debug!(peer = %connection.peer(), %error, "no header where one has to be (proxy_protocol)");
+            return connection.mark_ended();
+        }
+    }
+    let Some(_place) = addresses.enter(connection.peer().ip()) else {
+        refuse_address(&endpoint.counts, connection.peer());
+        return connection.mark_ended();
+    };
+    arrived.guest.is_from(connection.peer().ip());
+    Box::pin(serve(arrived, endpoint)).await;
+}
+
+/// The task of a connection in plaintext.
+async fn plain(arrived: Arrived, endpoint: Arc<Endpoint>) {
+    let Arrived { stream, connection, guest } = arrived;
+    let _counted = Counted::new(&endpoint.counts, |counts| &counts.channels.plain);
+    run(stream, connection, Arc::clone(&endpoint), Some(guest)).await;
+}
+
+/// The task of a connection that may be under TLS. Parts are boxed, so that none has the size of
+/// another before it is there.
+async fn serve(arrived: Arrived, endpoint: Arc<Endpoint>) {
+    let Some(tls) = endpoint.tls.clone() else {
+        return Box::pin(plain(arrived, endpoint)).await;
+    };
+    let Arrived { stream, connection, guest } = arrived;
+    let guest = Some(guest);
     let silence = Duration::from_millis(endpoint.limits.idle_ms);
-    match Box::pin(tls.accept(stream, &connection, silence)).await {
+    match tls.accept(stream, &connection, silence).await {
         Accepted::Plain(stream) => {
             let _counted = Counted::new(&endpoint.counts, |counts| &counts.channels.plain);
-            run(stream, connection, Arc::clone(&endpoint)).await;
+            Box::pin(run(stream, connection, Arc::clone(&endpoint), guest)).await;
         }
         Accepted::Tls(stream, _known) => {
             let _counted = Counted::new(&endpoint.counts, |counts| &counts.channels.tls);
-            Box::pin(run(stream, connection, Arc::clone(&endpoint))).await;
+            Box::pin(run(stream, connection, Arc::clone(&endpoint), guest)).await;
         }
         Accepted::Refused(stream) => {
             let refusing = Arc::new(refusal::endpoint(&endpoint));
-            let mut running = Box::pin(run(stream, Arc::clone(&connection), refusing));
+            let mut running = Box::pin(run(stream, Arc::clone(&connection), refusing, guest));
             if timeout(refusal::PATIENCE, &mut running).await.is_err() {
                 connection.close();
                 running.await;
@@ -240,12 +336,16 @@ async fn serve(stream: TcpStream, connection: Arc<Connection>, endpoint: Arc<End
 }
 
 /// Runs a connection over `stream`, if it is admitted, to its end.
-pub(crate) async fn run<S>(stream: S, connection: Arc<Connection>, endpoint: Arc<Endpoint>)
-where
+pub(crate) async fn run<S>(
+    stream: S,
+    connection: Arc<Connection>,
+    endpoint: Arc<Endpoint>,
+    guest: Option<Guest>,
+) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
 {
     if endpoint.sessions.opened(&connection) {
-        Driver::new(stream, connection, endpoint).run().await;
+        Driver::new(stream, connection, endpoint, guest).run().await;
     } else {
         endpoint.counts.refused.add(1);
         debug!(peer = %connection.peer(), "refused by the session hooks");

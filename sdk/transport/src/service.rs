@@ -24,6 +24,12 @@ pub trait Service: Send + Sync + 'static {
         burst: &mut Vec<RemotingCommand>,
         replies: &mut Replies,
     );
+
+    /// Whether this service says by [`Connection::vouch`] which connections have proved that they
+    /// may be here. If not, a complete request is proof enough.
+    fn vouches(&self) -> bool {
+        false
+    }
 }
 
 /// Learns of connections as such.

@@ -2,6 +2,8 @@
 
 mod bounds;
 mod dialogue;
+mod proxied;
 mod serving;
 mod support;
 mod tls;
+mod unproven;

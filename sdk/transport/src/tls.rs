@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`config`] | [`Config`], the options |
 //! | [`acceptor`] | [`Acceptor`]: certificates in force, connections with certificates, changes |
-//! | `accept` | the beginning of a connection |
+//! | `accept`, `hello` | the beginning of a connection |
 //! | [`connector`] | [`Connector`], the other direction |
 //! | `material`, `files` | from PEM files to a configuration of rustls |
 //! | `identity`, `certificate` | from a certificate to a user's name |
@@ -24,6 +24,7 @@ pub mod config;
 pub mod connector;
 pub mod error;
 mod files;
+mod hello;
 mod identity;
 mod material;
 mod provider;

@@ -3,6 +3,8 @@
 use blockhouse_protocol::{FrameError, RemotingCommand, frame};
 use bytes::{Buf, BytesMut};
 
+/// Size of a read while nobody vouches for the connection, until much has come.
+const READ_FIRST: usize = 512;
 /// First and smallest size of a read.
 const READ_MIN: usize = 2 * 1024;
 /// Largest size of a read: what bounds a burst in bytes.
@@ -54,6 +56,23 @@ impl Input {
     /// promises.
     pub(super) fn reserve(&mut self) {
         self.buffer.reserve(self.read_len.max(self.buffer.len().min(READ_MAX)));
+    }
+
+    /// Makes little room: memory is never much more than what was received.
+    pub(super) fn reserve_little(&mut self) {
+        self.buffer.reserve(READ_FIRST.max(self.buffer.len().min(READ_MAX)));
+    }
+
+    /// Gives room back that nothing came for.
+    pub(super) fn give_back(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    /// Bytes of memory that are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// Takes note of `n` bytes read.

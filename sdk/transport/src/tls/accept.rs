@@ -13,7 +13,7 @@ use tracing::debug;
 use super::acceptor::Known;
 use super::verifier::is_nameless;
 use super::wire::Wire;
-use super::{Acceptor, Mode};
+use super::{Acceptor, Mode, hello};
 use crate::Connection;
 
 /// The first byte of a TLS record that holds a handshake. No frame begins with it: that would be a
@@ -84,7 +84,8 @@ impl Acceptor {
         }
         if first == [HELLO] {
             let deadline = Instant::now() + self.config.handshake();
-            return self.shake_hands(stream, connection, deadline).await;
+            // Boxed: most that begin nothing never come to this.
+            return Box::pin(self.shake_hands(stream, connection, deadline)).await;
         }
         if enforcing {
             self.counts.channels.handshakes[PLAINTEXT].add(1);
@@ -126,7 +127,17 @@ impl Acceptor {
         stream: TcpStream,
         connection: &Arc<Connection>,
     ) -> io::Result<(Box<Secured>, Option<Known>)> {
-        let wire = Wire::new(stream, Some(HELLO_MAX));
+        let mut wire = Wire::new(stream, Some(HELLO_MAX));
+        wire.gather(HELLO_MAX, hello::is_incomplete).await?;
+        // Boxed, so that who does not come to this does not have the size of it.
+        Box::pin(self.session(wire, connection)).await
+    }
+
+    async fn session(
+        self: &Arc<Self>,
+        wire: Wire<TcpStream>,
+        connection: &Arc<Connection>,
+    ) -> io::Result<(Box<Secured>, Option<Known>)> {
         let mut hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), wire).await?;
         // Only what costs more than a buffer is limited in number: half a hello is not.
         let _turn = self.turns.take(connection.peer().ip()).await;

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Smallest read.
 const READ_MIN: usize = 4 * 1024;
+/// Size of a read before a session is there.
+const GATHER_MIN: usize = 512;
 /// Largest read: a few of TLS's largest records. The session itself asks for 4 KiB at a time, which
 /// would be a system call each.
 const READ_MAX: usize = 64 * 1024;
@@ -35,6 +37,21 @@ impl<S> Wire<S> {
 }
 
 impl<S: AsyncRead + Unpin> Wire<S> {
+    /// Reads on for as long as `is_incomplete`, and up to `max` bytes. Memory grows with what comes.
+    pub(crate) async fn gather(
+        &mut self,
+        max: usize,
+        is_incomplete: impl Fn(&[u8]) -> bool,
+    ) -> io::Result<()> {
+        while self.buffer.len() < max && is_incomplete(&self.buffer) {
+            self.buffer.reserve(GATHER_MIN);
+            if self.io.read_buf(&mut self.buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
     /// Fills the empty buffer; it is given back while there is nothing to read.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.buffer.reserve(self.read_len);
