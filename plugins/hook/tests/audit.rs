@@ -263,7 +263,13 @@ fn a_chain_gets_the_nodes_auditor_when_it_comes_into_force() {
     assert!(auditor.is_on() && hooks.load().has(Point::AdminCommand), "what is allowed is told");
     assert!(!hooks.load().has(Point::BeforeSend));
     assert_eq!(hooks.load().connection_opened(&connection(1)), Verdict::Continue);
-    let event = PluginEvent { name: "acl", action: "load", outcome: Outcome::Allowed, reason: "" };
+    let event = PluginEvent {
+        name: "acl",
+        action: "load",
+        outcome: Outcome::Allowed,
+        reason: "",
+        caller: None,
+    };
     auditor.plugin(&event);
     let info = connection(2);
     let decided = Decided { outcome: Outcome::Refused, by: "x", shadow: true, reason: "would" };

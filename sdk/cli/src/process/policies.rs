@@ -79,6 +79,7 @@ impl Policies {
     fn change(
         &self,
         name: &str,
+        caller: Option<&RequestContext>,
         make: impl FnOnce(&Keeper) -> Result<Report, Refused>,
     ) -> Result<Report, Refused> {
         let made = make(&self.keeper);
@@ -94,10 +95,11 @@ impl Policies {
             }
         };
         // Who may do it was asked, and told, before; this is what came of it.
-        let cx = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
+        let node = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
+        let cx = caller.unwrap_or(&node);
         let command = AdminCommand { name, target: "policies" };
         let decided = Decided { outcome, by: "authz", shadow: false, reason: &reason };
-        self.auditor.tell(Subject::Admin(&cx, &command), decided);
+        self.auditor.tell(Subject::Admin(cx, &command), decided);
         made
     }
 }
@@ -111,7 +113,7 @@ fn reload_on_hangup(policies: &Arc<Policies>, tasks: &Tasks) -> anyhow::Result<(
             tokio::select! {
                 () = hangups.next() => {
                     let policies = Arc::clone(&policies);
-                    let reload = move || policies.change("policy-reload", Keeper::reload).is_ok();
+                    let reload = move || policies.change("policy-reload", None, Keeper::reload).is_ok();
                     // What came of it is in the log.
                     let _done = blocking.spawn_blocking("reload", reload).await;
                 }
