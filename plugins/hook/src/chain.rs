@@ -1,5 +1,6 @@
 //! All hooks in order, cut into a slice per point.
 
+mod recorded;
 mod watch;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,9 +11,9 @@ use blockhouse_model::{Access, Principal, RequestContext};
 
 use crate::audit::{Auditor, Decided, Outcome, Subject};
 use crate::{
-    Ack, AdminCommand, Appended, Awaited, BrokerRegistration, ConnectionInfo, Credentials,
-    Decision, Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Point, Pull, Rejection,
-    RouteEntry, Settled, SpanRecord, Verdict,
+    Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,
+    Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Point, Pull, Rejection, RouteEntry,
+    SpanRecord, Verdict,
 };
 use watch::{Deliveries, Drafts, of_rejection, route_change};
 
@@ -184,14 +185,6 @@ impl HookChain {
         Ok(Principal::Anonymous)
     }
 
-    /// Tells of credentials that no hook objected to, and that are refused all the same.
-    pub fn mistaken(&self, cx: &RequestContext, access_key: &str, reason: &str) {
-        if let Some(auditor) = &self.auditor {
-            let decided = Decided { outcome: Outcome::Refused, by: "", shadow: false, reason };
-            auditor.tell(Subject::Authenticate(cx, access_key), decided);
-        }
-    }
-
     /// See [`Hook::authorize`].
     #[must_use]
     pub fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
@@ -272,23 +265,6 @@ impl HookChain {
         self.ask_and_tell(Point::AdminCommand, Subject::Admin(cx, command), |h| {
             h.admin_command(cx, command)
         })
-    }
-
-    /// Waits until what was decided so far is durable with all sinks that promise it; `None` if none does.
-    /// See [`Hook::audit_settled`].
-    #[must_use]
-    pub fn settled(&self, awaited: Awaited) -> Option<Settled> {
-        let sinks = self.at(Point::AuditSink).iter();
-        let all: Vec<Settled> = sinks.filter_map(|sink| sink.audit_settled(awaited)).collect();
-        if all.is_empty() {
-            return None;
-        }
-        Some(Box::pin(async move {
-            for one in all {
-                one.await?;
-            }
-            Ok(())
-        }))
     }
 
     /// See [`Hook::broker_registration`].

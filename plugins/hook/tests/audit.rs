@@ -287,3 +287,37 @@ fn a_chain_gets_the_nodes_auditor_when_it_comes_into_force() {
     auditor.plugin(&event);
     assert!(!auditor.is_on() && sink.told().is_empty(), "it is in force no more");
 }
+
+#[test]
+fn who_changes_a_plugin_is_told_and_the_node_itself_is_nobody() {
+    let (auditor, sink) = (auditor(), Arc::new(Sink::default()));
+    let _chain = HookChain::new(&[Arc::clone(&sink) as _]).audited(&auditor);
+    let mut cx = RequestContext::new(([10, 0, 0, 7], 4_711).into(), 9, 0);
+    cx.principal = Principal::User("operator".into());
+    for caller in [Some(&cx), None] {
+        let (name, action) = ("acl", "deploy");
+        auditor.plugin(&PluginEvent {
+            name,
+            action,
+            outcome: Outcome::Allowed,
+            reason: "",
+            caller,
+        });
+    }
+    let events = sink.told();
+    assert_eq!((events[0].user(), events[0].peer, events[0].connection), ("operator", cx.peer, 9));
+    assert_eq!((events[1].user(), events[1].connection), ("anonymous", 0));
+    assert!(events[1].peer.ip().is_unspecified());
+}
+
+#[test]
+fn credentials_that_contradict_a_certificate_are_told() {
+    let (auditor, sink) = (auditor(), Arc::new(Sink::default()));
+    let chain = HookChain::new(&[Arc::clone(&sink) as _]).audited(&auditor);
+    let cx = RequestContext::new(([10, 0, 0, 7], 4_711).into(), 9, 310);
+    chain.mistaken(&cx, "alice", "two users at once");
+    let events = sink.told();
+    let event = &events[0];
+    assert_eq!((event.kind, event.outcome), (AuditKind::Authentication, Outcome::Refused));
+    assert_eq!((&*event.resource, &*event.reason), ("key:alice", "two users at once"));
+}
