@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use blockhouse_core::Caller;
-use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Rejection, Settled, Verdict};
+use blockhouse_hook::{
+    Awaited, ConnectionInfo, Credentials, HookChain, Point, Rejection, Settled, Verdict,
+};
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Access, Principal, RequestContext, Resource, TraceParent};
 use blockhouse_protocol::RemotingCommand;
@@ -56,7 +58,9 @@ impl Service for Remoting {
                 Ok(cx) => cx,
                 Err(failure) => {
                     self.finish(&mut run, hooks, replies);
-                    self.refuse(&command, failure, replies);
+                    let awaited = if row.admin { Awaited::Control } else { Awaited::Login };
+                    let recorded = hooks.settled(awaited);
+                    self.refuse_once(recorded, &command, failure, replies);
                     continue;
                 }
             };
@@ -136,11 +140,12 @@ impl Remoting {
         replies: &mut Replies,
     ) {
         if let Err(failure) = allow(row, caller, &command) {
-            return self.refuse(&command, failure, replies);
+            let recorded = if row.admin { caller.hooks.settled(Awaited::Control) } else { None };
+            return self.refuse_once(recorded, &command, failure, replies);
         }
         let (opaque, mark, one_way) = (command.opaque, replies.mark(), command.is_one_way());
         // What an admin command asks for is done once the audit has its record.
-        let settled = if row.admin { caller.hooks.settled() } else { None };
+        let settled = if row.admin { caller.hooks.settled(Awaited::Control) } else { None };
         match row.handler {
             Handler::Send => {}
             Handler::Pull => {
@@ -210,6 +215,28 @@ impl Remoting {
             let mut replies = Replies::new();
             meter.requests.add(command.code, response.code, 1);
             response.write(command.opaque, &mut replies);
+            replies
+        });
+    }
+
+    /// Refuses a request when the audit has the record of that. It stays refused without one.
+    fn refuse_once(
+        &self,
+        recorded: Option<Settled>,
+        command: &RemotingCommand,
+        failure: Failure,
+        replies: &mut Replies,
+    ) {
+        let Some(recorded) = recorded.filter(|_| !command.is_one_way()) else {
+            return self.refuse(command, failure, replies);
+        };
+        self.meter.requests.add(command.code, failure.code, 1);
+        let opaque = command.opaque;
+        replies.defer(async move {
+            // Without a record it is refused as well.
+            let _is_recorded = recorded.await;
+            let mut replies = Replies::new();
+            Response::from(failure).write(opaque, &mut replies);
             replies
         });
     }
@@ -308,6 +335,7 @@ fn context(
         named = hooks.authenticate(&cx, &credentials).map_err(refusal)?;
     }
     if !cx.identify(named, access_key) {
+        hooks.mistaken(&cx, access_key, OTHER_USER);
         return Err(Failure::new(response_code::NO_PERMISSION, OTHER_USER));
     }
     connection.vouch();

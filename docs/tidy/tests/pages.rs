@@ -58,6 +58,25 @@ fn the_metrics_page_is_fresh() {
     check("docs/metrics.md", &page);
 }
 
+#[test]
+fn alerts_are_about_metrics_that_there_are() {
+    let mut seen = 0;
+    for file in files("yml").unwrap().into_iter().filter(|file| file.starts_with("dashboards")) {
+        let text = read(&file).unwrap();
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words = text.split(|c| !is_part(c)).filter(|word| word.starts_with("blockhouse_"));
+        for word in words {
+            seen += 1;
+            assert!(
+                CATALOGUE.iter().any(|metric| metric.name == word),
+                "{}: {word}",
+                file.display()
+            );
+        }
+    }
+    assert!(seen > 0);
+}
+
 fn of_broker(entry: Entry) -> String {
     match entry {
         Entry::Core => "depends on the names in it".to_owned(),

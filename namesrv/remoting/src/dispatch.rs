@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{AdminCommand, Credentials, HookChain, Point, Rejection, Settled, Verdict};
+use blockhouse_hook::{
+    AdminCommand, Awaited, Credentials, HookChain, Point, Rejection, Settled, Verdict,
+};
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Principal, RequestContext, TraceParent};
 use blockhouse_protocol::codes::request_code;
@@ -39,7 +41,7 @@ pub(crate) fn answer(
     if let Err(error) = &outcome {
         debug!(peer = %with.connection.peer(), code = command.code, %error, "request not carried out");
     }
-    let settled = outcome.as_ref().ok().and_then(|_| settled(with.hooks, command.code));
+    let settled = settled(with.hooks, command, outcome.as_ref().err());
     let after_save = outcome.as_ref().is_ok_and(|reply| reply.after_save);
     if let Ok(Reply { work: Some(work), .. }) = outcome {
         let done = do_later(service, work);
@@ -77,7 +79,8 @@ fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -
     };
     if !cx.identify(named, command.ext.get(ACCESS_KEY).unwrap_or_default()) {
         let why = "the access key and the client's certificate are of different users";
-        return Err(Error::Refused(Rejection::new(why)));
+        hooks.mistaken(&cx, command.ext.get(ACCESS_KEY).unwrap_or_default(), why);
+        return Err(Error::NotAuthenticated(Rejection::new(why)));
     }
     connection.vouch();
     if hooks.has(Point::Authorize) {
@@ -127,13 +130,25 @@ fn authenticate(
         signed_fields: fields.unwrap_or_default(),
         body: &command.body,
     };
-    hooks.authenticate(cx, &credentials).map_err(Error::Refused)
+    hooks.authenticate(cx, &credentials).map_err(Error::NotAuthenticated)
 }
 
-/// Ends when the audit has the record of an admin command; `None` if there is nothing to wait for.
-fn settled(hooks: &HookChain, code: i32) -> Option<Settled> {
-    let row = table::row_of(code)?;
-    if row.admin == Admin::No { None } else { hooks.settled() }
+/// Ends when the audit has the record of what was done or refused; `None` if there is nothing to wait for.
+fn settled(
+    hooks: &HookChain,
+    command: &RemotingCommand,
+    refused: Option<&Error>,
+) -> Option<Settled> {
+    let row = table::row_of(command.code)?;
+    let awaited = match refused {
+        _ if row.admin != Admin::No => Awaited::Control,
+        // Nobody hears what a refused one-way request might wait for.
+        _ if command.is_one_way() => return None,
+        _ if row.code == request_code::REGISTER_BROKER => Awaited::Registration,
+        Some(Error::NotAuthenticated(_)) => Awaited::Login,
+        _ => return None,
+    };
+    hooks.settled(awaited)
 }
 
 /// Has the work done in the background; ends with its outcome.

@@ -51,6 +51,9 @@ pub enum Error {
     /// A hook said no.
     #[error("{}", .0.reason)]
     Refused(Rejection),
+    /// Nobody has proved who he is, or somebody else.
+    #[error("{}", .0.reason)]
+    NotAuthenticated(Rejection),
     /// `bodyCrc32` is not that of the body.
     #[error("crc32 not match")]
     Checksum,

@@ -11,7 +11,9 @@ use crate::Error;
 pub fn response_code(error: &Error) -> i32 {
     match error {
         Error::UnknownCode(_) => code::REQUEST_CODE_NOT_SUPPORTED,
-        Error::Refused(rejection) => rejection.code.unwrap_or(code::NO_PERMISSION),
+        Error::Refused(rejection) | Error::NotAuthenticated(rejection) => {
+            rejection.code.unwrap_or(code::NO_PERMISSION)
+        }
         Error::User(error) => match error {
             UserError::Missing(_) => code::USER_NOT_EXIST,
             UserError::Exists(_) | UserError::Invalid(_) => code::INVALID_PARAMETER,

@@ -1,5 +1,6 @@
 //! All hooks in order, cut into a slice per point.
 
+mod recorded;
 mod watch;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +13,7 @@ use crate::audit::{Auditor, Decided, Outcome, Subject};
 use crate::{
     Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,
     Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Point, Pull, Rejection, RouteEntry,
-    Settled, SpanRecord, Verdict,
+    SpanRecord, Verdict,
 };
 use watch::{Deliveries, Drafts, of_rejection, route_change};
 
@@ -264,23 +265,6 @@ impl HookChain {
         self.ask_and_tell(Point::AdminCommand, Subject::Admin(cx, command), |h| {
             h.admin_command(cx, command)
         })
-    }
-
-    /// Waits until what was decided so far is durable with all sinks that promise it; `None` if none does.
-    /// See [`Hook::audit_settled`].
-    #[must_use]
-    pub fn settled(&self) -> Option<Settled> {
-        let sinks = self.at(Point::AuditSink).iter();
-        let all: Vec<Settled> = sinks.filter_map(|sink| sink.audit_settled()).collect();
-        if all.is_empty() {
-            return None;
-        }
-        Some(Box::pin(async move {
-            for one in all {
-                one.await?;
-            }
-            Ok(())
-        }))
     }
 
     /// See [`Hook::broker_registration`].

@@ -39,6 +39,17 @@ use blockhouse_model::{Access, RequestContext};
 /// Ends when what was told to a sink is durable, or cannot be made so.
 pub type Settled = Pin<Box<dyn Future<Output = Result<(), Rejection>> + Send>>;
 
+/// What is not done, or not answered, before its record is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// What an admin command asks for, and the refusal of one.
+    Control,
+    /// A broker's report to the name server.
+    Registration,
+    /// The refusal of credentials, whatever they were to be good for.
+    Login,
+}
+
 /// A piece of policy or extension attached to fixed points of the broker and the name server.
 ///
 /// Every method has a default that does nothing; [`Hook::points`] says which ones are called.
@@ -130,9 +141,9 @@ pub trait Hook: Send + Sync {
     /// the one who decided. It decides nothing itself.
     fn audit(&self, _events: &[AuditEvent]) {}
 
-    /// Waits until all that this sink was told is durable; `None` if it promises nothing. Who carries
-    /// out what an admin command asks for waits for it first.
-    fn audit_settled(&self) -> Option<Settled> {
+    /// Waits until all that this sink was told is durable; `None` if it promises nothing for that, or
+    /// if it is durable already. Who carries out what an admin command asks for waits for it first.
+    fn audit_settled(&self, _awaited: Awaited) -> Option<Settled> {
         None
     }
 

@@ -263,7 +263,13 @@ fn a_chain_gets_the_nodes_auditor_when_it_comes_into_force() {
     assert!(auditor.is_on() && hooks.load().has(Point::AdminCommand), "what is allowed is told");
     assert!(!hooks.load().has(Point::BeforeSend));
     assert_eq!(hooks.load().connection_opened(&connection(1)), Verdict::Continue);
-    let event = PluginEvent { name: "acl", action: "load", outcome: Outcome::Allowed, reason: "" };
+    let event = PluginEvent {
+        name: "acl",
+        action: "load",
+        outcome: Outcome::Allowed,
+        reason: "",
+        caller: None,
+    };
     auditor.plugin(&event);
     let info = connection(2);
     let decided = Decided { outcome: Outcome::Refused, by: "x", shadow: true, reason: "would" };
@@ -280,4 +286,38 @@ fn a_chain_gets_the_nodes_auditor_when_it_comes_into_force() {
     hooks.swap(HookChain::new(&[]));
     auditor.plugin(&event);
     assert!(!auditor.is_on() && sink.told().is_empty(), "it is in force no more");
+}
+
+#[test]
+fn who_changes_a_plugin_is_told_and_the_node_itself_is_nobody() {
+    let (auditor, sink) = (auditor(), Arc::new(Sink::default()));
+    let _chain = HookChain::new(&[Arc::clone(&sink) as _]).audited(&auditor);
+    let mut cx = RequestContext::new(([10, 0, 0, 7], 4_711).into(), 9, 0);
+    cx.principal = Principal::User("operator".into());
+    for caller in [Some(&cx), None] {
+        let (name, action) = ("acl", "deploy");
+        auditor.plugin(&PluginEvent {
+            name,
+            action,
+            outcome: Outcome::Allowed,
+            reason: "",
+            caller,
+        });
+    }
+    let events = sink.told();
+    assert_eq!((events[0].user(), events[0].peer, events[0].connection), ("operator", cx.peer, 9));
+    assert_eq!((events[1].user(), events[1].connection), ("anonymous", 0));
+    assert!(events[1].peer.ip().is_unspecified());
+}
+
+#[test]
+fn credentials_that_contradict_a_certificate_are_told() {
+    let (auditor, sink) = (auditor(), Arc::new(Sink::default()));
+    let chain = HookChain::new(&[Arc::clone(&sink) as _]).audited(&auditor);
+    let cx = RequestContext::new(([10, 0, 0, 7], 4_711).into(), 9, 310);
+    chain.mistaken(&cx, "alice", "two users at once");
+    let events = sink.told();
+    let event = &events[0];
+    assert_eq!((event.kind, event.outcome), (AuditKind::Authentication, Outcome::Refused));
+    assert_eq!((&*event.resource, &*event.reason), ("key:alice", "two users at once"));
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::binding::{Binding, Config};
+use crate::changing::Cause;
 use crate::guest::Guest;
 use crate::host::Role;
 use crate::load::Member;
@@ -95,7 +96,12 @@ impl Set {
             .map_err(|source| Error::Write { path, source })
     }
 
-    pub(crate) fn deploy(&self, deploys: Vec<Deploy>, terms: Terms) -> Result<Report, Error> {
+    pub(crate) fn deploy(
+        &self,
+        cause: Cause<'_>,
+        deploys: Vec<Deploy>,
+        terms: Terms,
+    ) -> Result<Report, Error> {
         let _change = self.begin()?;
         let judge = self.judge()?;
         let mut plans: Vec<Plan> = Vec::with_capacity(deploys.len());
@@ -116,10 +122,10 @@ impl Set {
             return Ok(self.report(&plans, terms.dry_run));
         }
         self.carry_out(&plans, record, true)?;
-        Ok(self.told("deploy", self.report(&plans, false)))
+        Ok(self.told(cause, self.report(&plans, false)))
     }
 
-    pub(crate) fn rollback(&self, name: &str) -> Result<Report, Error> {
+    pub(crate) fn rollback(&self, cause: Cause<'_>, name: &str) -> Result<Report, Error> {
         let _change = self.begin()?;
         let mut record = self.state.lock().record.clone();
         let Some(former) = record.binding(&self.config.binding, name).cloned() else {
@@ -138,11 +144,11 @@ impl Set {
         let Kept { version, binding } = kept;
         let plans = [Plan { step, binding, version, former, signatures: None }];
         self.carry_out(&plans, record, false)?;
-        Ok(self.told("rollback", self.report(&plans, false)))
+        Ok(self.told(cause, self.report(&plans, false)))
     }
 
     /// Takes a plugin out, or brings it back.
-    pub(crate) fn switch(&self, name: &str, on: bool) -> Result<Report, Error> {
+    pub(crate) fn switch(&self, cause: Cause<'_>, name: &str, on: bool) -> Result<Report, Error> {
         let _change = self.begin()?;
         let mut record = self.state.lock().record.clone();
         let Some(binding) = record.binding(&self.config.binding, name).cloned() else {
@@ -170,13 +176,13 @@ impl Set {
             self.carry_out(&[plan], record, false)?;
             reported.outcome = "enabled";
             let plugins = vec![reported];
-            return Ok(self.told("enable", Report { generation, dry_run: false, plugins }));
+            return Ok(self.told(cause, Report { generation, dry_run: false, plugins }));
         }
         self.write(&record)?;
         reported.outcome = "disabled";
         let plugins = vec![reported];
         // Before it is out: it may be the audit sink that is taken away.
-        let report = self.told("disable", Report { generation, dry_run: false, plugins });
+        let report = self.told(cause, Report { generation, dry_run: false, plugins });
         let taken = vec![name.to_owned()];
         self.put_in_force(Change { record, put: Vec::new(), taken, watch: false });
         Ok(report)
@@ -319,28 +325,29 @@ impl Set {
     }
 
     /// Tells log and audit of what a change did.
-    fn told(&self, action: &str, report: Report) -> Report {
+    fn told(&self, cause: Cause<'_>, report: Report) -> Report {
         let generation = report.generation;
         for Reported { name, digest, outcome, .. } in &report.plugins {
             tracing::info!("plugin {name}: {outcome}, {digest}; generation {generation}");
             if *outcome != "unchanged" {
                 let reason = format!("{outcome}, {digest}; generation {generation}");
-                self.audit(name, action, Outcome::Allowed, &reason);
+                self.audit(cause, name, Outcome::Allowed, &reason);
             }
         }
         report
     }
 
-    pub(crate) fn audit(&self, name: &str, action: &str, outcome: Outcome, reason: &str) {
+    pub(crate) fn audit(&self, cause: Cause<'_>, name: &str, outcome: Outcome, reason: &str) {
         if let Some(auditor) = self.loader.keeper.auditor() {
-            auditor.plugin(&PluginEvent { name, action, outcome, reason });
+            let Cause { action, caller } = cause;
+            auditor.plugin(&PluginEvent { name, action, outcome, reason, caller });
         }
     }
 
     /// Counts what became of a change of these plugins, and tells why it was not made.
     pub(crate) fn counted(
         &self,
-        action: &str,
+        cause: Cause<'_>,
         names: &[String],
         result: Result<Report, Error>,
     ) -> Result<Report, Error> {
@@ -350,7 +357,7 @@ impl Set {
             Err(error) => {
                 tracing::warn!("plugins were not changed: {error}");
                 for name in names {
-                    self.audit(name, action, Outcome::Refused, &error.to_string());
+                    self.audit(cause, name, Outcome::Refused, &error.to_string());
                 }
                 &self.outcomes.refused
             }

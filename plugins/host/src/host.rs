@@ -13,7 +13,6 @@ use crate::Error;
 use crate::binding::{Binding, Config};
 use crate::code_source::CodeCounts;
 use crate::compiler::Compiler;
-use crate::deploy::{Deploy, Report, Terms};
 use crate::imports::Publisher;
 use crate::keeper::Threads;
 use crate::load::{Loader, Member};
@@ -71,7 +70,7 @@ pub struct Parts {
 
 /// All plugins of a process. Close it before the process ends.
 pub struct Host {
-    set: Arc<Set>,
+    pub(crate) set: Arc<Set>,
     threads: Arc<Threads>,
 }
 
@@ -129,39 +128,6 @@ impl Host {
     /// It has another digest, is no plugin, or cannot be written.
     pub fn put_component(&self, bytes: Bytes, digest: &str) -> Result<(), Error> {
         self.set.put_component(bytes, digest)
-    }
-
-    /// Puts plugins in force, all at once. It takes as long as they take to compile.
-    ///
-    /// # Errors
-    /// The first thing that is wrong with one of them; then nothing has changed.
-    pub fn deploy(&self, deploys: Vec<Deploy>, terms: Terms) -> Result<Report, Error> {
-        let names: Vec<_> = deploys.iter().map(|deploy| deploy.name.clone()).collect();
-        self.set.counted("deploy", &names, self.set.deploy(deploys, terms))
-    }
-
-    /// Puts the version before in force.
-    ///
-    /// # Errors
-    /// There is none, or it cannot be loaded any more; then nothing has changed.
-    pub fn rollback(&self, name: &str) -> Result<Report, Error> {
-        self.set.counted("rollback", &[name.to_owned()], self.set.rollback(name))
-    }
-
-    /// Takes a plugin out at once.
-    ///
-    /// # Errors
-    /// There is no such plugin, or it cannot be written down; then nothing has changed.
-    pub fn disable(&self, name: &str) -> Result<Report, Error> {
-        self.set.counted("disable", &[name.to_owned()], self.set.switch(name, false))
-    }
-
-    /// Brings a plugin back that was taken out.
-    ///
-    /// # Errors
-    /// There is no such plugin, or it cannot be loaded; then nothing has changed.
-    pub fn enable(&self, name: &str) -> Result<Report, Error> {
-        self.set.counted("enable", &[name.to_owned()], self.set.switch(name, true))
     }
 
     /// Compares new versions with those before and lets go of old instances. A thread of the host

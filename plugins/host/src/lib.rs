@@ -42,6 +42,7 @@ pub mod binding;
 mod blueprint;
 mod breaker;
 mod cache;
+mod changing;
 mod code_source;
 pub mod compiler;
 mod contract;
@@ -76,6 +77,7 @@ mod trial;
 pub mod trust;
 
 pub use binding::{Binding, Config, Grants, Mode, OnFailure, StoreMode};
+pub use changing::Changing;
 pub use code_source::CodeCounts;
 pub use compiler::{Compiler, Limits, compile_stdin};
 pub use deploy::{Check, Deploy, Report, Reported, Terms};

@@ -265,7 +265,8 @@ impl Plugin {
                 && let Some(auditor) = self.keeper.auditor()
             {
                 let (action, reason) = ("breaker-open", format!("{interface}: {failure}"));
-                let event = PluginEvent { name, action, outcome: Outcome::Failed, reason: &reason };
+                let outcome = Outcome::Failed;
+                let event = PluginEvent { name, action, outcome, reason: &reason, caller: None };
                 auditor.plugin(&event);
             }
         }

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::Error;
 use crate::binding::{Binding, Config};
+use crate::changing::Cause;
 use crate::guard::{self, Deeds};
 use crate::keeper::Watched;
 use crate::load::{Loader, Member};
@@ -283,7 +284,8 @@ impl Set {
         let put = together.iter().map(|guard| Arc::clone(&guard.old)).collect();
         self.put_in_force(Change { record, put, taken: Vec::new(), watch: false });
         for guard in together {
-            self.audit(&guard.name, "automatic-rollback", Outcome::Failed, &text);
+            let cause = Cause::own("automatic-rollback");
+            self.audit(cause, &guard.name, Outcome::Failed, &text);
         }
         self.outcomes.reverted.fetch_add(1, Ordering::Relaxed);
     }

@@ -14,6 +14,9 @@ pub struct Config {
     /// record says afterwards what is missing; `reject` they are refused. Admin commands are refused
     /// either way.
     pub on_failure: OnFailure,
+    /// Answer wrong credentials only when their record is on disk, as everything of the control plane
+    /// is. Strangers can then keep the disk syncing.
+    pub sync_logins: bool,
     /// Size at which a file ends and the next one begins, in bytes.
     #[schemars(range(min = 65_536, max = 1_073_741_824))]
     pub segment_bytes: u64,
@@ -45,6 +48,7 @@ impl Default for Config {
         Self {
             enabled: false,
             on_failure: OnFailure::Permit,
+            sync_logins: false,
             segment_bytes: 64 << 20,
             retention_segments: 128,
             retention_days: 365,

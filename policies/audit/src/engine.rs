@@ -28,6 +28,23 @@ pub struct Status {
     pub checkpoint: String,
     /// How many records there are.
     pub records: u64,
+    /// Events that are not on disk yet.
+    pub pending: u64,
+    /// For how long the first of them has not been.
+    pub lag: Duration,
+    /// Writes and syncs that failed.
+    pub failures: u64,
+    /// How far records are on disk.
+    pub(crate) progress: Progress,
+}
+
+/// How far records are on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Of all events that came in, how many are durable.
+    pub(crate) durable: u64,
+    /// When the first that is not was decided.
+    pub(crate) since: Option<Timestamp>,
 }
 
 /// Why records must be durable at once.
@@ -52,6 +69,9 @@ pub(crate) struct Engine {
     looked: Duration,
     /// When all records were durable for the last time.
     durable: Timestamp,
+    /// Events that are written.
+    written: u64,
+    progress: Progress,
 }
 
 impl Engine {
@@ -75,6 +95,8 @@ impl Engine {
             signed: now,
             looked: now,
             durable,
+            written: 0,
+            progress: Progress::default(),
         };
         engine.write(vec![first], true).map_err(|(error, _)| error)?;
         engine.retain()?;
@@ -107,7 +129,10 @@ impl Engine {
 
     /// Writes what there is, and does what is due.
     pub(crate) fn turn(&mut self, work: Work) {
-        let Work { entries, waiters, lost, is_stopping } = work;
+        let Work { entries, waiters, lost, told, is_stopping } = work;
+        let since = entries.first().map(Entry::time);
+        self.progress.since = self.progress.since.or(since);
+        let told = told.max(self.written);
         self.gap = lost.map_or(self.gap, |lost| Some(lost.and(self.gap)));
         self.stuck.extend(entries);
         if !self.is_time() && !is_stopping {
@@ -115,7 +140,7 @@ impl Engine {
             return;
         }
         let need = Need { waits: !waiters.is_empty(), is_stopping };
-        let written = self.flush(need);
+        let written = self.flush(need, told);
         let is_durable = written.is_ok();
         answer(waiters, is_durable);
         let done = written.and_then(|()| self.duties(need));
@@ -125,7 +150,7 @@ impl Engine {
         }
     }
 
-    fn flush(&mut self, need: Need) -> io::Result<()> {
+    fn flush(&mut self, need: Need, events: u64) -> io::Result<()> {
         self.writer.mend()?;
         self.look()?;
         if self.writer.is_full() {
@@ -142,8 +167,13 @@ impl Engine {
         if need.is_stopping {
             entries.push(Entry::Own(now, Own::Stopped));
         }
-        match self.write(entries, need.waits || need.is_stopping || told.is_some()) {
+        let must_sync = need.waits || need.is_stopping || told.is_some();
+        match self.write(entries, must_sync) {
             Ok(()) => {
+                self.written = events;
+                if must_sync {
+                    self.progress = Progress { durable: events, since: None };
+                }
                 self.gap = None;
                 Ok(())
             }
@@ -183,6 +213,9 @@ impl Engine {
         match self.writer.sync() {
             Ok(()) => {
                 self.durable = self.clock.now();
+                if self.stuck.is_empty() {
+                    self.progress = Progress { durable: self.written, since: None };
+                }
                 Ok(())
             }
             Err((error, lost)) => {
@@ -276,6 +309,7 @@ impl Engine {
             status.checkpoint = self.writer.checkpoint_text().to_owned();
         }
         status.records = self.writer.size();
+        status.progress = self.progress;
     }
 }
 

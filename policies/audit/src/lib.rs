@@ -14,6 +14,7 @@
 //! | `record`, `json` | from an event to a line |
 //! | `tree`, `note`, `key` | hash tree, signed checkpoints, the key's file |
 //! | `segment`, `lines`, `links` | names of files, their lines, what ties them together |
+//! | `recent` | the last records, in memory |
 //! | `verify`, `reader` | looking at a log, also of a running node |
 //!
 //! What this crate does not do: decide anything about requests but that nothing is changed while the
@@ -32,6 +33,7 @@ mod merge;
 mod note;
 mod queue;
 mod reader;
+mod recent;
 mod record;
 mod segment;
 mod sink;
@@ -49,6 +51,7 @@ pub use note::{Checkpoint, PublicKey, TEXT_MAX};
 pub use reader::{
     Actor, Endpoint, Follow, Metadata, Named, Record, Unmapped, User, last_checkpoint, records,
 };
+pub use recent::RECENT_MAX;
 pub use record::{RECORD_MAX, kind_name, outcome_name};
 pub use sink::{AuditLog, Parts};
 pub use verify::{Finding, Report, Request, verify};

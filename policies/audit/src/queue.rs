@@ -36,6 +36,8 @@ pub(crate) struct Queue {
     /// Those who wait until all that is here now is durable.
     waiters: Vec<oneshot::Sender<bool>>,
     pub(crate) merges: Merges,
+    /// Events that have come in so far, each of which is to be a record of its own.
+    told: u64,
     lost: Option<Lost>,
     /// The log is to be closed.
     pub(crate) is_stopping: bool,
@@ -49,6 +51,8 @@ pub(crate) struct Work {
     pub(crate) entries: Vec<Entry>,
     pub(crate) waiters: Vec<oneshot::Sender<bool>>,
     pub(crate) lost: Option<Lost>,
+    /// How many events had come in.
+    pub(crate) told: u64,
     pub(crate) is_stopping: bool,
 }
 
@@ -85,7 +89,18 @@ impl Queue {
             self.merges.open(event, now);
         }
         self.bytes += size;
+        self.told += 1;
         self.entries.push(Entry::Event(event.clone()));
+    }
+
+    /// How many events have come in.
+    pub(crate) const fn told(&self) -> u64 {
+        self.told
+    }
+
+    /// When the first of those that are here came in.
+    pub(crate) fn since(&self) -> Option<Timestamp> {
+        self.entries.first().map(Entry::time)
     }
 
     pub(crate) fn wait(&mut self, waiter: oneshot::Sender<bool>) {
@@ -114,6 +129,7 @@ impl Queue {
         if with_events || self.is_stopping {
             work.entries = std::mem::take(&mut self.entries);
             self.bytes = 0;
+            work.told = self.told;
             work.lost = self.lost.take();
             self.merges.take(now, self.is_stopping, &mut work.entries);
         } else if !work.waiters.is_empty() {

@@ -71,6 +71,8 @@ pub(crate) enum Own {
 pub(crate) struct Place<'a> {
     /// The log's name.
     pub(crate) log: &'a str,
+    /// The node's name.
+    pub(crate) node: &'a str,
     /// The record's number.
     pub(crate) number: u64,
     /// The leaf before it.
@@ -107,6 +109,14 @@ pub const fn outcome_name(outcome: Outcome) -> &'static str {
 }
 
 impl Entry {
+    /// When it was.
+    pub(crate) const fn time(&self) -> Timestamp {
+        match self {
+            Self::Event(event) | Self::Merged { event, .. } => event.time,
+            Self::Own(time, _) => *time,
+        }
+    }
+
     /// An admin command whose record was not durable in time has not been carried out.
     pub(crate) fn undo(&mut self) {
         if let Self::Event(event) = self
@@ -155,6 +165,13 @@ fn head(record: &mut Object<'_>, place: &Place<'_>, time: Timestamp, class: &Cla
         metadata.number("sequence", place.number);
         metadata.text("uid", &format!("{}/{}", place.log, place.number));
     });
+    if !place.node.is_empty() {
+        record.object("device", |device| {
+            device.text("name", place.node);
+            // A server.
+            device.number("type_id", 1);
+        });
+    }
 }
 
 fn product(product: &mut Object<'_>) {

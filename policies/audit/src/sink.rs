@@ -3,19 +3,22 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use blockhouse_disk::Disk;
 use blockhouse_hook::{
-    AdminCommand, AuditEvent, ConnectionInfo, Hook, Point, Points, Rejection, Settled, Verdict,
+    AdminCommand, AuditEvent, Awaited, ConnectionInfo, Hook, Point, Points, Rejection, Settled,
+    Verdict,
 };
 use blockhouse_meter::AuditCounts;
-use blockhouse_model::{Access, Clock, RequestContext};
+use blockhouse_model::{Access, Action, Clock, RequestContext, Resource};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::config::OnFailure;
 use crate::engine::{Engine, Status};
 use crate::queue::{Queue, Work};
+use crate::recent::Recent;
 use crate::writer::Writer;
 use crate::{Config, Error};
 
@@ -33,6 +36,8 @@ pub struct Parts {
     pub disk: Arc<dyn Disk>,
     /// Its directory.
     pub dir: PathBuf,
+    /// The node's name, in each record; none if empty.
+    pub node: String,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where it counts.
@@ -45,12 +50,14 @@ struct Shared {
     clock: Arc<dyn Clock>,
     counts: Arc<AuditCounts>,
     status: Arc<Mutex<Status>>,
+    recent: Recent,
 }
 
 /// An audit log that is being written.
 pub struct AuditLog {
     shared: Arc<Shared>,
     on_failure: OnFailure,
+    sync_logins: bool,
     public_key: String,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -67,8 +74,9 @@ impl AuditLog {
     /// # Errors
     /// It cannot be read or written, another process writes it, or it was changed.
     pub fn start(config: &Config, parts: Parts) -> Result<Self, Error> {
-        let Parts { disk, dir, clock, counts } = parts;
-        let (writer, first) = Writer::open(disk, &dir, config.clone(), clock.now())?;
+        let Parts { disk, dir, node, clock, counts } = parts;
+        let (writer, first) = Writer::open(disk, &dir, config.clone(), &node, clock.now())?;
+        let recent = writer.recent().clone();
         let public_key = writer.key().public().to_string();
         let status = Arc::new(Mutex::new(Status::default()));
         let engine = Engine::new(
@@ -80,14 +88,16 @@ impl AuditLog {
         )
         .map_err(Error::disk(&dir))?;
         let queue = Mutex::new(Queue::default());
-        let shared = Arc::new(Shared { queue, wake: Condvar::new(), clock, counts, status });
+        let wake = Condvar::new();
+        let shared = Arc::new(Shared { queue, wake, clock, counts, status, recent });
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("blockhouse-audit".to_owned())
             .spawn(move || of_thread.run(engine))
             .map_err(Error::disk(&dir))?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { shared, on_failure: config.on_failure, public_key, thread })
+        let Config { on_failure, sync_logins, .. } = *config;
+        Ok(Self { shared, on_failure, sync_logins, public_key, thread })
     }
 
     /// The key that checks its checkpoints.
@@ -99,7 +109,23 @@ impl AuditLog {
     /// How it is.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.shared.status.lock().clone()
+        let (told, queued) = {
+            let queue = self.shared.queue.lock();
+            (queue.told(), queue.since())
+        };
+        let mut status = self.shared.status.lock().clone();
+        status.pending = told.saturating_sub(status.progress.durable);
+        let since = status.progress.since.or(queued).filter(|_| status.pending > 0);
+        let age = since.map_or(0, |since| self.shared.clock.now().0.saturating_sub(since.0));
+        status.lag = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+        status.failures = self.shared.counts.failures.read();
+        status
+    }
+
+    /// Hands the last records, of which there are at most [`crate::RECENT_MAX`], to `visit`, the newest
+    /// first, until it says false. They come out of memory.
+    pub fn recent(&self, visit: &mut dyn FnMut(&[u8]) -> bool) {
+        self.shared.recent.each(visit);
     }
 
     /// Writes what there is, and ends. What is told later is lost.
@@ -110,6 +136,11 @@ impl AuditLog {
         if thread.join().is_err() {
             tracing::error!("audit: the log did not end cleanly");
         }
+    }
+
+    /// Whether all that was told is on disk.
+    fn is_durable(&self, queue: &Queue) -> bool {
+        self.is_writable() && queue.told() == self.shared.status.lock().progress.durable
     }
 
     fn is_writable(&self) -> bool {
@@ -169,6 +200,15 @@ impl Shared {
     }
 }
 
+/// Whether somebody only looks at the node, at the ops listener, whose requests have no code: who is to
+/// mend the log must see what is wrong with it.
+fn is_look(cx: &RequestContext, accesses: &[Access<'_>]) -> bool {
+    let is_look = |access: &Access<'_>| {
+        access.resource == Resource::Cluster && matches!(access.action, Action::Get | Action::List)
+    };
+    cx.code == 0 && !accesses.is_empty() && accesses.iter().all(is_look)
+}
+
 impl Hook for AuditLog {
     fn name(&self) -> &str {
         NAME
@@ -194,13 +234,25 @@ impl Hook for AuditLog {
         }
     }
 
-    fn audit_settled(&self) -> Option<Settled> {
+    fn audit_settled(&self, awaited: Awaited) -> Option<Settled> {
+        if awaited == Awaited::Login && !self.sync_logins {
+            return None;
+        }
         let (tell, told) = oneshot::channel();
-        self.shared.queue.lock().wait(tell);
+        let mut queue = self.shared.queue.lock();
+        // A refusal that is counted with others like it has its record.
+        if self.is_durable(&queue) {
+            return None;
+        }
+        queue.wait(tell);
+        drop(queue);
         self.shared.wake.notify_one();
+        // Without brokers there is no data path that could go on.
+        let may_fail = awaited == Awaited::Registration && self.on_failure == OnFailure::Permit;
         Some(Box::pin(async move {
             match told.await {
                 Ok(true) => Ok(()),
+                _ if may_fail => Ok(()),
                 _ => Err(Rejection::with_code(SYSTEM_ERROR, REFUSAL)),
             }
         }))
@@ -213,8 +265,8 @@ impl Hook for AuditLog {
         Verdict::Reject(Rejection::with_code(SYSTEM_ERROR, REFUSAL))
     }
 
-    fn authorize(&self, _: &RequestContext, _: &[Access<'_>]) -> Verdict {
-        self.gate()
+    fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
+        if is_look(cx, accesses) { Verdict::Continue } else { self.gate() }
     }
 
     fn connection_opened(&self, _: &ConnectionInfo) -> Verdict {

@@ -1,5 +1,6 @@
 //! The log as a whole, on simulated disks, with the test in the place of its thread.
 
+mod awaiting;
 mod crash;
 mod failure;
 mod integrity;
@@ -50,7 +51,8 @@ impl Bench {
         let clock = Arc::new(ManualClock::at(Timestamp(now)));
         let counts = Arc::new(AuditCounts::default());
         let status = Arc::new(Mutex::new(Status::default()));
-        let (writer, first) = Writer::open(Arc::clone(&disk), dir, config.clone(), Timestamp(now))?;
+        let (writer, first) =
+            Writer::open(Arc::clone(&disk), dir, config.clone(), "broker-a", Timestamp(now))?;
         let engine = Engine::new(
             writer,
             first,
@@ -165,6 +167,7 @@ pub(super) fn plugin(name: &str) -> AuditEvent {
             action: "deploy",
             outcome: Outcome::Allowed,
             reason: "",
+            caller: None,
         });
     })
 }

@@ -11,6 +11,7 @@ use blockhouse_model::Timestamp;
 
 use crate::Config;
 use crate::note::SecretKey;
+use crate::recent::{RECENT_MAX, Recent};
 use crate::record::{Entry, Own, Place};
 use crate::segment::{self, Head};
 use crate::tree::{Hash, Tree, leaf};
@@ -56,6 +57,8 @@ pub(crate) struct Writer {
     /// How many records the last checkpoint counts.
     signed: u64,
     checkpoint: String,
+    node: String,
+    recent: Recent,
     open: Open,
     segments: Vec<Span>,
     /// Whether the file may hold more than it should.
@@ -80,6 +83,11 @@ impl Writer {
         &self.checkpoint
     }
 
+    /// The last records.
+    pub(crate) const fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     pub(crate) const fn key(&self) -> &SecretKey {
         &self.key
     }
@@ -88,10 +96,16 @@ impl Writer {
     pub(crate) fn append(&mut self, entries: &[Entry]) -> io::Result<u64> {
         let mut end = self.end.clone();
         self.buf.clear();
-        for entry in entries {
+        let kept_from = entries.len().saturating_sub(RECENT_MAX);
+        let mut kept = Vec::with_capacity(entries.len() - kept_from);
+        for (at, entry) in entries.iter().enumerate() {
             let begin = self.buf.len();
             let (log, number) = (self.key.public().name(), end.tree.size());
-            entry.write(&Place { log, number, prev: &end.prev }, &mut self.buf);
+            let place = Place { log, node: &self.node, number, prev: &end.prev };
+            entry.write(&place, &mut self.buf);
+            if at >= kept_from {
+                kept.push((number, self.buf[begin..].into()));
+            }
             end.prev = leaf(&self.buf[begin..]);
             end.tree.push(end.prev);
             self.buf.push(b'\n');
@@ -102,6 +116,7 @@ impl Writer {
         self.write(&mut end)?;
         let bytes = end.len - self.end.len;
         self.end = end;
+        self.recent.add(kept.into_iter());
         Ok(bytes)
     }
 
@@ -136,6 +151,7 @@ impl Writer {
             Err(error) => {
                 let lost = self.end.tree.size() - self.durable.tree.size();
                 self.end = self.durable.clone();
+                self.recent.cut(self.end.tree.size());
                 self.is_dirty = true;
                 self.cut();
                 // Even if the file is shorter now, it is not trusted before it was opened again.

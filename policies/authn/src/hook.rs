@@ -117,7 +117,7 @@ impl Hook for Authn {
                 outcome = outcome.name(),
                 "not authenticated"
             );
-            Identity::Refused(Rejection::new(outcome.told()))
+            Identity::Refused(Rejection::new(outcome.told()).with_detail(outcome.reason()))
         })
     }
 

@@ -78,6 +78,23 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What the audit is told, and nobody else.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Ok | Self::Certificate | Self::Anonymous => "",
+            Self::Missing => "no credentials",
+            Self::UnknownUser => "unknown user",
+            Self::BadSignature => "wrong signature",
+            Self::Disabled => "the user is disabled",
+            Self::OtherUser => "the connection is another user's",
+            Self::Plaintext => "an access key over an unencrypted connection",
+            Self::NotSuper => "not a Super user",
+        }
+    }
+}
+
 /// How often each came about.
 #[derive(Debug, Default)]
 pub struct Counts([AtomicU64; Outcome::ALL.len()]);

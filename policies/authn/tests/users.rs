@@ -319,3 +319,30 @@ fn a_certificate_needs_no_access_key() {
     assert_eq!(ask(&hook_, &node("admin"), "", ""), Ok("admin".to_owned()));
     assert_eq!(counted(&hook_), [("certificate", 3), ("disabled", 1), ("not_super", 1)]);
 }
+
+#[test]
+fn why_somebody_is_refused_is_for_the_audit_alone() {
+    let (hook, table) = hook(plain());
+    table.create(&admin(), &change("off", Some("canary-alice"))).unwrap();
+    let off = UserChange { enabled: Some(false), ..change("off", None) };
+    table.update(&admin(), &off).unwrap();
+    let refused = |name: &str, secret: &str| {
+        let (fields, body) = (b"fields".as_slice(), b"body".as_slice());
+        let signature = SigningKey::new(secret.as_bytes()).sign(fields, body);
+        let cx = RequestContext::new(HERE.peer.parse().unwrap(), HERE.connection, SEND);
+        let credentials =
+            Credentials { access_key: name, signature: &signature, signed_fields: fields, body };
+        match hook.authenticate(&cx, &credentials) {
+            Identity::Refused(rejection) => (rejection.reason, rejection.detail.unwrap()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let all = [
+        refused("nobody", "canary-alice"),
+        refused("alice", "another-secret"),
+        refused("off", "canary-alice"),
+    ];
+    let reasons = all.each_ref().map(|(_, detail)| &**detail);
+    assert_eq!(reasons, ["unknown user", "wrong signature", "the user is disabled"]);
+    assert!(all.iter().all(|(told, _)| *told == all[0].0), "{all:?}");
+}

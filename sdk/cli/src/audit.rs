@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::out;
 use crate::wrong_use;
-use print::{Csv, Form, Lines, Printer, Rows};
+use print::{Csv, Form, Lines, Otlp, Printer, Rows};
 use select::Select;
 
 const EXAMPLES: &str = "\
@@ -141,6 +141,7 @@ fn look(what: &What, as_json: bool) -> anyhow::Result<ExitCode> {
         What::Export { dir, select, format } => match format {
             Form::OcsfJsonl => print(dir, select, usize::MAX, &mut Lines)?,
             Form::Csv => print(dir, select, usize::MAX, &mut Csv::default())?,
+            Form::OtlpJson => print(dir, select, usize::MAX, &mut Otlp::default())?,
         },
         What::Checkpoint { dir, key } => {
             let dir = audit_dir(dir)?;

@@ -74,6 +74,11 @@ impl Role {
     }
 }
 
+/// What tells the node from others. A name server has no name, but its address.
+fn node_name(config: &Config, role: Role) -> &str {
+    if role.has_broker() { &config.node.name } else { &config.namesrv.listen }
+}
+
 /// A checked configuration, ready to run.
 pub(crate) struct Setup {
     role: Role,
@@ -105,6 +110,7 @@ struct Shared {
 struct Control<'a> {
     plugins: Option<&'a Arc<Host>>,
     policies: Option<&'a Arc<policies::Policies>>,
+    audit: Option<&'a Arc<blockhouse_audit::AuditLog>>,
 }
 
 impl Setup {
@@ -161,7 +167,7 @@ impl Setup {
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
         tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
-        let audit = audit::start(&self.options.config, &shared)?;
+        let audit = audit::start(&self.options.config, self.role, &shared)?;
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
         let policies = policies::start(&self.options.config, &shared)?;
         shared.acls = policies.clone().map(|policies| policies as Arc<dyn Acls>);
@@ -174,7 +180,9 @@ impl Setup {
         native.extend(self.hooks.load().hooks().iter().cloned());
         self.hooks.swap(HookChain::new(&native));
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
-        let control = Control { plugins: plugins.as_ref(), policies: policies.as_ref() };
+        let (plugin_host, audit_log) = (plugins.as_ref(), audit.as_ref());
+        let control =
+            Control { plugins: plugin_host, policies: policies.as_ref(), audit: audit_log };
         let mut started = Vec::new();
         let up = self.start(&shared, control, &mut started).await;
         let ended = match up {
@@ -242,18 +250,13 @@ impl Setup {
         let identity = Identity {
             cluster: node.cluster.clone(),
             node_type: self.role.name().to_owned(),
-            // A name server has no name; its address tells it from others.
-            node_id: if self.role.has_broker() {
-                node.name.clone()
-            } else {
-                self.options.config.namesrv.listen.clone()
-            },
+            node_id: node_name(&self.options.config, self.role).to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let info = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
             "role": self.role.name(),
-            "name": node.name,
+            "name": node_name(&self.options.config, self.role),
             "cluster": node.cluster,
             "started_ms": shared.clock.now().0,
         });
@@ -262,6 +265,7 @@ impl Setup {
         let config = &self.options.config;
         let mut rows = plugins::rows(control.plugins, config.plugins.remote_changes);
         rows.extend(policies::rows(control.policies, config.authz.remote_changes));
+        rows.extend(audit::rows(control.audit));
         rows.push(Row {
             path: "/v1/info",
             method: hyper::http::Method::GET,

@@ -34,6 +34,10 @@ pub struct AuditCounts {
     pub failures: Counter,
     /// 1 while it can be written.
     pub writable: Gauge,
+    /// Events that are not on disk yet.
+    pub pending: Gauge,
+    /// For how long the first of them has not been, in milliseconds.
+    pub lag_ms: Gauge,
     /// When the last checkpoint was signed, in milliseconds.
     pub checkpoint_ms: Gauge,
 }
@@ -53,6 +57,8 @@ impl AuditCounts {
         one(&c::AUDIT_LOST, self.lost.read() as f64);
         one(&c::AUDIT_WRITE_FAILURES, self.failures.read() as f64);
         one(&c::AUDIT_WRITABLE, self.writable.read() as f64);
+        one(&c::AUDIT_PENDING, self.pending.read() as f64);
+        one(&c::AUDIT_LAG, self.lag_ms.read() as f64 / 1_000.0);
         one(&c::AUDIT_CHECKPOINT_TIME, self.checkpoint_ms.read() as f64 / 1_000.0);
     }
 }

@@ -152,6 +152,10 @@ catalogue! {
         "Writes and syncs of the audit log that failed.";
     AUDIT_WRITABLE: Gauge "blockhouse_audit_writable" ["1"] {}
         "0 while the audit log cannot be written and admin commands are refused.";
+    AUDIT_PENDING: Gauge "blockhouse_audit_pending_events" ["events"] {}
+        "Events whose record is not on disk yet.";
+    AUDIT_LAG: Gauge "blockhouse_audit_lag_seconds" ["seconds"] {}
+        "For how long the oldest event has not been on disk, 0 if all are.";
     AUDIT_CHECKPOINT_TIME: Gauge "blockhouse_audit_checkpoint_time_seconds" ["seconds"] {}
         "When the last checkpoint of the audit log was signed, in seconds since 1970.";
     UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use blockhouse_hook::{Awaited, Settled};
 use blockhouse_model::RequestContext;
 use blockhouse_service::Shutdown;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::http::{Request, Response, StatusCode};
+use hyper::http::{Method, Request, Response, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -106,7 +107,12 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Shared, _slot: Owned
         async move {
             let (head, body) = request.into_parts();
             let answer = match shared.parts.answer(&head, &context) {
-                Answer::Ready(response) => response,
+                Answer::Ready(response) => {
+                    if response.status() == StatusCode::FORBIDDEN {
+                        refusal_recorded(&shared, &head.method).await;
+                    }
+                    response
+                }
                 Answer::Change(change, call) => {
                     tracing::info!(%peer, "ops: {} {}", head.method, head.uri.path());
                     rendered(&audited(&shared, make(&shared.changes, change, call, body)).await)
@@ -163,7 +169,7 @@ async fn make(turn: &Arc<Semaphore>, change: Arc<Change>, call: Call, body: Inco
 
 /// Makes a change only while what is told of it can be recorded, and answers when it is.
 async fn audited(shared: &Shared, made: impl Future<Output = Reply>) -> Reply {
-    let settled = async || match shared.parts.hooks.load().settled() {
+    let settled = async || match settled(shared, Awaited::Control) {
         Some(settled) => settled.await.map_err(|rejection| rejection.reason),
         None => Ok(()),
     };
@@ -177,6 +183,21 @@ async fn audited(shared: &Shared, made: impl Future<Output = Reply>) -> Reply {
             let why = format!("{why}; what was asked for may have been done");
             Reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "audit", &why)
         }
+    }
+}
+
+fn settled(shared: &Shared, awaited: Awaited) -> Option<Settled> {
+    shared.parts.hooks.load().settled(awaited)
+}
+
+/// Waits for the record of a refused change. It stays refused without one.
+async fn refusal_recorded(shared: &Shared, method: &Method) {
+    let is_change = *method != Method::GET && *method != Method::HEAD;
+    let awaited = if is_change { Awaited::Control } else { Awaited::Login };
+    if let Some(settled) = settled(shared, awaited)
+        && let Err(why) = settled.await
+    {
+        tracing::debug!("ops: a refusal without a record: {}", why.reason);
     }
 }
 

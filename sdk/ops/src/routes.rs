@@ -113,7 +113,8 @@ impl Parts {
             return Answer::Ready(plain(StatusCode::FORBIDDEN, format!("{}\n", rejection.reason)));
         }
         let query = head.uri.query().unwrap_or_default().to_owned();
-        let call = Call { name: (*name).to_owned(), query, ..Call::default() };
+        let caller = Some(context.clone());
+        let call = Call { name: (*name).to_owned(), query, caller, ..Call::default() };
         let change = match &row.handler {
             Handler::Look(look) => return Answer::Ready(rendered(&look(&call))),
             Handler::Change(change) => change,

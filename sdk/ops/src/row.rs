@@ -42,7 +42,7 @@ pub struct Change {
 }
 
 /// What a caller says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Call {
     /// What stands in the path where the row has its `*`.
     pub name: String,
@@ -50,6 +50,8 @@ pub struct Call {
     pub query: String,
     /// The body of a change.
     pub body: Bytes,
+    /// Who asks, and from where.
+    pub caller: Option<RequestContext>,
 }
 
 impl Call {

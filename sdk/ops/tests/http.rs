@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use blockhouse_hook::{Hook, HookChain, Hooks, Points, Rejection, Verdict};
+use blockhouse_hook::{
+    Awaited, Hook, HookChain, Hooks, Point, Points, Rejection, Settled, Verdict,
+};
 use blockhouse_model::{Access, Action, RequestContext, Resource};
 use blockhouse_ops::{Change, Check, Config, Handler, Ops, Parts, Reply, Row};
 use blockhouse_service::Tasks;
 use hyper::http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
 
 struct DenyAll;
 
@@ -27,6 +30,38 @@ impl Hook for DenyAll {
     fn authorize(&self, _: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
         assert_eq!(accesses.len(), 1);
         Verdict::Reject(Rejection::new("no"))
+    }
+}
+
+/// A sink whose records are durable when the test says so. It lets nobody at what is called `closed`.
+struct Holding(mpsc::Sender<(Awaited, oneshot::Sender<bool>)>);
+
+impl Hook for Holding {
+    fn name(&self) -> &'static str {
+        "holding"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::AuditSink).with(Point::Authorize)
+    }
+
+    fn authorize(&self, _: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
+        if accesses.iter().any(|access| access.action == Action::Delete) {
+            return Verdict::Reject(Rejection::new("no"));
+        }
+        Verdict::Continue
+    }
+
+    fn audit_settled(&self, awaited: Awaited) -> Option<Settled> {
+        let (tell, told) = oneshot::channel();
+        // Full, it drops the sender: as if nothing could be recorded.
+        let _full = self.0.try_send((awaited, tell));
+        Some(Box::pin(async move {
+            match told.await {
+                Ok(true) => Ok(()),
+                _ => Err(Rejection::new("the disk is full")),
+            }
+        }))
     }
 }
 
@@ -49,11 +84,13 @@ fn rows() -> Vec<Row> {
             }),
         }))
     };
+    let deleted = change(None);
     let info = Handler::Look(Box::new(|_| Reply::ok(serde_json::json!({ "version": "1" }))));
     let row = |path, method, action, handler| Row { path, method, access: access(action), handler };
     vec![
         row("/v1/info", Method::GET, Action::Get, info),
         row("/v1/things/*", Method::PUT, Action::Update, change(None)),
+        row("/v1/things/*", Method::DELETE, Action::Delete, deleted),
         row("/v1/closed", Method::POST, Action::Update, change(Some("not from there"))),
     ]
 }
@@ -168,4 +205,51 @@ async fn connections_are_limited_and_idle_ones_do_not_hold_up_a_stop() {
     let closed = third.read_to_end(&mut rest).await;
     assert!(closed.is_err() || rest.is_empty());
     assert_eq!(fixture.tasks.stop(Duration::from_secs(5)).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn changes_and_their_refusals_are_answered_after_the_record_of_them() {
+    let fixture = start().await.unwrap();
+    let (tell, mut asked) = mpsc::channel(8);
+    fixture.hooks.swap(HookChain::new(&[Arc::new(Holding(tell)) as _]));
+    let send = async |line: &str| {
+        let mut stream = TcpStream::connect(fixture.address).await.unwrap();
+        let request = format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n1");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    };
+    let status = async |mut stream: TcpStream| {
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).await.unwrap();
+        String::from_utf8_lossy(&start[9..]).into_owned()
+    };
+    // Before it is made, and before it is answered.
+    for (durable, expected) in
+        [(&[true, true][..], "200"), (&[true, false], "503"), (&[false], "503")]
+    {
+        let stream = send("PUT /v1/things/x").await;
+        for durable in durable {
+            let (awaited, tell) = asked.recv().await.unwrap();
+            assert_eq!(awaited, Awaited::Control);
+            assert!(is_silent(&stream), "{expected}");
+            tell.send(*durable).unwrap();
+        }
+        assert_eq!(status(stream).await, expected);
+    }
+    for durable in [true, false] {
+        let stream = send("DELETE /v1/things/x").await;
+        let (awaited, tell) = asked.recv().await.unwrap();
+        assert_eq!(awaited, Awaited::Control);
+        assert!(is_silent(&stream));
+        tell.send(durable).unwrap();
+        assert_eq!(status(stream).await, "403");
+    }
+    assert_eq!(status(send("GET /v1/info").await).await, "200");
+    assert!(asked.try_recv().is_err());
+}
+
+/// Whether nothing has come: what is answered only after the record cannot have.
+fn is_silent(stream: &TcpStream) -> bool {
+    let read = stream.try_read(&mut [0]);
+    read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }

@@ -22,7 +22,7 @@ use blockhouse_transport::{
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct NoNode;
+pub(crate) struct NoNode;
 
 impl Node for NoNode {
     fn properties(&self) -> String {

@@ -157,6 +157,21 @@ impl Bench {
         split_all(&mut bytes)
     }
 
+    /// The codes of the answers to a request, when they are there.
+    pub(crate) fn later(
+        &self,
+        code: i32,
+        fields: &[(&str, &str)],
+        body: &[u8],
+    ) -> impl Future<Output = Vec<i32>> + 'static {
+        let mut replies = Replies::new();
+        self.service.burst(&self.connection, &mut vec![command(code, fields, body)], &mut replies);
+        async move {
+            let mut bytes = BytesMut::from(&*replies.settled().await);
+            split_all(&mut bytes).iter().map(|answer| answer.code).collect()
+        }
+    }
+
     /// The KV file's text.
     pub(crate) fn file(&self) -> String {
         let path = self.service.kv_path();

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chain;
+mod recorded;
 mod users;
 
 use std::sync::Arc;

@@ -94,6 +94,8 @@ pub struct PluginEvent<'a> {
     pub outcome: Outcome,
     /// More about it; empty if there is no more.
     pub reason: &'a str,
+    /// Who asked for it; `None` for what the node did by itself.
+    pub caller: Option<&'a RequestContext>,
 }
 
 /// What a decision is about, as the hook saw it. Nothing is copied until a sink listens.
@@ -143,12 +145,7 @@ impl Subject<'_> {
             | Self::Deliver(cx, _)
             | Self::Admin(cx, _)
             | Self::Register(cx, _)
-            | Self::Route(cx, _) => {
-                event.principal = cx.principal.clone();
-                event.peer = cx.peer;
-                event.connection = cx.connection;
-                event.code = cx.code;
-            }
+            | Self::Route(cx, _) => event.of(cx),
         }
         event
     }
@@ -200,6 +197,14 @@ impl AuditEvent {
         }
     }
 
+    /// Who asked, and from where.
+    fn of(&mut self, cx: &RequestContext) {
+        self.principal = cx.principal.clone();
+        self.peer = cx.peer;
+        self.connection = cx.connection;
+        self.code = cx.code;
+    }
+
     /// An event about the node itself.
     fn of_node(decided: Decided<'_>) -> Self {
         Self {
@@ -222,12 +227,16 @@ impl AuditEvent {
 
 impl PluginEvent<'_> {
     pub(super) fn event(&self) -> AuditEvent {
-        let Self { name, action, outcome, reason } = *self;
-        AuditEvent {
+        let Self { name, action, outcome, reason, caller } = *self;
+        let mut event = AuditEvent {
             action: cut(action.to_owned(), NAME_MAX),
             resource: format!("plugin:{}", cut(name.to_owned(), NAME_MAX)),
             ..AuditEvent::of_node(Decided { outcome, by: "", shadow: false, reason })
+        };
+        if let Some(cx) = caller {
+            event.of(cx);
         }
+        event
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_disk::MemDisk;
+use blockhouse_disk::{Disk, MemDisk};
 use blockhouse_hook::Outcome;
 
 use super::{Bench, admin};
@@ -59,4 +59,62 @@ fn what_was_allowed_is_never_merged() {
     }
     bench.turn();
     assert_eq!(bench.records().len(), 4);
+}
+
+/// How many refusals the records stand for.
+fn sum(disk: &Arc<dyn Disk>, dir: &std::path::Path) -> u64 {
+    let records = super::all(disk, dir);
+    let refused = records.iter().filter(|record| record.unmapped.outcome == "refused");
+    refused.map(|record| record.count.unwrap_or(1)).sum()
+}
+
+#[test]
+fn counts_are_exact_over_rotations_and_restarts() {
+    let disk: Arc<dyn Disk> = Arc::new(MemDisk::new());
+    let config = Config { segment_bytes: 1 << 16, retention_days_min: 1, ..Config::default() };
+    let dir = std::path::Path::new("/data/blockhouse/audit");
+    let mut told = 0;
+    for round in 0..3 {
+        let now = 1_000_000 + round * 1_000_000;
+        let mut bench = Bench::at(Arc::clone(&disk), dir, &config, now).unwrap();
+        for second in 0..20 {
+            for n in 0..7 {
+                // One source that asks for the same, and others in between that fill segments.
+                bench.put(admin("orders", Outcome::Refused));
+                bench.put(admin(&format!("{second}-{n}-{}", "x".repeat(900)), Outcome::Refused));
+                told += 2;
+                if n % 3 == 0 {
+                    bench.turn();
+                }
+            }
+            bench.pass(Duration::from_millis(400));
+        }
+        bench.put(admin("orders", Outcome::Refused));
+        told += 1;
+        bench.close();
+        assert_eq!(sum(&disk, dir), told, "round {round}");
+    }
+    assert!(crate::segment::list(disk.as_ref(), dir).unwrap().len() > 3);
+    assert_eq!(super::check(&disk, dir, None).findings, []);
+}
+
+#[test]
+fn counts_are_exact_over_a_disk_that_fails() {
+    let disk = MemDisk::new();
+    let mut bench = Bench::open(Arc::new(disk.clone()), &Config::default()).unwrap();
+    let mut told = 0;
+    for second in 0..9 {
+        // Writes fail for some seconds, and then go on.
+        disk.fail_writes((3..6).contains(&second));
+        for _ in 0..11 {
+            bench.put(admin("orders", Outcome::Refused));
+            told += 1;
+        }
+        bench.pass(Duration::from_secs(1));
+    }
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.counts.lost.read(), 0);
+    let (disk, dir) = (Arc::clone(&bench.disk), bench.dir.clone());
+    bench.close();
+    assert_eq!(sum(&disk, &dir), told);
 }

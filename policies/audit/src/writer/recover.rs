@@ -10,6 +10,7 @@ use super::{End, Open, Span, Writer, begin};
 use crate::lines::{Line, Lines};
 use crate::links::{Links, Misfit};
 use crate::note::{Checkpoint, PublicKey, SecretKey};
+use crate::recent::Recent;
 use crate::record::{Entry, Own};
 use crate::segment::{self, Head, Notes};
 use crate::tree::{Tree, leaf};
@@ -31,6 +32,7 @@ impl Writer {
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: Config,
+        node: &str,
         now: Timestamp,
     ) -> Result<(Self, Entry), Error> {
         disk.create_private_dir(dir).map_err(Error::disk(dir))?;
@@ -64,6 +66,8 @@ impl Writer {
             end,
             signed,
             checkpoint: note,
+            node: node.to_owned(),
+            recent: Recent::default(),
             open,
             segments,
             is_dirty: false,

@@ -1,6 +1,7 @@
 //! How records look.
 
 use blockhouse_audit::Record;
+use serde_json::{Value, json};
 
 use crate::cluster::Table;
 use crate::out;
@@ -13,6 +14,8 @@ pub(super) enum Form {
     OcsfJsonl,
     /// What `query` shows, for spreadsheets
     Csv,
+    /// OTLP logs, a request of at most 512 records a line, as a collector's file receiver reads them
+    OtlpJson,
 }
 
 /// Takes records as they are found.
@@ -114,6 +117,74 @@ impl Printer for Csv {
     }
 }
 
+/// Records of a line.
+const BATCH: usize = 512;
+
+/// Requests to export logs, in OTLP's JSON.
+#[derive(Default)]
+pub(super) struct Otlp(Vec<Value>);
+
+impl Otlp {
+    /// False if nobody reads any more.
+    fn line(&mut self) -> bool {
+        let records = std::mem::take(&mut self.0);
+        if records.is_empty() {
+            return true;
+        }
+        let request = json!({ "resourceLogs": [{
+            "resource": { "attributes": [attribute("service.name", "blockhouse")] },
+            "scopeLogs": [{
+                "scope": { "name": "blockhouse-audit", "version": env!("CARGO_PKG_VERSION") },
+                "logRecords": records,
+            }],
+        }] });
+        out::try_line(&request.to_string())
+    }
+}
+
+impl Printer for Otlp {
+    fn one(&mut self, line: &[u8], record: Option<&Record>) -> bool {
+        self.0.extend(record.map(|record| log_record(line, record)));
+        self.0.len() < BATCH || self.line()
+    }
+
+    fn end(&mut self) {
+        // Whoever has gone away misses nothing.
+        let _heard = self.line();
+    }
+}
+
+fn attribute(key: &str, value: &str) -> Value {
+    json!({ "key": key, "value": { "stringValue": value } })
+}
+
+/// The record is the body, as it stands in the log; what is filtered by is beside it.
+fn log_record(line: &[u8], record: &Record) -> Value {
+    // What severities of OCSF are in OTLP: informational, low, medium, high.
+    let (number, text) = match record.severity_id {
+        0 | 1 => (9, "INFO"),
+        2 => (13, "WARN"),
+        3 => (17, "ERROR"),
+        _ => (21, "FATAL"),
+    };
+    // 64 bits are text in OTLP's JSON.
+    let nanoseconds = (i128::from(record.time) * 1_000_000).to_string();
+    json!({
+        "timeUnixNano": nanoseconds,
+        "observedTimeUnixNano": nanoseconds,
+        "severityNumber": number,
+        "severityText": text,
+        "body": { "stringValue": String::from_utf8_lossy(line) },
+        "attributes": [
+            attribute("event.name", &format!("blockhouse.audit.{}", record.unmapped.kind)),
+            attribute("audit.sequence", &record.metadata.sequence.to_string()),
+            attribute("audit.outcome", &record.unmapped.outcome),
+            attribute("audit.principal", record.principal()),
+            attribute("audit.resource", record.resource()),
+        ],
+    })
+}
+
 /// In quotes where it has to be; what a spreadsheet would compute is kept a text.
 fn quoted(cell: &str) -> String {
     let cell = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
@@ -131,6 +202,16 @@ fn quoted(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_is_a_log_of_otlp() {
+        let record = Record { time: 1_500, severity_id: 3, ..Record::default() };
+        let log = log_record(br#"{"time":1500}"#, &record);
+        assert_eq!(log["timeUnixNano"], "1500000000");
+        assert_eq!((&log["severityNumber"], &log["severityText"]), (&17.into(), &"ERROR".into()));
+        assert_eq!(log["body"]["stringValue"], r#"{"time":1500}"#);
+        assert_eq!(log["attributes"][1]["value"]["stringValue"], "0");
+    }
 
     #[test]
     fn values_stay_values() {

@@ -46,7 +46,8 @@ pub(super) fn start(
             } else {
                 blockhouse_host::Role::NameServer
             },
-            name: node.name.clone(),
+            // A name server has none; its address tells it from others, as in metrics.
+            name: super::node_name(config, role).to_owned(),
             cluster: if is_broker { node.cluster.clone() } else { String::new() },
             address: if is_broker { advertised() } else { String::new() },
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -64,6 +65,7 @@ pub(super) fn start(
             action: "load",
             outcome: if plugin.loaded { Outcome::Allowed } else { Outcome::Failed },
             reason: &plugin.digest,
+            caller: None,
         });
     }
     let host = Arc::new(host);

@@ -86,11 +86,13 @@ impl Policies {
     fn change(
         &self,
         name: &str,
+        caller: Option<&RequestContext>,
         make: impl FnOnce(&Keeper) -> Result<Report, Refused>,
     ) -> Result<Report, Refused> {
         // Who may do it was asked, and told, before; this is what came of it.
-        let cx = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
-        let made = self.change_for(&cx, AdminCommand { name, target: "policies" }, make);
+        let node = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
+        let cx = caller.unwrap_or(&node);
+        let made = self.change_for(cx, AdminCommand { name, target: "policies" }, make);
         if let Err(refused) = &made {
             tracing::error!("policies: {name} refused, the old set stays in force:\n{refused}");
         }
@@ -129,7 +131,7 @@ fn reload_on_hangup(policies: &Arc<Policies>, tasks: &Tasks) -> anyhow::Result<(
             tokio::select! {
                 () = hangups.next() => {
                     let policies = Arc::clone(&policies);
-                    let reload = move || policies.change("policy-reload", Keeper::reload).is_ok();
+                    let reload = move || policies.change("policy-reload", None, Keeper::reload).is_ok();
                     // What came of it is in the log.
                     let _done = blocking.spawn_blocking("reload", reload).await;
                 }

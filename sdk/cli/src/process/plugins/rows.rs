@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_host::{Binding, Deploy, Error, Host, Report, Terms, TraceRequest};
+use blockhouse_host::{Binding, Changing, Deploy, Error, Host, Report, Terms, TraceRequest};
 use blockhouse_model::{Access, Action, RequestContext, Resource};
 use blockhouse_ops::{Call, Change, Handler, Reply, Row};
 use blockhouse_package::{Signatures, component};
@@ -92,13 +92,13 @@ pub(in crate::process) fn rows(host: Option<&Arc<Host>>, remote: bool) -> Vec<Ro
         change("/v1/plugins/components", Method::PUT, component_max, put),
         change("/v1/plugins/deploy", Method::POST, BODY_MAX, deploy),
         change("/v1/plugins/rollback", Method::POST, BODY_MAX, |host, call| {
-            named(call, |name| host.rollback(name))
+            named(call, |name| by(host, call).rollback(name))
         }),
         change("/v1/plugins/disable", Method::POST, BODY_MAX, |host, call| {
-            named(call, |name| host.disable(name))
+            named(call, |name| by(host, call).disable(name))
         }),
         change("/v1/plugins/enable", Method::POST, BODY_MAX, |host, call| {
-            named(call, |name| host.enable(name))
+            named(call, |name| by(host, call).enable(name))
         }),
     ]
 }
@@ -189,7 +189,7 @@ fn deploy(host: &Host, call: &Call) -> Reply {
         return wrong("a plugin is there twice");
     }
     match request.plugins.into_iter().map(wanted).collect::<Result<Vec<_>, _>>() {
-        Ok(deploys) => answer(host.deploy(deploys, terms)),
+        Ok(deploys) => answer(by(host, call).deploy(deploys, terms)),
         Err(problem) => wrong(&problem),
     }
 }
@@ -201,6 +201,11 @@ fn wanted(wanted: Wanted) -> Result<Deploy, String> {
     let files: Vec<_> = cases.into_iter().map(|case| (case.file, case.text)).collect();
     let check = cases::golden(&files).map_err(|e| format!("{name}: {e:#}"))?;
     Ok(Deploy { name, digest, binding, signatures, check })
+}
+
+/// The audit is told who asked.
+const fn by<'a>(host: &'a Host, call: &'a Call) -> Changing<'a> {
+    host.change_for(call.caller.as_ref())
 }
 
 fn named(call: &Call, make: impl FnOnce(&str) -> Result<Report, Error>) -> Reply {

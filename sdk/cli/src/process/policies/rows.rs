@@ -49,11 +49,11 @@ pub(in crate::process) fn rows(policies: Option<&Arc<Policies>>, remote: bool) -
         look("/v1/policy", |keeper| answer(Ok(keeper.report()))),
         look("/v1/policy/files", |keeper| Reply::ok(json!({ "files": keeper.files() }))),
         change("/v1/policy/apply", apply),
-        change("/v1/policy/rollback", |policies, _| {
-            answer(policies.change("policy-rollback", Keeper::roll_back))
+        change("/v1/policy/rollback", |policies, call| {
+            answer(policies.change("policy-rollback", call.caller.as_ref(), Keeper::roll_back))
         }),
-        change("/v1/policy/reload", |policies, _| {
-            answer(policies.change("policy-reload", Keeper::reload))
+        change("/v1/policy/reload", |policies, call| {
+            answer(policies.change("policy-reload", call.caller.as_ref(), Keeper::reload))
         }),
     ]
 }
@@ -94,7 +94,9 @@ fn apply(policies: &Policies, call: &Call) -> Reply {
     if dry_run {
         return answer(policies.keeper.apply(&files, true));
     }
-    answer(policies.change("policy-apply", |keeper| keeper.apply(&files, false)))
+    answer(
+        policies.change("policy-apply", call.caller.as_ref(), |keeper| keeper.apply(&files, false)),
+    )
 }
 
 fn answer(made: Result<Report, Refused>) -> Reply {
