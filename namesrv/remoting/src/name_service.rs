@@ -15,7 +15,8 @@ use parking_lot::{Mutex, RwLock};
 use tracing::{info, warn};
 
 use crate::dispatch::{self, With};
-use crate::{KvStore, Settings};
+use crate::owners::Owners;
+use crate::{KvStore, Registration, Settings};
 
 /// Runs work that blocks.
 pub trait Background: Send + Sync + 'static {
@@ -41,6 +42,8 @@ pub struct Parts {
     pub meter: Arc<Meter>,
     /// The users, where requests are authenticated.
     pub users: Option<Arc<dyn Users>>,
+    /// What brokers may report.
+    pub registration: Registration,
 }
 
 /// The name server: answers requests and watches its brokers' connections.
@@ -52,9 +55,11 @@ pub struct NameService {
     pub(crate) background: Arc<dyn Background>,
     pub(crate) meter: Arc<Meter>,
     pub(crate) users: Option<Arc<dyn Users>>,
+    /// Locked while `routes` is.
+    pub(crate) owners: Mutex<Owners>,
     clock: Arc<dyn Clock>,
     started: Duration,
-    hooks: Arc<Hooks>,
+    pub(crate) hooks: Arc<Hooks>,
     /// Connections that a broker registered over, to be closed when it expires.
     brokers: Mutex<HashMap<ConnectionId, Weak<Connection>>>,
 }
@@ -71,6 +76,7 @@ impl NameService {
             background: parts.background,
             meter: parts.meter,
             users: parts.users,
+            owners: Mutex::new(Owners::new(parts.registration)),
             started: parts.clock.monotonic(),
             clock: parts.clock,
             hooks: parts.hooks,

@@ -75,6 +75,7 @@ impl NameServer {
             background: Arc::new(Blocking(tasks.clone())),
             meter: Arc::clone(&parts.meter),
             users: parts.users,
+            registration: config.registration,
         }));
         let budget = parts.budget;
         let mut endpoint =

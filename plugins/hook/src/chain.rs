@@ -1,5 +1,6 @@
 //! All hooks in order, cut into a slice per point.
 
+mod waiting;
 mod watch;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use blockhouse_model::{Access, Principal, RequestContext};
+use parking_lot::Mutex;
 
 use crate::audit::{Auditor, Decided, Outcome, Subject};
 use crate::{
@@ -14,6 +16,7 @@ use crate::{
     Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Point, Pull, Rejection, RouteEntry,
     Settled, SpanRecord, Verdict,
 };
+pub use waiting::Watcher;
 use watch::{Deliveries, Drafts, of_rejection, route_change};
 
 type Subscribers = Box<[Arc<dyn Hook>]>;
@@ -336,6 +339,8 @@ pub struct Hooks {
     requests: AtomicU64,
     /// The node's auditor, once there is one: each chain that comes into force gets it.
     auditor: OnceLock<Arc<Auditor>>,
+    /// Those who keep requests waiting.
+    watchers: Mutex<Vec<Watcher>>,
 }
 
 impl Hooks {
@@ -343,7 +348,8 @@ impl Hooks {
     #[must_use]
     pub fn new(chain: HookChain) -> Self {
         let chain = ArcSwap::from_pointee(chain);
-        Self { chain, requests: AtomicU64::new(0), auditor: OnceLock::new() }
+        let (requests, auditor) = (AtomicU64::new(0), OnceLock::new());
+        Self { chain, requests, auditor, watchers: Mutex::default() }
     }
 
     /// A handle without any hook.

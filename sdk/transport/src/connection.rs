@@ -5,7 +5,7 @@ mod mailbox;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub struct Connection {
     certificate: OnceLock<Option<Arc<str>>>,
     signer: OnceLock<Arc<Signer>>,
     phase: AtomicU8,
+    /// Nothing more goes out, not even what is owed.
+    is_cut: AtomicBool,
     mailbox: Mailbox,
     calls: Calls,
     waker: AtomicWaker,
@@ -61,6 +63,7 @@ impl Connection {
             certificate: OnceLock::new(),
             signer: OnceLock::new(),
             phase: AtomicU8::new(OPEN),
+            is_cut: AtomicBool::new(false),
             mailbox: Mailbox::new(limits.outbox_bytes),
             calls: Calls::new(limits.calls_max),
             waker: AtomicWaker::new(),
@@ -232,6 +235,19 @@ impl Connection {
         }
     }
 
+    /// Ends the connection at once: answers still owed are not written. For clients that must not have them
+    /// any more.
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+        self.close();
+        // It may have been closed before, and be writing what it owes.
+        self.waker.wake();
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
+    }
+
     /// Whether the connection has ended or is about to.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -249,8 +265,8 @@ impl Connection {
         self.waker.register(waker);
     }
 
-    /// Waits until the connection is closed by this side, while its task does nothing else.
-    pub(crate) async fn closing(&self) {
+    /// Waits until the connection is closed by this side. For its own task, while that does nothing else.
+    pub async fn closing(&self) {
         std::future::poll_fn(|cx| {
             self.register(cx.waker());
             if self.is_closed() { Poll::Ready(()) } else { Poll::Pending }

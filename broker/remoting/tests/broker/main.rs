@@ -6,6 +6,7 @@ mod bad_input;
 mod chain;
 mod consuming;
 mod hooks;
+mod revocation;
 mod sending;
 mod support;
 mod users;

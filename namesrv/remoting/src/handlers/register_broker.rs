@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_hook::{BrokerRegistration, Point};
+use blockhouse_hook::Outcome::Refused;
+use blockhouse_hook::{BrokerRegistration, Decided, Point, Rejection, Subject};
 use blockhouse_protocol::body::Body as _;
 use blockhouse_protocol::body::registration::{RegisterBrokerBody, body_crc32};
 use blockhouse_protocol::header::namesrv::{RegisterBroker, UnregisterBroker};
@@ -44,10 +45,47 @@ pub(crate) fn register(service: &NameService, request: &Request<'_>) -> Outcome 
     if request.hooks.has(Point::BrokerRegistration) {
         pass(request.hooks.broker_registration(request.cx, &seen_by_hooks(&report)))?;
     }
+    let registered = take(service, request, &report)?;
+    answer(service, &report, registered)
+}
+
+fn take(
+    service: &NameService,
+    request: &Request<'_>,
+    report: &Registration<'_>,
+) -> Result<Registered, Error> {
+    let asked = (request.hooks, request.cx);
+    let mut routes = service.routes.write();
+    let mut owners = service.owners.lock();
+    let about = (report.cluster, report.broker, report.addr);
+    if let Err(rejection) = owners.judge_report(asked, &routes, about) {
+        drop(owners);
+        drop(routes);
+        return Err(refused(service, request, &seen_by_hooks(report), rejection));
+    }
     // Before the table, so that the connection's end always finds it.
     service.remember(request.connection);
-    let registered = service.routes.write().register(&report, service.now());
-    answer(service, &report, registered)
+    let registered = routes.register(report, service.now());
+    if matches!(registered, Registered::Accepted { .. }) {
+        owners.reported(asked, &routes, report.broker);
+    }
+    Ok(registered)
+}
+
+/// The refusal of who speaks for another's broker; the audit and the log are told.
+fn refused(
+    service: &NameService,
+    request: &Request<'_>,
+    report: &BrokerRegistration<'_>,
+    rejection: Rejection,
+) -> Error {
+    let (broker, reason) = (report.broker, &*rejection.reason);
+    warn!(broker, peer = %request.cx.peer, principal = ?request.cx.principal, "refused: {reason}");
+    if let Some(auditor) = service.hooks.auditor() {
+        let decided = Decided { outcome: Refused, by: "namesrv", shadow: false, reason };
+        auditor.tell(Subject::Register(request.cx, report), decided);
+    }
+    Error::Refused(rejection)
 }
 
 fn answer(service: &NameService, report: &Registration<'_>, registered: Registered) -> Outcome {
@@ -89,7 +127,17 @@ fn answer(service: &NameService, report: &Registration<'_>, registered: Register
 pub(crate) fn unregister(service: &NameService, request: &Request<'_>) -> Outcome {
     let header = UnregisterBroker::parse(&request.command.ext)?;
     let (broker, addr) = (header.broker_name, header.broker_addr);
-    let gone = service.routes.write().unregister(broker, addr);
+    let mut routes = service.routes.write();
+    let judged = service.owners.lock().judge((request.hooks, request.cx), &routes, broker);
+    if let Err(rejection) = judged {
+        drop(routes);
+        let cluster = header.cluster_name;
+        let broker_id = u64::try_from(header.broker_id).unwrap_or(0);
+        let report = BrokerRegistration { cluster, broker, broker_id, address: addr, topics: 0 };
+        return Err(refused(service, request, &report, rejection));
+    }
+    let gone = routes.unregister(broker, addr);
+    drop(routes);
     info!(broker, addr, found = gone.is_some(), "broker unregistered");
     Ok(Reply::empty())
 }
