@@ -71,7 +71,8 @@ impl Connection {
         })
     }
 
-    /// A connection without a socket, for tests of services: what is pushed stays until
+    /// A connection without a socket, for tests of services and for listeners that speak something else
+    /// than remoting: what is pushed stays until
     /// [`take_pushed`](Self::take_pushed), calls are never answered.
     #[must_use]
     pub fn detached(peer: SocketAddr, local: SocketAddr) -> Arc<Self> {

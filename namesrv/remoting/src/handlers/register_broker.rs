@@ -8,10 +8,11 @@ use blockhouse_hook::{BrokerRegistration, Decided, Point, Rejection, Subject};
 use blockhouse_protocol::body::Body as _;
 use blockhouse_protocol::body::registration::{RegisterBrokerBody, body_crc32};
 use blockhouse_protocol::header::namesrv::{RegisterBroker, UnregisterBroker};
-use blockhouse_route::{ConnectionId, ORDER_TOPIC_CONFIG, Registered, Registration};
+use blockhouse_route::{ConnectionId, ORDER_TOPIC_CONFIG, Registered, Registration, Routes};
 use tracing::{debug, info, warn};
 
 use crate::dispatch::pass;
+use crate::owners::Owners;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
 use crate::{Error, NameService, view};
@@ -42,6 +43,11 @@ pub(crate) fn register(service: &NameService, request: &Request<'_>) -> Outcome 
         filter_servers: Some(filter_servers),
         connection: ConnectionId(request.connection.id()),
     };
+    // Before hooks are asked, so that the audit is not told of two outcomes; and again with the table.
+    let routes = service.routes.read();
+    let judged = judge(&service.owners.lock(), request, &routes, &report);
+    drop(routes);
+    judged.map_err(|why| refused(service, request, &seen_by_hooks(&report), why))?;
     if request.hooks.has(Point::BrokerRegistration) {
         pass(request.hooks.broker_registration(request.cx, &seen_by_hooks(&report)))?;
     }
@@ -54,11 +60,9 @@ fn take(
     request: &Request<'_>,
     report: &Registration<'_>,
 ) -> Result<Registered, Error> {
-    let asked = (request.hooks, request.cx);
     let mut routes = service.routes.write();
     let mut owners = service.owners.lock();
-    let about = (report.cluster, report.broker, report.addr);
-    if let Err(rejection) = owners.judge_report(asked, &routes, about) {
+    if let Err(rejection) = judge(&owners, request, &routes, report) {
         drop(owners);
         drop(routes);
         return Err(refused(service, request, &seen_by_hooks(report), rejection));
@@ -67,9 +71,19 @@ fn take(
     service.remember(request.connection);
     let registered = routes.register(report, service.now());
     if matches!(registered, Registered::Accepted { .. }) {
-        owners.reported(asked, &routes, report.broker);
+        owners.reported((request.hooks, request.cx), &routes, report.broker);
     }
     Ok(registered)
+}
+
+fn judge(
+    owners: &Owners,
+    request: &Request<'_>,
+    routes: &Routes,
+    report: &Registration<'_>,
+) -> Result<(), Rejection> {
+    let about = (report.cluster, report.broker, report.addr);
+    owners.judge_report((request.hooks, request.cx), routes, about)
 }
 
 /// The refusal of who speaks for another's broker; the audit and the log are told.
