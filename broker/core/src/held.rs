@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use blockhouse_filter::Subscription;
 use blockhouse_model::{QueueId, QueueOffset, Topic};
 use blockhouse_store::QueueListener;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 const SHARDS: usize = 64;
 
@@ -25,14 +25,16 @@ struct Waiter {
     /// Woken when the queue's end passes this.
     offset: QueueOffset,
     subscription: Arc<Subscription>,
-    #[expect(dead_code, reason = "dropping it is what wakes the waiter")]
-    wake: oneshot::Sender<()>,
+    /// Dropping it wakes the waiter as well: something arrived.
+    wake: oneshot::Sender<Woken>,
 }
 
 /// All waiting pulls of the broker.
 pub struct HeldPulls {
     count: AtomicUsize,
     next_id: AtomicUsize,
+    /// How often all were questioned.
+    questions: AtomicUsize,
     hasher: RandomState,
     shards: Box<[Mutex<Table>]>,
 }
@@ -42,6 +44,7 @@ impl Default for HeldPulls {
         Self {
             count: AtomicUsize::new(0),
             next_id: AtomicUsize::new(0),
+            questions: AtomicUsize::new(0),
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
@@ -55,6 +58,8 @@ pub enum Woken {
     Advanced,
     /// The time asked for is over.
     Expired,
+    /// It is to be asked anew whether it may wait at all.
+    Questioned,
 }
 
 impl HeldPulls {
@@ -96,6 +101,23 @@ impl HeldPulls {
         }
     }
 
+    /// Has all waiters ask anew whether they may: what allowed it may have been taken back.
+    pub fn question_all(&self) {
+        // Before they wake: who enters too late to be woken sees that the number has changed.
+        self.questions.fetch_add(1, Ordering::SeqCst);
+        for shard in &self.shards {
+            let waiters = std::mem::take(&mut *shard.lock());
+            for waiter in waiters.into_values().flatten() {
+                // Its connection may have ended just now.
+                let _gone = waiter.wake.send(Woken::Questioned);
+            }
+        }
+    }
+
+    pub(crate) fn questions(&self) -> usize {
+        self.questions.load(Ordering::SeqCst)
+    }
+
     fn leave(&self, key: &Key, id: usize) {
         let mut table = self.shard(&key.0, key.1).lock();
         if let Some(waiters) = table.get_mut(key) {
@@ -125,14 +147,14 @@ pub struct Held {
     pulls: Arc<HeldPulls>,
     key: Key,
     id: usize,
-    woken: oneshot::Receiver<()>,
+    woken: oneshot::Receiver<Woken>,
 }
 
 impl Held {
-    /// Waits until something arrives or `time` is over.
-    pub async fn wait(mut self, time: Duration) -> Woken {
-        match tokio::time::timeout(time, &mut self.woken).await {
-            Ok(_sent_or_dropped) => Woken::Advanced,
+    /// Waits until something arrives, it is questioned, or it is `deadline`.
+    pub async fn wait_until(mut self, deadline: Instant) -> Woken {
+        match tokio::time::timeout_at(deadline, &mut self.woken).await {
+            Ok(told) => told.unwrap_or(Woken::Advanced),
             Err(_elapsed) => Woken::Expired,
         }
     }

@@ -149,6 +149,12 @@ impl Broker {
         let schedule_topic = parts.topics.find(SCHEDULE_TOPIC).unwrap_or_else(|| {
             Arc::new(TopicConfig::new(Topic::trusted(SCHEDULE_TOPIC), delay_levels.count()))
         });
+        let held = Arc::downgrade(&parts.held);
+        parts.hooks.watch(Box::new(move || {
+            if let Some(held) = held.upgrade() {
+                held.question_all();
+            }
+        }));
         Ok(Self {
             clients: Clients::new(Arc::clone(&parts.clock)),
             queue_locks: QueueLocks::new(Arc::clone(&parts.clock)),

@@ -9,11 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_filter::Subscription;
-use blockhouse_hook::{Ack, HookChain, Point};
-use blockhouse_model::{QueueId, QueueOffset, RequestContext, SubscriptionGroup, TopicConfig};
+use blockhouse_hook::{Ack, HookChain, Point, Verdict};
+use blockhouse_model::{
+    Access, Action, QueueId, QueueOffset, RequestContext, Resource, SubscriptionGroup, TopicConfig,
+};
 use blockhouse_store::{ColdRead, Purpose, ReadOutcome, ReadRequest, ReadStatus};
 use bytes::Bytes;
+use tokio::time::Instant;
 
+use crate::held::{Held, Woken};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::{Broker, Caller, stats};
 
@@ -108,6 +112,8 @@ struct Plan {
     bytes_max: usize,
     suspend: Option<Duration>,
     subscription: Arc<Subscription>,
+    /// How often waiting pulls had been questioned when this one was allowed.
+    questions: usize,
 }
 
 impl Broker {
@@ -162,6 +168,8 @@ impl Broker {
     ) -> Result<PullOutcome, Refusal> {
         let read = tokio::task::spawn_blocking(move || {
             let read = self.read(&plan, &hooks, ColdRead::Allow);
+            // The disk may have taken its time.
+            still_allowed(&plan, &hooks)?;
             self.deliver(&plan, &hooks, read)
         });
         read.await.unwrap_or_else(|_stopping| {
@@ -176,16 +184,10 @@ impl Broker {
         } else {
             Duration::from_millis(self.config().short_polling_ms)
         };
-        let (topic, queue) = (plan.topic.name.clone(), plan.queue);
-        let held = self.held().enter(topic, queue, plan.offset, Arc::clone(&plan.subscription));
+        let held = self.enter(&plan);
         let broker = Arc::clone(self);
         Pulled::Later(Box::pin(async move {
-            // A message may have come between the read and the entry.
-            if broker.store().max_offset(&plan.topic.name, queue) <= plan.offset {
-                held.wait(time).await;
-            } else {
-                drop(held);
-            }
+            broker.wait(&plan, held, Instant::now() + time).await?;
             if let Some(outcome) = broker.moved_by_operator(&plan) {
                 return Ok(outcome);
             }
@@ -196,8 +198,38 @@ impl Broker {
             if read.status == ReadStatus::WouldBlock {
                 return broker.read_cold(plan, hooks).await;
             }
+            still_allowed(&plan, &hooks)?;
             broker.deliver(&plan, &hooks, read)
         }))
+    }
+
+    fn enter(&self, plan: &Plan) -> Held {
+        let (topic, subscription) = (plan.topic.name.clone(), Arc::clone(&plan.subscription));
+        self.held().enter(topic, plan.queue, plan.offset, subscription)
+    }
+
+    /// Waits until there is something to read, or until `deadline`; not for whom it is taken back
+    /// meanwhile.
+    async fn wait(&self, plan: &Plan, held: Held, deadline: Instant) -> Result<(), Refusal> {
+        let mut held = held;
+        loop {
+            // What was taken back before the entry could not question it.
+            let hooks = self.hooks().load_full();
+            if self.held().questions() == plan.questions {
+                reaffirm(plan, &hooks)?;
+            } else {
+                still_allowed(plan, &hooks)?;
+            }
+            drop(hooks);
+            // A message may have come between the read and the entry.
+            if self.store().max_offset(&plan.topic.name, plan.queue) > plan.offset {
+                return Ok(());
+            }
+            if held.wait_until(deadline).await != Woken::Questioned {
+                return Ok(());
+            }
+            held = self.enter(plan);
+        }
     }
 
     /// The answer to the first pull after an operator set the group's progress anew.
@@ -249,6 +281,26 @@ impl Broker {
             self.stats().group_get(&plan.topic.name, &plan.group.name, volume);
         }
         Ok(outcome_of(plan, read))
+    }
+}
+
+/// What a consumer must be allowed to do.
+fn accesses<'a>(topic: &'a str, group: &'a str) -> [Access<'a>; 2] {
+    let sub = |resource| Access { action: Action::Sub, resource };
+    [sub(Resource::Topic(topic)), sub(Resource::Group(group))]
+}
+
+/// Asks anew for a pull that has waited: nothing goes out for what was taken back meanwhile.
+fn still_allowed(plan: &Plan, hooks: &Arc<HookChain>) -> Result<(), Refusal> {
+    reaffirm(plan, hooks)?;
+    let caller = Caller { cx: &plan.cx, hooks };
+    caller.authorize(&accesses(&plan.topic.name, &plan.group.name))
+}
+
+fn reaffirm(plan: &Plan, hooks: &HookChain) -> Result<(), Refusal> {
+    match hooks.reaffirm(&plan.cx) {
+        Verdict::Continue => Ok(()),
+        Verdict::Reject(rejection) => Err(rejection.into()),
     }
 }
 

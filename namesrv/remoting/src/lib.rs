@@ -16,6 +16,7 @@
 //! | `handlers` | one file per group of requests |
 //! | `request`, `reply` | what handlers get and give |
 //! | [`status`] | from failure to response code |
+//! | `owners` | whose each broker name is |
 //! | [`settings`] | [`Settings`], options that can be changed while it runs |
 //! | [`kv_store`] | [`KvStore`], the KV configuration and its file |
 
@@ -24,6 +25,7 @@ mod error;
 mod handlers;
 pub mod kv_store;
 pub mod name_service;
+mod owners;
 mod properties;
 mod reply;
 mod request;
@@ -35,4 +37,5 @@ mod view;
 pub use error::{Error, StartError};
 pub use kv_store::KvStore;
 pub use name_service::{Background, NameService, Parts};
+pub use owners::{Addresses, Names, Registration};
 pub use settings::Settings;

@@ -15,7 +15,8 @@ use parking_lot::{Mutex, RwLock};
 use tracing::{info, warn};
 
 use crate::dispatch::{self, With};
-use crate::{KvStore, Settings};
+use crate::owners::Owners;
+use crate::{KvStore, Registration, Settings};
 
 /// Runs work that blocks.
 pub trait Background: Send + Sync + 'static {
@@ -43,6 +44,8 @@ pub struct Parts {
     pub users: Option<Arc<dyn Users>>,
     /// The ACLs, where policies are asked.
     pub acls: Option<Arc<dyn Acls>>,
+    /// What brokers may report.
+    pub registration: Registration,
 }
 
 /// The name server: answers requests and watches its brokers' connections.
@@ -55,9 +58,11 @@ pub struct NameService {
     pub(crate) meter: Arc<Meter>,
     pub(crate) users: Option<Arc<dyn Users>>,
     pub(crate) acls: Option<Arc<dyn Acls>>,
+    /// Locked while `routes` is.
+    pub(crate) owners: Mutex<Owners>,
     clock: Arc<dyn Clock>,
     started: Duration,
-    hooks: Arc<Hooks>,
+    pub(crate) hooks: Arc<Hooks>,
     /// Connections that a broker registered over, to be closed when it expires.
     brokers: Mutex<HashMap<ConnectionId, Weak<Connection>>>,
 }
@@ -75,6 +80,7 @@ impl NameService {
             meter: parts.meter,
             users: parts.users,
             acls: parts.acls,
+            owners: Mutex::new(Owners::new(parts.registration)),
             started: parts.clock.monotonic(),
             clock: parts.clock,
             hooks: parts.hooks,

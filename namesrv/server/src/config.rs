@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use blockhouse_model::OptionError;
-use blockhouse_namesrv_remoting::Settings;
+use blockhouse_namesrv_remoting::{Registration, Settings};
 use blockhouse_transport::Limits;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub struct Config {
     pub listen: String,
     /// Options that can also be changed while it runs.
     pub service: Settings,
+    /// What brokers may report, where clients are asked who they are or what they may.
+    pub registration: Registration,
     /// Bounds on what clients may take.
     pub limits: Limits,
 }
@@ -26,6 +28,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:9876".to_owned(),
             service: Settings::default(),
+            registration: Registration::default(),
             limits: Limits::default(),
         }
     }

@@ -78,6 +78,7 @@ impl NameServer {
             meter: Arc::clone(&parts.meter),
             users: parts.users,
             acls: parts.acls,
+            registration: config.registration,
         }));
         let budget = parts.budget;
         let mut endpoint =

@@ -1,6 +1,7 @@
 //! All hooks in order, cut into a slice per point.
 
 mod recorded;
+mod waiting;
 mod watch;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use blockhouse_model::{Access, Principal, RequestContext};
+use parking_lot::Mutex;
 
 use crate::audit::{Auditor, Decided, Outcome, Subject};
 use crate::{
@@ -15,6 +17,7 @@ use crate::{
     Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Point, Pull, Rejection, RouteEntry,
     SpanRecord, Verdict,
 };
+pub use waiting::Watcher;
 use watch::{Deliveries, Drafts, of_rejection, route_change};
 
 type Subscribers = Box<[Arc<dyn Hook>]>;
@@ -320,6 +323,8 @@ pub struct Hooks {
     requests: AtomicU64,
     /// The node's auditor, once there is one: each chain that comes into force gets it.
     auditor: OnceLock<Arc<Auditor>>,
+    /// Those who keep requests waiting.
+    watchers: Mutex<Vec<Watcher>>,
 }
 
 impl Hooks {
@@ -327,7 +332,8 @@ impl Hooks {
     #[must_use]
     pub fn new(chain: HookChain) -> Self {
         let chain = ArcSwap::from_pointee(chain);
-        Self { chain, requests: AtomicU64::new(0), auditor: OnceLock::new() }
+        let (requests, auditor) = (AtomicU64::new(0), OnceLock::new());
+        Self { chain, requests, auditor, watchers: Mutex::default() }
     }
 
     /// A handle without any hook.

@@ -23,7 +23,7 @@ mod verdict;
 
 pub use acls::{AclError, Acls};
 pub use audit::{AuditEvent, AuditKind, Auditor, Decided, Outcome, PluginEvent, Subject};
-pub use chain::{HookChain, Hooks};
+pub use chain::{HookChain, Hooks, Watcher};
 pub use points::{
     Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,
     Delivery, Draft, Lifecycle, Outbound, Point, Points, Pull, RouteEntry,
@@ -72,6 +72,12 @@ pub trait Hook: Send + Sync {
     /// principal or refuses decides.
     fn authenticate(&self, _cx: &RequestContext, _credentials: &Credentials<'_>) -> Identity {
         Identity::Unknown
+    }
+
+    /// Is whoever made this request still the one this hook knew him for? Asked of requests that have waited,
+    /// before they are answered with messages.
+    fn reaffirm(&self, _cx: &RequestContext) -> Verdict {
+        Verdict::Continue
     }
 
     /// May this principal do all of `accesses`? Runs before anything is done for the request.

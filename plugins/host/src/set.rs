@@ -225,6 +225,7 @@ impl Set {
         let mut hooks = self.loader.parts.native.clone();
         hooks.extend(state.hooks());
         self.loader.parts.hooks.swap(HookChain::new(&hooks));
+        self.loader.parts.hooks.ask_again();
     }
 
     /// Compares what is new with what was, and takes leave of what is old. Nobody else changes

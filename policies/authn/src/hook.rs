@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use blockhouse_hook::{
-    ConnectionInfo, Credentials, Hook, Identity, Point, Points, Rejection, UserKind, Users,
+    ConnectionInfo, Credentials, Hook, Identity, Point, Points, Rejection, UserKind, Users, Verdict,
 };
 use blockhouse_model::{Principal, RequestContext};
 use parking_lot::Mutex;
@@ -72,7 +72,7 @@ impl Authn {
         let claimed = signature::decode(credentials.signature);
         let parts = [credentials.signed_fields, credentials.body];
         let account = self.users.prove(credentials.access_key, claimed, parts)?;
-        if !self.rebind && !self.bindings.bind(cx.connection, &account) {
+        if !self.rebind && !self.bindings.bind(cx.connection, &account, &self.users) {
             return Err(Outcome::OtherUser);
         }
         if for_nodes && account.user.kind != UserKind::Super {
@@ -121,6 +121,20 @@ impl Hook for Authn {
         })
     }
 
+    fn reaffirm(&self, cx: &RequestContext) -> Verdict {
+        let Principal::User(name) = &cx.principal else { return Verdict::Continue };
+        let stands = match &cx.certificate {
+            Some(_) => self.users.find(name).is_none_or(|user| user.enabled),
+            None => !self.users.is_revoked(name),
+        };
+        if stands {
+            return Verdict::Continue;
+        }
+        self.counts.add(Outcome::Revoked);
+        tracing::debug!(peer = %cx.peer, code = cx.code, user = %name, "revoked while it waited");
+        Verdict::Reject(Rejection::new(Outcome::Revoked.told()))
+    }
+
     fn connection_closed(&self, connection: &ConnectionInfo) {
         self.bindings.forget(connection.id);
     }
@@ -144,10 +158,17 @@ impl Bindings {
         self.0.get(at).unwrap_or(&self.0[0])
     }
 
-    /// Whether the connection is, or now becomes, that user's.
-    fn bind(&self, connection: u64, account: &Account) -> bool {
+    /// Whether the connection is, or now becomes, that user's. Who was revoked has none any more.
+    fn bind(&self, connection: u64, account: &Account, users: &UserTable) -> bool {
         match self.shard(connection).lock().entry(connection) {
-            Entry::Occupied(bound) => *bound.get() == account.user.name,
+            Entry::Occupied(bound) if Arc::ptr_eq(bound.get(), &account.user.name) => true,
+            Entry::Occupied(mut bound) => {
+                let is_free = users.is_revoked(bound.get());
+                if is_free {
+                    bound.insert(Arc::clone(&account.user.name));
+                }
+                is_free
+            }
             Entry::Vacant(free) => {
                 free.insert(Arc::clone(&account.user.name));
                 true

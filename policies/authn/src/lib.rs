@@ -12,6 +12,7 @@
 //! | [`grpc`] | the header of gRPC clients |
 //! | [`seal`] | secrets at rest |
 //! | [`users`] | [`UserTable`] |
+//! | `revoked` | who is no longer known for what he proved |
 //! | `file` | `users.json` |
 //! | `hook` | [`Authn`] |
 //! | [`outcome`] | what became of an attempt, and the counts |
@@ -25,6 +26,7 @@ pub mod grpc;
 mod hook;
 pub mod outcome;
 pub mod plain_acl;
+mod revoked;
 pub mod seal;
 pub mod secret;
 pub mod signature;

@@ -26,11 +26,13 @@ pub enum Outcome {
     Plaintext,
     /// Right, but not for what only Super users may.
     NotSuper,
+    /// It was right when the request came, and is not any more when it could be answered.
+    Revoked,
 }
 
 impl Outcome {
     /// All, in the order of their counts.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Certificate,
         Self::Anonymous,
@@ -41,6 +43,7 @@ impl Outcome {
         Self::OtherUser,
         Self::Plaintext,
         Self::NotSuper,
+        Self::Revoked,
     ];
 
     /// The label of metrics.
@@ -57,6 +60,7 @@ impl Outcome {
             Self::OtherUser => "other_user",
             Self::Plaintext => "plaintext",
             Self::NotSuper => "not_super",
+            Self::Revoked => "revoked",
         }
     }
 
@@ -68,7 +72,7 @@ impl Outcome {
             Self::Missing => {
                 "this server takes signed requests only: give the client an access key and a secret"
             }
-            Self::UnknownUser | Self::BadSignature | Self::Disabled => {
+            Self::UnknownUser | Self::BadSignature | Self::Disabled | Self::Revoked => {
                 "the access key and the signature do not prove a user of this server"
             }
             Self::OtherUser => "this connection is another user's: use a connection for each user",
@@ -91,6 +95,7 @@ impl Outcome {
             Self::OtherUser => "the connection is another user's",
             Self::Plaintext => "an access key over an unencrypted connection",
             Self::NotSuper => "not a Super user",
+            Self::Revoked => "the user or the secret was withdrawn while the request waited",
         }
     }
 }

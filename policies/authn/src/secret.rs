@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use base64ct::{Base64, Encoding as _};
 use blockhouse_disk::Disk;
 use zeroize::Zeroizing;
 
@@ -49,6 +50,14 @@ impl Credential {
     #[must_use]
     pub fn signing_key(&self) -> SigningKey {
         SigningKey::new(self.secret.expose().as_bytes())
+    }
+
+    /// The value of an HTTP request's `Authorization`.
+    #[must_use]
+    pub fn basic(&self) -> Zeroizing<String> {
+        let pair = Zeroizing::new([&*self.name, ":", self.secret.expose()].concat());
+        let encoded = Zeroizing::new(Base64::encode_string(pair.as_bytes()));
+        Zeroizing::new(["Basic ", &*encoded].concat())
     }
 
     /// Reads `NAME:SECRET`.

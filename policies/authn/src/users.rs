@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use blockhouse_disk::{Disk, LockGuard};
-use blockhouse_hook::{User, UserChange, UserError, UserKind, Users};
+use blockhouse_hook::{User, UserChange, UserError, UserKind, Users, Watcher};
 use blockhouse_model::Principal;
 use parking_lot::Mutex;
 
 use crate::file::{self, Kind, Row, Status};
+use crate::revoked::Revoked;
 use crate::seal::SealKey;
 use crate::signature::LEN;
 use crate::{Config, Credential, Error, Outcome, Secret, SigningKey};
@@ -53,6 +54,9 @@ pub struct UserTable {
     /// Keeps other processes from the file: each would write what it knows over what the other has changed.
     _lock: Box<dyn LockGuard>,
     seal: SealKey,
+    revoked: Revoked,
+    /// Told after each change.
+    changed: OnceLock<Watcher>,
     /// What signatures of nobody are checked with, so that they take as long as others.
     nobody: SigningKey,
 }
@@ -84,10 +88,30 @@ impl UserTable {
         }
         let nobody = SigningKey::new(crate::seal::random_secret()?.expose().as_bytes());
         let accounts = ArcSwap::from_pointee(accounts);
-        let table =
-            Self { accounts, writer: Mutex::new(()), disk, path, _lock: lock, seal, nobody };
+        let table = Self {
+            accounts,
+            writer: Mutex::new(()),
+            disk,
+            path,
+            _lock: lock,
+            seal,
+            revoked: Revoked::default(),
+            changed: OnceLock::new(),
+            nobody,
+        };
         table.make_initial(config)?;
         Ok(table)
+    }
+
+    /// Has `watcher` told after each change; the first one stays.
+    pub fn when_changed(&self, watcher: Watcher) {
+        let _first_stays = self.changed.set(watcher);
+    }
+
+    /// Whether what proved this name, which an account had, proves nothing any more: the user was deleted or
+    /// disabled, or has another secret.
+    pub(crate) fn is_revoked(&self, name: &Arc<str>) -> bool {
+        self.revoked.has(name)
     }
 
     fn make_initial(&self, config: &Config) -> Result<(), Error> {
@@ -157,7 +181,8 @@ impl UserTable {
         change: impl FnOnce(&mut Accounts) -> Result<(), UserError>,
     ) -> Result<(), UserError> {
         let _held = self.writer.lock();
-        let mut accounts = Accounts::clone(&self.accounts.load());
+        let before = self.accounts.load_full();
+        let mut accounts = Accounts::clone(&before);
         let had_super = has_super(&accounts);
         change(&mut accounts)?;
         if had_super && !has_super(&accounts) {
@@ -168,7 +193,16 @@ impl UserTable {
         let mut rows: Vec<Row> = accounts.values().filter_map(|account| row(account)).collect();
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         file::write(&*self.disk, &self.path, rows)?;
+        let names = |account: &Arc<Account>| Arc::clone(&account.user.name);
+        let is_gone = |name: &Arc<str>| {
+            !accounts.get(name).is_some_and(|now| Arc::ptr_eq(&now.user.name, name))
+        };
+        let gone: Vec<Arc<str>> = before.values().map(names).filter(is_gone).collect();
         self.accounts.store(Arc::new(accounts));
+        self.revoked.add(&gone);
+        if let Some(changed) = self.changed.get() {
+            changed();
+        }
         Ok(())
     }
 
@@ -280,10 +314,18 @@ impl Users for UserTable {
             let kind = change.kind.unwrap_or(old.user.kind);
             self.only_super_for_super(by, [old.user.kind, kind])?;
             let enabled = change.enabled.unwrap_or(old.user.enabled);
-            let user = User { name: Arc::clone(&old.user.name), kind, enabled };
+            // Those whom the old secret let in have the old text, and are known by it: see `Revoked`.
+            let name = if secret.is_some() || enabled != old.user.enabled {
+                Arc::from(change.name)
+            } else {
+                Arc::clone(&old.user.name)
+            };
+            let user = User { name, kind, enabled };
             let kept = || self.seal.unseal(sealed, &file::about(&old.user)).map_err(unsealable);
             let secret = secret.map_or_else(kept, Ok)?;
             let account = self.sealed(user, &secret)?;
+            // Taken out first: an entry that is replaced keeps its old key.
+            accounts.remove(change.name);
             accounts.insert(Arc::clone(&account.user.name), Arc::new(account));
             Ok(())
         })

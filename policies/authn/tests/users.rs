@@ -5,11 +5,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blockhouse_authn::{Authn, Config, SigningKey, UserTable, users};
 use blockhouse_disk::{Disk, MemDisk, whole};
 use blockhouse_hook::{
-    ConnectionInfo, Credentials, Hook, Identity, UserChange, UserError, UserKind, Users,
+    ConnectionInfo, Credentials, Hook, Identity, UserChange, UserError, UserKind, Users, Verdict,
 };
 use blockhouse_model::{Principal, RequestContext};
 
@@ -345,4 +346,78 @@ fn why_somebody_is_refused_is_for_the_audit_alone() {
     let reasons = all.each_ref().map(|(_, detail)| &**detail);
     assert_eq!(reasons, ["unknown user", "wrong signature", "the user is disabled"]);
     assert!(all.iter().all(|(told, _)| *told == all[0].0), "{all:?}");
+}
+
+/// The context of a request that alice has signed.
+fn proved(hook: &Authn, connection: u64, secret: &str) -> RequestContext {
+    let signature = SigningKey::new(secret.as_bytes()).sign(b"", b"");
+    let mut cx = RequestContext::new(HERE.peer.parse().unwrap(), connection, SEND);
+    let credentials =
+        Credentials { access_key: "alice", signature: &signature, signed_fields: b"", body: b"" };
+    let Identity::Known(principal) = hook.authenticate(&cx, &credentials) else {
+        panic!("alice is not known");
+    };
+    cx.principal = principal;
+    cx
+}
+
+#[test]
+fn who_waits_is_known_until_the_user_is_disabled_deleted_or_has_another_secret() {
+    let enabled = |is| UserChange { enabled: Some(is), ..change("alice", None) };
+    let stands = |hook: &Authn, cx: &RequestContext| hook.reaffirm(cx) == Verdict::Continue;
+    for rebind in [false, true] {
+        let (hook, table) = hook(Config { rebind, ..plain() });
+        let told = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&told);
+        table.when_changed(Box::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }));
+        let first = proved(&hook, 1, "canary-alice");
+        table.create(&admin(), &change("bob", Some("canary-bob"))).unwrap();
+        table
+            .update(&admin(), &UserChange { kind: Some(UserKind::Super), ..enabled(true) })
+            .unwrap();
+        assert!(stands(&hook, &first), "neither changes what she proved");
+
+        table.update(&admin(), &enabled(false)).unwrap();
+        assert!(!stands(&hook, &first));
+        table.update(&admin(), &enabled(true)).unwrap();
+        assert!(!stands(&hook, &first), "what was taken back does not come back by itself");
+        let second = proved(&hook, 1, "canary-alice");
+        assert!(stands(&hook, &second));
+
+        table.update(&admin(), &change("alice", Some("canary-other"))).unwrap();
+        assert!(!stands(&hook, &second));
+        let third = proved(&hook, 1, "canary-other");
+        assert!(stands(&hook, &third) && !stands(&hook, &second));
+
+        table.delete(&admin(), "alice").unwrap();
+        assert!(!stands(&hook, &third));
+        table.create(&admin(), &change("alice", Some("canary-other"))).unwrap();
+        assert!(!stands(&hook, &third), "another user of the same name");
+        assert_eq!(told.load(Ordering::SeqCst), 7, "each change is told");
+    }
+}
+
+#[test]
+fn a_connection_whose_user_is_revoked_is_nobodys() {
+    let (hook, table) = hook(plain());
+    let _alice = proved(&hook, 1, "canary-alice");
+    assert!(ask(&hook, &HERE, "admin", "canary-admin").is_err());
+    table.delete(&admin(), "alice").unwrap();
+    assert_eq!(ask(&hook, &HERE, "admin", "canary-admin"), Ok("admin".to_owned()));
+    table.create(&admin(), &change("alice", Some("canary-alice"))).unwrap();
+    assert!(ask(&hook, &HERE, "alice", "canary-alice").is_err(), "it is admin's now");
+}
+
+#[test]
+fn a_certificate_waits_until_its_user_is_disabled() {
+    let (hook, table) = hook(plain());
+    let mut cx = RequestContext::new(HERE.peer.parse().unwrap(), 1, SEND);
+    cx.certificate = Some("alice".into());
+    cx.principal = Principal::User("alice".into());
+    table.update(&admin(), &change("alice", Some("canary-other"))).unwrap();
+    assert_eq!(hook.reaffirm(&cx), Verdict::Continue, "a secret is not what she showed");
+    table.update(&admin(), &UserChange { enabled: Some(false), ..change("alice", None) }).unwrap();
+    assert_ne!(hook.reaffirm(&cx), Verdict::Continue);
 }

@@ -1,9 +1,9 @@
 //! The policies in force, as the hook that is asked before anything is done.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use blockhouse_hook::{Hook, Point, Points, Rejection, Verdict};
+use blockhouse_hook::{Hook, Point, Points, Rejection, Verdict, Watcher};
 use blockhouse_meter::Cells;
 use blockhouse_model::{Access, Clock, Principal, RequestContext};
 
@@ -29,6 +29,8 @@ pub struct Authorizer {
     set: ArcSwap<InForce>,
     is_super: SuperUsers,
     clock: Arc<dyn Clock>,
+    /// Told when another set has come into force.
+    changed: OnceLock<Watcher>,
     /// Allowed, denied, not asked since the user is a super user.
     decisions: Cells<3>,
 }
@@ -36,7 +38,13 @@ pub struct Authorizer {
 impl Authorizer {
     pub(crate) fn new(first: InForce, is_super: SuperUsers, clock: Arc<dyn Clock>) -> Self {
         let set = ArcSwap::from_pointee(first);
-        Self { set, is_super, clock, decisions: Cells::default() }
+        let (changed, decisions) = (OnceLock::new(), Cells::default());
+        Self { set, is_super, clock, changed, decisions }
+    }
+
+    /// Has `watcher` told whenever another set has come into force; the first one stays.
+    pub fn when_changed(&self, watcher: Watcher) {
+        let _first_stays = self.changed.set(watcher);
     }
 
     pub(crate) fn in_force(&self) -> Arc<InForce> {
@@ -46,6 +54,9 @@ impl Authorizer {
     /// For everything that begins from now on.
     pub(crate) fn put_in_force(&self, set: InForce) {
         self.set.store(Arc::new(set));
+        if let Some(changed) = self.changed.get() {
+            changed();
+        }
     }
 
     /// Requests that were allowed, that were denied, and those of super users.

@@ -188,6 +188,7 @@ impl<'a> Ask<'a> {
         match access.resource {
             Resource::Cluster => Self { action, kind: Kind::Cluster, name: "" },
             Resource::Policy => Self { action, kind: Kind::Policy, name: "" },
+            Resource::Plugin => Self { action, kind: Kind::Plugin, name: "" },
             Resource::Group(name) => Self { action, kind: Kind::Group, name },
             Resource::Topic(topic) => match topic.strip_prefix(names::RETRY_PREFIX) {
                 Some(name) => {

@@ -54,6 +54,11 @@ pub(crate) struct IdentityArgs {
 impl IdentityArgs {
     /// Who signs; nobody if nothing is said.
     pub(crate) fn signer(&self) -> anyhow::Result<Option<Arc<Signer>>> {
+        Ok(self.credential()?.as_ref().map(signer_of))
+    }
+
+    /// Who to be, and with what to prove it; nobody if nothing is said.
+    pub(crate) fn credential(&self) -> anyhow::Result<Option<Credential>> {
         let file = self.secret_key_file.clone();
         let file = file.or_else(|| variable(SECRET_KEY_FILE_VARIABLE).map(PathBuf::from));
         let name = self.access_key.clone().or_else(|| variable(ACCESS_KEY_VARIABLE));
@@ -62,7 +67,7 @@ impl IdentityArgs {
                 let name = name.unwrap_or_default();
                 let credential = Credential::read_tool(&RealDisk, &file, &name)
                     .map_err(|error| wrong_use(error.to_string()))?;
-                Ok(Some(signer_of(&credential)))
+                Ok(Some(credential))
             }
             (None, Some(name)) => Err(wrong_use(format!(
                 "the secret of {name} is missing: give --secret-key-file, or set \

@@ -80,13 +80,17 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
 
 /// What a listener lacks that strangers may reach.
 fn missing(config: &Config, kind: Listener) -> Option<&'static str> {
-    if kind == Listener::Ops {
-        return Some("the ops listener has no encryption or authentication: put a proxy in front");
-    }
     let asks_who = config.authn.enabled && config.authn.required;
     let asks_for_certificates = config.tls.client_auth == ClientAuth::Require;
     let asks_policies = config.authz.enabled;
-    match config.tls.mode == Mode::Enforcing {
+    let is_encrypted = match kind {
+        Listener::Ops => config.ops.tls,
+        Listener::Namesrv | Listener::Broker => config.tls.mode == Mode::Enforcing,
+    };
+    match is_encrypted {
+        false if kind == Listener::Ops => {
+            Some("whoever reaches it may talk in plaintext: set ops.tls (docs/operations.md)")
+        }
         false => Some("clients may talk in plaintext: set tls.mode to enforcing (docs/tls.md)"),
         true if asks_who || asks_for_certificates || asks_policies => None,
         true => Some("everybody may do everything: set authn.enabled (docs/authentication.md)"),
@@ -164,8 +168,11 @@ mod tests {
         assert!(plain.contains("tls.mode"), "{plain}");
         let nobody = ["authn.enabled=true", "authn.required=false"];
         assert!(!text(Role::Namesrv, &[&secret[..], &nobody].concat()).is_empty());
-        let ops = ["ops.listen=10.0.0.5:1", "tls.mode=enforcing", "authn.enabled=true"];
-        assert!(text(Role::Namesrv, &ops).contains("ops listener"));
+        let ops = [&secret[1..], &["ops.listen=10.0.0.5:1", "authn.enabled=true"]].concat();
+        assert!(text(Role::Namesrv, &ops).contains("ops.tls"));
+        assert_eq!(text(Role::Namesrv, &[&ops[..], &["ops.tls=true"]].concat()), "");
+        let ops = [&secret[1..], &["ops.listen=10.0.0.5:1", "ops.tls=true"]].concat();
+        assert!(text(Role::Namesrv, &ops).contains("everybody may do everything"));
         // Where it is not going to listen does not matter.
         assert_eq!(text(Role::Broker, &[open]), "");
     }

@@ -4,6 +4,7 @@ mod audit;
 mod authn;
 mod descriptors;
 mod metrics;
+mod ops;
 mod parts;
 pub(crate) mod plugins;
 pub(crate) mod policies;
@@ -19,15 +20,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use blockhouse_broker::Tls;
-use blockhouse_hook::{Acls, Auditor, Hook, HookChain, Hooks, Lifecycle};
+use blockhouse_hook::{Acls, Auditor, Hook, HookChain, Hooks, Lifecycle, Watcher};
 use blockhouse_host::Host;
 use blockhouse_meter::Meter;
-use blockhouse_model::{Access, Action, Clock, Resource};
-use blockhouse_ops::{Handler, Ops, Reply, Row};
+use blockhouse_model::Clock;
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::config::Loaded;
 use blockhouse_service::{StopSignals, SystemClock, Tasks, log};
-use blockhouse_telemetry::{Exporter, Identity};
 use blockhouse_transport::Budget;
 
 use crate::args::NodeArgs;
@@ -103,6 +102,18 @@ struct Shared {
     /// What RocketMQ's tools say of users, if policies are asked.
     acls: Option<Arc<dyn Acls>>,
     tasks: Tasks,
+}
+
+impl Shared {
+    /// Has requests that wait asked for anew.
+    fn ask_again(&self) -> Watcher {
+        let hooks = Arc::downgrade(&self.hooks);
+        Box::new(move || {
+            if let Some(hooks) = hooks.upgrade() {
+                hooks.ask_again();
+            }
+        })
+    }
 }
 
 /// What the control API changes.
@@ -218,7 +229,7 @@ impl Setup {
         control: Control<'_>,
         started: &mut Vec<Started>,
     ) -> anyhow::Result<()> {
-        let ops = self.start_ops(shared, control).await?;
+        let ops = ops::start(&self.options.config, self.role, shared, control).await?;
         let mut namesrv = self.options.config.node.namesrv.clone();
         if self.role.has_namesrv() {
             let part = parts::namesrv(&self.options.config, shared).await;
@@ -239,51 +250,6 @@ impl Setup {
             out::line(&format!("{:9}listening on {}", "ops", ops.local_addr()));
         }
         Ok(())
-    }
-
-    async fn start_ops(
-        &self,
-        shared: &Shared,
-        control: Control<'_>,
-    ) -> anyhow::Result<Option<blockhouse_ops::Running>> {
-        let node = &self.options.config.node;
-        let identity = Identity {
-            cluster: node.cluster.clone(),
-            node_type: self.role.name().to_owned(),
-            node_id: node_name(&self.options.config, self.role).to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let info = serde_json::json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "role": self.role.name(),
-            "name": node_name(&self.options.config, self.role),
-            "cluster": node.cluster,
-            "started_ms": shared.clock.now().0,
-        });
-        let readiness = Arc::clone(&shared.readiness);
-        let noting = Arc::clone(&shared.readiness);
-        let config = &self.options.config;
-        let mut rows = plugins::rows(control.plugins, config.plugins.remote_changes);
-        rows.extend(policies::rows(control.policies, config.authz.remote_changes));
-        rows.extend(audit::rows(control.audit));
-        rows.push(Row {
-            path: "/v1/info",
-            method: hyper::http::Method::GET,
-            access: Access { action: Action::Get, resource: Resource::Cluster },
-            handler: Handler::Look(Box::new(move |_| Reply::ok(info.clone()))),
-        });
-        let exporter =
-            Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
-        let parts = blockhouse_ops::Parts {
-            checks: shared.readiness.checks(),
-            complaints: Box::new(move || readiness.complaints()),
-            notes: Box::new(move || noting.notes()),
-            metrics: Box::new(move || exporter.text().map_err(|e| e.to_string())),
-            rows,
-            hooks: Arc::clone(&shared.hooks),
-            tasks: shared.tasks.child("ops"),
-        };
-        Ok(Ops::start(&self.options.config.ops, parts).await?)
     }
 
     /// Waits for a reason to stop.

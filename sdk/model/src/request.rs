@@ -141,6 +141,8 @@ pub enum Resource<'a> {
     Group(&'a str),
     /// The policies of this node.
     Policy,
+    /// The plugins of this node.
+    Plugin,
 }
 
 /// One thing that a request wants to do; a request may want several.

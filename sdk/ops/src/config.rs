@@ -17,11 +17,15 @@ pub struct Config {
     /// Most connections at a time; further ones are closed at once.
     #[schemars(range(min = 1))]
     pub connections_max: usize,
+    /// Take HTTPS only, with the certificates of section `tls` (and its `client_auth`). Clients say who they are
+    /// by HTTP Basic, with the users of section `authn`, or by a certificate.
+    pub tls: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 5557))), connections_max: 256 }
+        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 5557)));
+        Self { listen, connections_max: 256, tls: false }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The ops listener: health, metrics and the control API `/v1`, over plain HTTP/1.
+//! The ops listener: health, metrics and the control API `/v1`, over HTTP/1, with TLS or without.
 //!
 //! | path | answers |
 //! |---|---|
@@ -7,17 +7,22 @@
 //! | `/metrics` | Prometheus' text format |
 //! | `/v1/...` | the rows that the process put in: see [`Row`] |
 //!
+//! All but health asks who it is, where users are asked ([`Door`]), and what he may do, where policies are in force.
+//!
 //! It does not know what a broker is: what it shows and who is ready comes in as [`Parts`].
 
 #![forbid(unsafe_code)]
 
 mod config;
+mod door;
 mod error;
+mod failures;
 mod listener;
 mod routes;
 mod row;
 
 pub use config::Config;
+pub use door::{Door, Sign};
 pub use error::Error;
 pub use listener::{Ops, Running};
 pub use routes::{Check, Complaint, Parts};

@@ -3,21 +3,25 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use blockhouse_hook::{Awaited, Settled};
+use blockhouse_hook::{AdminCommand, Awaited, Decided, Outcome, Settled, Subject};
 use blockhouse_model::RequestContext;
 use blockhouse_service::Shutdown;
+use blockhouse_transport::Connection;
+use blockhouse_transport::tls::Accepted;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::http::{Method, Request, Response, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::door::Visitor;
+use crate::failures::Failures;
 use crate::routes::{Answer, rendered};
 use crate::{Call, Change, Config, Error, Parts, Reply};
 
@@ -59,7 +63,8 @@ impl Ops {
         let changes = Arc::new(Semaphore::new(1));
         let slots = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
         let tasks = parts.tasks.clone();
-        let shared = Shared { parts: Arc::new(parts), changes };
+        let failures = Arc::new(Failures::new(Arc::clone(&parts.door.clock)));
+        let shared = Shared { parts: Arc::new(parts), failures, changes };
         tasks.spawn("accept", accept(listener, shared, slots));
         Ok(Some(Running { local }))
     }
@@ -69,6 +74,7 @@ impl Ops {
 #[derive(Clone)]
 struct Shared {
     parts: Arc<Parts>,
+    failures: Arc<Failures>,
     /// One change at a time, and one body of it in memory.
     changes: Arc<Semaphore>,
 }
@@ -99,42 +105,100 @@ async fn accept(listener: TcpListener, shared: Shared, slots: Arc<Semaphore>) {
 }
 
 async fn serve(stream: TcpStream, peer: SocketAddr, shared: Shared, _slot: OwnedSemaphorePermit) {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let context = Arc::new(RequestContext::new(peer, NEXT.fetch_add(1, Ordering::Relaxed), 0));
+    let Ok(local) = stream.local_addr() else { return };
+    let connection = Connection::detached(peer, local);
+    let Some(tls) = shared.parts.door.tls.clone() else {
+        return speak(stream, connection, shared).await;
+    };
+    let mut shutdown = shared.parts.tasks.shutdown();
+    let accepted = tokio::select! {
+        accepted = tls.accept_secure(stream, &connection) => accepted,
+        () = shutdown.requested() => return,
+    };
+    match accepted {
+        Accepted::Tls(stream, _known) => speak(stream, connection, shared).await,
+        Accepted::Plain(mut stream) | Accepted::Refused(mut stream) => {
+            let text = "HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain\r\n\r\nthis listener takes HTTPS only\n";
+            let told = tokio::time::timeout(HEAD_PATIENCE, stream.write_all(text.as_bytes()));
+            // Whoever speaks plaintext may be anybody.
+            let _unheard = told.await;
+        }
+        Accepted::Ended => {}
+    }
+}
+
+/// Answers the requests of a connection to its end.
+async fn speak<S>(stream: S, connection: Arc<Connection>, shared: Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let peer = connection.peer();
+    let visitor = Arc::new(Visitor::new(Arc::clone(&connection)));
     let mut shutdown: Shutdown = shared.parts.tasks.shutdown();
+    let (left, hooks) = (Arc::clone(&visitor), Arc::clone(&shared.parts.hooks));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (shared, context) = (shared.clone(), Arc::clone(&context));
+        let (shared, visitor) = (shared.clone(), Arc::clone(&visitor));
         async move {
-            let (head, body) = request.into_parts();
-            let answer = match shared.parts.answer(&head, &context) {
-                Answer::Ready(response) => {
-                    if response.status() == StatusCode::FORBIDDEN {
-                        refusal_recorded(&shared, &head.method).await;
-                    }
-                    response
-                }
-                Answer::Change(change, call) => {
-                    tracing::info!(%peer, "ops: {} {}", head.method, head.uri.path());
-                    rendered(&audited(&shared, make(&shared.changes, change, call, body)).await)
-                }
-            };
+            let answer = answer(&shared, &visitor, request).await;
             Ok::<Response<_>, Infallible>(answer.map(|text| Full::new(Bytes::from(text))))
         }
     });
-    let connection = http1::Builder::new()
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_PATIENCE)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+    tokio::pin!(serving);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = serving.as_mut() => ended,
+        // Its certificate is no longer good.
+        () = connection.closing() => Ok(()),
         () = shutdown.requested() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            serving.as_mut().graceful_shutdown();
+            serving.await
         }
     };
+    left.leave(&hooks.load());
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "ops: connection ended");
+    }
+}
+
+async fn answer(
+    shared: &Shared,
+    visitor: &Visitor,
+    request: Request<Incoming>,
+) -> Response<String> {
+    let (parts, (head, body)) = (&shared.parts, request.into_parts());
+    if let Some(response) = parts.open(&head) {
+        return response;
+    }
+    let who = parts.door.who(visitor, (&parts.hooks.load(), &shared.failures), &head);
+    let context = match who {
+        Ok(context) => context,
+        Err(refused) => return *refused,
+    };
+    match parts.answer(&head, &context) {
+        Answer::Ready(response) => {
+            if response.status() == StatusCode::FORBIDDEN {
+                refusal_recorded(shared, &head.method).await;
+            }
+            response
+        }
+        Answer::Change(change, call) => {
+            let command = format!("{} {}", head.method, head.uri.path());
+            tracing::info!(peer = %visitor.peer(), principal = ?context.principal, "ops: {command}");
+            tell(shared, &context, &command);
+            rendered(&audited(shared, make(&shared.changes, change, call, body)).await)
+        }
+    }
+}
+
+/// Tells the audit who wants to change what. Plugins are not asked: they could not be taken out any more.
+fn tell(shared: &Shared, context: &RequestContext, name: &str) {
+    if let Some(auditor) = shared.parts.hooks.auditor() {
+        let command = AdminCommand { name, target: "" };
+        let decided = Decided { outcome: Outcome::Allowed, by: "", shadow: false, reason: "" };
+        auditor.tell(Subject::Admin(context, &command), decided);
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{Hooks, Verdict};
-use blockhouse_model::RequestContext;
+use blockhouse_hook::{Hooks, Point, Verdict};
+use blockhouse_model::{Access, Action, RequestContext, Resource};
 use blockhouse_service::Tasks;
 use hyper::http::request;
 use hyper::http::{HeaderValue, Method, Response, StatusCode, header};
 
-use crate::{Call, Change, Handler, Reply, Row};
+use crate::{Call, Change, Door, Handler, Reply, Row};
 
 /// What the listener shows.
 pub struct Parts {
@@ -24,6 +24,8 @@ pub struct Parts {
     pub rows: Vec<Row>,
     /// Decide who may use the control API.
     pub hooks: Arc<Hooks>,
+    /// Who comes in.
+    pub door: Door,
     /// Own the listener's tasks, and know whether a vital one has died.
     pub tasks: Tasks,
 }
@@ -52,21 +54,48 @@ pub(crate) enum Answer {
     Change(Arc<Change>, Call),
 }
 
+/// What looking at metrics takes.
+const METRICS: Access<'_> = Access { action: Action::Get, resource: Resource::Cluster };
+
+fn is_look(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}
+
 impl Parts {
+    /// What everybody may know: whoever restarts processes and sends clients elsewhere has no name, and
+    /// must not depend on what may be wrong.
+    pub(crate) fn open(&self, head: &request::Parts) -> Option<Response<String>> {
+        match head.uri.path() {
+            "/healthz" | "/readyz" if !is_look(&head.method) => Some(not_allowed("GET, HEAD")),
+            "/healthz" => Some(self.health()),
+            "/readyz" => Some(self.readiness()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn answer(&self, head: &request::Parts, context: &RequestContext) -> Answer {
-        let (method, path) = (&head.method, head.uri.path());
-        let look = method == Method::GET || method == Method::HEAD;
-        let response = match path {
-            "/healthz" | "/readyz" | "/metrics" if !look => not_allowed("GET, HEAD"),
-            "/healthz" => self.health(),
-            "/readyz" => self.readiness(),
-            "/metrics" => match (self.metrics)() {
-                Ok(text) => plain(StatusCode::OK, text),
-                Err(problem) => plain(StatusCode::INTERNAL_SERVER_ERROR, problem + "\n"),
-            },
-            _ => return self.row(head, context),
-        };
-        Answer::Ready(response)
+        if let Some(response) = self.open(head) {
+            return Answer::Ready(response);
+        }
+        if head.uri.path() != "/metrics" {
+            return self.row(head, context);
+        }
+        if !is_look(&head.method) {
+            return Answer::Ready(not_allowed("GET, HEAD"));
+        }
+        Answer::Ready(self.denied(METRICS, context).unwrap_or_else(|| match (self.metrics)() {
+            Ok(text) => plain(StatusCode::OK, text),
+            Err(problem) => plain(StatusCode::INTERNAL_SERVER_ERROR, problem + "\n"),
+        }))
+    }
+
+    fn denied(&self, access: Access<'_>, context: &RequestContext) -> Option<Response<String>> {
+        match self.hooks.load().authorize(context, &[access]) {
+            Verdict::Continue => None,
+            Verdict::Reject(rejection) => {
+                Some(plain(StatusCode::FORBIDDEN, format!("{}\n", rejection.reason)))
+            }
+        }
     }
 
     fn health(&self) -> Response<String> {
@@ -108,9 +137,8 @@ impl Parts {
             let methods: Vec<&str> = at_path.iter().map(|(row, _)| row.method.as_str()).collect();
             return Answer::Ready(not_allowed(&methods.join(", ")));
         };
-        let verdict = self.hooks.load().authorize(context, &[row.access]);
-        if let Verdict::Reject(rejection) = verdict {
-            return Answer::Ready(plain(StatusCode::FORBIDDEN, format!("{}\n", rejection.reason)));
+        if let Some(denied) = self.denied(row.access, context) {
+            return Answer::Ready(denied);
         }
         let query = head.uri.query().unwrap_or_default().to_owned();
         let caller = Some(context.clone());
@@ -122,13 +150,21 @@ impl Parts {
         // A page in a browser on this host could send it without its user's knowledge.
         let browser = head.headers.contains_key(header::ORIGIN);
         let browser = browser.then(|| "changes are not taken from browsers".to_owned());
-        match browser.or_else(|| (change.refuse)(context)) {
+        let refuse = || self.only_super(context).or_else(|| (change.refuse)(context));
+        match browser.or_else(refuse) {
             Some(why) => {
                 let refusal = Reply::refusal(StatusCode::FORBIDDEN, "forbidden", &why);
                 Answer::Ready(rendered(&refusal))
             }
             None => Answer::Change(Arc::clone(change), call),
         }
+    }
+
+    /// Where users are asked who they are and no policies say what they may, Super users make changes.
+    fn only_super(&self, context: &RequestContext) -> Option<String> {
+        let is_free = self.door.sign.is_none() || self.hooks.load().has(Point::Authorize);
+        (!is_free && !(self.door.is_super)(&context.principal))
+            .then(|| "changes are for Super users to make".to_owned())
     }
 }
 
@@ -145,7 +181,7 @@ fn not_allowed(methods: &str) -> Response<String> {
     response
 }
 
-fn plain(status: StatusCode, text: String) -> Response<String> {
+pub(crate) fn plain(status: StatusCode, text: String) -> Response<String> {
     with_type(status, "text/plain; version=0.0.4; charset=utf-8", text)
 }
 
@@ -160,7 +196,13 @@ fn with_type(status: StatusCode, content_type: &'static str, text: String) -> Re
 mod tests {
     use std::net::SocketAddr;
 
+    use blockhouse_model::{ManualClock, Timestamp};
+
     use super::*;
+
+    fn door() -> Door {
+        Door::open(Arc::new(ManualClock::at(Timestamp(0))))
+    }
 
     #[tokio::test]
     async fn a_vital_task_that_died_makes_the_process_unhealthy_and_unready() {
@@ -172,6 +214,7 @@ mod tests {
             metrics: Box::new(|| Err("no metrics".to_owned())),
             rows: Vec::new(),
             hooks: Arc::new(Hooks::none()),
+            door: door(),
             tasks: tasks.child("ops"),
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
@@ -204,6 +247,7 @@ mod tests {
             metrics: Box::new(|| Ok(String::new())),
             rows: Vec::new(),
             hooks: Arc::new(Hooks::none()),
+            door: door(),
             tasks: Tasks::new("process"),
         };
         let answer = parts.health();

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use blockhouse_hook::{
-    Awaited, Hook, HookChain, Hooks, Point, Points, Rejection, Settled, Verdict,
+    Awaited, Credentials, Hook, HookChain, Hooks, Identity, Point, Points, Rejection, Settled, Verdict,
 };
-use blockhouse_model::{Access, Action, RequestContext, Resource};
-use blockhouse_ops::{Change, Check, Config, Handler, Ops, Parts, Reply, Row};
+use blockhouse_model::{
+    Access, Action, ManualClock, Principal, RequestContext, Resource, Timestamp,
+};
+use blockhouse_ops::{Change, Check, Config, Door, Handler, Ops, Parts, Reply, Row};
 use blockhouse_service::Tasks;
 use hyper::http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -95,7 +97,15 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(Timestamp(0)))
+}
+
 async fn start() -> Result<Fixture, blockhouse_ops::Error> {
+    start_with(Door::open(clock())).await
+}
+
+async fn start_with(door: Door) -> Result<Fixture, blockhouse_ops::Error> {
     let tasks = Tasks::new("ops");
     let ready = Arc::new(AtomicBool::new(false));
     let hooks = Arc::new(Hooks::none());
@@ -110,9 +120,11 @@ async fn start() -> Result<Fixture, blockhouse_ops::Error> {
         metrics: Box::new(|| Ok("a_total 1\n".to_owned())),
         rows: rows(),
         hooks: Arc::clone(&hooks),
+        door,
         tasks: tasks.clone(),
     };
-    let config = Config { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), connections_max: 2 };
+    let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let config = Config { listen, connections_max: 2, tls: false };
     let running = Ops::start(&config, parts).await?;
     let address = running.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |r| r.local_addr());
     Ok(Fixture { address, tasks, ready, hooks })
@@ -252,4 +264,83 @@ async fn changes_and_their_refusals_are_answered_after_the_record_of_them() {
 fn is_silent(stream: &TcpStream) -> bool {
     let read = stream.try_read(&mut [0]);
     read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+/// Knows one user, whose name is his password, and asks everybody.
+struct Users;
+
+impl Hook for Users {
+    fn name(&self) -> &'static str {
+        "users"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::Authenticate)
+    }
+
+    fn authenticate(&self, _: &RequestContext, credentials: &Credentials<'_>) -> Identity {
+        let right = format!("{}+{:?}", credentials.access_key, credentials.signed_fields);
+        if credentials.access_key == "root" || credentials.signature != right {
+            return Identity::Refused(Rejection::new("not known"));
+        }
+        Identity::Known(Principal::User(credentials.access_key.into()))
+    }
+}
+
+fn asking(clock: &Arc<ManualClock>) -> Door {
+    Door {
+        sign: Some(Box::new(|password, text| format!("{password}+{text:?}"))),
+        is_super: Box::new(|who| *who == Principal::User("admin".into())),
+        ..Door::open(Arc::clone(clock) as _)
+    }
+}
+
+/// The status of the answer; `pair` is the Base64 of a name and a password.
+#[expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
+async fn status(fixture: &Fixture, line: &str, pair: &str) -> String {
+    let authorization =
+        if pair.is_empty() { String::new() } else { format!("authorization: Basic {pair}\r\n") };
+    let mut stream = TcpStream::connect(fixture.address).await.unwrap();
+    let head = format!("{line} HTTP/1.1\r\nhost: x\r\n{authorization}connection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+const ANN: &str = "YW5uOmFubg==";
+const ADMIN: &str = "YWRtaW46YWRtaW4=";
+const WRONG: &str = "YW5uOmJvYg==";
+
+#[tokio::test]
+async fn all_but_health_asks_who_it_is() {
+    let fixture = start_with(asking(&clock())).await.unwrap();
+    fixture.hooks.swap(HookChain::new(&[Arc::new(Users) as Arc<dyn Hook>]));
+    assert_eq!(status(&fixture, "GET /healthz", "").await, "200");
+    for line in ["GET /metrics", "GET /v1/info", "GET /v1/unknown", "PUT /v1/things/x"] {
+        assert_eq!(status(&fixture, line, "").await, "401", "{line}");
+        assert_eq!(status(&fixture, line, WRONG).await, "401", "{line}");
+    }
+    assert_eq!(status(&fixture, "GET /metrics", ANN).await, "200");
+    assert_eq!(status(&fixture, "GET /v1/info", ANN).await, "200");
+    // No policies are in force: changes are for Super users.
+    assert_eq!(status(&fixture, "PUT /v1/things/x", ANN).await, "403");
+    assert_eq!(status(&fixture, "PUT /v1/things/x", ADMIN).await, "200");
+    fixture.tasks.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test]
+async fn who_guesses_passwords_waits() {
+    let clock = clock();
+    let fixture = start_with(asking(&clock)).await.unwrap();
+    fixture.hooks.swap(HookChain::new(&[Arc::new(Users) as Arc<dyn Hook>]));
+    for _ in 0..10 {
+        assert_eq!(status(&fixture, "GET /metrics", WRONG).await, "401");
+    }
+    assert_eq!(status(&fixture, "GET /metrics", ANN).await, "429");
+    assert_eq!(status(&fixture, "GET /metrics", "").await, "401", "no password, no guess");
+    assert_eq!(status(&fixture, "GET /healthz", "").await, "200");
+    clock.advance(Duration::from_mins(1));
+    assert_eq!(status(&fixture, "GET /metrics", ANN).await, "200");
+    fixture.tasks.stop(Duration::from_secs(5)).await;
 }

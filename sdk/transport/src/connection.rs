@@ -5,7 +5,7 @@ mod mailbox;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub struct Connection {
     signer: OnceLock<Arc<Signer>>,
     phase: AtomicU8,
     standing: AtomicU8,
+    /// Nothing more goes out, not even what is owed.
+    is_cut: AtomicBool,
     mailbox: Mailbox,
     calls: Calls,
     waker: AtomicWaker,
@@ -70,6 +72,7 @@ impl Connection {
             signer: OnceLock::new(),
             phase: AtomicU8::new(OPEN),
             standing: AtomicU8::new(NEW),
+            is_cut: AtomicBool::new(false),
             mailbox: Mailbox::new(limits.outbox_bytes),
             calls: Calls::new(limits.calls_max),
             waker: AtomicWaker::new(),
@@ -77,7 +80,8 @@ impl Connection {
         })
     }
 
-    /// A connection without a socket, for tests of services: what is pushed stays until
+    /// A connection without a socket, for tests of services and for listeners that speak something else
+    /// than remoting: what is pushed stays until
     /// [`take_pushed`](Self::take_pushed), calls are never answered.
     #[must_use]
     pub fn detached(peer: SocketAddr, local: SocketAddr) -> Arc<Self> {
@@ -249,6 +253,19 @@ impl Connection {
         }
     }
 
+    /// Ends the connection at once: answers still owed are not written. For clients that must not have them
+    /// any more.
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::Release);
+        self.close();
+        // It may have been closed before, and be writing what it owes.
+        self.waker.wake();
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Acquire)
+    }
+
     /// Whether the connection has ended or is about to.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -285,8 +302,8 @@ impl Connection {
         self.waker.register(waker);
     }
 
-    /// Waits until the connection is closed by this side, while its task does nothing else.
-    pub(crate) async fn closing(&self) {
+    /// Waits until the connection is closed by this side. For its own task, while that does nothing else.
+    pub async fn closing(&self) {
         std::future::poll_fn(|cx| {
             self.register(cx.waker());
             if self.is_closed() { Poll::Ready(()) } else { Poll::Pending }

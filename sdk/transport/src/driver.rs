@@ -38,6 +38,8 @@ enum End {
     Drained,
     #[error("closed by this side, with answers still owed")]
     DrainTimeout,
+    #[error("cut off by this side")]
+    Cut,
     #[error("nothing received or sent for too long (idle_ms)")]
     Idle,
     #[error("the other side does not take its bytes (stall_ms)")]
@@ -128,6 +130,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             return Poll::Ready(end);
         }
         for _ in 0..TURNS_MAX {
+            if self.connection.is_cut() {
+                return Poll::Ready(End::Cut);
+            }
             self.collect(cx);
             if let Err(e) = self.flush(cx) {
                 return Poll::Ready(End::Io(e));

@@ -32,13 +32,12 @@ mod turns;
 mod verifier;
 pub mod wire;
 
-pub use accept::HELLO_AS_LENGTH;
-pub use acceptor::Acceptor;
+pub use accept::{Accepted, HELLO_AS_LENGTH, Secured};
+pub use acceptor::{Acceptor, Known};
 pub use config::{ClientAuth, Config, Mode, Outgoing};
 pub use connector::Connector;
 pub use error::Error;
 
-pub(crate) use accept::Accepted;
 pub(crate) use identity::Rules;
 #[cfg(test)]
 pub(crate) use provider::provider;

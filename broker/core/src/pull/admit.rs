@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use blockhouse_filter::Subscription;
 use blockhouse_hook::{Point, Pull as HookPull, Verdict};
-use blockhouse_model::{
-    Access, Action, QueueId, QueueOffset, Resource, SubscriptionGroup, TopicConfig,
-};
+use blockhouse_model::{QueueId, QueueOffset, SubscriptionGroup, TopicConfig};
 
-use super::{Filter, Plan, Pull};
+use super::{Filter, Plan, Pull, accesses};
 use crate::clients::{ConsumeType, MessageModel};
 use crate::refusal::{Forbidden, Refusal, RefusalKind};
 use crate::{Broker, Caller};
@@ -16,11 +14,8 @@ use crate::{Broker, Caller};
 impl Broker {
     pub(super) fn admit_pull(&self, caller: Caller<'_>, pull: &Pull<'_>) -> Result<Plan, Refusal> {
         let Caller { cx, hooks } = caller;
-        let accesses = [
-            Access { action: Action::Sub, resource: Resource::Topic(pull.topic) },
-            Access { action: Action::Sub, resource: Resource::Group(pull.group) },
-        ];
-        caller.authorize(&accesses)?;
+        let questions = self.held().questions();
+        caller.authorize(&accesses(pull.topic, pull.group))?;
         let (topic, group, queue) = self.readable_queue(pull)?;
         let subscription = match pull.filter {
             Some(filter) => self.subscription_of_request(pull, filter)?,
@@ -53,6 +48,7 @@ impl Broker {
             bytes_max: pull.bytes_max.unwrap_or(usize::MAX).min(config.pull_bytes_max),
             suspend: pull.suspend,
             subscription,
+            questions,
         })
     }
 

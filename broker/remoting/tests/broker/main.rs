@@ -8,6 +8,7 @@ mod chain;
 mod consuming;
 mod hooks;
 mod recorded;
+mod revocation;
 mod sending;
 mod support;
 mod users;

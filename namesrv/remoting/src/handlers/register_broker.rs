@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_hook::{BrokerRegistration, Point};
+use blockhouse_hook::Outcome::Refused;
+use blockhouse_hook::{BrokerRegistration, Decided, Point, Rejection, Subject};
 use blockhouse_protocol::body::Body as _;
 use blockhouse_protocol::body::registration::{RegisterBrokerBody, body_crc32};
 use blockhouse_protocol::header::namesrv::{RegisterBroker, UnregisterBroker};
-use blockhouse_route::{ConnectionId, ORDER_TOPIC_CONFIG, Registered, Registration};
+use blockhouse_route::{ConnectionId, ORDER_TOPIC_CONFIG, Registered, Registration, Routes};
 use tracing::{debug, info, warn};
 
 use crate::dispatch::pass;
+use crate::owners::Owners;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
 use crate::{Error, NameService, view};
@@ -41,13 +43,63 @@ pub(crate) fn register(service: &NameService, request: &Request<'_>) -> Outcome 
         filter_servers: Some(filter_servers),
         connection: ConnectionId(request.connection.id()),
     };
+    // Before hooks are asked, so that the audit is not told of two outcomes; and again with the table.
+    let routes = service.routes.read();
+    let judged = judge(&service.owners.lock(), request, &routes, &report);
+    drop(routes);
+    judged.map_err(|why| refused(service, request, &seen_by_hooks(&report), why))?;
     if request.hooks.has(Point::BrokerRegistration) {
         pass(request.hooks.broker_registration(request.cx, &seen_by_hooks(&report)))?;
     }
+    let registered = take(service, request, &report)?;
+    answer(service, &report, registered)
+}
+
+fn take(
+    service: &NameService,
+    request: &Request<'_>,
+    report: &Registration<'_>,
+) -> Result<Registered, Error> {
+    let mut routes = service.routes.write();
+    let mut owners = service.owners.lock();
+    if let Err(rejection) = judge(&owners, request, &routes, report) {
+        drop(owners);
+        drop(routes);
+        return Err(refused(service, request, &seen_by_hooks(report), rejection));
+    }
     // Before the table, so that the connection's end always finds it.
     service.remember(request.connection);
-    let registered = service.routes.write().register(&report, service.now());
-    answer(service, &report, registered)
+    let registered = routes.register(report, service.now());
+    if matches!(registered, Registered::Accepted { .. }) {
+        owners.reported((request.hooks, request.cx), &routes, report.broker);
+    }
+    Ok(registered)
+}
+
+fn judge(
+    owners: &Owners,
+    request: &Request<'_>,
+    routes: &Routes,
+    report: &Registration<'_>,
+) -> Result<(), Rejection> {
+    let about = (report.cluster, report.broker, report.addr);
+    owners.judge_report((request.hooks, request.cx), routes, about)
+}
+
+/// The refusal of who speaks for another's broker; the audit and the log are told.
+fn refused(
+    service: &NameService,
+    request: &Request<'_>,
+    report: &BrokerRegistration<'_>,
+    rejection: Rejection,
+) -> Error {
+    let (broker, reason) = (report.broker, &*rejection.reason);
+    warn!(broker, peer = %request.cx.peer, principal = ?request.cx.principal, "refused: {reason}");
+    if let Some(auditor) = service.hooks.auditor() {
+        let decided = Decided { outcome: Refused, by: "namesrv", shadow: false, reason };
+        auditor.tell(Subject::Register(request.cx, report), decided);
+    }
+    Error::Refused(rejection)
 }
 
 fn answer(service: &NameService, report: &Registration<'_>, registered: Registered) -> Outcome {
@@ -89,7 +141,17 @@ fn answer(service: &NameService, report: &Registration<'_>, registered: Register
 pub(crate) fn unregister(service: &NameService, request: &Request<'_>) -> Outcome {
     let header = UnregisterBroker::parse(&request.command.ext)?;
     let (broker, addr) = (header.broker_name, header.broker_addr);
-    let gone = service.routes.write().unregister(broker, addr);
+    let mut routes = service.routes.write();
+    let judged = service.owners.lock().judge((request.hooks, request.cx), &routes, broker);
+    if let Err(rejection) = judged {
+        drop(routes);
+        let cluster = header.cluster_name;
+        let broker_id = u64::try_from(header.broker_id).unwrap_or(0);
+        let report = BrokerRegistration { cluster, broker, broker_id, address: addr, topics: 0 };
+        return Err(refused(service, request, &report, rejection));
+    }
+    let gone = routes.unregister(broker, addr);
+    drop(routes);
     info!(broker, addr, found = gone.is_some(), "broker unregistered");
     Ok(Reply::empty())
 }

@@ -7,7 +7,7 @@ use tracing::{debug, info};
 
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
-use crate::{NameService, view};
+use crate::{Error, NameService, view};
 
 /// A topic that names a broker unknown here changes nothing, and is answered with success as by
 /// RocketMQ: the broker reports in full soon.
@@ -17,7 +17,14 @@ pub(crate) fn register(service: &NameService, request: &Request<'_>) -> Outcome 
     let queues = if body.is_empty() { TopicRouteData::default() } else { Body::decode(body)? };
     let queues = view::queues_of(queues);
     if view::is_topic_name(topic) {
-        let taken = service.routes.write().register_topic(topic, &queues);
+        let mut routes = service.routes.write();
+        let owners = service.owners.lock();
+        for queue in &queues {
+            let judged = owners.judge((request.hooks, request.cx), &routes, &queue.broker);
+            judged.map_err(Error::Refused)?;
+        }
+        drop(owners);
+        let taken = routes.register_topic(topic, &queues);
         debug!(topic, taken, peer = %request.cx.peer, "topic reported");
     }
     Ok(Reply::empty())

@@ -12,7 +12,9 @@ use blockhouse_disk::{MemDisk, whole};
 use blockhouse_hook::{Hook, HookChain, Hooks};
 use blockhouse_meter::Meter;
 use blockhouse_model::{Clock, ManualClock, Timestamp};
-use blockhouse_namesrv_remoting::{Background, KvStore, NameService, Settings, name_service};
+use blockhouse_namesrv_remoting::{
+    Background, KvStore, NameService, Registration, Settings, name_service,
+};
 use blockhouse_protocol::codes::request_code;
 use blockhouse_protocol::{ExtFields, RemotingCommand, frame};
 use blockhouse_transport::{Connection, Replies, Service};
@@ -82,6 +84,14 @@ impl Bench {
     }
 
     pub(crate) fn with(settings: Settings, hooks: &[Arc<dyn Hook>]) -> Self {
+        Self::registering(settings, hooks, Registration::default())
+    }
+
+    pub(crate) fn registering(
+        settings: Settings,
+        hooks: &[Arc<dyn Hook>],
+        registration: Registration,
+    ) -> Self {
         let disk = MemDisk::new();
         let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
         let kv = KvStore::open(Arc::new(disk.clone()), "/d".as_ref());
@@ -97,6 +107,7 @@ impl Bench {
             meter: Arc::clone(&meter),
             users: None,
             acls: None,
+            registration,
         });
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let connection = Connection::detached(at(5), at(9876));

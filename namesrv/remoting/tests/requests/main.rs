@@ -2,6 +2,7 @@
 
 mod bench;
 mod chain;
+mod owners;
 mod recorded;
 mod users;
 

@@ -121,8 +121,8 @@ pub(super) const fn access<'a>(access: &Access<'a>) -> authorize::Access<'a> {
             Action::List => authorize::Action::List,
         },
         resource: match access.resource {
-            // The contract has no word for policies: what changes a node is the cluster's.
-            Resource::Cluster | Resource::Policy => authorize::Resource::Cluster,
+            // The contract has no word for these: what changes a node is the cluster's.
+            Resource::Cluster | Resource::Policy | Resource::Plugin => authorize::Resource::Cluster,
             Resource::Topic(topic) => authorize::Resource::Topic(topic),
             Resource::Group(group) => authorize::Resource::Group(group),
         },

@@ -41,6 +41,15 @@ impl TlsArgs {
 
     /// What makes connections secure, if they are to be.
     pub(crate) fn connector(&self) -> anyhow::Result<Option<Arc<Connector>>> {
+        self.connecting(self.tls)
+    }
+
+    /// As if `--tls` was said.
+    pub(crate) fn required(&self) -> anyhow::Result<Option<Arc<Connector>>> {
+        self.connecting(true)
+    }
+
+    fn connecting(&self, is_asked_for: bool) -> anyhow::Result<Option<Arc<Connector>>> {
         let file = |given: &Option<PathBuf>| given.clone().unwrap_or_default();
         let outgoing = Outgoing {
             enabled: true,
@@ -50,7 +59,7 @@ impl TlsArgs {
             server_name: self.tls_server_name.clone().unwrap_or_default(),
             insecure: self.tls_insecure,
         };
-        if !self.tls && outgoing == (Outgoing { enabled: true, ..Outgoing::default() }) {
+        if !is_asked_for && outgoing == (Outgoing { enabled: true, ..Outgoing::default() }) {
             return Ok(None);
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {

@@ -71,6 +71,10 @@ fn judge(config: &Config) -> Result<(), OptionError> {
         return Err(OptionError::new("broker.max_message_size", rule));
     }
     check_first_byte(config)?;
+    if ops.tls && tls.mode == Mode::Disabled {
+        let rule = "needs a certificate: set tls.mode, tls.cert and tls.key (docs/tls.md)";
+        return Err(OptionError::new("ops.tls", rule));
+    }
     match blockhouse_broker::store_config(store, broker, &node.data).validate() {
         Ok(()) => Ok(()),
         Err(blockhouse_store::Error::Config { option, problem }) => {

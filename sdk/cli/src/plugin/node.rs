@@ -1,30 +1,62 @@
 //! A running node, as its ops listener answers.
 
+mod secure;
+
 use std::io::{Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{IpAddr, TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use blockhouse_authn::Credential;
+use blockhouse_transport::tls::Connector;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cluster::{IdentityArgs, TlsArgs};
 use crate::wrong_use;
 
 /// Largest answer.
 const ANSWER_MAX: u64 = 16 << 20;
 /// Where a node's ops listener is by default.
 pub(super) const DEFAULT: &str = "127.0.0.1:5557";
+const HTTPS: &str = "https://";
 
 /// Which node to ask.
 #[derive(Debug, clap::Args)]
 pub(super) struct NodeArg {
-    /// The node's ops listener: HOST:PORT, or http://HOST:PORT
+    /// The node's ops listener: HOST:PORT, or http(s)://HOST:PORT
     #[arg(long, visible_alias = "node", value_name = "URL", default_value = DEFAULT)]
     ops: String,
     /// How long to wait for a connection and for an answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(1..))]
     timeout_ms: u64,
+    #[command(flatten)]
+    way: WayArgs,
+}
+
+/// How to get in.
+#[derive(Debug, clap::Args)]
+struct WayArgs {
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// How to get in.
+#[derive(Clone, Default)]
+struct Way {
+    tls: Option<Arc<Connector>>,
+    credential: Option<Arc<Credential>>,
+}
+
+impl WayArgs {
+    fn way(&self, is_https: bool) -> anyhow::Result<Way> {
+        let tls = if is_https { self.tls.required()? } else { self.tls.connector()? };
+        Ok(Way { tls, credential: self.identity.credential()?.map(Arc::new) })
+    }
 }
 
 /// Which nodes to change.
@@ -36,11 +68,13 @@ pub(crate) struct NodeArgs {
     /// How long to wait for a connection and for an answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 120_000, value_parser = clap::value_parser!(u64).range(1..))]
     timeout_ms: u64,
+    #[command(flatten)]
+    way: WayArgs,
 }
 
 impl NodeArg {
     pub(super) fn node(&self) -> anyhow::Result<Node> {
-        Node::at(&self.ops, self.timeout_ms)
+        Node::at(&self.ops, self.timeout_ms, self.way.way(is_https(&self.ops))?)
     }
 }
 
@@ -49,7 +83,7 @@ impl NodeArgs {
         let nodes: Vec<Node> = self
             .nodes
             .iter()
-            .map(|url| Node::at(url, self.timeout_ms))
+            .map(|url| Node::at(url, self.timeout_ms, self.way.way(is_https(url))?))
             .collect::<Result<_, _>>()?;
         for (i, node) in nodes.iter().enumerate() {
             if nodes[..i].iter().any(|other| other.authority == node.authority) {
@@ -128,16 +162,16 @@ pub(crate) fn short(digest: &str) -> String {
 }
 
 /// A node's ops listener.
-#[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) authority: String,
     timeout: Duration,
+    way: Way,
 }
 
 impl Node {
-    fn at(url: &str, timeout_ms: u64) -> anyhow::Result<Self> {
+    fn at(url: &str, timeout_ms: u64, way: Way) -> anyhow::Result<Self> {
         let authority = authority(url)?.to_owned();
-        Ok(Self { authority, timeout: Duration::from_millis(timeout_ms) })
+        Ok(Self { authority, timeout: Duration::from_millis(timeout_ms), way })
     }
 
     /// What it says of its plugins, as it is and as this program understands it.
@@ -180,24 +214,44 @@ impl Node {
 
     /// A request and its answer. HTTP/1.0, so that it ends where the connection does.
     fn exchange(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
-        let mut stream = self.connect()?;
-        stream.set_read_timeout(Some(self.timeout))?;
-        stream.set_write_timeout(Some(self.timeout))?;
+        let stream = self.connect()?;
         let head = format!(
-            "{method} {path} HTTP/1.0\r\nhost: {}\r\ncontent-length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.0\r\nhost: {}\r\ncontent-length: {}\r\n",
             self.authority,
             body.len()
         );
+        let basic = self.way.credential.as_ref().map(|credential| credential.basic());
+        let (name, value, end): (&str, &[u8], &str) = match &basic {
+            Some(basic) => ("authorization: ", basic.as_bytes(), "\r\n\r\n"),
+            None => ("", b"", "\r\n"),
+        };
+        let pieces = [head.as_bytes(), name.as_bytes(), value, end.as_bytes(), body];
+        let answer = if let Some(tls) = &self.way.tls {
+            secure::exchange(tls, stream, &self.authority, (&pieces, self.timeout))?
+        } else {
+            let peer = stream.peer_addr()?.ip();
+            anyhow::ensure!(
+                basic.is_none() || is_near(peer),
+                "the secret would go to {peer} in plaintext: use https:// or --tls"
+            );
+            self.plain(stream, &pieces)?
+        };
+        anyhow::ensure!(answer.len() as u64 <= ANSWER_MAX, "its answer is over {ANSWER_MAX} bytes");
+        anyhow::ensure!(answer.starts_with(b"HTTP/"), "that is no HTTP");
+        Ok(answer)
+    }
+
+    fn plain(&self, mut stream: TcpStream, pieces: &[&[u8]]) -> anyhow::Result<Vec<u8>> {
+        stream.set_read_timeout(Some(self.timeout))?;
+        stream.set_write_timeout(Some(self.timeout))?;
         // One that refuses does not read the body to its end, and its answer says why.
-        let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        let sent = pieces.iter().try_for_each(|piece| stream.write_all(piece));
         let mut answer = Vec::new();
         let read = stream.take(ANSWER_MAX + 1).read_to_end(&mut answer);
         if answer.is_empty() {
             sent?;
             read?;
         }
-        anyhow::ensure!(answer.len() as u64 <= ANSWER_MAX, "its answer is over {ANSWER_MAX} bytes");
-        anyhow::ensure!(answer.starts_with(b"HTTP/"), "that is no HTTP");
         Ok(answer)
     }
 
@@ -244,14 +298,25 @@ fn refusal(status: &str, body: &[u8]) -> String {
 
 /// The host and port of what was given.
 fn authority(url: &str) -> anyhow::Result<&str> {
-    let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix(HTTPS)).unwrap_or(url);
+    let rest = rest.trim_end_matches('/');
     let is_plain = rest.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok() && !host.contains(['/', ' ', '\r', '\n'])
     });
     if is_plain {
         return Ok(rest);
     }
-    Err(wrong_use(format!("{url}: write the node's ops listener as HOST:PORT or http://HOST:PORT")))
+    Err(wrong_use(format!(
+        "{url}: write the node's ops listener as HOST:PORT or http(s)://HOST:PORT"
+    )))
+}
+
+fn is_https(url: &str) -> bool {
+    url.starts_with(HTTPS)
+}
+
+fn is_near(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
 }
 
 /// A name as it may stand in a path.
@@ -269,18 +334,18 @@ mod tests {
 
     #[test]
     fn addresses_are_host_and_port() {
-        for url in ["127.0.0.1:5557", "http://127.0.0.1:5557", "http://127.0.0.1:5557/"] {
+        for url in ["127.0.0.1:5557", "http://127.0.0.1:5557", "https://127.0.0.1:5557/"] {
             assert_eq!(authority(url).unwrap(), "127.0.0.1:5557");
         }
         assert_eq!(authority("[::1]:80").unwrap(), "[::1]:80");
-        for url in ["", "5557", "https://a:1", "a:b", "a:1/b", ":1", "a\r\nb:1", "a:99999"] {
+        for url in ["", "5557", "ftp://a:1", "a:b", "a:1/b", ":1", "a\r\nb:1", "a:99999"] {
             assert!(authority(url).is_err(), "{url}");
         }
     }
 
     #[test]
     fn bodies_are_taken_of_good_answers_only() {
-        let node = Node::at("a:1", 1).unwrap();
+        let node = Node::at("a:1", 1, Way::default()).unwrap();
         assert_eq!(node.body(b"HTTP/1.1 200 OK\r\na: b\r\n\r\nhello").unwrap(), b"hello");
         let refusal = |answer: &[u8]| node.body(answer).unwrap_err().to_string();
         assert_eq!(refusal(b"HTTP/1.1 404 Not Found\r\n\r\n"), "a:1: it answers 404");

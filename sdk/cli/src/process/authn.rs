@@ -57,6 +57,7 @@ pub(super) fn start(config: &Config, role: Role, shared: &Shared) -> anyhow::Res
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let users = UserTable::open(authn, disk, &node.data).context("authentication")?;
     let users = Arc::new(users);
+    users.when_changed(shared.ask_again());
     if users.list("").is_empty() {
         tracing::warn!(
             "authentication is on and there are no users: every request is refused; \

@@ -7,7 +7,7 @@ use blockhouse_hook::{
     Ack, AdminCommand, Appended, AuditEvent, BrokerRegistration, ConnectionInfo, Credentials,
     Delivery, Draft, Hook, HookChain, Identity, Outbound, Point, Points, Pull, RouteEntry, Verdict,
 };
-use blockhouse_model::RequestContext;
+use blockhouse_model::{Access, RequestContext};
 use blockhouse_protocol::codes::request_code as request;
 use blockhouse_protocol::header::pull::{PullMessage, sys_flag};
 use blockhouse_protocol::header::send::SendMessage;

@@ -11,6 +11,9 @@ use blockhouse_model::Clock;
 use blockhouse_service::{Hangups, Tasks};
 use blockhouse_transport::tls::{Acceptor, Config, Connector};
 
+/// Longest sleep while a client's certificate is going to end. Under a second, which is promised.
+const LOOK_AT_CLOCK: Duration = Duration::from_millis(500);
+
 /// Reads and tries all files that the section names.
 pub(super) fn load(
     config: &Config,
@@ -35,6 +38,9 @@ pub(super) fn watch(tls: &Tls, config: &Config, tasks: &Tasks) -> anyhow::Result
     if tls.acceptor.is_none() && tls.connector.is_none() {
         return Ok(());
     }
+    if let Some(acceptor) = &tls.acceptor {
+        expire(Arc::clone(acceptor), tasks);
+    }
     let mut hangups = Hangups::listen()?;
     let period = Duration::from_millis(config.reload_ms);
     let (tls, group, mut shutdown) = (tls.clone(), tasks.clone(), tasks.shutdown());
@@ -51,6 +57,25 @@ pub(super) fn watch(tls: &Tls, config: &Config, tasks: &Tasks) -> anyhow::Result
         }
     });
     Ok(())
+}
+
+/// Closes connections when their clients' certificates end. The clock of the world can be set while one waits:
+/// it is looked at twice a second.
+fn expire(acceptor: Arc<Acceptor>, tasks: &Tasks) {
+    let mut shutdown = tasks.shutdown();
+    tasks.spawn_vital("ends of certificates", async move {
+        loop {
+            let Some(next) = acceptor.expire() else {
+                tokio::select! {
+                    () = acceptor.another() => continue,
+                    () = shutdown.requested() => return,
+                }
+            };
+            if !shutdown.wait(next.min(LOOK_AT_CLOCK)).await {
+                return;
+            }
+        }
+    });
 }
 
 fn look(tls: &Tls) {

@@ -34,10 +34,10 @@ const REFUSED: usize = 3;
 const PLAINTEXT: usize = 4;
 
 /// An accepted connection under TLS.
-pub(crate) type Secured = TlsStream<Wire<TcpStream>>;
+pub type Secured = TlsStream<Wire<TcpStream>>;
 
 /// What a connection turned out to be.
-pub(crate) enum Accepted {
+pub enum Accepted {
     /// Plaintext, and welcome.
     Plain(TcpStream),
     /// Plaintext, where only TLS is.
@@ -57,19 +57,40 @@ impl Acceptor {
         connection: &Arc<Connection>,
         silence: Duration,
     ) -> Accepted {
+        let enforcing = self.config.mode == Mode::Enforcing;
+        self.accept_as(enforcing, stream, connection, silence).await
+    }
+
+    /// As a listener that takes TLS only, whatever the mode: for one that speaks something else than
+    /// remoting. What a client in plaintext is told is for the caller to say.
+    pub async fn accept_secure(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        connection: &Arc<Connection>,
+    ) -> Accepted {
+        self.accept_as(true, stream, connection, self.config.handshake()).await
+    }
+
+    async fn accept_as(
+        self: &Arc<Self>,
+        enforcing: bool,
+        stream: TcpStream,
+        connection: &Arc<Connection>,
+        silence: Duration,
+    ) -> Accepted {
         tokio::select! {
-            accepted = self.begin(stream, connection, silence) => accepted,
+            accepted = self.begin(enforcing, stream, connection, silence) => accepted,
             () = connection.closing() => Accepted::Ended,
         }
     }
 
     async fn begin(
         self: &Arc<Self>,
+        enforcing: bool,
         stream: TcpStream,
         connection: &Arc<Connection>,
         silence: Duration,
     ) -> Accepted {
-        let enforcing = self.config.mode == Mode::Enforcing;
         let patience = if enforcing { self.config.handshake() } else { silence };
         let mut first = [0];
         match timeout(patience, stream.peek(&mut first)).await {

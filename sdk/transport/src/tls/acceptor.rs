@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use blockhouse_disk::Disk;
 use blockhouse_meter::Connections;
 use blockhouse_model::Clock;
 use parking_lot::{Mutex, RwLock};
 use rustls::pki_types::CertificateDer;
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
+use super::certificate::Facts;
 use super::material::{Current, Material, Prints};
 use super::provider::Now;
 use super::turns::Turns;
@@ -29,6 +32,8 @@ pub struct Acceptor {
     pub(super) turns: Turns,
     /// Connections whose clients showed certificates.
     live: Mutex<HashMap<u64, Live>>,
+    /// There is another certificate whose end may be the next.
+    ends_changed: Notify,
 }
 
 /// A connection with a certificate.
@@ -36,6 +41,8 @@ pub struct Acceptor {
 struct Live {
     connection: Weak<Connection>,
     chain: Arc<[CertificateDer<'static>]>,
+    /// From when on one of the chain is good no more, since 1970.
+    end: Duration,
 }
 
 #[derive(PartialEq)]
@@ -47,7 +54,7 @@ enum Failed {
 }
 
 /// A connection stays known for as long as this.
-pub(crate) struct Known {
+pub struct Known {
     acceptor: Arc<Acceptor>,
     id: u64,
 }
@@ -87,6 +94,7 @@ impl Acceptor {
             failed: Mutex::new(None),
             turns: Turns::new(config.handshakes_max),
             live: Mutex::default(),
+            ends_changed: Notify::new(),
         })))
     }
 
@@ -126,6 +134,11 @@ impl Acceptor {
         Ok(true)
     }
 
+    /// Waits until a client with a certificate has come: [`expire`](Self::expire) may say something else then.
+    pub async fn another(&self) {
+        self.ends_changed.notified().await;
+    }
+
     fn refuse(&self, what: Failed, error: Error) -> Error {
         let mut failed = self.failed.lock();
         if failed.as_ref() != Some(&what) {
@@ -138,14 +151,30 @@ impl Acceptor {
 
     /// Closes connections whose certificates are no longer good.
     fn judge_again(&self, current: &Current, live: impl IntoIterator<Item = Live>) {
-        for Live { connection, chain } in live {
+        for Live { connection, chain, .. } in live {
             let Some(connection) = connection.upgrade() else { continue };
             if !current.admits(&chain, &self.now) {
                 self.counts.channels.revoked.add(1);
                 warn!(peer = %connection.peer(), user = ?connection.certificate(), "closed: its certificate is no longer good");
-                connection.close();
+                connection.cut();
             }
         }
+    }
+
+    /// Closes connections whose clients' certificates have ended. Gives how long it is until the next one
+    /// ends, if there is one.
+    pub fn expire(&self) -> Option<Duration> {
+        let now = self.now.since_1970();
+        let (ended, going): (Vec<Live>, Vec<Live>) =
+            self.live.lock().values().cloned().partition(|live| live.end <= now);
+        for connection in ended.iter().filter_map(|live| live.connection.upgrade()) {
+            if !connection.is_closed() {
+                self.counts.channels.revoked.add(1);
+                warn!(peer = %connection.peer(), user = ?connection.certificate(), "closed: its certificate has ended");
+            }
+            connection.cut();
+        }
+        going.iter().map(|live| live.end.saturating_sub(now)).min()
     }
 
     /// Takes note of a client's certificate, which was judged by `used`.
@@ -156,8 +185,14 @@ impl Acceptor {
         used: &Arc<Current>,
     ) -> Known {
         let chain: Vec<_> = chain.iter().map(|c| c.clone().into_owned()).collect();
-        let live = Live { connection: Arc::downgrade(connection), chain: chain.into() };
+        let ends = chain.iter().filter_map(|certificate| Facts::read(certificate).ok());
+        // A certificate is good until its last second is over.
+        let second = Duration::from_secs(1);
+        let end = ends.map(|facts| facts.end.saturating_add(second)).min();
+        let end = end.unwrap_or(Duration::MAX);
+        let live = Live { connection: Arc::downgrade(connection), chain: chain.into(), end };
         self.live.lock().insert(connection.id(), live);
+        self.ends_changed.notify_one();
         let known = Known { acceptor: Arc::clone(self), id: connection.id() };
         // What came into force during the handshake did not see this one among the live.
         let now = self.current();

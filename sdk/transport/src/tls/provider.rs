@@ -25,8 +25,11 @@ pub(crate) struct Now(pub(crate) Arc<dyn Clock>);
 
 impl Now {
     pub(crate) fn time(&self) -> UnixTime {
-        let ms = u64::try_from(self.0.now().0).unwrap_or(0);
-        UnixTime::since_unix_epoch(std::time::Duration::from_millis(ms))
+        UnixTime::since_unix_epoch(self.since_1970())
+    }
+
+    pub(crate) fn since_1970(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(u64::try_from(self.0.now().0).unwrap_or(0))
     }
 
     /// Refuses a certificate that is not valid now.

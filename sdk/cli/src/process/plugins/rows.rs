@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::plugin::cases;
+use crate::process::ops::is_known_or_near;
 
 /// Most bytes of a change that is no component: bindings and cases.
 const BODY_MAX: usize = 16 << 20;
@@ -104,7 +105,7 @@ pub(in crate::process) fn rows(host: Option<&Arc<Host>>, remote: bool) -> Vec<Ro
 }
 
 const fn row(path: &'static str, method: Method, action: Action, handler: Handler) -> Row {
-    Row { path, method, access: Access { action, resource: Resource::Cluster }, handler }
+    Row { path, method, access: Access { action, resource: Resource::Plugin }, handler }
 }
 
 fn off() -> Reply {
@@ -112,13 +113,13 @@ fn off() -> Reply {
     Reply::refusal(StatusCode::CONFLICT, "off", text)
 }
 
-/// Nobody is asked who he is yet, so that it counts from where he asks.
+/// Where nobody is asked who he is, it counts from where he asks.
 fn refuse(context: &RequestContext, remote: bool) -> Option<String> {
-    if remote || context.peer.ip().to_canonical().is_loopback() {
+    if remote || is_known_or_near(context) {
         return None;
     }
     Some(format!(
-        "plugins are changed from this host only, and you ask from {}: run the command there, or set plugins.remote_changes = true if everyone who reaches this port may change them",
+        "plugins are changed from this host only, and you ask from {}: run the command there, or ask over TLS as a user (ops.tls, authn.enabled), or set plugins.remote_changes = true if everyone who reaches this port may change them",
         context.peer.ip()
     ))
 }
@@ -252,6 +253,12 @@ mod tests {
             let principal = Principal::Anonymous;
             refuse(&RequestContext { principal, ..RequestContext::new(peer, 1, 0) }, remote)
         };
+        let known = |secure| {
+            let peer = "10.0.0.1:1".parse().unwrap();
+            let principal = Principal::User("ann".into());
+            refuse(&RequestContext { principal, secure, ..RequestContext::new(peer, 1, 0) }, false)
+        };
+        assert!(known(true).is_none() && known(false).is_some());
         for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert_eq!(from(peer, false), None, "{peer}");
         }

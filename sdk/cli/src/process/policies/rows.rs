@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Policies;
+use crate::process::ops::is_known_or_near;
 
 /// Most bytes of a set; larger ones are put into the node's directory.
 pub(crate) const BODY_MAX: usize = 64 << 20;
@@ -67,12 +68,12 @@ fn off() -> Reply {
     Reply::refusal(StatusCode::CONFLICT, "off", text)
 }
 
-/// Nobody is asked who he is here yet, so that it counts from where he asks.
+/// Where nobody is asked who he is, it counts from where he asks.
 pub(super) fn refuse(context: &RequestContext, remote: bool) -> Option<String> {
     let ip = context.peer.ip().to_canonical();
-    (!remote && !ip.is_loopback()).then(|| {
+    (!remote && !is_known_or_near(context)).then(|| {
         format!(
-            "policies are changed from this host only, and you ask from {ip}: run the command there, or set authz.remote_changes = true if everyone who reaches this port and whom the policies allow it may change them"
+            "policies are changed from this host only, and you ask from {ip}: run the command there, or ask over TLS as a user (ops.tls, authn.enabled), or set authz.remote_changes = true if everyone who reaches this port and whom the policies allow it may change them"
         )
     })
 }

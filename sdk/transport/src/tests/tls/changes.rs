@@ -6,7 +6,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, date_time_ymd};
 use tokio::time::timeout;
 
-use super::authority::{Authority, Issued};
+use super::authority::{Authority, Issued, client};
 use super::scene::{PATIENCE, Scene, with_clients};
 use crate::tests::support::{DEFER, ECHO};
 use crate::tls::{Acceptor, Mode};
@@ -144,4 +144,38 @@ async fn the_end_of_the_certificate_is_shown() {
     scene.install(&scene.authority.issue(&params));
     scene.tls.reload().unwrap();
     assert_eq!(scene.counts.channels.certificate_end.read(), 1_782_864_000);
+}
+
+#[tokio::test]
+async fn a_client_is_closed_when_its_certificate_ends_and_others_stay() {
+    let scene = Scene::new(with_clients).await;
+    let mut short = client("spiffe://example.org/x", 1);
+    short.not_after = date_time_ymd(2026, 6, 2);
+    let short = scene.authority.issue(&short);
+    let long = scene.authority.client("spiffe://example.org/y", 2);
+    let dialers = [scene.dialer(Some(&short), |_| {}), scene.dialer(Some(&long), |_| {})];
+    assert_eq!(scene.tls.expire(), None, "nobody is there");
+    let ends = scene.dial(&dialers[0]).await.unwrap();
+    let stays = scene.dial(&dialers[1]).await.unwrap();
+    for connection in [&ends, &stays] {
+        connection.call(ECHO, |_| {}, b"", PATIENCE).await.unwrap();
+    }
+    // It is 2026-06-01.
+    let day = Duration::from_hours(24);
+    assert_eq!(scene.tls.expire(), Some(day + Duration::from_secs(1)));
+    scene.clock.advance(day + Duration::from_millis(999));
+    scene.tls.expire();
+    ends.call(ECHO, |_| {}, b"", PATIENCE).await.unwrap();
+    // What it waits for is not given to it any more.
+    let waiting = ends.call(DEFER, |_| {}, b"", PATIENCE);
+    let ending = async {
+        scene.until(|s| s.service.served.load(std::sync::atomic::Ordering::SeqCst) == 4).await;
+        scene.clock.advance(Duration::from_millis(1));
+        scene.tls.expire();
+        timeout(Duration::from_secs(1), ends.ended()).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(waiting, ending);
+    assert!(answer.is_err());
+    assert_eq!(scene.counts.channels.revoked.read(), 1);
+    stays.call(ECHO, |_| {}, b"", PATIENCE).await.unwrap();
 }

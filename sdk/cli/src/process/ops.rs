@@ -1,0 +1,76 @@
+//! The ops listener of the process: what it shows, what it changes, and who comes in.
+
+use std::sync::Arc;
+
+use blockhouse_authn::SigningKey;
+use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
+use blockhouse_ops::{Door, Handler, Ops, Parts, Reply, Row, Running, Sign};
+use blockhouse_telemetry::{Exporter, Identity};
+
+use super::{Control, Role, Shared, audit, node_name, plugins, policies};
+use crate::options::Config;
+
+/// Starts to listen, if there is an address.
+pub(super) async fn start(
+    config: &Config,
+    role: Role,
+    shared: &Shared,
+    control: Control<'_>,
+) -> anyhow::Result<Option<Running>> {
+    let node = &config.node;
+    let identity = Identity {
+        cluster: node.cluster.clone(),
+        node_type: role.name().to_owned(),
+        node_id: node_name(config, role).to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let info = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "role": role.name(),
+        "name": node_name(config, role),
+        "cluster": node.cluster,
+        "started_ms": shared.clock.now().0,
+    });
+    let readiness = Arc::clone(&shared.readiness);
+    let noting = Arc::clone(&shared.readiness);
+    let mut rows = plugins::rows(control.plugins, config.plugins.remote_changes);
+    rows.extend(policies::rows(control.policies, config.authz.remote_changes));
+    rows.extend(audit::rows(control.audit));
+    rows.push(Row {
+        path: "/v1/info",
+        method: hyper::http::Method::GET,
+        access: Access { action: Action::Get, resource: Resource::Cluster },
+        handler: Handler::Look(Box::new(move |_| Reply::ok(info.clone()))),
+    });
+    let exporter = Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
+    let parts = Parts {
+        checks: shared.readiness.checks(),
+        complaints: Box::new(move || readiness.complaints()),
+        notes: Box::new(move || noting.notes()),
+        metrics: Box::new(move || exporter.text().map_err(|e| e.to_string())),
+        rows,
+        hooks: Arc::clone(&shared.hooks),
+        door: door(config, shared),
+        tasks: shared.tasks.child("ops"),
+    };
+    Ok(Ops::start(&config.ops, parts).await?)
+}
+
+fn door(config: &Config, shared: &Shared) -> Door {
+    let users = shared.authenticated.users.clone();
+    let sign: Sign =
+        Box::new(|password, text| SigningKey::new(password.as_bytes()).sign(text, b""));
+    Door {
+        tls: shared.tls.acceptor.clone().filter(|_| config.ops.tls),
+        sign: users.is_some().then_some(sign),
+        is_super: Box::new(move |who| users.as_ref().is_none_or(|users| users.is_super(who))),
+        clock: Arc::clone(&shared.clock),
+    }
+}
+
+/// Whether a change may come from where it comes from: who asks is known, and nobody listens; or he is on this
+/// host.
+pub(super) fn is_known_or_near(context: &RequestContext) -> bool {
+    let is_known = context.secure && matches!(context.principal, Principal::User(_));
+    is_known || context.peer.ip().to_canonical().is_loopback()
+}

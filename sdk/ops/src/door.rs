@@ -1,0 +1,192 @@
+//! Who comes in: encryption, and the name and password of a request.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use base64ct::{Base64, Encoding as _};
+use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Verdict};
+use blockhouse_model::{Clock, Principal, RequestContext};
+use blockhouse_transport::Connection;
+use blockhouse_transport::tls::Acceptor;
+use hyper::http::{HeaderMap, HeaderValue, Response, StatusCode, header, request};
+use zeroize::Zeroizing;
+
+use crate::failures::Failures;
+use crate::routes::plain;
+
+/// What hooks are given as signed by whoever knows the password.
+const SIGNED: &[u8] = b"blockhouse ops";
+/// Longest `Authorization`: the longest name and secret are far below it.
+const HEADER_MAX: usize = 1_024;
+
+/// Makes of a password the signature that a client with this secret would make.
+pub type Sign = Box<dyn Fn(&str, &[u8]) -> String + Send + Sync>;
+
+/// Who comes in.
+pub struct Door {
+    /// How connections are encrypted; `None`: not at all.
+    pub tls: Option<Arc<Acceptor>>,
+    /// The users' secrets are passwords here; `None` where nobody is asked who he is.
+    pub sign: Option<Sign>,
+    /// Who may change things where no policies are in force.
+    pub is_super: Box<dyn Fn(&Principal) -> bool + Send + Sync>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Door {
+    /// A door that stands open: for listeners that only this host reaches.
+    #[must_use]
+    pub fn open(clock: Arc<dyn Clock>) -> Self {
+        Self { tls: None, sign: None, is_super: Box::new(|_| true), clock }
+    }
+}
+
+/// A connection, and whether hooks have been told of it.
+pub(crate) struct Visitor {
+    pub(crate) connection: Arc<Connection>,
+    info: ConnectionInfo,
+    opened: OnceLock<bool>,
+}
+
+impl Visitor {
+    pub(crate) fn new(connection: Arc<Connection>) -> Self {
+        let info = ConnectionInfo {
+            id: connection.id(),
+            peer: connection.peer(),
+            local: connection.local(),
+            secure: connection.is_secure(),
+        };
+        Self { connection, info, opened: OnceLock::new() }
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.info.peer
+    }
+
+    /// Tells hooks that it has ended, if they were told that it began.
+    pub(crate) fn leave(&self, hooks: &HookChain) {
+        if self.opened.get() == Some(&true) {
+            hooks.connection_closed(&self.info);
+        }
+    }
+}
+
+/// A name and a password.
+struct Named {
+    name: String,
+    password: Zeroizing<String>,
+}
+
+/// What says that the request is not to be answered, and how it is told.
+type Refused = Response<String>;
+
+impl Door {
+    /// Who sent a request.
+    pub(crate) fn who(
+        &self,
+        visitor: &Visitor,
+        (hooks, failures): (&HookChain, &Failures),
+        head: &request::Parts,
+    ) -> Result<RequestContext, Box<Refused>> {
+        let mut cx = RequestContext::new(visitor.info.peer, visitor.info.id, 0);
+        cx.secure = visitor.info.secure;
+        cx.certificate = visitor.connection.certificate();
+        let mut principal = Principal::Anonymous;
+        let mut name = String::new();
+        if let Some(sign) = &self.sign
+            && hooks.has(Point::Authenticate)
+        {
+            let open = || hooks.connection_opened(&visitor.info) == Verdict::Continue;
+            if !visitor.opened.get_or_init(open) {
+                return refused(StatusCode::FORBIDDEN, "this connection is not taken");
+            }
+            let named = named(&head.headers).map_err(|()| unauthorized("that is no Basic"))?;
+            let ip = visitor.info.peer.ip();
+            if let Some(wait) = named.as_ref().and_then(|_| failures.wait(ip)) {
+                return Err(too_many(wait.as_secs() + 1));
+            }
+            let signature =
+                named.as_ref().map(|named| sign(&named.password, SIGNED)).unwrap_or_default();
+            name = named.map(|named| named.name).unwrap_or_default();
+            let credentials = Credentials {
+                access_key: &name,
+                signature: &signature,
+                signed_fields: SIGNED,
+                body: b"",
+            };
+            principal = hooks.authenticate(&cx, &credentials).map_err(|rejection| {
+                if !name.is_empty() {
+                    failures.add(ip);
+                }
+                unauthorized(&rejection.reason)
+            })?;
+        }
+        if !cx.identify(principal, &name) {
+            let why = "the name and the client's certificate are of different users";
+            return refused(StatusCode::FORBIDDEN, why);
+        }
+        Ok(cx)
+    }
+}
+
+/// The name and password of a request; `None` if it has none.
+fn named(headers: &HeaderMap) -> Result<Option<Named>, ()> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().ok().filter(|text| text.len() <= HEADER_MAX).ok_or(())?;
+    let (scheme, rest) = text.split_once(' ').ok_or(())?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(());
+    }
+    let bytes = Zeroizing::new(Base64::decode_vec(rest.trim()).map_err(|_| ())?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| ())?;
+    let (name, password) = text.split_once(':').ok_or(())?;
+    if name.is_empty() {
+        return Err(());
+    }
+    let password = Zeroizing::new(password.to_owned());
+    Ok(Some(Named { name: name.to_owned(), password }))
+}
+
+fn refused<T>(status: StatusCode, why: &str) -> Result<T, Box<Refused>> {
+    Err(Box::new(plain(status, format!("{why}\n"))))
+}
+
+fn unauthorized(why: &str) -> Box<Refused> {
+    let mut answer = plain(StatusCode::UNAUTHORIZED, format!("{why}\n"));
+    let ask = HeaderValue::from_static("Basic realm=\"blockhouse\", charset=\"UTF-8\"");
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
+    Box::new(answer)
+}
+
+fn too_many(seconds: u64) -> Box<Refused> {
+    let text = format!("too many wrong passwords from this address: wait {seconds} s\n");
+    let mut answer = plain(StatusCode::TOO_MANY_REQUESTS, text);
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    Box::new(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &str) -> Result<Option<(String, String)>, ()> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        let pair = |named: Named| (named.name, named.password.to_string());
+        named(&headers).map(|named| named.map(pair))
+    }
+
+    #[test]
+    fn basic_is_read_and_nothing_else() {
+        assert!(matches!(named(&HeaderMap::new()), Ok(None)));
+        let basic = |text: &str| format!("basic {}", Base64::encode_string(text.as_bytes()));
+        let pair = |a: &str, b: &str| Ok(Some((a.to_owned(), b.to_owned())));
+        assert_eq!(read(&basic("ann:a:b")), pair("ann", "a:b"));
+        assert_eq!(read(&basic("ann:")), pair("ann", ""));
+        let long = basic(&"x:y".repeat(HEADER_MAX));
+        for bad in ["", "Basic", "Basic %", "Bearer abc", &basic("ann"), &basic(":b"), &long] {
+            assert_eq!(read(bad), Err(()), "{bad}");
+        }
+    }
+}
