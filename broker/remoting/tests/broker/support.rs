@@ -8,7 +8,7 @@ use blockhouse_core::{Broker, Config, HeldPulls, Identity, NoAnnouncer, Parts};
 use blockhouse_disk::{Disk, MemDisk};
 use blockhouse_hook::{Hook, HookChain, Hooks};
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
-use blockhouse_meter::Meter;
+use blockhouse_meter::{Connections, Meter};
 use blockhouse_model::{Clock, ManualClock, Timestamp};
 use blockhouse_protocol::codes::request_code;
 use blockhouse_protocol::header::pull::{PullMessage, sys_flag};
@@ -43,6 +43,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) disk: MemDisk,
     pub(crate) server: Server,
+    pub(crate) counts: Arc<Connections>,
     dialer: Dialer,
 }
 
@@ -119,9 +120,10 @@ impl World {
             Remoting::new(Arc::clone(&broker), Arc::new(NoNode), Arc::new(Meter::default()));
         let sessions = Arc::new(Certified { sessions: Arc::clone(&remoting), user });
         let endpoint = Endpoint::new(remoting, sessions, Limits::default());
+        let counts = Arc::clone(&endpoint.counts);
         let server = Server::bind("127.0.0.1:0", endpoint).await.unwrap();
         let no_one = Endpoint::new(Arc::new(NoService), Arc::new(NoSessions), Limits::default());
-        Self { broker, clock, disk, server, dialer: Dialer::new(no_one) }
+        Self { broker, clock, disk, server, counts, dialer: Dialer::new(no_one) }
     }
 
     pub(crate) async fn client(&self) -> Client {

@@ -2,6 +2,7 @@
 
 mod bench;
 mod chain;
+mod login;
 mod owners;
 mod recorded;
 mod users;
