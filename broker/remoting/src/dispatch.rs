@@ -6,6 +6,7 @@ use blockhouse_core::Caller;
 use blockhouse_hook::{
     Awaited, ConnectionInfo, Credentials, HookChain, Point, Rejection, Settled, Verdict,
 };
+use blockhouse_meter::QuotaKind;
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Access, Principal, RequestContext, Resource, TraceParent};
 use blockhouse_protocol::RemotingCommand;
@@ -16,6 +17,7 @@ use blockhouse_transport::{Connection, Replies, Service, Sessions};
 use crate::Remoting;
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
+use crate::quota::{Payer, Quotas, is_free};
 use crate::response::{Failure, Response};
 use crate::table::{Entry, Handler, Immediate, Row};
 
@@ -125,10 +127,60 @@ impl Run {
 impl Remoting {
     /// Hands on the sends that were put together so far.
     fn finish(&self, run: &mut Option<Run>, hooks: &Arc<HookChain>, replies: &mut Replies) {
-        if let Some(Run { cx, commands, .. }) = run.take() {
+        if let Some(Run { cx, mut commands, .. }) = run.take() {
             let caller = Caller { cx: &cx, hooks };
+            if let Some(quotas) = &self.quotas {
+                self.keep_within(&quotas.payer(&cx), &mut commands, replies);
+                if commands.is_empty() {
+                    return;
+                }
+            }
             send_message::handle(&self.broker, &self.meter, caller, commands, replies);
         }
+    }
+
+    /// Takes sends that are beyond a quota out of a run, and refuses them.
+    fn keep_within(&self, payer: &Payer, run: &mut Vec<RemotingCommand>, replies: &mut Replies) {
+        let now = self.broker.clock().monotonic();
+        let passes = |command: &RemotingCommand| {
+            let bytes = command.body.len() as u64;
+            payer.take(now, &[(QuotaKind::Requests, 1), (QuotaKind::ProduceBytes, bytes)])
+        };
+        let first = run.iter().enumerate().find_map(|(at, next)| Some((at, passes(next).err()?)));
+        let Some((at, exceeded)) = first else { return };
+        // Those behind it as well, even if they are smaller: sends of a connection keep their order.
+        let refused = run.split_off(at);
+        self.meter.quota_refusals.add(exceeded.kind, refused.len() as u64);
+        let remark = exceeded.to_string();
+        send_message::refuse(&self.broker, &self.meter, &refused, &remark, replies);
+    }
+
+    /// Asks for the quota of a request that is no send; `None`: it was answered.
+    fn within(
+        &self,
+        quotas: &Arc<Quotas>,
+        row: &Row,
+        (caller, command): (Caller<'_>, &RemotingCommand),
+        replies: &mut Replies,
+    ) -> Option<Payer> {
+        let payer = quotas.payer(caller.cx);
+        let is_pull = matches!(row.handler, Handler::Pull);
+        let amounts = [(QuotaKind::Requests, 1), (QuotaKind::FetchBytes, 1)];
+        let amounts = if is_pull { &amounts[..] } else { &amounts[..1] };
+        let now = self.broker.clock().monotonic();
+        let Err(exceeded) = payer.take(now, amounts) else { return Some(payer) };
+        self.meter.quota_refusals.add(exceeded.kind, 1);
+        if is_pull {
+            let mark = replies.mark();
+            pull_message::hold_back(&self.meter, &exceeded, command, replies);
+            if command.is_one_way() {
+                replies.silence(mark);
+            }
+        } else {
+            let busy = Failure::new(response_code::SYSTEM_BUSY, exceeded.to_string());
+            self.refuse(command, busy, replies);
+        }
+        None
     }
 
     fn one(
@@ -139,6 +191,15 @@ impl Remoting {
         command: RemotingCommand,
         replies: &mut Replies,
     ) {
+        let mut payer = None;
+        if let Some(quotas) = &self.quotas
+            && !is_free(row.code)
+        {
+            payer = self.within(quotas, row, (caller, &command), replies);
+            if payer.is_none() {
+                return;
+            }
+        }
         if let Err(failure) = allow(row, caller, &command) {
             let recorded = if row.admin { caller.hooks.settled(Awaited::Control) } else { None };
             return self.refuse_once(recorded, &command, failure, replies);
@@ -149,7 +210,8 @@ impl Remoting {
         match row.handler {
             Handler::Send => {}
             Handler::Pull => {
-                pull_message::handle(&self.broker, &self.meter, caller, &command, replies);
+                let asked = (caller, payer);
+                pull_message::handle(&self.broker, &self.meter, asked, &command, replies);
             }
             Handler::Now(handle) => {
                 let call = Call {

@@ -15,6 +15,7 @@ mod call;
 mod channel;
 mod dispatch;
 mod handlers;
+pub mod quota;
 mod response;
 mod status;
 pub mod table;
@@ -26,6 +27,7 @@ use blockhouse_core::Broker;
 use blockhouse_hook::{Acls, Users};
 use blockhouse_meter::Meter;
 
+use quota::Quotas;
 pub use table::{Entry, Row, TABLE};
 
 /// What the adapter tells clients that the core does not know: the process around it.
@@ -59,13 +61,26 @@ pub struct Remoting {
     node: Arc<dyn Node>,
     meter: Arc<Meter>,
     rows: HashMap<i32, &'static Row>,
+    /// `None`: nobody is bounded.
+    quotas: Option<Arc<Quotas>>,
 }
 
 impl Remoting {
     /// The adapter over `broker`; requests are counted in `meter`.
     #[must_use]
     pub fn new(broker: Arc<Broker>, node: Arc<dyn Node>, meter: Arc<Meter>) -> Arc<Self> {
+        Self::bounded(broker, node, meter, &quota::Config::default())
+    }
+
+    /// The same, with bounds on what each client may take.
+    #[must_use]
+    pub fn bounded(
+        broker: Arc<Broker>,
+        node: Arc<dyn Node>,
+        meter: Arc<Meter>,
+        quota: &quota::Config,
+    ) -> Arc<Self> {
         let rows = TABLE.iter().map(|row| (row.code, row)).collect();
-        Arc::new(Self { broker, node, meter, rows })
+        Arc::new(Self { broker, node, meter, rows, quotas: Quotas::new(quota) })
     }
 }

@@ -19,5 +19,6 @@ pub mod server;
 pub mod settings;
 mod upkeep;
 
+pub use blockhouse_remoting::quota::Config as QuotaConfig;
 pub use server::{Broker, Parts, Running, Tls};
 pub use settings::{Settings, store_config};

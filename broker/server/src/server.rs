@@ -128,7 +128,8 @@ impl Broker {
         )
         .with_users(parts.users.clone())
         .with_acls(parts.acls.clone());
-        let remoting = Remoting::new(Arc::clone(&core), Arc::new(facts), Arc::clone(&parts.meter));
+        let (node, meter) = (Arc::new(facts), Arc::clone(&parts.meter));
+        let remoting = Remoting::bounded(Arc::clone(&core), node, meter, &settings.quota);
         let mut endpoint =
             Endpoint::new(Arc::clone(&remoting) as _, remoting as _, settings.limits.clone());
         endpoint.budget = parts.budget.clone().unwrap_or(endpoint.budget);

@@ -28,6 +28,8 @@ pub struct Settings {
     pub store: blockhouse_store::Config,
     /// Bounds on clients.
     pub limits: blockhouse_transport::Limits,
+    /// Quotas of users and addresses.
+    pub quota: blockhouse_remoting::quota::Config,
     /// Reporting.
     pub registrar: blockhouse_registrar::Config,
     /// The configuration in RocketMQ's `key=value` form, for `getBrokerConfig`.

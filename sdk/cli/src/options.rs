@@ -31,6 +31,8 @@ pub struct Config {
     pub store: blockhouse_store::Config,
     /// What clients may take from the broker.
     pub transport: blockhouse_transport::Limits,
+    /// What users and addresses may take of the broker in a second.
+    pub quota: blockhouse_broker::QuotaConfig,
     /// Encryption of the listeners of broker and name server, and of the broker's connections to name
     /// servers.
     pub tls: blockhouse_transport::tls::Config,

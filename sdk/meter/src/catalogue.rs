@@ -104,6 +104,8 @@ catalogue! {
         "Connections closed because their client's certificate is no longer good.";
     AUTHENTICATIONS: Counter "blockhouse_authentications_total" ["requests"] {"outcome"}
         "Requests by what their credentials proved; `docs/authentication.md` lists the outcomes.";
+    QUOTA_REFUSALS: Counter "blockhouse_quota_refusals_total" ["requests"] {"kind"}
+        "Requests beyond a quota: sends and others that were refused, pulls that were held back.";
     REQUESTS: Counter "blockhouse_requests_total" ["requests"] {"request_code", "response_code"}
         "Requests by name of their code and of the code they were answered with: also why sends and pulls fail.";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}

@@ -14,6 +14,7 @@
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
+//! | [`quotas`] | [`QuotaRefusals`]: what quotas kept back |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod family;
 pub mod meter;
 pub mod plugins;
 pub mod policies;
+pub mod quotas;
 
 pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
@@ -40,3 +42,4 @@ pub use plugins::{
     PluginCounts, PluginHookCounts,
 };
 pub use policies::{PolicyCounts, PolicySource};
+pub use quotas::{QuotaKind, QuotaRefusals};

@@ -12,6 +12,7 @@ use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
+use crate::quotas::QuotaRefusals;
 use crate::{Cells, Counter, Family, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -27,6 +28,8 @@ pub struct Meter {
     pub held_pulls: Gauge,
     /// Requests by code and result.
     pub requests: CodeCounts,
+    /// What quotas kept back.
+    pub quota_refusals: QuotaRefusals,
     /// What happens to connections.
     pub connections: Arc<Connections>,
     /// Where the log stands.
@@ -180,6 +183,7 @@ impl Meter {
         self.before_read.lock().iter().for_each(|refresh| refresh(self));
         self.read_messages(visit);
         self.read_store(visit);
+        self.quota_refusals.read(visit);
         self.read_requests(visit);
         for (outcome, requests) in self.authentications.get().map(|read| read()).unwrap_or_default()
         {

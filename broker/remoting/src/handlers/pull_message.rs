@@ -5,20 +5,22 @@ use std::time::Duration;
 
 use blockhouse_core::pull::{Filter, Pull, PullOutcome, Pulled};
 use blockhouse_core::{Broker, Caller, Refusal};
-use blockhouse_meter::Meter;
+use blockhouse_meter::{Meter, QuotaKind};
 use blockhouse_model::QueueOffset;
+use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::header::pull::{PullMessage, PullMessageResponse, sys_flag};
 use blockhouse_protocol::{RemotingCommand, ResponseHead, encode};
 use blockhouse_store::LENT_MIN;
 use blockhouse_transport::{COPY_MAX, Replies};
 
+use crate::quota::{Exceeded, Payer};
 use crate::response::{Failure, Response};
 use crate::status;
 
 pub(crate) fn handle(
     broker: &Arc<Broker>,
     meter: &Arc<Meter>,
-    caller: Caller<'_>,
+    (caller, payer): (Caller<'_>, Option<Payer>),
     command: &RemotingCommand,
     replies: &mut Replies,
 ) {
@@ -33,17 +35,73 @@ pub(crate) fn handle(
     };
     match pulled {
         Pulled::Now(outcome) => {
+            pay(broker, payer.as_ref(), &outcome);
             meter.requests.add(code, write(opaque, outcome, replies), 1);
         }
         Pulled::Later(outcome) => {
-            let meter = Arc::clone(meter);
+            let (broker, meter) = (Arc::clone(broker), Arc::clone(meter));
             replies.defer(async move {
                 let mut replies = Replies::new();
-                meter.requests.add(code, write(opaque, outcome.await, &mut replies), 1);
+                let outcome = outcome.await;
+                pay(&broker, payer.as_ref(), &outcome);
+                meter.requests.add(code, write(opaque, outcome, &mut replies), 1);
                 replies
             });
         }
     }
+}
+
+/// Only now is it known how much the consumer gets.
+fn pay(broker: &Broker, payer: Option<&Payer>, outcome: &Result<PullOutcome, Refusal>) {
+    if let (Some(payer), Ok(outcome)) = (payer, outcome) {
+        let bytes = bytes_of(outcome) as u64;
+        payer.pay(broker.clock().monotonic(), &[(QuotaKind::FetchBytes, bytes)]);
+    }
+}
+
+fn bytes_of(outcome: &PullOutcome) -> usize {
+    outcome.slices.iter().map(bytes::Bytes::len).sum()
+}
+
+/// Holds a pull back for a while, and has the client ask again, at the same place. Nothing is looked at or asked for it
+/// here, so the answer says nothing of the queue.
+pub(crate) fn hold_back(
+    meter: &Arc<Meter>,
+    exceeded: &Exceeded,
+    command: &RemotingCommand,
+    replies: &mut Replies,
+) {
+    let (code, opaque, meter) = (command.code, command.opaque, Arc::clone(meter));
+    let (wait, remark) = (exceeded.pull_wait(), exceeded.to_string());
+    let offset = PullMessage::parse(&command.ext).map(|header| header.queue_offset);
+    replies.defer(async move {
+        let mut replies = Replies::new();
+        let offset = match offset {
+            Ok(offset) => offset,
+            Err(error) => {
+                let failure = Failure::from(error);
+                meter.requests.add(code, failure.code, 1);
+                Response::from(failure).write(opaque, &mut replies);
+                return replies;
+            }
+        };
+        tokio::time::sleep(wait).await;
+        let retry = response_code::PULL_RETRY_IMMEDIATELY;
+        meter.requests.add(code, retry, 1);
+        let head = ResponseHead::new(opaque, retry, Some(&remark));
+        let header = PullMessageResponse {
+            suggest_which_broker_id: 0,
+            next_begin_offset: offset,
+            min_offset: 0,
+            max_offset: offset,
+            offset_delta: None,
+            topic_sys_flag: None,
+            group_sys_flag: None,
+            forbidden_type: None,
+        };
+        encode::response(replies.frames(), &head, |out| header.write(out), 0);
+        replies
+    });
 }
 
 fn request<'a>(header: &PullMessage<'a>) -> Pull<'a> {
@@ -93,7 +151,7 @@ fn write(opaque: i32, outcome: Result<PullOutcome, Refusal>, replies: &mut Repli
         group_sys_flag: Some(outcome.group_sys_flag),
         forbidden_type: None,
     };
-    let body_len = outcome.slices.iter().map(bytes::Bytes::len).sum();
+    let body_len = bytes_of(&outcome);
     encode::response(replies.frames(), &head, |out| header.write(out), body_len);
     for slice in outcome.slices {
         replies.slice(slice);

@@ -76,6 +76,21 @@ pub(crate) fn handle(
     });
 }
 
+/// Answers sends that are not even looked at.
+pub(crate) fn refuse(
+    broker: &Broker,
+    meter: &Meter,
+    run: &[RemotingCommand],
+    remark: &str,
+    replies: &mut Replies,
+) {
+    let failed = |_: &RemotingCommand| {
+        Outcome::Failed(Failure::new(response_code::SYSTEM_BUSY, remark.to_owned()))
+    };
+    let answer = Answer { broker, meter, settled: Settled::PutOk, placed: &[] };
+    answer.write_all(run, run.iter().map(failed), replies);
+}
+
 fn parse(command: &RemotingCommand) -> Result<Send<'_>, Failure> {
     let header = SendMessage::parse(&command.ext)?;
     let content = if command.code == request_code::SEND_BATCH_MESSAGE || header.batch {

@@ -8,6 +8,7 @@ mod chain;
 mod consuming;
 mod hooks;
 mod login;
+mod quotas;
 mod recorded;
 mod revocation;
 mod sending;

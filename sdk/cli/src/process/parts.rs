@@ -86,6 +86,7 @@ pub(super) async fn broker(
         core: config.broker.clone(),
         store: config.store.clone(),
         limits: config.transport.clone(),
+        quota: config.quota.clone(),
         registrar: config.registrar.clone(),
     };
     let parts = blockhouse_broker::Parts {

@@ -1,0 +1,123 @@
+//! What operators say of quotas.
+
+use std::collections::BTreeSet;
+
+use blockhouse_meter::QuotaKind;
+use blockhouse_model::OptionError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A second, in which rates are counted, in nanoseconds.
+pub(super) const SECOND: u64 = 1_000_000_000;
+
+/// Section `[quota]`: what users and addresses may take of the broker in a second.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether anything is bounded.
+    pub enabled: bool,
+    /// What each user may take, on all connections together.
+    pub user: Rates,
+    /// What each address may take (of IPv6 each /64), whoever is there.
+    pub address: Rates,
+    /// Users with bounds of their own, as `[[quota.override]]` tables; see docs/operations.md.
+    #[serde(rename = "override")]
+    pub overrides: Vec<Override>,
+}
+
+/// Bounds per second; 0 is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rates {
+    /// Requests in a second; 0 for no bound.
+    pub requests: u64,
+    /// Bytes of bodies that are sent in a second; 0 for no bound.
+    pub produce_bytes: u64,
+    /// Bytes of messages that are pulled in a second; 0 for no bound.
+    pub fetch_bytes: u64,
+}
+
+/// Other bounds for some: what it does not name is not bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Override {
+    /// `user:NAME`, each with buckets of its own, or `anonymous`, all of them together.
+    pub principals: Vec<String>,
+    /// Requests in a second.
+    pub requests: u64,
+    /// Bytes of bodies that are sent in a second.
+    pub produce_bytes: u64,
+    /// Bytes of messages that are pulled in a second.
+    pub fetch_bytes: u64,
+}
+
+impl Config {
+    /// Checks what types cannot say.
+    ///
+    /// # Errors
+    /// The override that bounds nobody, or somebody twice.
+    pub fn validate(&self) -> Result<(), OptionError> {
+        let wrong = |rule: String| Err(OptionError::new("override", rule));
+        let mut seen = BTreeSet::new();
+        for one in &self.overrides {
+            if one.principals.is_empty() {
+                return wrong("must have principals in each table".to_owned());
+            }
+            for name in &one.principals {
+                if name != "anonymous" && name.strip_prefix("user:").is_none_or(str::is_empty) {
+                    return wrong(format!("must name user:NAME or anonymous, not `{name}`"));
+                }
+                if !seen.insert(name) {
+                    return wrong(format!("must name `{name}` once"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Override {
+    pub(super) const fn rates(&self) -> Rates {
+        let Self { requests, produce_bytes, fetch_bytes, .. } = *self;
+        Rates { requests, produce_bytes, fetch_bytes }
+    }
+}
+
+impl Rates {
+    pub(super) fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How long it takes until this much may be taken, in nanoseconds; `None` without a bound.
+    pub(super) fn cost(&self, kind: QuotaKind, amount: u64) -> Option<u64> {
+        let rate = match kind {
+            QuotaKind::Requests => self.requests,
+            QuotaKind::ProduceBytes => self.produce_bytes,
+            QuotaKind::FetchBytes => self.fetch_bytes,
+        };
+        let time = (u128::from(amount) * u128::from(SECOND)).checked_div(u128::from(rate))?;
+        Some(u64::try_from(time).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_name_somebody_once() {
+        let rule = |principals: &[&[&str]]| {
+            let named = |names: &&[&str]| Override {
+                principals: names.iter().map(|name| (*name).to_owned()).collect(),
+                ..Override::default()
+            };
+            let overrides = principals.iter().map(named).collect();
+            Config { overrides, ..Config::default() }.validate().err().map(|error| error.rule)
+        };
+        assert_eq!(rule(&[&["user:a", "anonymous"], &["user:b"]]), None);
+        assert!(rule(&[&[]]).unwrap().contains("must have principals"));
+        assert!(rule(&[&["alice"]]).unwrap().contains("not `alice`"));
+        assert!(rule(&[&["user:"]]).unwrap().contains("not `user:`"));
+        assert!(rule(&[&["user:a"], &["user:a"]]).unwrap().contains("`user:a` once"));
+    }
+}

@@ -1,0 +1,54 @@
+//! What quotas kept back.
+
+use crate::catalogue as c;
+use crate::{Counter, Sample};
+
+/// What is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaKind {
+    /// Requests.
+    Requests,
+    /// Bytes of messages that are sent.
+    ProduceBytes,
+    /// Bytes of messages that are pulled.
+    FetchBytes,
+}
+
+impl QuotaKind {
+    /// All of them, in their order.
+    pub const ALL: [Self; 3] = [Self::Requests, Self::ProduceBytes, Self::FetchBytes];
+
+    /// As option and label say it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::ProduceBytes => "produce_bytes",
+            Self::FetchBytes => "fetch_bytes",
+        }
+    }
+}
+
+/// Requests that were refused or held back, by [`QuotaKind`].
+#[derive(Debug, Default)]
+pub struct QuotaRefusals([Counter; QuotaKind::ALL.len()]);
+
+impl QuotaRefusals {
+    /// Counts so many more.
+    pub fn add(&self, kind: QuotaKind, requests: u64) {
+        self.0[kind as usize].add(requests);
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub fn of(&self, kind: QuotaKind) -> u64 {
+        self.0[kind as usize].read()
+    }
+
+    pub(crate) fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
+        for kind in QuotaKind::ALL {
+            let value = self.of(kind) as f64;
+            visit(&Sample { metric: &c::QUOTA_REFUSALS, labels: &[kind.name()], value });
+        }
+    }
+}
