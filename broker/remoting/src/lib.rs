@@ -1,9 +1,10 @@
 //! The broker's remoting adapter: one table of request codes, and handlers that parse, call the
-//! core and render. Nothing else is decided here.
+//! core and render. Nothing else is decided here, but whether a client is within its quota.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`table`] | every request code: its handler, and what it must be allowed to do |
+//! | [`quota`] | how much each user and each address may take, and what is used of it |
 //! | `call` | a request, with what belongs to it |
 //! | `dispatch` | a burst of frames on its way to the handlers |
 //! | `handlers` | one file per group of requests |
