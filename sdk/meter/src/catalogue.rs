@@ -56,6 +56,18 @@ catalogue! {
         "Bytes of messages handed to consumers.";
     SEND_TO_DLQ: Counter "rocketmq_send_to_dlq_messages_total" ["messages"] {"topic", "consumer_group", "is_system"}
         "Messages that ended in a dead-letter topic.";
+    LAG_MESSAGES: Gauge "rocketmq_consumer_lag_messages" ["messages"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Messages that a group has not committed, of every group with progress, members or not; 0 when it has caught up.";
+    LAG_LATENCY: Gauge "rocketmq_consumer_lag_latency_milliseconds" ["milliseconds"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Age of the oldest message that a group has not committed; 0 when it has caught up.";
+    LAG_INFLIGHT: Gauge "rocketmq_consumer_inflight_messages" ["messages"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Messages that a group has pulled and not committed.";
+    LAG_READY: Gauge "rocketmq_consumer_ready_messages" ["messages"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Messages that a group has not pulled.";
+    LAG_QUEUEING: Gauge "rocketmq_consumer_queueing_latency_milliseconds" ["milliseconds"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Age of the oldest message that a group has not pulled; 0 when there is none.";
+    LAG_MEMBERS: Gauge "blockhouse_consumer_online_members" ["members"] {"consumer_group", "topic"}
+        "Members of the group that are connected: 0 with messages behind is a group that stands still.";
     TOPIC_NUMBER: Gauge "rocketmq_topic_number" ["topics"] {}
         "Topics that the broker knows.";
     CONSUMER_GROUP_NUMBER: Gauge "rocketmq_consumer_group_number" ["groups"] {}

@@ -10,6 +10,7 @@ use crate::audit::AuditCounts;
 use crate::catalogue as c;
 use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
+use crate::lag::{self, LagSource};
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
 use crate::{Cells, Counter, Family, Gauge, Metric};
@@ -47,6 +48,7 @@ pub struct Meter {
     plugin_changes: OnceLock<ChangeSource>,
     authentications: OnceLock<AuthenticationSource>,
     policies: OnceLock<PolicySource>,
+    lags: OnceLock<LagSource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -136,7 +138,7 @@ pub struct Sample<'a> {
 }
 
 /// The label value for what is not told apart any more.
-const REST: &str = "_other";
+pub(crate) const REST: &str = "_other";
 
 impl std::fmt::Debug for Meter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -165,6 +167,11 @@ impl Meter {
         self.policies.get_or_init(|| policies);
     }
 
+    /// Has what `lags` says read as well. It may read the disk.
+    pub fn watch_lags(&self, lags: LagSource) {
+        self.lags.get_or_init(|| lags);
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -179,6 +186,9 @@ impl Meter {
     pub fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
         self.before_read.lock().iter().for_each(|refresh| refresh(self));
         self.read_messages(visit);
+        if let Some(source) = self.lags.get() {
+            lag::read(source(), visit);
+        }
         self.read_store(visit);
         self.read_requests(visit);
         for (outcome, requests) in self.authentications.get().map(|read| read()).unwrap_or_default()
@@ -311,7 +321,7 @@ fn texts(labels: Option<&OutLabels>) -> (&str, &str) {
     labels.map_or((REST, REST), |l| (&l.topic, &l.group))
 }
 
-const fn truth(value: bool) -> &'static str {
+pub(crate) const fn truth(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 

@@ -1,8 +1,11 @@
 //! What broker and store count for themselves, copied into the meter before it is read.
 
+use std::time::Duration;
+
 use blockhouse_broker::Running;
+use blockhouse_core::lag::{Lag, LagTimes};
 use blockhouse_core::stats::Kind;
-use blockhouse_meter::{METADATA_FILES, Meter, OutLabels, STORE_FAULTS};
+use blockhouse_meter::{GroupLag, METADATA_FILES, Meter, OutLabels, STORE_FAULTS};
 use blockhouse_model::PhysicalOffset;
 
 pub(super) fn refresh(meter: &Meter, broker: &Running) {
@@ -46,6 +49,21 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     for (name, gauge) in METADATA_FILES.iter().zip(&meter.metadata_unsaved) {
         gauge.set(unsaved.iter().any(|(file, _)| file == name).into());
     }
+}
+
+/// How far all groups with progress are behind.
+pub(super) fn lags(core: &blockhouse_core::Broker, times: &mut LagTimes) -> Vec<GroupLag> {
+    let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    let told = |lag: Lag| GroupLag {
+        topic: lag.topic.as_str().into(),
+        group: lag.group.as_str().into(),
+        messages: lag.messages,
+        ready: lag.ready,
+        behind_ms: millis(lag.behind),
+        queueing_ms: millis(lag.queueing),
+        members: lag.members,
+    };
+    core.lags(times).into_iter().map(told).collect()
 }
 
 #[cfg(test)]
