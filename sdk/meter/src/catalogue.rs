@@ -72,12 +72,16 @@ catalogue! {
         "Topics that the broker knows.";
     CONSUMER_GROUP_NUMBER: Gauge "rocketmq_consumer_group_number" ["groups"] {}
         "Consumer groups that the broker knows.";
-    STORAGE_SIZE: Gauge "rocketmq_storage_size" ["bytes"] {"storage_type", "storage_medium"}
+    STORAGE_SIZE: Gauge "rocketmq_storage_size_bytes" ["bytes"] {"storage_type", "storage_medium"}
         "Bytes between the first and the last message of the log.";
     FLUSH_BEHIND: Gauge "rocketmq_storage_flush_behind_bytes" ["bytes"] {"storage_type", "storage_medium"}
         "Bytes of the log that are not on disk yet.";
     DISPATCH_BEHIND: Gauge "rocketmq_storage_dispatch_behind_bytes" ["bytes"] {"storage_type", "storage_medium"}
         "Bytes of the log that consumers do not see yet.";
+    RESERVE_TIME: Gauge "rocketmq_storage_message_reserve_time_milliseconds" ["milliseconds"] {"storage_type", "storage_medium"}
+        "Age of the oldest message of the log; 0 if there is none.";
+    BROKER_PERMISSION: Gauge "rocketmq_broker_permission" ["1"] {}
+        "What clients may do: 2 sends, 4 pulls, 6 both.";
     STORE_OFFSET: Gauge "blockhouse_store_offset_bytes" ["bytes"] {"place"}
         "Offsets in the log: min, written, flushed, confirmed, dispatched.";
     STORE_DISK_USED: Gauge "blockhouse_store_disk_used_percent" ["percent"] {}

@@ -36,6 +36,10 @@ pub struct Meter {
     pub store_health: StoreHealth,
     /// 1 for each of [`METADATA_FILES`] that cannot be written now.
     pub metadata_unsaved: [Gauge; METADATA_FILES.len()],
+    /// Age of the oldest message, in milliseconds.
+    pub reserve_ms: Gauge,
+    /// What clients may do at the broker.
+    pub permission: Gauge,
     /// Topics of the broker.
     pub topics: Gauge,
     /// Consumer groups of the broker.
@@ -267,6 +271,10 @@ impl Meter {
         ] {
             visit(&Sample { metric, labels: &["local", "disk"], value: signed(value.max(0)) });
         }
+        let value = signed(self.reserve_ms.read());
+        visit(&Sample { metric: &c::RESERVE_TIME, labels: &["local", "disk"], value });
+        let value = signed(self.permission.read());
+        visit(&Sample { metric: &c::BROKER_PERMISSION, labels: &[], value });
         for (place, value) in [
             ("min", min),
             ("written", written),

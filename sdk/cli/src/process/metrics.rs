@@ -26,6 +26,9 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     let core = broker.core();
     let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     meter.held_pulls.set(whole(core.held().count()));
+    meter.permission.set(i64::from(core.config().permission));
+    let oldest = core.store().earliest_message_time();
+    meter.reserve_ms.set(oldest.map_or(0, |at| core.clock().now().0.saturating_sub(at.0).max(0)));
     meter.topics.set(whole(core.topics().count()));
     meter.consumer_groups.set(whole(core.groups().count()));
     let store = core.store().stats();
