@@ -83,11 +83,11 @@ pub(super) struct DiffArgs {
     mode: ModeArg,
 }
 
-const fn word(allowed: bool) -> &'static str {
+pub(super) const fn word(allowed: bool) -> &'static str {
     if allowed { "allow" } else { "deny" }
 }
 
-fn rule(rule: Option<impl ToString>) -> String {
+pub(super) fn rule(rule: Option<impl ToString>) -> String {
     rule.map_or("no rule".to_owned(), |rule| rule.to_string())
 }
 
