@@ -30,6 +30,7 @@ pub mod delay;
 pub mod groups;
 pub mod held;
 pub mod inspect;
+pub mod lag;
 pub mod membership;
 pub mod offsets;
 pub mod pull;

@@ -216,7 +216,9 @@ fn spelled(access: &Access<'_>) -> String {
         Action::List => "list",
     };
     match access.resource {
-        Resource::Cluster | Resource::Policy | Resource::Plugin => format!("{action} cluster"),
+        Resource::Cluster | Resource::Policy | Resource::Plugin | Resource::Audit => {
+            format!("{action} cluster")
+        }
         Resource::Topic(name) => format!("{action} topic:{name}"),
         Resource::Group(name) => format!("{action} group:{name}"),
     }

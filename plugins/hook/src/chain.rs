@@ -36,8 +36,10 @@ impl HookChain {
     /// A chain that calls `hooks` in the order given.
     #[must_use]
     pub fn new(hooks: &[Arc<dyn Hook>]) -> Self {
+        let standing: Vec<Arc<dyn Hook>> =
+            hooks.iter().map(|hook| hook.stand_in().unwrap_or_else(|| Arc::clone(hook))).collect();
         let by_point = Point::ALL
-            .map(|point| hooks.iter().filter(|h| h.points().has(point)).cloned().collect());
+            .map(|point| standing.iter().filter(|h| h.points().has(point)).cloned().collect());
         let wants_client_id = hooks.iter().any(|hook| hook.wants_client_id());
         Self { by_point, all: hooks.into(), wants_client_id, auditor: None }
     }
@@ -220,6 +222,12 @@ impl HookChain {
         }
     }
 
+    /// See [`Hook::rerouted`].
+    #[must_use]
+    pub fn rerouted(&self, cx: &RequestContext, message: &Draft<'_>) -> Verdict {
+        self.ask(Point::BeforeSend, Subject::Send(cx, message.topic), |h| h.rerouted(cx, message))
+    }
+
     /// See [`Hook::after_append`].
     pub fn after_append(&self, cx: &RequestContext, messages: &[Appended<'_>]) {
         self.tell(Point::AfterAppend, |h| h.after_append(cx, messages));
@@ -325,6 +333,8 @@ pub struct Hooks {
     auditor: OnceLock<Arc<Auditor>>,
     /// Those who keep requests waiting.
     watchers: Mutex<Vec<Watcher>>,
+    /// Held by who puts a chain in force.
+    swapping: Mutex<()>,
 }
 
 impl Hooks {
@@ -333,7 +343,7 @@ impl Hooks {
     pub fn new(chain: HookChain) -> Self {
         let chain = ArcSwap::from_pointee(chain);
         let (requests, auditor) = (AtomicU64::new(0), OnceLock::new());
-        Self { chain, requests, auditor, watchers: Mutex::default() }
+        Self { chain, requests, auditor, watchers: Mutex::default(), swapping: Mutex::default() }
     }
 
     /// A handle without any hook.
@@ -364,6 +374,20 @@ impl Hooks {
 
     /// Puts `chain` in force for everything that begins from now on.
     pub fn swap(&self, chain: HookChain) {
+        let _alone = self.swapping.lock();
+        // What stands in for a hook may be another since the chain was made.
+        let HookChain { all, .. } = chain;
+        self.put_in_force(HookChain::new(&all));
+    }
+
+    /// Asks the hooks anew what stands in the chain for them.
+    pub fn renew(&self) {
+        let _alone = self.swapping.lock();
+        let chain = HookChain::new(self.load().hooks());
+        self.put_in_force(chain);
+    }
+
+    fn put_in_force(&self, chain: HookChain) {
         let chain = match self.auditor.get() {
             Some(auditor) => chain.audited(auditor),
             None => chain,

@@ -33,6 +33,7 @@ pub use users::{User, UserChange, UserError, UserKind, Users};
 pub use verdict::{Identity, Rejection, Verdict};
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use blockhouse_model::{Access, RequestContext};
 
@@ -59,6 +60,12 @@ pub trait Hook: Send + Sync {
 
     /// The points this hook wants. Others never call it.
     fn points(&self) -> Points;
+
+    /// What stands in a chain in this hook's place; `None`: the hook itself. Asked whenever a chain comes into
+    /// force, so that a hook whose points depend on its state costs nothing at those it does not need.
+    fn stand_in(&self) -> Option<Arc<dyn Hook>> {
+        None
+    }
 
     /// A client connected. A refusal closes the connection before a byte is read.
     fn connection_opened(&self, _connection: &ConnectionInfo) -> Verdict {
@@ -88,6 +95,12 @@ pub trait Hook: Send + Sync {
     /// Messages of one burst before they are stored. The hook may edit body and properties, and
     /// sets [`Draft::decision`] to reject, drop or reroute single messages.
     fn before_send(&self, _cx: &RequestContext, _messages: &mut [Draft<'_>]) {}
+
+    /// May this message go to the topic that a later hook reroutes it to? Asked of hooks at
+    /// [`Point::BeforeSend`], after the topic was authorized.
+    fn rerouted(&self, _cx: &RequestContext, _message: &Draft<'_>) -> Verdict {
+        Verdict::Continue
+    }
 
     /// The stored messages of one burst, with their places. Runs before the reply.
     fn after_append(&self, _cx: &RequestContext, _messages: &[Appended<'_>]) {}

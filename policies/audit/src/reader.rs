@@ -75,6 +75,8 @@ pub struct Actor {
 pub struct User {
     /// Its name.
     pub name: String,
+    /// 0 for `anonymous`, 1 for users, 4 for plugins.
+    pub type_id: u32,
 }
 
 /// Something with a name.

@@ -1,8 +1,9 @@
 //! Expected decisions: `tests/*.toml`.
 
+use blockhouse_model::Action;
 use serde::Deserialize;
 
-use crate::condition::{Channel, Circumstances};
+use crate::condition::{Channel, Circumstances, Message, MessageType};
 use crate::files::Files;
 use crate::index::Index;
 use crate::problem::{Problem, Refused, TOLD_MAX};
@@ -31,6 +32,9 @@ struct Line {
     ip: Option<String>,
     at: Option<String>,
     channel: Option<Channel>,
+    mtype: Option<MessageType>,
+    size: Option<u32>,
+    tag: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -122,8 +126,24 @@ impl Case {
             at.set_moment(moment)?;
         }
         at.channel = line.channel.unwrap_or_default();
-        line.question().read()?;
+        let (_, ask) = line.question().read()?;
+        let gives_message = line.mtype.is_some() || line.size.is_some() || line.tag.is_some();
+        if gives_message && ask.action != Action::Pub {
+            return Err(
+                "mtype, size and tag are of messages that are sent: the action is Pub".into()
+            );
+        }
         Ok(Self { file: file.to_owned(), line, at })
+    }
+
+    /// The message, where it is to be sent.
+    pub(crate) fn message(&self) -> Message<'_> {
+        let other = Message::default();
+        Message {
+            mtype: self.line.mtype.unwrap_or(other.mtype),
+            size: self.line.size.map_or(other.size, u64::from),
+            tag: self.line.tag.as_deref().unwrap_or(other.tag),
+        }
     }
 
     pub(crate) fn ask(&self) -> Option<(Who<'_>, Ask<'_>)> {
@@ -145,7 +165,7 @@ impl Case {
     }
 
     fn failure(&self, index: &Index, who: Who<'_>, ask: &Ask<'_>) -> Option<String> {
-        let decision = index.decide(who, ask, &self.at);
+        let decision = index.decide_on(who, ask, &self.at, &self.message());
         let by = decision.rule.map_or("no rule".to_owned(), |rule| rule.to_string());
         let got = if decision.allowed { "allowed" } else { "denied" };
         if decision.allowed != (self.line.expect == Expect::Allow) {

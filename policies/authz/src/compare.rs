@@ -22,7 +22,7 @@ pub struct Able {
     pub principal: String,
     /// The rule that allows it.
     pub rule: Rule,
-    /// Whether it depends on address, time or channel.
+    /// Whether it depends on address, time, channel or message.
     pub conditional: bool,
 }
 

@@ -1,8 +1,14 @@
 //! Under which circumstances a rule holds.
 
+mod message;
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use blockhouse_model::Timestamp;
+
+use message::MessageCondition;
+pub use message::{Message, MessageType};
+pub(crate) use message::{Sight, is_of_message};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const ALL_DAYS: u8 = 0x7f;
@@ -128,16 +134,47 @@ pub(crate) struct Condition {
     days: u8,
     /// A bit for each.
     channels: u8,
+    message: Option<Box<MessageCondition>>,
+}
+
+/// Values at the edges of a condition, which requests that try it out are made of.
+pub(crate) struct Edges<'a> {
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) minutes: Vec<u16>,
+    pub(crate) sizes: Vec<u64>,
+    pub(crate) tags: Vec<&'a str>,
 }
 
 impl Condition {
     /// The one that always holds.
     pub(crate) const fn none() -> Self {
-        Self { networks: Vec::new(), times: Vec::new(), days: ALL_DAYS, channels: ALL_CHANNELS }
+        Self {
+            networks: Vec::new(),
+            times: Vec::new(),
+            days: ALL_DAYS,
+            channels: ALL_CHANNELS,
+            message: None,
+        }
     }
 
     pub(crate) fn holds(&self, at: &Circumstances) -> bool {
         self.of_channel(at) && self.at_time(at) && self.from(at.ip)
+    }
+
+    /// Whether it is about messages.
+    pub(crate) const fn asks_for_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// Whether what is seen of the message is as it is to be. Of what is not seen, a rule that allows is taken to
+    /// hold where the message is asked for later, and one that denies where it never is.
+    pub(crate) fn fits(&self, sight: Sight<'_>, deny: bool) -> bool {
+        let Some(condition) = &self.message else { return true };
+        match sight {
+            Sight::Seen(message) => condition.fits(message),
+            Sight::Later => !deny,
+            Sight::Never => deny,
+        }
     }
 
     const fn of_channel(&self, at: &Circumstances) -> bool {
@@ -175,6 +212,15 @@ impl Condition {
         }
         let mut seen = Vec::new();
         for part in text.split(';') {
+            if let Some(bound) = part.strip_prefix("size") {
+                let key = part.get(..part.len().min(5)).unwrap_or(part);
+                if seen.contains(&key) {
+                    return Err(format!("{key} is there twice"));
+                }
+                seen.push(key);
+                condition.of_message().set_size(bound)?;
+                continue;
+            }
             let (key, values) =
                 part.split_once('=').ok_or_else(|| format!("{part:?} is no KEY=VALUE"))?;
             if seen.contains(&key) {
@@ -186,8 +232,12 @@ impl Condition {
         Ok(condition)
     }
 
-    fn set(&mut self, key: &str, values: &str) -> Result<(), String> {
-        let values = values.split('|');
+    fn of_message(&mut self) -> &mut MessageCondition {
+        self.message.get_or_insert_with(|| Box::new(MessageCondition::ANY))
+    }
+
+    fn set(&mut self, key: &str, text: &str) -> Result<(), String> {
+        let values = text.split('|');
         match key {
             "ip" => self.networks = values.map(network).collect::<Result<_, _>>()?,
             "time" => self.times = values.map(span).collect::<Result<_, _>>()?,
@@ -195,16 +245,17 @@ impl Condition {
             "chan" => {
                 self.channels = values.map(channel).try_fold(0, |all, c| c.map(|c| all | c))?;
             }
-            "mtype" | "size" | "tag" => {
-                return Err(format!("{key} is not there yet: a rule sees no messages"));
+            "mtype" => self.of_message().set_types(text)?,
+            "tag" => self.of_message().set_tags(text)?,
+            _ => {
+                let known = "ip, time, day, chan, mtype, size, tag";
+                return Err(format!("unknown condition {key:?}; there are {known}"));
             }
-            _ => return Err(format!("unknown condition {key:?}; there are ip, time, day, chan")),
         }
         Ok(())
     }
 
-    /// Moments and addresses at its edges, which requests that try it out are made of.
-    pub(crate) fn edges(&self) -> (Vec<IpAddr>, Vec<u16>) {
+    pub(crate) fn edges(&self) -> Edges<'_> {
         let address = |network: &Network| {
             let first = network.first;
             let last = network.first | !network.mask & width(network.v6);
@@ -220,10 +271,13 @@ impl Condition {
             let before = |m: u16| (m + MINUTES_OF_DAY - 1) % MINUTES_OF_DAY;
             [from, before(from), to % MINUTES_OF_DAY, before(to % MINUTES_OF_DAY)]
         };
-        (
-            self.networks.iter().flat_map(address).collect(),
-            self.times.iter().flat_map(time).collect(),
-        )
+        let message = self.message.as_ref();
+        Edges {
+            addresses: self.networks.iter().flat_map(address).collect(),
+            minutes: self.times.iter().flat_map(time).collect(),
+            sizes: message.map(|message| message.sizes()).unwrap_or_default(),
+            tags: message.map(|message| message.tags()).unwrap_or_default(),
+        }
     }
 }
 
@@ -349,6 +403,18 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_asked_for_all_of_it() {
+        let condition = Condition::parse("mtype=normal|delay;size>=2;size<=4;tag=a|b").unwrap();
+        let fits =
+            |mtype, size, tag| condition.fits(Sight::Seen(&Message { mtype, size, tag }), false);
+        assert!(fits(MessageType::Normal, 2, "a") && fits(MessageType::Delay, 4, "b"));
+        assert!(!fits(MessageType::Fifo, 2, "a") && !fits(MessageType::Normal, 1, "a"));
+        assert!(!fits(MessageType::Normal, 5, "a") && !fits(MessageType::Normal, 2, ""));
+        assert!(condition.fits(Sight::Later, false) && !condition.fits(Sight::Later, true));
+        assert!(!condition.fits(Sight::Never, false) && condition.fits(Sight::Never, true));
+    }
+
+    #[test]
     fn channels_are_told_apart() {
         for (condition, expected) in [
             ("chan=plain", [true, false, false]),
@@ -377,7 +443,21 @@ mod tests {
             ("time=05:00-05:00", "never or always"),
             ("day=monday", "no day"),
             ("chan=x", "unknown channel"),
-            ("mtype=FIFO", "not there yet"),
+            ("mtype=FIFO", "unknown message type"),
+            ("mtype=", "unknown message type"),
+            ("size=5", "is no bound"),
+            ("size<=", "is no bound"),
+            ("size<5", "is no bound"),
+            ("size<=064", "is no bound"),
+            ("size<=-1", "is no bound"),
+            ("size<=4294967296", "is no bound"),
+            ("size<=1|2", "is no bound"),
+            ("size<=1;size<=2", "twice"),
+            ("size<=1;size>=2", "no message"),
+            ("tag=", "tag is missing"),
+            ("tag=a|", "tag is missing"),
+            ("tag=a*", "a tag as it is"),
+            ("tag=a;tag=b", "twice"),
             ("color=red", "unknown condition"),
         ] {
             let refused = Condition::parse(text).unwrap_err();

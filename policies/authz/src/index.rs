@@ -7,7 +7,9 @@ mod build;
 
 use std::collections::HashMap;
 
-use crate::condition::{Circumstances, Condition};
+use blockhouse_model::Action;
+
+use crate::condition::{Circumstances, Condition, Message, Sight};
 use crate::config::Mode;
 use crate::parse::{EVERY_TENANT, Place};
 use crate::roles::Subject;
@@ -98,14 +100,32 @@ impl Index {
         }
     }
 
-    /// Whether `who` may do it.
+    /// Whether `who` may do it; where it is to send, a message of [`Message::default`].
     #[must_use]
     pub fn decide(&self, who: Who<'_>, ask: &Ask<'_>, at: &Circumstances) -> Decision {
-        let decided = self.deciding(self.subject(who), ask, at);
+        self.decide_on(who, ask, at, &Message::default())
+    }
+
+    /// Whether `who` may do it; where it is to send, this message.
+    #[must_use]
+    pub fn decide_on(
+        &self,
+        who: Who<'_>,
+        ask: &Ask<'_>,
+        at: &Circumstances,
+        message: &Message<'_>,
+    ) -> Decision {
+        let decided = self.deciding(self.subject(who), ask, (at, Sight::Seen(message)));
         Decision {
             allowed: decided.is_some_and(|entry| !entry.deny),
             rule: decided.map(|entry| self.rule(entry.at)),
         }
+    }
+
+    /// Whether a rule asks for messages.
+    #[must_use]
+    pub fn asks_for_messages(&self) -> bool {
+        self.conditions.iter().any(Condition::asks_for_message)
     }
 
     pub(crate) fn rule(&self, at: Place) -> Rule {
@@ -122,11 +142,13 @@ impl Index {
         &'a self,
         subject: &'a Subject,
         ask: &'a Ask<'_>,
-        at: &Circumstances,
+        (at, sight): (&Circumstances, Sight<'_>),
     ) -> Option<&'a Entry> {
-        let first = self.first(subject, ask, at, false);
+        // Who may send some messages may look at the topic: that comes without a message.
+        let sight = if ask.action == Action::Pub { sight } else { Sight::Later };
+        let first = self.first(subject, ask, (at, sight), false);
         if first.is_none() && self.has_defaults {
-            self.first(subject, ask, at, true)
+            self.first(subject, ask, (at, sight), true)
         } else {
             first
         }
@@ -137,14 +159,15 @@ impl Index {
         &'a self,
         subject: &'a Subject,
         ask: &'a Ask<'_>,
-        at: &Circumstances,
+        (at, sight): (&Circumstances, Sight<'_>),
         defaults: bool,
     ) -> Option<&'a Entry> {
         let mut allowing = None;
         for span in self.levels(ask.kind, ask.name.as_bytes(), Depth::Literal) {
             for entry in self.of(span, subject) {
                 let counts = entry.actions.has(ask.action) && entry.is_default == defaults;
-                if !counts || !self.condition(entry).holds(at) {
+                let condition = self.condition(entry);
+                if !counts || !condition.holds(at) || !condition.fits(sight, entry.deny) {
                     continue;
                 }
                 if entry.deny {

@@ -36,7 +36,7 @@ mod words;
 pub use acl::{AclLines, AclTable, Imported};
 pub use cases::{CaseResult, Question};
 pub use compare::{Able, Difference};
-pub use condition::{Channel, Circumstances};
+pub use condition::{Channel, Circumstances, Message, MessageType};
 pub use config::{Config, Mode};
 pub use files::{File, Files};
 pub use hook::{Authorizer, SuperUsers};

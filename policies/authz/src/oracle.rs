@@ -7,13 +7,14 @@ mod functions;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use blockhouse_model::Action;
 use casbin::{CoreApi as _, DefaultModel, Enforcer, Model as _, NullAdapter};
 use futures_util::FutureExt as _;
 
-use crate::condition::Circumstances;
+use crate::condition::{Circumstances, Message, is_of_message};
 use crate::config::Mode;
 use crate::parse::{ALL_SUBJECTS, Grant, HOMELESS, Parsed, Pattern, Rule};
-use crate::words::{Ask, Kind, Who};
+use crate::words::{Actions, Ask, Kind, Who};
 
 /// Most rules that casbin is given at a time.
 pub(crate) const SLICE_MAX: usize = 2_000;
@@ -94,10 +95,11 @@ impl Oracle {
         let mut seen = HashSet::new();
         for rule in &rules {
             for kind in rule.kinds() {
-                let line = line(parsed, rule, kind);
-                // casbin would put a line that it has already behind all others, and the first one decides.
-                if seen.insert(line.clone()) {
-                    model.add_policy("p", "p", line);
+                for line in lines_of(parsed, rule, kind) {
+                    // casbin would put a line that it has already behind all others, and the first one decides.
+                    if seen.insert(line.clone()) {
+                        model.add_policy("p", "p", line);
+                    }
                 }
             }
         }
@@ -118,7 +120,12 @@ impl Oracle {
     ///
     /// # Errors
     /// What casbin says.
-    pub(crate) fn allows(&self, ask: &Ask<'_>, at: &Circumstances) -> Result<bool, String> {
+    pub(crate) fn allows(
+        &self,
+        ask: &Ask<'_>,
+        at: &Circumstances,
+        message: &Message<'_>,
+    ) -> Result<bool, String> {
         let Circumstances { ip, .. } = at;
         let request = (
             self.subject.as_str(),
@@ -129,6 +136,7 @@ impl Oracle {
             at.day_name(),
             at.time(),
             at.channel.name(),
+            format!("{}|{}|{}", message.mtype.name(), message.size, message.tag),
         );
         self.enforcer.enforce(request).map_err(|e| e.to_string())
     }
@@ -162,13 +170,30 @@ fn resource_of(rule: &Rule<'_>, kind: Kind) -> String {
     format!("{}:{name}{star}", kind.name())
 }
 
-fn line(parsed: &Parsed<'_>, rule: &Rule<'_>, kind: Kind) -> Vec<String> {
+/// What comes with a rule about messages, but without a message, is a line of its own.
+fn lines_of(parsed: &Parsed<'_>, rule: &Rule<'_>, kind: Kind) -> Vec<Vec<String>> {
     let condition = parsed.conditions.get(rule.condition as usize).map_or("-", |(text, _)| text);
+    let rest: Vec<&str> = condition.split(';').filter(|part| !is_of_message(part)).collect();
+    let (rest, implied) = (rest.join(";"), rule.actions_on(kind));
+    if rest == condition || implied == rule.actions {
+        return vec![line(parsed, rule, kind, (implied, condition))];
+    }
+    let rest = if rest.is_empty() { "-" } else { &rest };
+    let get = Actions::default().with(Action::Get);
+    vec![line(parsed, rule, kind, (rule.actions, condition)), line(parsed, rule, kind, (get, rest))]
+}
+
+fn line(
+    parsed: &Parsed<'_>,
+    rule: &Rule<'_>,
+    kind: Kind,
+    (actions, condition): (Actions, &str),
+) -> Vec<String> {
     vec![
         parsed.subjects.name(rule.subject).to_owned(),
         parsed.tenants.name(rule.tenant).to_owned(),
         resource_of(rule, kind),
-        rule.actions_on(kind).text(),
+        actions.text(),
         condition.to_owned(),
         if rule.deny { "deny" } else { "allow" }.to_owned(),
     ]

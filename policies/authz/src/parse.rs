@@ -295,6 +295,14 @@ impl<'a> Reader<'a> {
         let (kind, pattern) = resource_of(resource)?;
         let actions = Actions::parse(actions)?;
         let condition = self.condition(condition)?;
+        let asks_for_message = self
+            .parsed
+            .conditions
+            .get(condition as usize)
+            .is_some_and(|(_, c)| c.asks_for_message());
+        if asks_for_message {
+            check_sends(kind, actions)?;
+        }
         let subject = self.parsed.subjects.number(subject);
         let tenant = self.parsed.tenants.number(tenant);
         let rule = Rule {
@@ -374,6 +382,26 @@ impl<'a> Reader<'a> {
         }
         Err(format!("more than {GRANTS_MAX} lines of g and g2"))
     }
+}
+
+/// Messages are looked at where they come in, and nowhere else.
+fn check_sends(kind: Option<Kind>, actions: Actions) -> Result<(), String> {
+    use blockhouse_model::Action::{Pub, Sub};
+    if actions.has(Sub) {
+        return Err(
+            "mtype, size and tag are asked for when a message is sent, not when it is delivered: \
+                    a rule with them is for Pub alone"
+                .to_owned(),
+        );
+    }
+    if kind != Some(Kind::Topic) || actions != Actions::default().with(Pub) {
+        return Err(
+            "mtype, size and tag are for sending: a rule with them has the action Pub alone, and \
+                    topics: Topic:NAME, Topic:PREFIX* or Topic:*"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {

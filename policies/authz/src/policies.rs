@@ -2,6 +2,7 @@
 
 use crate::acl::AclLines;
 use crate::cases::{Case, CaseResult};
+use crate::condition::{Circumstances, Message};
 use crate::config::Mode;
 use crate::files::Files;
 use crate::index::Index;
@@ -10,7 +11,7 @@ use crate::parse::Parsed;
 use crate::probe::{self, Dice, Probe};
 use crate::problem::{Problem, Refused, TOLD_MAX};
 use crate::words::{Ask, Who};
-use crate::{condition::Circumstances, lint, model};
+use crate::{lint, model};
 
 /// Subjects that random requests are made of.
 const PEOPLE_MAX: usize = 24;
@@ -166,7 +167,7 @@ fn compare(
     sorted.sort_by(|a, b| a.principal().cmp(b.principal()));
     for case in sorted {
         if let Some((who, ask)) = case.ask() {
-            tests.agree(who, &ask, &case.at, || case.place())?;
+            tests.agree(who, &ask, (&case.at, &case.message()), || case.place())?;
         }
     }
     let mut random = Comparison::new(&lines, index);
@@ -174,7 +175,8 @@ fn compare(
         let Some(who) = Who::parse(name) else { continue };
         for _ in 0..PROBES {
             let Some(probe) = Probe::new(parsed, &mut dice) else { continue };
-            random.agree(who, &probe.ask(), &probe.at, || "the set".to_owned())?;
+            random
+                .agree(who, &probe.ask(), (&probe.at, &probe.message()), || "the set".to_owned())?;
         }
     }
     Ok(tests.compared + random.compared)
@@ -199,7 +201,7 @@ impl<'a> Comparison<'a> {
         &mut self,
         who: Who<'_>,
         ask: &Ask<'_>,
-        at: &Circumstances,
+        (at, message): (&Circumstances, &Message<'_>),
         place: impl Fn() -> String,
     ) -> Result<(), Refused> {
         if self.work > WORK_MAX {
@@ -224,15 +226,15 @@ impl<'a> Comparison<'a> {
         };
         self.work += oracle.rules.max(1);
         self.compared += 1;
-        let expected = oracle.allows(ask, at).map_err(failed)?;
-        let decision = self.index.decide(who, ask, at);
+        let expected = oracle.allows(ask, at, message).map_err(failed)?;
+        let decision = self.index.decide_on(who, ask, at, message);
         if decision.allowed == expected {
             return Ok(());
         }
         let (action, resource) = (ask.action.name(), ask.resource());
         let by = decision.rule.map_or("no rule".to_owned(), |rule| rule.to_string());
         let reason = format!(
-            "casbin and the index part: {name} {action} {resource} from {} {} {} {}: casbin {expected}, index {} ({by}); \
+            "casbin and the index part: {name} {action} {resource} from {} {} {} {} {message:?}: casbin {expected}, index {} ({by}); \
              this is a defect of Blockhouse",
             at.ip,
             at.day_name(),

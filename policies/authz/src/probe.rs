@@ -3,7 +3,7 @@
 use blockhouse_model::Action;
 use std::net::IpAddr;
 
-use crate::condition::{Channel, Circumstances};
+use crate::condition::{Channel, Circumstances, Message, MessageType};
 use crate::parse::{Parsed, Pattern, Rule};
 use crate::words::{ANONYMOUS, Ask, EVERYBODY, Kind, ROLE_PREFIX};
 
@@ -58,11 +58,18 @@ pub(crate) struct Probe {
     name: String,
     action: Action,
     pub(crate) at: Circumstances,
+    mtype: MessageType,
+    size: u64,
+    tag: String,
 }
 
 impl Probe {
     pub(crate) fn ask(&self) -> Ask<'_> {
         Ask { action: self.action, kind: self.kind, name: &self.name }
+    }
+
+    pub(crate) fn message(&self) -> Message<'_> {
+        Message { mtype: self.mtype, size: self.size, tag: &self.tag }
     }
 
     pub(crate) fn new(parsed: &Parsed<'_>, dice: &mut Dice) -> Option<Self> {
@@ -74,8 +81,30 @@ impl Probe {
         let name = if kind.is_named() { name(rule, dice) } else { String::new() };
         let own: Vec<_> = Action::ALL.into_iter().filter(|a| rule.actions.has(*a)).collect();
         let action = if dice.below(3) > 0 { dice.pick(&own) } else { dice.pick(&Action::ALL) }?;
-        let at = circumstances(parsed, rule, dice);
-        Some(Self { kind, name, action, at })
+        let at = Circumstances::default();
+        let (mtype, tag) = (MessageType::Normal, String::new());
+        let mut probe = Self { kind, name, action, at, mtype, size: 1, tag };
+        probe.set_circumstances(parsed, rule, dice);
+        Some(probe)
+    }
+
+    fn set_circumstances(&mut self, parsed: &Parsed<'_>, rule: &Rule<'_>, dice: &mut Dice) {
+        let at = &mut self.at;
+        at.channel = dice.pick(&Channel::ALL).unwrap_or_default();
+        at.day = u8::try_from(dice.below(7)).unwrap_or(0);
+        at.minute = u16::try_from(dice.below(24 * 60)).unwrap_or(0);
+        let others = parsed.conditions.get(dice.below(parsed.conditions.len()));
+        let own = parsed.conditions.get(rule.condition as usize);
+        let Some((_, condition)) = (if dice.below(4) == 0 { others } else { own }) else { return };
+        let edges = condition.edges();
+        at.ip = dice.pick(&edges.addresses).map_or(at.ip, |ip: IpAddr| ip.to_canonical());
+        at.minute = dice.pick(&edges.minutes).unwrap_or(at.minute);
+        if condition.asks_for_message() {
+            self.mtype = dice.pick(&MessageType::ALL).unwrap_or_default();
+            self.size = dice.pick(&edges.sizes).unwrap_or(1);
+            let tag = if dice.below(4) == 0 { None } else { dice.pick(&edges.tags) };
+            self.tag = tag.unwrap_or("other").to_owned();
+        }
     }
 }
 
@@ -93,20 +122,4 @@ fn name(rule: &Rule<'_>, dice: &mut Dice) -> String {
         _ => {}
     }
     name
-}
-
-fn circumstances(parsed: &Parsed<'_>, rule: &Rule<'_>, dice: &mut Dice) -> Circumstances {
-    let channel = dice.pick(&Channel::ALL).unwrap_or_default();
-    let mut at = Circumstances { channel, ..Circumstances::default() };
-    at.day = u8::try_from(dice.below(7)).unwrap_or(0);
-    at.minute = u16::try_from(dice.below(24 * 60)).unwrap_or(0);
-    let others = parsed.conditions.get(dice.below(parsed.conditions.len()));
-    let own = parsed.conditions.get(rule.condition as usize);
-    let condition = if dice.below(4) == 0 { others } else { own };
-    if let Some((_, condition)) = condition {
-        let (addresses, minutes) = condition.edges();
-        at.ip = dice.pick(&addresses).map_or(at.ip, |ip: IpAddr| ip.to_canonical());
-        at.minute = dice.pick(&minutes).unwrap_or(at.minute);
-    }
-    at
 }

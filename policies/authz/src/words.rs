@@ -189,6 +189,7 @@ impl<'a> Ask<'a> {
             Resource::Cluster => Self { action, kind: Kind::Cluster, name: "" },
             Resource::Policy => Self { action, kind: Kind::Policy, name: "" },
             Resource::Plugin => Self { action, kind: Kind::Plugin, name: "" },
+            Resource::Audit => Self { action, kind: Kind::Audit, name: "" },
             Resource::Group(name) => Self { action, kind: Kind::Group, name },
             Resource::Topic(topic) => match topic.strip_prefix(names::RETRY_PREFIX) {
                 Some(name) => {
@@ -210,6 +211,8 @@ impl<'a> Ask<'a> {
         match (kind, kind.is_named()) {
             (_, false) if name.is_empty() || name == "*" => Ok(Self { action, kind, name: "" }),
             (_, false) => Err(format!("{} has no names: write {0}:*", kind.name())),
+            // The plugins of a node as a whole.
+            (Kind::Plugin, true) if name.is_empty() => Ok(Self { action, kind, name }),
             (_, true) if name.is_empty() => Err(format!("which {}?", kind.name())),
             (Kind::Topic, true) => {
                 Ok(Self::of(&Access { action, resource: Resource::Topic(name) }))

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use blockhouse_authz::{
-    Ask, Channel, Circumstances, File, Files, Mode, Policies, Question, parse_action,
+    Ask, Channel, Circumstances, File, Files, Message, MessageType, Mode, Policies, Question,
+    parse_action,
 };
 
 fn files(texts: &[(&str, &str)]) -> Files {
@@ -102,6 +103,59 @@ fn conditions_are_asked() {
     assert_eq!(decided(&set, "user:audit List Cluster", &at), "-");
     at.channel = Channel::Tls;
     assert_eq!(decided(&set, "user:audit List Cluster", &at), "+a.csv:6");
+}
+
+#[test]
+fn a_message_is_asked_for_size_type_and_tag() {
+    let rules = "p, user:a, *, Topic:t*, Pub, size<=10;tag=x|y, allow\n\
+                 p, user:a, *, Topic:t*, Pub, mtype=delay, deny\n\
+                 p, user:b, *, Topic:t-1, Pub, size>=11, deny\n\
+                 p, user:b, *, Topic:*, Pub, -, allow\n";
+    let at = Circumstances::default();
+    for mode in [Mode::DenyOverride, Mode::Acl2] {
+        let set = set(rules, mode);
+        let sent = |principal, resource, message: Message<'_>| {
+            let question = Question { principal, action: "Pub", resource };
+            let (who, ask) = question.read().unwrap();
+            let decision = set.index().decide_on(who, &ask, &at, &message);
+            let rule = decision.rule.map(|rule| rule.to_string()).unwrap_or_default();
+            format!("{}{rule}", if decision.allowed { "+" } else { "-" })
+        };
+        let message = |size, tag| Message { size, tag, ..Message::default() };
+        assert_eq!(sent("user:a", "Topic:t", message(10, "x")), "+a.csv:1");
+        assert_eq!(sent("user:a", "Topic:t", message(11, "x")), "-");
+        assert_eq!(sent("user:a", "Topic:t", message(10, "z")), "-");
+        assert_eq!(sent("user:a", "Topic:t", message(10, "")), "-");
+        let delayed = Message { mtype: MessageType::Delay, ..message(10, "x") };
+        assert_eq!(sent("user:a", "Topic:t", delayed), "-a.csv:2");
+        assert_eq!(sent("user:b", "Topic:t-1", message(11, "")), "-a.csv:3");
+        assert_eq!(sent("user:b", "Topic:t-1", message(10, "")), "+a.csv:4");
+        assert_eq!(sent("user:b", "Topic:t-2", message(11, "")), "+a.csv:4");
+        // Who may send some messages may look for the route, whatever he is going to send.
+        all(&set, &[("user:a Get Topic:t", "+a.csv:1"), ("user:b Get Topic:t-1", "+a.csv:4")]);
+        assert!(set.index().asks_for_messages());
+    }
+    assert!(!set(SHOP, Mode::DenyOverride).index().asks_for_messages());
+}
+
+#[test]
+fn rules_of_messages_are_for_sending_to_topics() {
+    let rule = |resource, actions| {
+        refused(&format!("p, user:a, *, {resource}, {actions}, tag=a, allow\n"))
+    };
+    for actions in ["Sub", "Pub|Sub", "All"] {
+        assert!(rule("Topic:t", actions).contains("not when it is delivered"), "{actions}");
+    }
+    for (resource, actions) in [
+        ("Topic:t", "Get"),
+        ("Topic:t", "Pub|Get"),
+        ("Group:g", "Pub"),
+        ("Cluster:*", "Pub"),
+        ("*", "Pub"),
+    ] {
+        let refused = rule(resource, actions);
+        assert!(refused.contains("the action Pub alone"), "{resource} {actions}: {refused}");
+    }
 }
 
 const LEVELS: &str = "\
@@ -247,8 +301,27 @@ fn a_test_that_does_not_come_out_refuses_the_load() {
             .contains("by a.csv:5, not by a.csv:1")
     );
     assert!(case("allow", "at = \"noon\"\n").contains("is no moment"));
+    assert!(case("allow", "mtype = \"odd\"\n").contains("unknown variant"));
     assert!(case("allow", "color = \"red\"\n").contains("unknown field"));
     assert!(case("maybe", "").contains("unknown variant"));
+}
+
+#[test]
+fn a_test_can_say_which_message() {
+    let run = |action: &str, more: &str| {
+        let rules = "p, user:a, *, Topic:t, Pub, size<=9;tag=x;mtype=fifo, allow\n";
+        let test = format!(
+            "[[case]]\nname = \"n\"\nprincipal = \"user:a\"\naction = \"{action}\"\n\
+             resource = \"Topic:t\"\nexpect = \"allow\"\n{more}"
+        );
+        let files = files(&[("a.csv", rules), ("tests/t.toml", &test)]);
+        Policies::load(&files, Mode::DenyOverride).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    assert_eq!(run("Pub", "size = 9\ntag = \"x\"\nmtype = \"fifo\"\n"), "");
+    assert!(run("Pub", "size = 10\ntag = \"x\"\nmtype = \"fifo\"\n").contains("is denied"));
+    assert!(run("Pub", "").contains("is denied"));
+    assert_eq!(run("Get", ""), "");
+    assert!(run("Get", "size = 1\n").contains("the action is Pub"));
 }
 
 #[test]

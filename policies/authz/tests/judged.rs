@@ -54,6 +54,27 @@ fn rule() -> impl Strategy<Value = String> {
         .prop_map(|(s, t, r, a, c, e)| format!("p, {s}, {t}, {r}, {a}, {c}, {e}\n"))
 }
 
+/// Of messages: they are for topics, and `Pub` alone.
+fn message_rule() -> impl Strategy<Value = String> {
+    let subject = prop::sample::select(vec!["*", "anonymous", "user:a", "role:r1", "role:r2"]);
+    let tenant = prop::sample::select(vec!["*", "*", "t1"]);
+    let resource =
+        prop::sample::select(vec!["Topic:*", "Topic:a*", "Topic:ab*", "Topic:ab", "topic:abc"]);
+    let condition = prop::sample::select(vec![
+        "size<=10",
+        "size>=11",
+        "size>=2;size<=100;chan=plain",
+        "mtype=normal",
+        "mtype=delay|transaction;size<=10",
+        "tag=a",
+        "ip=10.0.0.0/9|127.0.0.1;tag=a|b",
+        "tag=b;mtype=fifo|normal;day=fri-mon",
+    ]);
+    let effect = prop::sample::select(vec!["allow", "allow", "deny"]);
+    (subject, tenant, resource, condition, effect)
+        .prop_map(|(s, t, r, c, e)| format!("p, {s}, {t}, {r}, Pub, {c}, {e}\n"))
+}
+
 /// No role has itself through others, or most sets would be refused for that.
 fn grant() -> impl Strategy<Value = String> {
     let pair = prop::sample::select(vec![
@@ -75,7 +96,7 @@ proptest! {
 
     #[test]
     fn casbin_and_the_index_never_part(
-        rules in prop::collection::vec(rule(), 1..16),
+        rules in prop::collection::vec(prop_oneof![2 => rule(), 1 => message_rule()], 1..16),
         grants in prop::collection::vec(grant(), 0..6),
         home in prop::sample::select(vec!["", "g2, user:a, t1\n", "g2, user:a, t2\ng2, plugin:p, t1\n"]),
         acl2: bool,

@@ -85,6 +85,21 @@ fn all_that_a_request_needs_must_be_allowed() {
 }
 
 #[test]
+fn policies_plugins_and_the_audit_log_are_things_of_their_own() {
+    let node = node(
+        "p, anonymous, *, Audit:*, Get, -, allow\np, anonymous, *, Plugin:*, List, -, allow\n",
+    );
+    let cx = RequestContext::new(([127, 0, 0, 1], 7).into(), 1, 0);
+    let may = |action, resource| {
+        node.keeper.hook().authorize(&cx, &[Access { action, resource }]) == Verdict::Continue
+    };
+    assert!(may(Action::Get, Resource::Audit) && may(Action::List, Resource::Plugin));
+    for resource in [Resource::Cluster, Resource::Policy, Resource::Plugin] {
+        assert!(!may(Action::Get, resource), "{resource:?}");
+    }
+}
+
+#[test]
 fn a_bad_load_keeps_the_old_set() {
     let node = node(&rule("t"));
     write(&node.disk, "p, anonymous, *, Topic:t, Pub, -, den\n");

@@ -152,7 +152,7 @@ fn look(what: &What, as_json: bool) -> anyhow::Result<ExitCode> {
 }
 
 /// The audit directory that is meant.
-fn audit_dir(dir: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn audit_dir(dir: &Path) -> anyhow::Result<PathBuf> {
     let below = dir.join(DIR);
     if RealDisk.exists(&below) {
         return Ok(below);

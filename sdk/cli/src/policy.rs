@@ -3,6 +3,7 @@
 mod decide;
 mod import;
 mod node;
+mod simulate;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,6 +58,11 @@ enum What {
     /// Asked is for everybody and everything that rules of either set speak of, from this host, on a
     /// Monday at noon, not encrypted.
     Diff(decide::DiffArgs),
+    /// Say what a set would have decided otherwise than it was decided once
+    ///
+    /// Exit codes: 0 nothing; 1 something; 2 it could not be told.
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(simulate::SimulateArgs),
     /// Put a directory in force on running nodes
     ///
     /// Each node judges it again and runs its tests. It stays in force over restarts, until the next
@@ -116,6 +122,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         What::Explain(args) => decide::explain(args, as_json),
         What::WhoCan(args) => decide::who_can(args, as_json),
         What::Diff(args) => decide::diff(args, as_json),
+        What::Simulate(args) => return simulate::simulate(args, as_json),
         What::Apply(args) => node::apply(args, as_json),
         What::Rollback(args) => node::change(args, "rollback", as_json),
         What::Reload(args) => node::change(args, "reload", as_json),

@@ -12,7 +12,7 @@ p, role:load, *, Topic:*, Pub|Sub|Get|Create, -, allow
 p, role:load, *, Group:*, Sub|Get|Update, -, allow
 p, role:load, *, Cluster:*, Get|List, -, allow
 p, role:load, *, Topic:forbidden-*, All, -, deny
-g, user:load, role:load, *
+g, user:load, role:load, default
 """
 NOBODY = "p, user:somebody-{0}, *, Topic:elsewhere-{0}-*, Pub, ip=10.0.0.0/8, allow\n"
 

@@ -56,16 +56,32 @@ catalogue! {
         "Bytes of messages handed to consumers.";
     SEND_TO_DLQ: Counter "rocketmq_send_to_dlq_messages_total" ["messages"] {"topic", "consumer_group", "is_system"}
         "Messages that ended in a dead-letter topic.";
+    LAG_MESSAGES: Gauge "rocketmq_consumer_lag_messages" ["messages"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Messages that a group has not committed, of every group with progress, members or not; 0 when it has caught up.";
+    LAG_LATENCY: Gauge "rocketmq_consumer_lag_latency_milliseconds" ["milliseconds"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Age of the oldest message that a group has not committed; 0 when it has caught up.";
+    LAG_INFLIGHT: Gauge "rocketmq_consumer_inflight_messages" ["messages"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Messages that a group has pulled and not committed.";
+    LAG_READY: Gauge "rocketmq_consumer_ready_messages" ["messages"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Messages that a group has not pulled.";
+    LAG_QUEUEING: Gauge "rocketmq_consumer_queueing_latency_milliseconds" ["milliseconds"] {"consumer_group", "topic", "is_retry", "is_system"}
+        "Age of the oldest message that a group has not pulled; 0 when there is none.";
+    LAG_MEMBERS: Gauge "blockhouse_consumer_online_members" ["members"] {"consumer_group", "topic"}
+        "Members of the group that are connected: 0 with messages behind is a group that stands still.";
     TOPIC_NUMBER: Gauge "rocketmq_topic_number" ["topics"] {}
         "Topics that the broker knows.";
     CONSUMER_GROUP_NUMBER: Gauge "rocketmq_consumer_group_number" ["groups"] {}
         "Consumer groups that the broker knows.";
-    STORAGE_SIZE: Gauge "rocketmq_storage_size" ["bytes"] {"storage_type", "storage_medium"}
+    STORAGE_SIZE: Gauge "rocketmq_storage_size_bytes" ["bytes"] {"storage_type", "storage_medium"}
         "Bytes between the first and the last message of the log.";
     FLUSH_BEHIND: Gauge "rocketmq_storage_flush_behind_bytes" ["bytes"] {"storage_type", "storage_medium"}
         "Bytes of the log that are not on disk yet.";
     DISPATCH_BEHIND: Gauge "rocketmq_storage_dispatch_behind_bytes" ["bytes"] {"storage_type", "storage_medium"}
         "Bytes of the log that consumers do not see yet.";
+    RESERVE_TIME: Gauge "rocketmq_storage_message_reserve_time_milliseconds" ["milliseconds"] {"storage_type", "storage_medium"}
+        "Age of the oldest message of the log; 0 if there is none.";
+    BROKER_PERMISSION: Gauge "rocketmq_broker_permission" ["1"] {}
+        "What clients may do: 2 sends, 4 pulls, 6 both.";
     STORE_OFFSET: Gauge "blockhouse_store_offset_bytes" ["bytes"] {"place"}
         "Offsets in the log: min, written, flushed, confirmed, dispatched.";
     STORE_DISK_USED: Gauge "blockhouse_store_disk_used_percent" ["percent"] {}

@@ -10,6 +10,7 @@ use crate::audit::AuditCounts;
 use crate::catalogue as c;
 use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
+use crate::lag::{self, LagSource};
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
 use crate::quotas::QuotaRefusals;
@@ -38,6 +39,10 @@ pub struct Meter {
     pub store_health: StoreHealth,
     /// 1 for each of [`METADATA_FILES`] that cannot be written now.
     pub metadata_unsaved: [Gauge; METADATA_FILES.len()],
+    /// Age of the oldest message, in milliseconds.
+    pub reserve_ms: Gauge,
+    /// What clients may do at the broker.
+    pub permission: Gauge,
     /// Topics of the broker.
     pub topics: Gauge,
     /// Consumer groups of the broker.
@@ -50,6 +55,7 @@ pub struct Meter {
     plugin_changes: OnceLock<ChangeSource>,
     authentications: OnceLock<AuthenticationSource>,
     policies: OnceLock<PolicySource>,
+    lags: OnceLock<LagSource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -139,7 +145,7 @@ pub struct Sample<'a> {
 }
 
 /// The label value for what is not told apart any more.
-const REST: &str = "_other";
+pub(crate) const REST: &str = "_other";
 
 impl std::fmt::Debug for Meter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -168,6 +174,11 @@ impl Meter {
         self.policies.get_or_init(|| policies);
     }
 
+    /// Has what `lags` says read as well. It may read the disk.
+    pub fn watch_lags(&self, lags: LagSource) {
+        self.lags.get_or_init(|| lags);
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -182,6 +193,9 @@ impl Meter {
     pub fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
         self.before_read.lock().iter().for_each(|refresh| refresh(self));
         self.read_messages(visit);
+        if let Some(source) = self.lags.get() {
+            lag::read(source(), visit);
+        }
         self.read_store(visit);
         self.quota_refusals.read(visit);
         self.read_requests(visit);
@@ -261,6 +275,10 @@ impl Meter {
         ] {
             visit(&Sample { metric, labels: &["local", "disk"], value: signed(value.max(0)) });
         }
+        let value = signed(self.reserve_ms.read());
+        visit(&Sample { metric: &c::RESERVE_TIME, labels: &["local", "disk"], value });
+        let value = signed(self.permission.read());
+        visit(&Sample { metric: &c::BROKER_PERMISSION, labels: &[], value });
         for (place, value) in [
             ("min", min),
             ("written", written),
@@ -315,7 +333,7 @@ fn texts(labels: Option<&OutLabels>) -> (&str, &str) {
     labels.map_or((REST, REST), |l| (&l.topic, &l.group))
 }
 
-const fn truth(value: bool) -> &'static str {
+pub(crate) const fn truth(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 

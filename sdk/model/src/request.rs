@@ -143,6 +143,8 @@ pub enum Resource<'a> {
     Policy,
     /// The plugins of this node.
     Plugin,
+    /// The audit log of this node.
+    Audit,
 }
 
 /// One thing that a request wants to do; a request may want several.

@@ -184,6 +184,11 @@ async fn answer(
             }
             response
         }
+        Answer::Metrics => {
+            let parts = Arc::clone(parts);
+            let told = tokio::task::spawn_blocking(move || parts.exposition()).await;
+            told.unwrap_or_else(|_| rendered(&failed()))
+        }
         Answer::Change(change, call) => {
             let command = format!("{} {}", head.method, head.uri.path());
             tracing::info!(peer = %visitor.peer(), principal = ?context.principal, "ops: {command}");

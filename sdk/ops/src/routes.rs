@@ -18,7 +18,7 @@ pub struct Parts {
     pub complaints: Box<dyn Fn() -> Vec<Complaint> + Send + Sync>,
     /// What is not as it might be expected though all is well; told where the process is ready.
     pub notes: Box<dyn Fn() -> Vec<String> + Send + Sync>,
-    /// Makes the text of `/metrics`.
+    /// Makes the text of `/metrics`. It may wait for the disk.
     pub metrics: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
     /// The control API.
     pub rows: Vec<Row>,
@@ -50,6 +50,8 @@ pub struct Complaint {
 /// What becomes of a request.
 pub(crate) enum Answer {
     Ready(Response<String>),
+    /// What waits for the disk is to be asked beside the workers.
+    Metrics,
     /// The body is to be read, and this to be made.
     Change(Arc<Change>, Call),
 }
@@ -83,10 +85,15 @@ impl Parts {
         if !is_look(&head.method) {
             return Answer::Ready(not_allowed("GET, HEAD"));
         }
-        Answer::Ready(self.denied(METRICS, context).unwrap_or_else(|| match (self.metrics)() {
+        self.denied(METRICS, context).map_or(Answer::Metrics, Answer::Ready)
+    }
+
+    /// The answer to who may see the metrics. It may wait for the disk.
+    pub(crate) fn exposition(&self) -> Response<String> {
+        match (self.metrics)() {
             Ok(text) => plain(StatusCode::OK, text),
             Err(problem) => plain(StatusCode::INTERNAL_SERVER_ERROR, problem + "\n"),
-        }))
+        }
     }
 
     fn denied(&self, access: Access<'_>, context: &RequestContext) -> Option<Response<String>> {
@@ -223,6 +230,7 @@ mod tests {
             let head = hyper::http::Request::get(path).body(()).unwrap().into_parts().0;
             match parts.answer(&head, &context) {
                 Answer::Ready(response) => response.status(),
+                Answer::Metrics => parts.exposition().status(),
                 Answer::Change(..) => panic!("nothing is changed"),
             }
         };

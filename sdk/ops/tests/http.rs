@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use blockhouse_hook::{
-    Awaited, Credentials, Hook, HookChain, Hooks, Identity, Point, Points, Rejection, Settled, Verdict,
+    Awaited, Credentials, Hook, HookChain, Hooks, Identity, Point, Points, Rejection, Settled,
+    Verdict,
 };
 use blockhouse_model::{
     Access, Action, ManualClock, Principal, RequestContext, Resource, Timestamp,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use blockhouse_hook::{Decision, Draft as HookDraft, Point};
+use blockhouse_hook::{Decision, Draft as HookDraft, Point, Verdict};
 use blockhouse_model::names::{self, SCHEDULE_TOPIC};
 use blockhouse_model::{QueueId, SysFlag, Timestamp, TopicConfig, properties as name};
 use blockhouse_record::Draft;
@@ -131,6 +131,7 @@ impl Broker {
             Decision::Drop => return None,
             Decision::Reject(rejection) => Err(rejection.into()),
             Decision::Reroute(to) => Self::authorize_send(caller, &to)
+                .and_then(|()| ask_of_rerouted(caller, &to, draft))
                 .and_then(|()| self.topic_for_send(&to, &Send { queue: None, ..send.clone() })),
         };
         let body = std::mem::take(&mut draft.body);
@@ -329,6 +330,22 @@ fn ask_hooks<'a>(
         caller.hooks.before_send(caller.cx, &mut drafts);
     }
     drafts
+}
+
+/// What depends on the message is asked of its new topic as well.
+fn ask_of_rerouted(caller: Caller<'_>, to: &str, draft: &HookDraft<'_>) -> Result<(), Refusal> {
+    let rerouted = HookDraft {
+        topic: to,
+        producer_group: draft.producer_group,
+        queue: None,
+        body: Cow::Borrowed(&draft.body),
+        properties: Cow::Borrowed(&draft.properties),
+        decision: Decision::Admit,
+    };
+    match caller.hooks.rerouted(caller.cx, &rerouted) {
+        Verdict::Continue => Ok(()),
+        Verdict::Reject(rejection) => Err(rejection.into()),
+    }
 }
 
 fn unedited<'a>(

@@ -67,9 +67,20 @@ impl Hook for Recorder {
                 b"reject" => message.decision = Decision::Reject(Rejection::with_code(13, "no")),
                 b"drop" => message.decision = Decision::Drop,
                 b"reroute" => message.decision = Decision::Reroute("elsewhere".to_owned()),
+                b"reroute to secret" => {
+                    message.decision = Decision::Reroute("secret".to_owned());
+                }
                 b"edit" => message.body = b"edited".to_vec().into(),
                 _ => {}
             }
+        }
+    }
+
+    fn rerouted(&self, _: &RequestContext, message: &Draft<'_>) -> Verdict {
+        assert!(message.body.starts_with(b"reroute"));
+        match message.topic {
+            "secret" => Verdict::Reject(Rejection::new("not that one")),
+            _ => Verdict::Continue,
         }
     }
 
@@ -152,6 +163,8 @@ async fn a_send_is_rejected_dropped_rerouted_or_edited() {
     let dropped = client.send("t", "", b"drop").await;
     assert_eq!((dropped.code, dropped.ext.get("queueOffset")), (code::SUCCESS, Some("-1")));
     client.send("t", "", b"reroute").await;
+    let refused = client.send("t", "", b"reroute to secret").await;
+    assert_eq!((refused.code, refused.remark()), (code::NO_PERMISSION, Some("not that one")));
     client.send("t", "", b"edit").await;
     assert_eq!(bodies(&client.pull("t", 0, "*").await), ["edited"]);
     assert_eq!(bodies(&client.pull("elsewhere", 0, "*").await), ["reroute"]);

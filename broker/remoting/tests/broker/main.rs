@@ -7,6 +7,7 @@ mod bad_input;
 mod chain;
 mod consuming;
 mod hooks;
+mod lag;
 mod login;
 mod quotas;
 mod recorded;

@@ -263,6 +263,7 @@ fn resources(accesses: &[Access<'_>]) -> String {
             Resource::Group(group) => format!("group:{group}"),
             Resource::Policy => "policy".to_owned(),
             Resource::Plugin => "plugin".to_owned(),
+            Resource::Audit => "audit".to_owned(),
         };
         if !text.is_empty() {
             text.push(',');

@@ -122,7 +122,9 @@ pub(super) const fn access<'a>(access: &Access<'a>) -> authorize::Access<'a> {
         },
         resource: match access.resource {
             // The contract has no word for these: what changes a node is the cluster's.
-            Resource::Cluster | Resource::Policy | Resource::Plugin => authorize::Resource::Cluster,
+            Resource::Cluster | Resource::Policy | Resource::Plugin | Resource::Audit => {
+                authorize::Resource::Cluster
+            }
             Resource::Topic(topic) => authorize::Resource::Topic(topic),
             Resource::Group(group) => authorize::Resource::Group(group),
         },

@@ -11,9 +11,9 @@ pub(super) fn add(enforcer: &mut Enforcer) {
     let resource = OperatorFunction::Arg2(|asked, pattern| {
         covers(&dynamic_to_str(&asked), &dynamic_to_str(&pattern)).into()
     });
-    let condition = OperatorFunction::Arg5(|condition, ip, day, time, channel| {
-        let at = [&ip, &day, &time, &channel].map(dynamic_to_str);
-        let holds = |part: &str| holds(part, [&at[0], &at[1], &at[2], &at[3]]);
+    let condition = OperatorFunction::Arg6(|condition, ip, day, time, channel, message| {
+        let at = [&ip, &day, &time, &channel, &message].map(dynamic_to_str);
+        let holds = |part: &str| holds(part, [&at[0], &at[1], &at[2], &at[3], &at[4]]);
         let condition = dynamic_to_str(&condition);
         (condition == "-" || condition.split(';').all(holds)).into()
     });
@@ -29,13 +29,24 @@ pub(super) fn covers(asked: &str, pattern: &str) -> bool {
     }
 }
 
-fn holds(part: &str, [ip, day, time, channel]: [&str; 4]) -> bool {
+/// A message is `TYPE|SIZE|TAG`.
+fn holds(part: &str, [ip, day, time, channel, message]: [&str; 5]) -> bool {
+    let mut words = message.splitn(3, '|');
+    let (mtype, size, tag) = (words.next(), words.next(), words.next());
+    let size: Option<i64> = size.and_then(|size| size.parse().ok());
+    for (bound, within) in [("size<=", -1), ("size>=", 1)] {
+        if let Some(bound) = part.strip_prefix(bound).and_then(|bound| bound.parse::<i64>().ok()) {
+            return size.is_some_and(|size| (size - bound).signum() != -within);
+        }
+    }
     let Some((key, values)) = part.split_once('=') else { return false };
     values.split('|').any(|value| match key {
         "ip" => in_network(ip, value),
         "day" => in_days(day, value),
         "time" => in_span(time, value),
         "chan" => channel == value,
+        "mtype" => mtype == Some(value),
+        "tag" => tag == Some(value),
         _ => false,
     })
 }

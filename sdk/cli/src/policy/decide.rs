@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use blockhouse_authz::{
-    Able, Ask, Channel, Circumstances, Difference, Policies, Question, parse_action,
+    Able, Ask, Channel, Circumstances, Difference, Message, MessageType, Policies, Question,
+    parse_action,
 };
 use serde_json::{Value, json};
 
@@ -38,6 +39,15 @@ pub(super) struct ExplainArgs {
     /// Over which kind of connection: plain, tls or mtls
     #[arg(long, default_value = "plain")]
     channel: String,
+    /// To send what type of message: normal, fifo, delay or transaction
+    #[arg(long, default_value = "normal")]
+    mtype: String,
+    /// To send a body of so many bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1)]
+    size: u32,
+    /// To send a message with this tag
+    #[arg(long, default_value = "", hide_default_value = true)]
+    tag: String,
     #[command(flatten)]
     acls: AclArgs,
     #[command(flatten)]
@@ -73,11 +83,11 @@ pub(super) struct DiffArgs {
     mode: ModeArg,
 }
 
-const fn word(allowed: bool) -> &'static str {
+pub(super) const fn word(allowed: bool) -> &'static str {
     if allowed { "allow" } else { "deny" }
 }
 
-fn rule(rule: Option<impl ToString>) -> String {
+pub(super) fn rule(rule: Option<impl ToString>) -> String {
     rule.map_or("no rule".to_owned(), |rule| rule.to_string())
 }
 
@@ -88,12 +98,19 @@ pub(super) fn explain(args: &ExplainArgs, as_json: bool) -> anyhow::Result<()> {
     let channel = Channel::parse(&args.channel).ok_or_else(|| {
         wrong_use(format!("unknown channel {:?}: plain, tls or mtls", args.channel))
     })?;
+    let mtype = MessageType::parse(&args.mtype).ok_or_else(|| {
+        wrong_use(format!(
+            "unknown message type {:?}: normal, fifo, delay or transaction",
+            args.mtype
+        ))
+    })?;
+    let message = Message { mtype, size: args.size.into(), tag: &args.tag };
     let mut at = Circumstances { ip: args.ip.to_canonical(), channel, ..Circumstances::default() };
     at.set_moment(&args.at).map_err(wrong_use)?;
     let files = files(&args.policies)?;
     let mode = args.mode.mode();
     let set = Policies::check_with(&files, &args.acls.lines(mode)?, mode)?;
-    let decision = set.index().decide(who, &ask, &at);
+    let decision = set.index().decide_on(who, &ask, &at, &message);
     let text = decision.rule.as_ref().and_then(|rule| files.line(rule));
     let by = rule(decision.rule.as_ref());
     let json = json!({

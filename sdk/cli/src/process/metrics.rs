@@ -1,8 +1,11 @@
 //! What broker and store count for themselves, copied into the meter before it is read.
 
+use std::time::Duration;
+
 use blockhouse_broker::Running;
+use blockhouse_core::lag::{Lag, LagTimes};
 use blockhouse_core::stats::Kind;
-use blockhouse_meter::{METADATA_FILES, Meter, OutLabels, STORE_FAULTS};
+use blockhouse_meter::{GroupLag, METADATA_FILES, Meter, OutLabels, STORE_FAULTS};
 use blockhouse_model::PhysicalOffset;
 
 pub(super) fn refresh(meter: &Meter, broker: &Running) {
@@ -23,6 +26,9 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     let core = broker.core();
     let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     meter.held_pulls.set(whole(core.held().count()));
+    meter.permission.set(i64::from(core.config().permission));
+    let oldest = core.store().earliest_message_time();
+    meter.reserve_ms.set(oldest.map_or(0, |at| core.clock().now().0.saturating_sub(at.0).max(0)));
     meter.topics.set(whole(core.topics().count()));
     meter.consumer_groups.set(whole(core.groups().count()));
     let store = core.store().stats();
@@ -46,6 +52,21 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     for (name, gauge) in METADATA_FILES.iter().zip(&meter.metadata_unsaved) {
         gauge.set(unsaved.iter().any(|(file, _)| file == name).into());
     }
+}
+
+/// How far all groups with progress are behind.
+pub(super) fn lags(core: &blockhouse_core::Broker, times: &mut LagTimes) -> Vec<GroupLag> {
+    let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    let told = |lag: Lag| GroupLag {
+        topic: lag.topic.as_str().into(),
+        group: lag.group.as_str().into(),
+        messages: lag.messages,
+        ready: lag.ready,
+        behind_ms: millis(lag.behind),
+        queueing_ms: millis(lag.queueing),
+        members: lag.members,
+    };
+    core.lags(times).into_iter().map(told).collect()
 }
 
 #[cfg(test)]

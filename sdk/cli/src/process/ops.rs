@@ -20,7 +20,8 @@ pub(super) async fn start(
     let node = &config.node;
     let identity = Identity {
         cluster: node.cluster.clone(),
-        node_type: role.name().to_owned(),
+        // RocketMQ's dashboards look for `broker`, also where a name server is with it.
+        node_type: (if role.has_broker() { "broker" } else { "namesrv" }).to_owned(),
         node_id: node_name(config, role).to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };

@@ -114,6 +114,13 @@ pub(super) async fn broker(
         }
     }));
     let seen = Arc::clone(&slot);
+    let times = Mutex::default();
+    shared.meter.watch_lags(Box::new(move || {
+        // The log is read, and a stop must not wait for that.
+        let core = seen.lock().as_ref().map(|running| Arc::clone(running.core()));
+        core.map(|core| metrics::lags(&core, &mut times.lock())).unwrap_or_default()
+    }));
+    let seen = Arc::clone(&slot);
     shared.readiness.watch_store(Box::new(move || {
         let running = seen.lock();
         running.as_ref().map(|running| running.core().store().faults()).unwrap_or_default()

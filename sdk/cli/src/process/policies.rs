@@ -48,6 +48,7 @@ pub(super) fn start(config: &Config, shared: &Shared) -> anyhow::Result<Option<A
     let keeper = Keeper::start(&config.authz, parts).map_err(|refused| {
         anyhow!("the policies cannot be loaded, so the node does not start:\n{refused}")
     })?;
+    keeper.hook().stand_in(&shared.hooks);
     keeper.hook().when_changed(shared.ask_again());
     let report = keeper.report();
     told(&report, "in force");

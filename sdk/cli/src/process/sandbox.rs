@@ -34,14 +34,21 @@ const fn limited(is: bool) -> &'static str {
 fn directories(config: &Config) -> Vec<PathBuf> {
     let log = &config.store.commit_log_dir;
     let apart = (!log.as_os_str().is_empty()).then(|| log.clone());
-    // A key that is missing is made at the start.
-    let key = config.authn.enabled.then(|| Path::new(&config.authn.key_file).parent()).flatten();
-    let key = key.filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned);
     std::iter::once(config.node.data.clone())
         .chain(apart)
-        .chain(key)
+        .chain(new_key(config))
         .chain(config.sandbox.writable.iter().cloned())
         .collect()
+}
+
+/// Where a key will be made: one that is missing is, at the start. Where it is there already, it is only read.
+fn new_key(config: &Config) -> Option<PathBuf> {
+    let key = Path::new(&config.authn.key_file);
+    let is_made = config.authn.enabled && !key.exists();
+    is_made.then(|| match key.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    })
 }
 
 /// `None` if a port depends on one that the system picks: the broker's second is two below its first.
@@ -60,4 +67,23 @@ fn ports(config: &Config, role: Role) -> anyhow::Result<Option<Vec<u16>>> {
     }
     ports.extend(config.ops.listen.map(|address| address.port()));
     Ok(Some(ports))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_to_be_made_can_be_made_wherever_it_is() {
+        let dir_of = |file: &str, enabled| {
+            let mut config = Config::default();
+            config.authn.enabled = enabled;
+            config.authn.key_file = file.into();
+            new_key(&config)
+        };
+        assert_eq!(dir_of("users.key", true), Some(PathBuf::from(".")));
+        assert_eq!(dir_of("keys/users.key", true), Some(PathBuf::from("keys")));
+        assert_eq!(dir_of("users.key", false), None);
+        assert_eq!(dir_of("Cargo.toml", true), None, "what is there is not written");
+    }
 }

@@ -22,7 +22,7 @@ pub(in crate::process) fn rows(log: Option<&Arc<AuditLog>>) -> Vec<Row> {
             Some(log) => look(log, call),
             None => off(),
         }));
-        let access = Access { action: Action::Get, resource: Resource::Cluster };
+        let access = Access { action: Action::Get, resource: Resource::Audit };
         Row { path, method: Method::GET, access, handler }
     };
     vec![row("/v1/audit", status), row("/v1/audit/records", records)]
