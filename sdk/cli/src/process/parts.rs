@@ -66,14 +66,10 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
 /// The broker, where metrics can look at it and the stop can take it.
 type Slot = Arc<Mutex<Option<blockhouse_broker::Running>>>;
 
-pub(super) async fn broker(
-    options: &Loaded<Config>,
-    shared: &Shared,
-    name_servers: Vec<String>,
-) -> anyhow::Result<Started> {
+fn settings(options: &Loaded<Config>, name_servers: Vec<String>) -> Settings {
     let config = &options.config;
     let node = &config.node;
-    let settings = Settings {
+    Settings {
         cluster: node.cluster.clone(),
         name: node.name.clone(),
         broker_id: node.broker_id,
@@ -88,7 +84,15 @@ pub(super) async fn broker(
         limits: config.transport.clone(),
         quota: config.quota.clone(),
         registrar: config.registrar.clone(),
-    };
+    }
+}
+
+pub(super) async fn broker(
+    options: &Loaded<Config>,
+    shared: &Shared,
+    name_servers: Vec<String>,
+) -> anyhow::Result<Started> {
+    let settings = settings(options, name_servers);
     let parts = blockhouse_broker::Parts {
         clock: Arc::clone(&shared.clock),
         hooks: Arc::clone(&shared.hooks),
