@@ -1,5 +1,6 @@
 """Brokers of both kinds that take turns on one data directory, with one address."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -114,7 +115,10 @@ class Broker(servers.Server):
         self.process.terminate()
         code = self.process.wait(seconds)
         if (self.layout.data / "abort").exists():
-            raise RuntimeError(f"{self.label} left `abort` behind after its stop (exit code {code})")
+            # From 90 % on it does not call its store clean.
+            usage = shutil.disk_usage(self.layout.data)
+            raise RuntimeError(f"{self.label} left `abort` behind after its stop (exit code {code}); "
+                               f"the disk is {100 * usage.used // (usage.used + usage.free)} % full")
 
 
 class JavaBroker(Broker):
