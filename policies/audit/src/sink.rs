@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use blockhouse_disk::Disk;
 use blockhouse_hook::{
-    AdminCommand, AuditEvent, Awaited, ConnectionInfo, Hook, Point, Points, Rejection, Settled,
-    Verdict,
+    AdminCommand, AuditEvent, Awaited, Hook, Point, Points, Rejection, Settled, Verdict,
 };
 use blockhouse_meter::AuditCounts;
-use blockhouse_model::{Access, Action, Clock, RequestContext, Resource};
+use blockhouse_model::{Access, Action, Clock, RequestContext};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
@@ -203,9 +202,7 @@ impl Shared {
 /// Whether somebody only looks at the node, at the ops listener, whose requests have no code: who is to
 /// mend the log must see what is wrong with it.
 fn is_look(cx: &RequestContext, accesses: &[Access<'_>]) -> bool {
-    let is_look = |access: &Access<'_>| {
-        access.resource == Resource::Cluster && matches!(access.action, Action::Get | Action::List)
-    };
+    let is_look = |access: &Access<'_>| matches!(access.action, Action::Get | Action::List);
     cx.code == 0 && !accesses.is_empty() && accesses.iter().all(is_look)
 }
 
@@ -218,7 +215,7 @@ impl Hook for AuditLog {
         let points = Points::NONE.with(Point::AuditSink).with(Point::AdminCommand);
         match self.on_failure {
             OnFailure::Permit => points,
-            OnFailure::Reject => points.with(Point::Authorize).with(Point::ConnectionOpened),
+            OnFailure::Reject => points.with(Point::Authorize),
         }
     }
 
@@ -267,9 +264,5 @@ impl Hook for AuditLog {
 
     fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
         if is_look(cx, accesses) { Verdict::Continue } else { self.gate() }
-    }
-
-    fn connection_opened(&self, _: &ConnectionInfo) -> Verdict {
-        self.gate()
     }
 }
