@@ -28,6 +28,7 @@ pub mod options;
 mod out;
 mod plugin;
 mod policy;
+mod printed;
 mod process;
 mod produce;
 mod utc;

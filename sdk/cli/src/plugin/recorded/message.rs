@@ -1,15 +1,14 @@
 //! Recorded messages: from a topic, and from a file.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use blockhouse_client::{Client, Pull, Received};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cluster::ClusterArgs;
 use crate::consume;
+use crate::printed::Printed;
 
 /// Who pulls; nothing is committed, so that no group of this name comes to be.
 const GROUP: &str = "blockhouse-plugin-record";
@@ -24,17 +23,6 @@ pub(super) struct Recorded {
     pub(super) body: Vec<u8>,
 }
 
-/// A line as `consume --json` prints it; what else is there does not matter here.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Line {
-    topic: String,
-    #[serde(default)]
-    properties: BTreeMap<String, String>,
-    body: Option<String>,
-    body_hex: Option<String>,
-}
-
 impl Recorded {
     /// The messages of a file, one per line.
     pub(super) fn all(text: &str) -> anyhow::Result<Vec<Self>> {
@@ -45,25 +33,10 @@ impl Recorded {
     }
 
     fn one(line: &str) -> anyhow::Result<Self> {
-        let line: Line = serde_json::from_str(line)?;
-        let pairs = line.properties.iter();
-        let properties = pairs.map(|(name, value)| format!("{name}\u{1}{value}\u{2}")).collect();
-        let body = match (line.body, line.body_hex) {
-            (Some(text), None) => text.into_bytes(),
-            (None, Some(hex)) => unhex(&hex).context("bodyHex is no hexadecimal text")?,
-            _ => anyhow::bail!("a message has either `body` or `bodyHex`"),
-        };
+        let line: Printed = serde_json::from_str(line)?;
+        let (properties, body) = (line.properties(), line.body()?);
         Ok(Self { topic: line.topic, properties, body })
     }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect()
 }
 
 /// The latest messages of a topic, as many of each queue, oldest first.

@@ -1,12 +1,12 @@
 //! What was decided once: from records of an audit log, and from recorded messages.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use blockhouse_audit::Record;
 use blockhouse_authz::{Message, MessageType};
 use blockhouse_model::Timestamp;
-use serde::Deserialize;
+
+use crate::printed::Printed;
 
 /// One decision of policies, or several equal ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,30 +110,11 @@ fn sent(detail: &str) -> Option<Sent> {
     })
 }
 
-/// A line as `consume --json` prints it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Line {
-    topic: String,
-    #[serde(default)]
-    properties: BTreeMap<String, String>,
-    body: Option<String>,
-    body_hex: Option<String>,
-    born_host: Option<SocketAddr>,
-    born_timestamp: Option<i64>,
-}
-
 /// A recorded message, which somebody was allowed to send.
 pub(super) fn of_message(line: &[u8], principal: &str, now: Timestamp) -> Option<Observed> {
-    let line: Line = serde_json::from_slice(line).ok()?;
-    let pair = |(name, value): (&String, &String)| format!("{name}\u{1}{value}\u{2}");
-    let properties: String = line.properties.iter().map(pair).collect();
+    let line: Printed = serde_json::from_slice(line).ok()?;
+    let (properties, size) = (line.properties(), line.body().ok()?.len());
     let Message { mtype, tag, .. } = Message::of(&properties, &[]);
-    let size = match (&line.body, &line.body_hex) {
-        (Some(text), None) => text.len(),
-        (None, Some(hex)) => hex.len() / 2,
-        _ => return None,
-    };
     Some(Observed {
         principal: principal.to_owned(),
         actions: "Pub".to_owned(),
