@@ -113,8 +113,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
     }
 
-    /// Runs the connection to its end.
-    pub(crate) async fn run(mut self) {
+    /// Runs the connection to its end. Borrowed: a future that owned it would have room for it twice.
+    pub(crate) async fn run(&mut self) {
         let end = std::future::poll_fn(|cx| self.poll(cx)).await;
         debug!(peer = %self.connection.peer(), %end, "connection ended");
         if !matches!(end, End::Io(_)) {

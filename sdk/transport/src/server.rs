@@ -345,7 +345,8 @@ pub(crate) async fn run<S>(
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send,
 {
     if endpoint.sessions.opened(&connection) {
-        Driver::new(stream, connection, endpoint, guest).run().await;
+        let mut driver = Driver::new(stream, connection, endpoint, guest);
+        driver.run().await;
     } else {
         endpoint.counts.refused.add(1);
         debug!(peer = %connection.peer(), "refused by the session hooks");

@@ -1,9 +1,11 @@
 //! The beginning of an accepted connection: what it speaks, and the handshake.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
@@ -51,36 +53,41 @@ pub enum Accepted {
 impl Acceptor {
     /// Finds out what the client speaks, and shakes hands. `silence` is how long it may say
     /// nothing where plaintext is served.
-    pub(crate) async fn accept(
+    pub(crate) fn accept(
         self: &Arc<Self>,
         stream: TcpStream,
         connection: &Arc<Connection>,
         silence: Duration,
-    ) -> Accepted {
+    ) -> impl Future<Output = Accepted> + Send {
         let enforcing = self.config.mode == Mode::Enforcing;
-        self.accept_as(enforcing, stream, connection, silence).await
+        self.accept_as(enforcing, stream, connection, silence)
     }
 
     /// As a listener that takes TLS only, whatever the mode: for one that speaks something else than
     /// remoting. What a client in plaintext is told is for the caller to say.
-    pub async fn accept_secure(
+    pub fn accept_secure(
         self: &Arc<Self>,
         stream: TcpStream,
         connection: &Arc<Connection>,
-    ) -> Accepted {
-        self.accept_as(true, stream, connection, self.config.handshake()).await
+    ) -> impl Future<Output = Accepted> + Send {
+        self.accept_as(true, stream, connection, self.config.handshake())
     }
 
-    async fn accept_as(
+    /// Blocks that capture, here and below, and no functions that are `async` themselves: each of those
+    /// would keep its arguments twice, and thousands of connections may be at this place.
+    fn accept_as(
         self: &Arc<Self>,
         enforcing: bool,
         stream: TcpStream,
         connection: &Arc<Connection>,
         silence: Duration,
-    ) -> Accepted {
-        tokio::select! {
-            accepted = self.begin(enforcing, stream, connection, silence) => accepted,
-            () = connection.closing() => Accepted::Ended,
+    ) -> impl Future<Output = Accepted> + Send {
+        let patience = if enforcing { self.config.handshake() } else { silence };
+        async move {
+            tokio::select! {
+                accepted = self.begin(enforcing, stream, connection, patience) => accepted,
+                () = connection.closing() => Accepted::Ended,
+            }
         }
     }
 
@@ -89,11 +96,11 @@ impl Acceptor {
         enforcing: bool,
         stream: TcpStream,
         connection: &Arc<Connection>,
-        silence: Duration,
+        patience: Duration,
     ) -> Accepted {
-        let patience = if enforcing { self.config.handshake() } else { silence };
         let mut first = [0];
-        match timeout(patience, stream.peek(&mut first)).await {
+        let peek = poll_fn(|cx| stream.poll_peek(cx, &mut ReadBuf::new(&mut first)));
+        match timeout(patience, peek).await {
             Ok(Ok(1)) => {}
             Ok(_) => return Accepted::Ended,
             Err(_) => {
@@ -143,15 +150,17 @@ impl Acceptor {
         }
     }
 
-    async fn handshake(
+    fn handshake(
         self: &Arc<Self>,
         stream: TcpStream,
         connection: &Arc<Connection>,
-    ) -> io::Result<(Box<Secured>, Option<Known>)> {
+    ) -> impl Future<Output = io::Result<(Box<Secured>, Option<Known>)>> + Send {
         let mut wire = Wire::new(stream, Some(HELLO_MAX));
-        wire.gather(HELLO_MAX, hello::is_incomplete).await?;
-        // Boxed, so that who does not come to this does not have the size of it.
-        Box::pin(self.session(wire, connection)).await
+        async move {
+            wire.gather(HELLO_MAX, hello::is_incomplete).await?;
+            // Boxed, so that who does not come to this does not have the size of it.
+            Box::pin(self.session(wire, connection)).await
+        }
     }
 
     async fn session(

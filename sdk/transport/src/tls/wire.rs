@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 /// Smallest read.
 const READ_MIN: usize = 4 * 1024;
 /// Size of a read before a session is there.
-const GATHER_MIN: usize = 512;
+const GATHER_MIN: usize = 256;
 /// Largest read: a few of TLS's largest records. The session itself asks for 4 KiB at a time, which
 /// would be a system call each.
 const READ_MAX: usize = 64 * 1024;
