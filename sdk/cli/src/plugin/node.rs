@@ -20,7 +20,7 @@ use crate::wrong_use;
 /// Largest answer.
 const ANSWER_MAX: u64 = 16 << 20;
 /// Where a node's ops listener is by default.
-pub(super) const DEFAULT: &str = "127.0.0.1:5557";
+pub(crate) const DEFAULT: &str = "127.0.0.1:5557";
 const HTTPS: &str = "https://";
 
 /// Which node to ask.
@@ -70,6 +70,12 @@ pub(crate) struct NodeArgs {
     timeout_ms: u64,
     #[command(flatten)]
     way: WayArgs,
+}
+
+impl WayArgs {
+    fn of(tls: &TlsArgs, identity: &IdentityArgs) -> Self {
+        Self { tls: tls.clone(), identity: identity.clone() }
+    }
 }
 
 impl NodeArg {
@@ -172,6 +178,22 @@ impl Node {
     fn at(url: &str, timeout_ms: u64, way: Way) -> anyhow::Result<Self> {
         let authority = authority(url)?.to_owned();
         Ok(Self { authority, timeout: Duration::from_millis(timeout_ms), way })
+    }
+
+    /// The node behind `url`, with how to get in as other servers are got into.
+    pub(crate) fn reached(
+        url: &str,
+        timeout_ms: u64,
+        tls: &TlsArgs,
+        identity: &IdentityArgs,
+    ) -> anyhow::Result<Self> {
+        Self::at(url, timeout_ms, WayArgs::of(tls, identity).way(is_https(url))?)
+    }
+
+    /// An answer that is no JSON.
+    pub(crate) fn text(&self, path: &str) -> anyhow::Result<String> {
+        let answer = self.exchange("GET", path, &[])?;
+        Ok(String::from_utf8_lossy(self.body(&answer)?).into_owned())
     }
 
     /// What it says of its plugins, as it is and as this program understands it.
