@@ -71,7 +71,7 @@ class Server:
         self.settings = {f"store.disk_{name}_percent": 100 for name in ("clean", "force_clean", "max_used")} | {
             "store.segment_size": "8MiB", "store.write_buffer_size": "5MiB"} | settings
         self.root, self.scheme, self.guests = None, "http", None
-        self.listen, self.prefix = "0", []
+        self.listen, self.prefix, self.level = "0", [], "debug"
 
     def authenticated(self, **more):
         self.settings |= {"authn.enabled": "true", "authn.key_file": self.work / "users.key",
@@ -88,7 +88,7 @@ class Server:
     def start(self, seconds=60):
         self.runs += 1
         out, log = self.work / f"{self.runs}.out", self.work / f"{self.runs}.log"
-        command = [*self.prefix, str(self.binary), self.role, "--data", str(self.data), "--ops-listen", "0", "--log", "debug", *self.options]
+        command = [*self.prefix, str(self.binary), self.role, "--data", str(self.data), "--ops-listen", "0", "--log", self.level, *self.options]
         command += ["--namesrv-listen", self.listen] if self.role != "broker" else []
         command += ["--broker-listen", self.listen] if self.role != "namesrv" else []
         for key, value in self.settings.items():
