@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::process::Role;
-use crate::{admin, audit, bench, consume, doctor, plugin, policy, produce};
+use crate::{admin, audit, bench, consume, doctor, plugin, policy, produce, top};
 
 const AFTER_HELP: &str = "\
 Try it, each in a terminal of its own:
@@ -57,6 +57,11 @@ pub(crate) enum Command {
     /// are those since a node started.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(doctor::Args),
+    /// Show what a node does, again and again
+    ///
+    /// Topics, consumer groups, requests and plugins with their rates between two looks, from its /metrics.
+    #[command(after_help = top::EXAMPLES)]
+    Top(top::Args),
     /// Send messages to a topic
     Produce(produce::Args),
     /// Print messages of a topic

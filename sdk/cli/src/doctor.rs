@@ -2,7 +2,6 @@
 
 mod cluster;
 mod rules;
-mod samples;
 mod table;
 
 use std::process::ExitCode;
@@ -13,8 +12,8 @@ use serde::Serialize;
 
 use crate::cluster::{ClusterArgs, Table, block_on};
 use crate::plugin::node::{DEFAULT as DEFAULT_OPS, Node};
+use crate::samples::Samples;
 use crate::{FAILED, out};
-use samples::Samples;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

@@ -1,11 +1,11 @@
 //! What a node's own numbers say.
 
-use super::samples::{Sample, Samples};
 use super::table::{
     ALONE, ASKED, AUDIT_WRITABLE, BUSY, CERTIFICATE, PERMISSION, PLUGIN_LOADED, RULES, Rule,
     SAME_VERSION,
 };
 use super::{Check, Finding, State};
+use crate::samples::{Sample, Samples};
 
 const DAY: f64 = 86_400.0;
 

@@ -1,7 +1,7 @@
 //! What is looked at, from where on it is not well, and what helps.
 
 use super::Check;
-use super::samples::Sample;
+use crate::samples::Sample;
 
 /// A check of one metric, series by series.
 pub(super) struct Rule {

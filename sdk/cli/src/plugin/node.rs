@@ -25,7 +25,7 @@ const HTTPS: &str = "https://";
 
 /// Which node to ask.
 #[derive(Debug, clap::Args)]
-pub(super) struct NodeArg {
+pub(crate) struct NodeArg {
     /// The node's ops listener: HOST:PORT, or http(s)://HOST:PORT
     #[arg(long, visible_alias = "node", value_name = "URL", default_value = DEFAULT)]
     ops: String,
@@ -79,7 +79,7 @@ impl WayArgs {
 }
 
 impl NodeArg {
-    pub(super) fn node(&self) -> anyhow::Result<Node> {
+    pub(crate) fn node(&self) -> anyhow::Result<Node> {
         Node::at(&self.ops, self.timeout_ms, self.way.way(is_https(&self.ops))?)
     }
 }

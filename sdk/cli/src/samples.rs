@@ -1,37 +1,39 @@
-//! Metrics as a node prints them.
+//! Metrics as a node prints them, read again.
+
+use std::collections::BTreeMap;
 
 /// One line: a name, its labels, its value.
 #[derive(Debug, PartialEq)]
-pub(super) struct Sample {
-    pub(super) name: String,
-    pub(super) labels: Vec<(String, String)>,
-    pub(super) value: f64,
+pub(crate) struct Sample {
+    pub(crate) name: String,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) value: f64,
 }
 
 impl Sample {
     /// The value of a label; empty if it is not there.
-    pub(super) fn label(&self, name: &str) -> &str {
+    pub(crate) fn label(&self, name: &str) -> &str {
         self.labels.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
 }
 
 /// All lines of an answer. What is no sample is passed over: it was for another reader.
 #[derive(Debug, Default)]
-pub(super) struct Samples(Vec<Sample>);
+pub(crate) struct Samples(Vec<Sample>);
 
 impl Samples {
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         Self(lines.filter_map(sample).collect())
     }
 
     /// All of one name.
-    pub(super) fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
+    pub(crate) fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Sample> {
         self.0.iter().filter(move |sample| sample.name == name)
     }
 
     /// The sum over all series of a name that `keep` keeps; `None` if there is no such name.
-    pub(super) fn sum(&self, name: &str, keep: impl Fn(&Sample) -> bool) -> Option<f64> {
+    pub(crate) fn sum(&self, name: &str, keep: impl Fn(&Sample) -> bool) -> Option<f64> {
         let all: Vec<_> = self.of(name).collect();
         if all.is_empty() {
             None
@@ -40,8 +42,22 @@ impl Samples {
         }
     }
 
+    /// By the values of these labels, the sums over all series of a name that share them.
+    pub(crate) fn by<const N: usize>(
+        &self,
+        name: &str,
+        labels: [&str; N],
+    ) -> BTreeMap<[String; N], f64> {
+        let mut sums = BTreeMap::new();
+        for sample in self.of(name) {
+            let key = labels.map(|label| sample.label(label).to_owned());
+            *sums.entry(key).or_insert(0.0) += sample.value;
+        }
+        sums
+    }
+
     /// A label of the first series of a name.
-    pub(super) fn label(&self, name: &str, label: &str) -> Option<String> {
+    pub(crate) fn label(&self, name: &str, label: &str) -> Option<String> {
         self.of(name).next().map(|sample| sample.label(label).to_owned())
     }
 }
