@@ -114,8 +114,9 @@ class Node:
 class Client:
     """One connection that sends and pulls; every success goes into the ledger."""
 
-    def __init__(self, node, ledger):
-        self.connection, self.ledger = Connection(node.broker, 15), ledger
+    def __init__(self, node, ledger, user=None):
+        """`user` is who signs, over TLS, at a secured node."""
+        self.connection, self.ledger = user.connect(node.broker, 15) if user else Connection(node.broker, 15), ledger
 
     def close(self):
         self.connection.close()
@@ -148,10 +149,8 @@ class Client:
         sent, data = {}, b""
         for _ in range(count):
             frame = self.frame(topic, queue, uid := self.ledger.new_id(size), size)
-            self.connection.opaque += 1
-            frame.opaque = self.connection.opaque
+            data += self.connection.numbered(frame)
             sent[frame.opaque] = uid
-            data += frame.encode()
         self.connection.raw(data)
         stored = 0
         while sent:
