@@ -6,9 +6,8 @@ import time
 
 from harness import secured
 from node import SUCCESS, Closed, Timeout, Wrong, check
-from remoting import Connection, Frame
 
-NO_PERMISSION, SEND, CREATE_USER, UPDATE_USER, LIST_USERS = 16, 310, 3001, 3002, 3005
+CREATE_USER, UPDATE_USER, LIST_USERS = 3001, 3002, 3005
 
 
 class Administration:
@@ -22,7 +21,7 @@ class Administration:
 
     def started(self, node):
         """The node is up; for the first time, it gets the user of the load. Its log goes on with the key it had."""
-        [key] = [line.split()[-1] for line in node.said() if line.startswith("audit") and "public key" in line]
+        key = secured.public_key(node.said())
         check(self.key in (None, key), f"another audit log: {key} after {self.key}")
         if self.key is None:
             self.security.introduce(self.binary, self.security.load, node.namesrv)
@@ -86,22 +85,11 @@ class Administration:
 
     def _strangers(self, node):
         """TLS, users and policies are in force again."""
-        def asks(connection, topic="kill-a"):
-            ext = dict(a="p", b=topic, c="TBW102", d=4, e=0, f=0, g=1_700_000_000_000, h=0, i="", j=0, k="false", m="false")
-            with connection:
-                return connection.answer(connection.send(Frame(SEND, ext, b"x")))
-
-        for what, connection, topic in (
-                ("plaintext", Connection(node.broker, 15), "kill-a"),
-                ("nobody", secured.Encrypted(node.broker, self.security.root, 15), "kill-a"),
-                ("a wrong secret", secured.Signed(node.broker, self.security.root, "load", "wrong-secret", 15), "kill-a"),
-                ("what a policy denies", self.security.load.connect(node.broker, 15), "forbidden-topic")):
-            answer = asks(connection, topic)
-            check(answer.code == NO_PERMISSION, f"{what}: {answer.code} {answer.remark}")
+        self.security.strangers(node.broker, "kill-a")
         disabled = next((name for name, now in self.users.items() if now == {"disable"}), None)
         if disabled:
-            answer = asks(secured.Signed(node.broker, self.security.root, disabled, f"secret-of-{disabled}", 15))
-            check(answer.code == NO_PERMISSION, f"a disabled user: {answer.code} {answer.remark}")
+            answer = secured.send(secured.Signed(node.broker, self.security.root, disabled, f"secret-of-{disabled}", 15), "kill-a")
+            check(answer.code == secured.NO_PERMISSION, f"a disabled user: {answer.code} {answer.remark}")
 
     def whole(self, node):
         """After a clean stop the audit log is signed to its end."""

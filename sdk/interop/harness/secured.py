@@ -9,9 +9,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent / part) for part in ("security", "wire")]
 from certificates import Authority  # noqa: E402
-from remoting import Connection  # noqa: E402
+from remoting import Closed, Connection, Frame, Timeout  # noqa: E402
 from signing import signed  # noqa: E402
 
+NO_PERMISSION, SEND = 16, 310
 # One rule decides for the load, and there are others to look past.
 POLICY = """\
 p, role:load, *, Topic:*, Pub|Sub|Get|Create, -, allow
@@ -57,8 +58,24 @@ class User:
         """Of our own tools."""
         return ["--tls-ca", self.root, "--access-key", self.name, "--secret-key-file", str(self.file)]
 
+    def environment(self):
+        """Of official clients. Java's check the certificate, Go's can not."""
+        java = {"tls.enable": "true", "tls.test.mode.enable": "false", "tls.client.authServer": "true",
+                "tls.client.trustCertPath": self.root}
+        return {"INTEROP_ACCESS_KEY": self.name, "INTEROP_SECRET_KEY": self.secret, "INTEROP_TLS": "true",
+                "JAVA_TOOL_OPTIONS": " ".join(f"-D{key}={value}" for key, value in java.items())}
+
     def connect(self, address, timeout=5.0):
         return Signed(address, self.root, self.name, self.secret, timeout)
+
+    def ask(self, address, code, fields=None, timeout=5.0):
+        """Sends one request and returns (response code, body)."""
+        try:
+            with self.connect(address, timeout) as connection:
+                answer = connection.call(code, fields)
+        except (Closed, Timeout) as problem:
+            raise OSError(f"no answer: {problem!r}") from problem
+        return answer.code, answer.body
 
     def open(self, ops, path):
         """What the ops listener answers."""
@@ -115,6 +132,24 @@ enabled = true
         if done.returncode:
             raise RuntimeError(f"no user {user.name}: {done.stdout}{done.stderr}")
 
+    def strangers(self, broker, topic):
+        """What must not get to a topic, and to one that a policy keeps closed; {who: answer}, all of them refused. `topic` is there."""
+        askers = {"plaintext": (Connection(broker, 15), topic), "nobody": (Encrypted(broker, self.root, 15), topic),
+                  "a wrong secret": (Signed(broker, self.root, self.load.name, "a-wrong-secret", 15), topic),
+                  "what a policy denies": (self.load.connect(broker, 15), "forbidden-topic")}
+        for who, (connection, where) in askers.items():
+            answer = send(connection, where)
+            if answer.code != NO_PERMISSION:
+                raise RuntimeError(f"{who}: {answer.code} {answer.remark}")
+        return f"{len(askers)} kinds refused"
+
+
+def send(connection, topic):
+    """Sends a message, and closes the connection."""
+    ext = dict(a="p", b=topic, c="TBW102", d=4, e=0, f=0, g=1_700_000_000_000, h=0, i="", j=0, k="false", m="false")
+    with connection:
+        return connection.call(SEND, ext, b"x")
+
 
 def private(path, text):
     path.write_text(text)
@@ -122,8 +157,13 @@ def private(path, text):
     return path
 
 
+def public_key(said):
+    """The key of the audit log, out of the lines that a node prints at its start."""
+    return next(line.split()[-1] for line in said if line.startswith("audit") and "public key" in line)
+
+
 def verify(binary, data, key):
-    """Whether the audit log of a data directory is whole and signed to its end with this key; how many records. RuntimeError if not."""
+    """What is said of the audit log in a data directory, which has to be whole; RuntimeError if it is not."""
     done = subprocess.run([str(binary), "audit", "verify", str(data), "--public-key", key], capture_output=True, text=True, check=False,
                           timeout=120)
     if done.returncode or "all is as it was signed" not in done.stdout:
