@@ -45,6 +45,7 @@ class Node:
         self.binary, self.data, self.work = binary, data, work
         self.settings, self.prefix, self.options = dict(settings), list(prefix), list(options)
         self.process, self.broker, self.ops, self.runs = None, None, None, 0
+        self.admin = None  # who asks the ops listener of a secured node
 
     def start(self, seconds=30, **more):
         """Starts it and waits for `ready`; Wrong with its last words if it ends instead."""
@@ -98,7 +99,7 @@ class Node:
     def http(self, path):
         """Status and text of the ops listener's answer."""
         try:
-            with urllib.request.urlopen(f"http://{self.ops}{path}", timeout=10) as answer:
+            with self.admin.open(self.ops, path) if self.admin else urllib.request.urlopen(f"http://{self.ops}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as answer:
             return answer.code, answer.read().decode()
