@@ -133,7 +133,8 @@ enabled = true
             raise RuntimeError(f"no user {user.name}: {done.stdout}{done.stderr}")
 
     def strangers(self, broker, topic):
-        """What must not get to a topic, and to one that a policy keeps closed; {who: answer}, all of them refused. `topic` is there."""
+        """Who must not send to a topic that is there, and that nobody may send to one that a policy keeps closed; RuntimeError if one is
+        not refused."""
         askers = {"plaintext": (Connection(broker, 15), topic), "nobody": (Encrypted(broker, self.root, 15), topic),
                   "a wrong secret": (Signed(broker, self.root, self.load.name, "a-wrong-secret", 15), topic),
                   "what a policy denies": (self.load.connect(broker, 15), "forbidden-topic")}
