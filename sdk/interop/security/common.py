@@ -3,8 +3,6 @@
 import argparse
 import base64
 import fnmatch
-import hashlib
-import hmac
 import os
 import shutil
 import socket
@@ -22,6 +20,7 @@ sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "wire"), str(HERE.parent), str(HERE)]
 from remoting import Closed, Connection, Frame, Timeout
+from signing import signed
 
 SUCCESS, NOT_SUPPORTED, NO_PERMISSION = 0, 3, 16
 PULL, SEND = 11, 310
@@ -170,10 +169,7 @@ class Raw:
         ext = {key: str(value) for key, value in (ext or {}).items()}
         user = user or self.user
         if user:
-            ext["AccessKey"] = user
-            signed = "".join(value for _, value in sorted(ext.items())).encode() + body
-            key = (password or secret(user)).encode()
-            ext["Signature"] = base64.b64encode(hmac.new(key, signed, hashlib.sha1).digest()).decode()
+            ext = signed(ext, body, user, password or secret(user))
         return Frame(code, ext, body, flag=flag)
 
     def call(self, code, ext=None, body=b"", **more):
