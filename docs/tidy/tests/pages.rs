@@ -89,7 +89,7 @@ fn every_alert_has_a_runbook_and_a_test_in_which_it_fires() {
     assert!(!rules.is_empty());
     for file in rules {
         let text = read(&file).unwrap();
-        let tests = read(&file.with_extension("test.yml")).unwrap();
+        let tests = read(file.with_extension("test.yml")).unwrap();
         let fires = |alert: &str| {
             let named = format!("alertname: {alert}\n        exp_alerts:\n          - exp_labels:");
             tests.contains(&named)
