@@ -68,6 +68,10 @@ catalogue! {
         "Age of the oldest message that a group has not pulled; 0 when there is none.";
     LAG_MEMBERS: Gauge "blockhouse_consumer_online_members" ["members"] {"consumer_group", "topic"}
         "Members of the group that are connected: 0 with messages behind is a group that stands still.";
+    PRODUCER_CONNECTIONS: Gauge "rocketmq_producer_connections" ["members"] {"language", "version", "protocol_type"}
+        "Members of producer groups by language and version of their client; one that is in several groups counts in each.";
+    CONSUMER_CONNECTIONS: Gauge "rocketmq_consumer_connections" ["members"] {"consumer_group", "language", "version", "consume_mode", "protocol_type", "is_system"}
+        "Members of consumer groups by language and version of their client, and by how they get messages: pull, push, pop.";
     TOPIC_NUMBER: Gauge "rocketmq_topic_number" ["topics"] {}
         "Topics that the broker knows.";
     CONSUMER_GROUP_NUMBER: Gauge "rocketmq_consumer_group_number" ["groups"] {}

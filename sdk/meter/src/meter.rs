@@ -10,6 +10,7 @@ use crate::audit::AuditCounts;
 use crate::catalogue as c;
 use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
+use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
@@ -56,6 +57,7 @@ pub struct Meter {
     authentications: OnceLock<AuthenticationSource>,
     policies: OnceLock<PolicySource>,
     lags: OnceLock<LagSource>,
+    members: OnceLock<MemberSource>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -179,6 +181,11 @@ impl Meter {
         self.lags.get_or_init(|| lags);
     }
 
+    /// Has what `members` says read as well.
+    pub fn watch_members(&self, members: MemberSource) {
+        self.members.get_or_init(|| members);
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -195,6 +202,9 @@ impl Meter {
         self.read_messages(visit);
         if let Some(source) = self.lags.get() {
             lag::read(source(), visit);
+        }
+        if let Some(source) = self.members.get() {
+            inventory::read(source(), visit);
         }
         self.read_store(visit);
         self.quota_refusals.read(visit);

@@ -20,7 +20,7 @@ use crate::wrong_use;
 /// Largest answer.
 const ANSWER_MAX: u64 = 16 << 20;
 /// Where a node's ops listener is by default.
-pub(super) const DEFAULT: &str = "127.0.0.1:5557";
+pub(crate) const DEFAULT: &str = "127.0.0.1:5557";
 const HTTPS: &str = "https://";
 
 /// Which node to ask.
@@ -169,6 +169,17 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// The node at an address, with flags that belong to other commands.
+    pub(crate) fn reached(
+        url: &str,
+        timeout_ms: u64,
+        tls: &TlsArgs,
+        identity: &IdentityArgs,
+    ) -> anyhow::Result<Self> {
+        let way = WayArgs { tls: tls.clone(), identity: identity.clone() };
+        Self::at(url, timeout_ms, way.way(is_https(url))?)
+    }
+
     fn at(url: &str, timeout_ms: u64, way: Way) -> anyhow::Result<Self> {
         let authority = authority(url)?.to_owned();
         Ok(Self { authority, timeout: Duration::from_millis(timeout_ms), way })
