@@ -81,6 +81,36 @@ fn alerts_are_about_metrics_that_there_are() {
     assert!(seen > 0);
 }
 
+/// The words that follow a key, at each line that begins with it.
+fn after<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter_map(move |line| line.trim_start().strip_prefix(key)).map(str::trim)
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_a_test_in_which_it_fires() {
+    let is_rules = |file: &PathBuf| file.to_string_lossy().ends_with(".rules.yml");
+    let rules: Vec<PathBuf> = files("yml").unwrap().into_iter().filter(is_rules).collect();
+    assert!(!rules.is_empty());
+    for file in rules {
+        let text = read(&file).unwrap();
+        let tests = read(&file.with_extension("test.yml")).unwrap();
+        let fires = |alert: &str| {
+            let named = format!("alertname: {alert}\n        exp_alerts:\n          - exp_labels:");
+            tests.contains(&named)
+        };
+        let alerts: Vec<&str> = after(&text, "- alert:").collect();
+        for alert in &alerts {
+            assert!(fires(alert), "{}: {alert} fires in no test", file.display());
+        }
+        let runbooks: Vec<&str> = after(&text, "runbook:").collect();
+        assert_eq!(runbooks.len(), alerts.len(), "{}: an alert without a runbook", file.display());
+        for runbook in runbooks {
+            let target = runbook.trim_matches('"');
+            assert!(!is_broken(Path::new("README.md"), target), "{}: {target}", file.display());
+        }
+    }
+}
+
 fn of_broker(entry: Entry) -> String {
     match entry {
         Entry::Core => "depends on the names in it".to_owned(),

@@ -55,6 +55,10 @@ pub(crate) fn config() -> wasmtime::Config {
         .wasm_tail_call(false)
         .wasm_relaxed_simd(false)
         .wasm_wide_arithmetic(false)
+        // What tells where in the component's bytes a trap was, and what other unwinders than the engine's own
+        // need: nobody here asks for either, and a third of the code that is kept and loaded was that.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         .memory_init_cow(true);
     config
 }

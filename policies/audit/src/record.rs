@@ -204,17 +204,21 @@ fn write_event(
     }
     match event.kind {
         AuditKind::Connection => {}
-        AuditKind::Plugin => record.object("app", |app| {
-            app.text("name", event.resource.strip_prefix("plugin:").unwrap_or(&event.resource));
-        }),
+        AuditKind::Plugin => {
+            record.object("app", |app| {
+                app.text("name", event.resource.strip_prefix("plugin:").unwrap_or(&event.resource));
+            });
+            // What the node did by itself has no actor.
+            if has_peer {
+                actor(record, &event.principal);
+            }
+        }
         AuditKind::Authentication => {
             record.object("user", |user| principal(user, &event.principal));
             record.object("service", |service| service.text("name", "Blockhouse"));
         }
         _ => {
-            record.object("actor", |actor| {
-                actor.object("user", |user| principal(user, &event.principal));
-            });
+            actor(record, &event.principal);
             record.object("api", |api| api.text("operation", &event.action));
         }
     }
@@ -233,6 +237,10 @@ fn write_event(
         more.number("event", event.sequence);
         more.text("prev", &hex(&place.prev[..16]));
     });
+}
+
+fn actor(record: &mut Object<'_>, who: &Principal) {
+    record.object("actor", |actor| actor.object("user", |user| principal(user, who)));
 }
 
 fn principal(user: &mut Object<'_>, principal: &Principal) {

@@ -273,6 +273,26 @@ fn every_record_has_what_its_class_requires() {
 }
 
 #[test]
+fn a_plugins_record_says_who_asked_and_nobody_where_nobody_did() {
+    let disk: Arc<dyn Disk> = Arc::new(blockhouse_disk::MemDisk::new());
+    let mut bench = Bench::open(Arc::clone(&disk), &Config::default()).unwrap();
+    let principal = blockhouse_model::Principal::User("ann".into());
+    let cx =
+        RequestContext { principal, ..RequestContext::new(([10, 0, 0, 7], 4_711).into(), 9, 0) };
+    let nobody = RequestContext::new(([10, 0, 0, 8], 4_712).into(), 10, 0);
+    for caller in [Some(&cx), Some(&nobody), None] {
+        let (action, outcome, reason) = ("deploy", Outcome::Allowed, "");
+        let told = PluginEvent { name: "acl", action, outcome, reason, caller };
+        bench.put(event(|auditor| auditor.plugin(&told)));
+    }
+    bench.admin("orders");
+    let records: Vec<_> =
+        all(&disk, &bench.dir).into_iter().filter(|r| r.unmapped.kind == "plugin").collect();
+    let who: Vec<_> = records.iter().map(Record::principal).collect();
+    assert_eq!(who, ["ann", "anonymous", ""]);
+}
+
+#[test]
 fn the_names_of_kinds_are_those_that_are_counted() {
     use blockhouse_hook::AuditKind as K;
     for kind in [

@@ -1,6 +1,5 @@
 //! The hook at the point where a request's credentials are judged.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use blockhouse_hook::{
 };
 use blockhouse_model::{Principal, RequestContext};
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use crate::outcome::Counts;
 use crate::users::{Account, is_name};
@@ -149,10 +149,10 @@ const SHARDS: usize = 16;
 
 /// Whose each connection is, by its first proof.
 #[derive(Default)]
-struct Bindings([Mutex<HashMap<u64, Arc<str>>>; SHARDS]);
+struct Bindings([Mutex<FxHashMap<u64, Arc<str>>>; SHARDS]);
 
 impl Bindings {
-    fn shard(&self, connection: u64) -> &Mutex<HashMap<u64, Arc<str>>> {
+    fn shard(&self, connection: u64) -> &Mutex<FxHashMap<u64, Arc<str>>> {
         // Always one of them.
         let at = usize::try_from(connection % SHARDS as u64).unwrap_or(0);
         self.0.get(at).unwrap_or(&self.0[0])

@@ -1,6 +1,5 @@
 //! The users: in memory as MAC keys, on disk as sealed secrets.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -9,6 +8,7 @@ use blockhouse_disk::{Disk, LockGuard};
 use blockhouse_hook::{User, UserChange, UserError, UserKind, Users, Watcher};
 use blockhouse_model::Principal;
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use crate::file::{self, Kind, Row, Status};
 use crate::revoked::Revoked;
@@ -42,7 +42,7 @@ pub(crate) struct Account {
     sealed: Option<String>,
 }
 
-type Accounts = HashMap<Arc<str>, Arc<Account>>;
+type Accounts = FxHashMap<Arc<str>, Arc<Account>>;
 
 /// All users of a node.
 pub struct UserTable {
@@ -75,7 +75,8 @@ impl UserTable {
         let lock = lock(&*disk, &path)?;
         let rows = file::read(&*disk, &path)?;
         let seal = SealKey::open(&*disk, key_file, rows.is_empty())?;
-        let mut accounts = Accounts::with_capacity(rows.len());
+        let mut accounts =
+            Accounts::with_capacity_and_hasher(rows.len(), rustc_hash::FxBuildHasher);
         for row in rows {
             let account = account(&seal, row).map_err(|name| {
                 let problem = format!(

@@ -156,9 +156,8 @@ fn has_end(name: &str, end: &str) -> bool {
 
 /// No hidden files: editors leave some.
 fn is_ours(name: &str) -> bool {
-    let plain = |name: &str| {
-        name.len() <= 128 && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\n'])
-    };
+    let strange = |c: char| ['/', '\\', ':'].contains(&c) || c.is_control();
+    let plain = |name: &str| name.len() <= 128 && !name.starts_with('.') && !name.contains(strange);
     match name.strip_prefix("tests/") {
         Some(test) => plain(test) && has_end(test, ".toml"),
         None => plain(name) && (has_end(name, ".csv") || name == MODEL),
@@ -189,7 +188,17 @@ mod tests {
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
-        for name in ["../a.csv", "a/b.csv", "tests/../a.toml", "a.toml", ".csv", "", "x.conf"] {
+        for name in [
+            "../a.csv",
+            "a/b.csv",
+            "tests/../a.toml",
+            "a.toml",
+            ".csv",
+            "",
+            "x.conf",
+            "a\0.csv",
+            "a\u{85}.csv",
+        ] {
             let file = File { name: name.to_owned(), text: String::new() };
             assert!(Files::new(vec![file]).is_err(), "{name}");
         }

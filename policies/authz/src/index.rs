@@ -5,9 +5,8 @@
 
 mod build;
 
-use std::collections::HashMap;
-
 use blockhouse_model::Action;
+use rustc_hash::FxHashMap;
 
 use crate::condition::{Circumstances, Condition, Message, Sight};
 use crate::config::Mode;
@@ -37,8 +36,8 @@ pub(crate) struct Span {
 
 #[derive(Default)]
 struct OfKind {
-    literals: HashMap<Box<[u8]>, Span>,
-    prefixes: HashMap<Box<[u8]>, Span>,
+    literals: FxHashMap<Box<[u8]>, Span>,
+    prefixes: FxHashMap<Box<[u8]>, Span>,
     /// Lengths that there are prefixes of, longest first.
     lengths: Box<[usize]>,
     /// `TYPE:*`
@@ -76,8 +75,8 @@ impl std::fmt::Display for Rule {
 /// A set of rules, compiled.
 pub struct Index {
     mode: Mode,
-    users: HashMap<Box<str>, Subject>,
-    plugins: HashMap<Box<str>, Subject>,
+    users: FxHashMap<Box<str>, Subject>,
+    plugins: FxHashMap<Box<str>, Subject>,
     anonymous: Subject,
     stranger: Subject,
     kinds: [OfKind; Kind::ALL.len()],

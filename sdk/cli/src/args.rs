@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::process::Role;
-use crate::{admin, audit, bench, consume, plugin, policy, produce};
+use crate::{admin, audit, bench, consume, doctor, plugin, policy, produce, top};
 
 const AFTER_HELP: &str = "\
 Try it, each in a terminal of its own:
@@ -51,6 +51,17 @@ pub(crate) enum Command {
     Policy(policy::Args),
     /// Check an audit log, and look into it
     Audit(audit::Args),
+    /// Say what is wrong with a cluster, and what to do about it
+    ///
+    /// Asks name servers, the brokers that they know, and the ops listeners of the nodes that are named. Numbers
+    /// are those since a node started.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Args),
+    /// Show what a node does, again and again
+    ///
+    /// Topics, consumer groups, requests and plugins with their rates between two looks, from its /metrics.
+    #[command(after_help = top::EXAMPLES)]
+    Top(top::Args),
     /// Send messages to a topic
     Produce(produce::Args),
     /// Print messages of a topic

@@ -12,7 +12,7 @@
 //! | `process` | running a name server, a broker or both |
 //! | `out` | stdout |
 //! | `cluster` | what the tools share: reaching a cluster, advice on errors, tables |
-//! | `admin`, `plugin`, `policy`, `produce`, `consume`, `bench` | the tools |
+//! | `admin`, `plugin`, `policy`, `audit`, `doctor`, `top`, `produce`, `consume`, `bench` | the tools |
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod audit;
 mod bench;
 mod cluster;
 mod consume;
+mod doctor;
 mod guard;
 mod java_conf;
 pub mod options;
@@ -31,6 +32,8 @@ mod policy;
 mod printed;
 mod process;
 mod produce;
+mod samples;
+mod top;
 mod utc;
 
 use std::ffi::OsString;
@@ -67,6 +70,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plugin(args) => plugin::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Top(args) => report(top::run(&args)),
         Command::Produce(args) => report(produce::run(args)),
         Command::Consume(args) => report(consume::run(args)),
         Command::Bench(args) => report(bench::run(args)),

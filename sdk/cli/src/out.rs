@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
+use blockhouse_service::log::acts;
+
 /// Writes text to stdout.
 pub(crate) fn text(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -24,19 +26,20 @@ pub(crate) fn note(line: &str) {
     let _reader_is_gone = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// Foreign text as it may be printed. A terminal acts on control characters, so there they are
+/// Foreign text as it may be printed. A terminal acts on control characters and the like, so there they are
 /// escaped; files and pipes get the text as it is.
 pub(crate) fn foreign(text: &str) -> Cow<'_, str> {
     if std::io::stdout().is_terminal() { escaped(text) } else { Cow::Borrowed(text) }
 }
 
-fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+/// Foreign text where a line is one thing, also in files and pipes.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(acts) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if acts(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
     Cow::Owned(shown)
 }
@@ -49,5 +52,6 @@ mod tests {
     fn what_a_terminal_would_act_on_is_escaped() {
         assert_eq!(escaped("caf\u{e9} \\ \u{6d88}\u{606f}"), "caf\u{e9} \\ \u{6d88}\u{606f}");
         assert_eq!(escaped("a\u{1b}[31m\0\r\n\t\u{9b}b"), "a\\u{1b}[31m\\u{0}\\r\\n\\t\\u{9b}b");
+        assert_eq!(escaped("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
     }
 }

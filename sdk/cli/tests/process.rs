@@ -569,3 +569,29 @@ fn topics_that_cannot_be_saved_are_told_until_they_can_be() {
     assert!(!get(&ops, "/healthz").unwrap().contains("metadata:"));
     assert!(metric(" 0"));
 }
+
+#[test]
+fn the_doctor_finds_a_healthy_node_healthy_and_says_who_does_not_answer() {
+    let data = tempfile::tempdir().unwrap();
+    let server = standalone(data.path().to_str().unwrap()).unwrap();
+    let [namesrv, ops] = ["namesrv", "ops"].map(|listener| server.address(listener).unwrap());
+    let look = |servers: &str, more: &[&str]| {
+        run(&[&["doctor", "-n", servers, "--node", &ops], more].concat()).unwrap()
+    };
+    let (code, stdout, stderr) = look(&namesrv, &["--all"]);
+    // How full this machine's disk is, is its own matter.
+    assert!(code == 0 || stdout.contains("FAILURE  disk-use"), "{stdout}{stderr}");
+    for check in ["name-server-answers", "broker-answers", "ops-listener", "store-fault", "busy"] {
+        assert!(stdout.contains(check), "{check} is missing: {stdout}");
+    }
+    let (code, stdout, _) = look(&format!("{namesrv};127.0.0.1:1"), &["--json"]);
+    let told: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let findings = told["findings"].as_array().unwrap();
+    let first = &findings[0];
+    let named = ["check", "where", "state"].map(|key| first[key].as_str().unwrap());
+    assert_eq!((code, named), (1, ["name-server-answers", "127.0.0.1:1", "failure"]));
+    assert_eq!(told["failures"], findings.iter().filter(|f| f["state"] == "failure").count());
+    let (code, stdout, _) = run(&["doctor", "-n", &namesrv, "--node", "127.0.0.1:1"]).unwrap();
+    assert_eq!(code, 1);
+    assert!(stdout.contains("/healthz: Connection refused"), "{stdout}");
+}

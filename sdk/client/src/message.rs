@@ -127,6 +127,13 @@ impl Received {
     }
 }
 
+/// All of what was compressed; a part of it would pass for the message.
+fn inflate(body: &[u8], len_max: u64) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    flate2::read::ZlibDecoder::new(body).take(len_max + 1).read_to_end(&mut plain).ok()?;
+    (plain.len() as u64 <= len_max).then_some(plain)
+}
+
 /// The body, and whether it is still compressed.
 fn body_of(view: &View<'_>) -> (Bytes, bool) {
     let plain = || Bytes::copy_from_slice(view.body);
@@ -136,7 +143,22 @@ fn body_of(view: &View<'_>) -> (Bytes, bool) {
     if !COMPRESSION_ZLIB.contains(&(view.sys_flag.0 & COMPRESSION_MASK)) {
         return (plain(), true);
     }
-    let mut body = Vec::new();
-    let read = flate2::read::ZlibDecoder::new(view.body).take(BODY_LEN_MAX).read_to_end(&mut body);
-    if read.is_ok() { (body.into(), false) } else { (plain(), true) }
+    inflate(view.body, BODY_LEN_MAX).map_or_else(|| (plain(), true), |body| (body.into(), false))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_unfolds_to_more_than_it_may_is_not_cut() {
+        let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&[7; 1_000]).unwrap();
+        let packed = packed.finish().unwrap();
+        assert_eq!(inflate(&packed, 1_000), Some(vec![7; 1_000]));
+        assert_eq!(inflate(&packed, 999), None);
+        assert_eq!(inflate(b"no zlib", 1_000), None);
+    }
 }

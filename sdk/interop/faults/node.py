@@ -45,6 +45,7 @@ class Node:
         self.binary, self.data, self.work = binary, data, work
         self.settings, self.prefix, self.options = dict(settings), list(prefix), list(options)
         self.process, self.broker, self.ops, self.runs = None, None, None, 0
+        self.admin = None  # who asks the ops listener of a secured node
 
     def start(self, seconds=30, **more):
         """Starts it and waits for `ready`; Wrong with its last words if it ends instead."""
@@ -98,7 +99,7 @@ class Node:
     def http(self, path):
         """Status and text of the ops listener's answer."""
         try:
-            with urllib.request.urlopen(f"http://{self.ops}{path}", timeout=10) as answer:
+            with self.admin.open(self.ops, path) if self.admin else urllib.request.urlopen(f"http://{self.ops}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as answer:
             return answer.code, answer.read().decode()
@@ -114,8 +115,9 @@ class Node:
 class Client:
     """One connection that sends and pulls; every success goes into the ledger."""
 
-    def __init__(self, node, ledger):
-        self.connection, self.ledger = Connection(node.broker, 15), ledger
+    def __init__(self, node, ledger, user=None):
+        """`user` is who signs, over TLS, at a secured node."""
+        self.connection, self.ledger = user.connect(node.broker, 15) if user else Connection(node.broker, 15), ledger
 
     def close(self):
         self.connection.close()
@@ -148,10 +150,8 @@ class Client:
         sent, data = {}, b""
         for _ in range(count):
             frame = self.frame(topic, queue, uid := self.ledger.new_id(size), size)
-            self.connection.opaque += 1
-            frame.opaque = self.connection.opaque
+            data += self.connection.numbered(frame)
             sent[frame.opaque] = uid
-            data += frame.encode()
         self.connection.raw(data)
         stored = 0
         while sent:
@@ -266,7 +266,7 @@ class Count:
         begun = time.monotonic()
         try:
             fine, what = True, test()
-        except (Wrong, Closed, Timeout, OSError, KeyError, ValueError, subprocess.SubprocessError) as error:
+        except (Wrong, Closed, Timeout, OSError, KeyError, ValueError, RuntimeError, subprocess.SubprocessError) as error:
             fine, what = False, f"{type(error).__name__}: {error}"
         self.passed, self.failed = self.passed + fine, self.failed + (not fine)
         print(f"{'ok  ' if fine else 'FAIL'} {name}: {what} ({time.monotonic() - begun:.1f} s)", flush=True)

@@ -23,6 +23,9 @@ var clients atomic.Int64
 // overTLS makes every client speak TLS; it trusts any certificate, as the client can do nothing else.
 var overTLS = os.Getenv("INTEROP_TLS") == "true"
 
+// user is who signs every request; nobody does if the environment names none.
+var user = primitive.Credentials{AccessKey: os.Getenv("INTEROP_ACCESS_KEY"), SecretKey: os.Getenv("INTEROP_SECRET_KEY")}
+
 // scene holds one scenario's names, clients and facts; its clients are shut down when the scenario ends.
 type scene struct {
 	name, namesrv, runID string
@@ -106,6 +109,11 @@ func (c *scene) topic(suffix string, queues int) string {
 	topic := c.named(suffix)
 	made := c.administration()
 	for _, broker := range c.brokers {
+		if !user.IsEmpty() {
+			// The client's admin part signs what it asks of brokers from its first question about groups on.
+			_, err := made.GetAllSubscriptionGroup(context.Background(), broker, 5*time.Second)
+			c.must("groups", err)
+		}
 		c.must("create topic", made.CreateTopic(context.Background(), admin.WithTopicCreate(topic), admin.WithBrokerAddrCreate(broker),
 			admin.WithReadQueueNums(queues), admin.WithWriteQueueNums(queues)))
 	}
@@ -115,12 +123,13 @@ func (c *scene) topic(suffix string, queues int) string {
 
 // administration is the client's admin part, which is one connection pool for the whole process.
 func (c *scene) administration() administration {
-	made, err := admin.NewAdmin(admin.WithResolver(c.servers()), admin.WithTls(overTLS))
+	made, err := admin.NewAdmin(admin.WithResolver(c.servers()), admin.WithTls(overTLS), admin.WithCredentials(user))
 	c.must("admin", err)
 	return made
 }
 
 type administration interface {
+	GetAllSubscriptionGroup(ctx context.Context, brokerAddr string, timeout time.Duration) (*admin.SubscriptionGroupWrapper, error)
 	CreateTopic(ctx context.Context, options ...admin.OptionCreate) error
 	FetchPublishMessageQueues(ctx context.Context, topic string) ([]*primitive.MessageQueue, error)
 }
@@ -138,7 +147,7 @@ func (c *scene) producer(options ...producer.Option) rocketmq.Producer {
 	if c.sender == nil {
 		made, err := rocketmq.NewProducer(append([]producer.Option{producer.WithNsResolver(c.servers()), producer.WithInstanceName(instance()),
 			producer.WithGroupName(c.named("P")), producer.WithSendMsgTimeout(10 * time.Second), producer.WithRetry(2),
-			producer.WithTls(overTLS)}, options...)...)
+			producer.WithTls(overTLS), producer.WithCredentials(user)}, options...)...)
 		c.must("producer", err)
 		c.must("start producer", made.Start())
 		c.closers = append(c.closers, func() { _ = made.Shutdown() })
@@ -175,7 +184,8 @@ func message(topic, tag, key, body string) *primitive.Message {
 
 func (c *scene) consumerOptions(group string, options []consumer.Option) []consumer.Option {
 	return append([]consumer.Option{consumer.WithNsResolver(c.servers()), consumer.WithInstance(instance()), consumer.WithGroupName(group),
-		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset), consumer.WithTls(overTLS)}, options...)
+		consumer.WithConsumeFromWhere(consumer.ConsumeFromFirstOffset), consumer.WithTls(overTLS),
+		consumer.WithCredentials(user)}, options...)
 }
 
 // push starts a push consumer; the handler may be nil.

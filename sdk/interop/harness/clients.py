@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ RUN_SECONDS = 190
 RUNNING = set()
 # The class files run with the jars of every version; compiled against the oldest.
 OLDEST_JAVA = "4.9.8"
+# Since then what signs is in the client's own jar.
+SIGNS_ITSELF = [5, 3, 3]
 
 
 class Client:
@@ -28,18 +31,20 @@ class Client:
     def names(self):
         raise NotImplementedError
 
-    def start(self, namesrv, brokers, names, home, **pipes):
-        """Starts the program; the run id makes its topics and groups new and has a fixed length, as sizes are compared."""
+    def start(self, namesrv, brokers, names, home, environment=None, **pipes):
+        """Starts the program; the run id makes its topics and groups new and has a fixed length, as sizes are compared. `environment` is
+        how it is told to sign and to speak TLS."""
         home.mkdir(parents=True, exist_ok=True)
         command = self.command(namesrv, brokers, secrets.token_hex(3), ",".join(names), home)
         with open(home / "stderr.txt", "ab") as errors:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=home, **pipes)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=home,
+                                       env=dict(os.environ, **environment or {}), **pipes)
         RUNNING.add(process)
         return process
 
-    def run(self, namesrv, brokers, names, home):
+    def run(self, namesrv, brokers, names, home, environment=None):
         """Runs scenarios; returns {scenario: transcript}, with a failed one for whatever printed nothing."""
-        process = self.start(namesrv, brokers, names, home, stdin=subprocess.DEVNULL)
+        process = self.start(namesrv, brokers, names, home, environment, stdin=subprocess.DEVNULL)
         try:
             output, _ = process.communicate(timeout=RUN_SECONDS)
         except subprocess.TimeoutExpired:
@@ -93,12 +98,15 @@ class JavaClient(Client):
 
 def _jars(version):
     tools.need("java", "javac", "mvn")
-    directory = paths.CACHE / f"java-{version}"
-    if not (directory / ".done").is_file():
+    pom, directory = paths.INTEROP / "java" / "pom.xml", paths.CACHE / f"java-{version}"
+    done, asked = directory / ".done", hashlib.sha256(pom.read_bytes()).hexdigest()
+    if not done.is_file() or done.read_text() != asked:
         print(f"fetching the Java client {version}", flush=True)
-        tools.check(["mvn", "-q", "-B", "-f", str(paths.INTEROP / "java" / "pom.xml"), "dependency:copy-dependencies",
-                     "-DincludeScope=runtime", f"-DoutputDirectory={directory}", f"-Drocketmq.version={version}"])
-        (directory / ".done").touch()
+        shutil.rmtree(directory, ignore_errors=True)
+        apart = ["-Psigning"] if [int(part) for part in version.split(".")] < SIGNS_ITSELF else []
+        tools.check(["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime",
+                     f"-DoutputDirectory={directory}", f"-Drocketmq.version={version}", *apart])
+        done.write_text(asked)
     return directory
 
 

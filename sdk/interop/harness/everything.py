@@ -70,9 +70,9 @@ def text(name, binding, digest="0" * 64):
     return "[[plugins.binding]]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in keys.items())
 
 
-def well(ops):
-    """{name: calls} of the plugins of the node with this ops listener; ValueError if one is not well."""
-    with urllib.request.urlopen(f"http://{ops}/v1/plugins", timeout=10) as answer:
+def well(ops, user=None):
+    """{name: calls} of the plugins of the node with this ops listener, which a secured one tells this user; ValueError if one is not well."""
+    with user.open(ops, "/v1/plugins") if user else urllib.request.urlopen(f"http://{ops}/v1/plugins", timeout=10) as answer:
         told = json.load(answer)["plugins"]
     for plugin in told:
         if not plugin["loaded"] or plugin["breakerOpen"]:
@@ -83,9 +83,9 @@ def well(ops):
     return {plugin["name"]: sum(hook["calls"] for hook in plugin["hooks"]) for plugin in told}
 
 
-def calls(ops):
+def calls(ops, user=None):
     """How often the plugins of the node with this ops listener were called; ValueError if one is missing, not well or idle."""
-    counts = well(ops)
+    counts = well(ops, user)
     for name in bound():
         if name not in counts:
             raise ValueError(f"{name} is not there")

@@ -21,6 +21,7 @@ def arguments(argv):
     parser.add_argument("--binary", help="the blockhouse binary (default: the build under target/)")
     parser.add_argument("--guests", help="directory of the bundled plugins' components: everything runs with all of them bound, too, "
                         "and so does the part plugins")
+    parser.add_argument("--security", action="store_true", help="everything runs with TLS only, signatures, policies and the audit log on, too")
     parser.add_argument("--list", action="store_true", help="print the scenario names")
     chosen = parser.parse_args(argv)
     if chosen.only and chosen.parts == ",".join(PARTS):
@@ -46,7 +47,7 @@ def build_clients(chosen, out):
 
 
 def available(chosen, out):
-    """What can start the servers: "blockhouse", the same with all plugins as "everything", and "java"."""
+    """What can start the servers: "blockhouse", the same with all plugins or all of security (or both) as "everything", and "java"."""
     software = {}
     if chosen.target != "java":
         binary = paths.binary(chosen.binary)
@@ -54,8 +55,8 @@ def available(chosen, out):
             out.failed("blockhouse", [f"no binary under {paths.TARGET}; build it, or name one with --binary"])
         else:
             software["blockhouse"] = servers.Blockhouse(binary)
-            if chosen.guests:
-                software["everything"] = servers.Blockhouse(binary, chosen.guests)
+            if chosen.guests or chosen.security:
+                software["everything"] = servers.Blockhouse(binary, chosen.guests, security=chosen.security)
     if chosen.target != "blockhouse":
         peer = paths.peer()
         if peer is None:
@@ -108,7 +109,7 @@ def main(argv):
         newest = java_clients[-1:] + [client for client in built if client.label == "go"]
         if kinds and newest:
             processes.mixed(out, newest, kinds, software, only)
-    if "everything" in software and "plugins" in parts:
+    if "everything" in software and software["everything"].guests and "plugins" in parts:
         go = [client for client in built if client.label == "go"]
         plugins.run(out, list(dict.fromkeys([*java_clients[:1], *java_clients[-1:], *go])), software["everything"], only)
     return out.end()

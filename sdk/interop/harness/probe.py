@@ -40,26 +40,26 @@ def _exactly(connection, count):
     return data
 
 
-def brokers(namesrv):
-    """The broker addresses that a name server knows now; none while it does not answer."""
+def brokers(namesrv, user=None):
+    """The broker addresses that a name server knows now; none while it does not answer. `user` is who asks a secured one."""
     try:
-        code, body = ask(namesrv, GET_BROKER_CLUSTER_INFO)
+        code, body = (user.ask if user else ask)(namesrv, GET_BROKER_CLUSTER_INFO)
     except (OSError, ValueError, struct.error):
         return set()
     # The Java server writes integer keys without quotes, which is not JSON.
     return set(re.findall(r'"?0"?:"([\d.]+:\d+|\[?[\da-f:]+\]?:\d+)"', body.decode())) if code == 0 else set()
 
 
-def wait_for_brokers(namesrv, expected, seconds, alive=lambda: None):
+def wait_for_brokers(namesrv, expected, seconds, alive=lambda: None, user=None):
     """Waits until a name server knows all these brokers; `alive` raises if waiting has become pointless."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        known = brokers(namesrv)
+        known = brokers(namesrv, user)
         if set(expected) <= known:
             return
         alive()
         time.sleep(0.1)
-    raise RuntimeError(f"after {seconds} s name server {namesrv} knows {sorted(brokers(namesrv))}, not {sorted(expected)}")
+    raise RuntimeError(f"after {seconds} s name server {namesrv} knows {sorted(brokers(namesrv, user))}, not {sorted(expected)}")
 
 
 def wait_until(true, seconds, what, alive=lambda: None):

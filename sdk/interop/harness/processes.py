@@ -22,7 +22,8 @@ class Continuous:
     def __init__(self, client, cluster):
         self.label = client.label
         home = cluster.directory / f"continuous-{client.label}"
-        self.process = client.start(";".join(cluster.namesrv_addresses()), cluster.brokers, ["continuous"], home, stdin=subprocess.PIPE)
+        self.process = client.start(";".join(cluster.namesrv_addresses()), cluster.brokers, ["continuous"], home,
+                                    cluster.environment(), stdin=subprocess.PIPE)
         self.sent = self.consumed = self.gap = 0
         self.steps, self.stepped = [], time.monotonic()
         self.transcript = None
@@ -82,6 +83,8 @@ def kill_and_restart(report, clients, kind, software):
                 traffic[client] = Continuous(client, cluster)
             _kill_under(list(traffic.values()), cluster)
             transcripts = {client: running.finish() for client, running in traffic.items()}
+            if cluster.security:
+                _audited(report, kind, cluster)
         except (RuntimeError, subprocess.TimeoutExpired) as problem:
             for test in tests.values():
                 report.failed(test, [problem])
@@ -97,6 +100,16 @@ def kill_and_restart(report, clients, kind, software):
             report.failed(tests[client], transcripts[client]["why"])
 
 
+def _audited(report, kind, cluster):
+    """Killed or not, each process has its audit log whole."""
+    begun = time.monotonic()
+    said = []
+    for server in [*cluster.brokers, *cluster.namesrvs]:
+        server.stop()
+        said.append(f"{server.label} {server.audited().split(' in ')[0]}")
+    report.passed(f"audit logs of processes-kill ({kind})", 1000 * (time.monotonic() - begun), "; ".join(said))
+
+
 def _kill_under(traffic, cluster):
     """What is killed and started again while clients are at work; each must go on after every step."""
     def all_go_on(what, count=100, seconds=40):
@@ -110,17 +123,11 @@ def _kill_under(traffic, cluster):
     all_go_on("one broker killed")
     cluster.brokers[0].start()
     cluster.namesrvs[0].start()
-    known_again(cluster, 1, 90)
+    cluster.known(1, 90)
     all_go_on("the broker is back", 300, 60)
     # A name server that begins empty is full again within one report period (30 s by default).
-    known_again(cluster, 0, 45)
+    cluster.known(0, 45)
     all_go_on("the name server is back")
-
-
-def known_again(cluster, number, seconds):
-    """Waits until a name server knows all brokers; fails at once if a process has ended."""
-    probe.wait_for_brokers(cluster.namesrvs[number].address, cluster.broker_addresses(), seconds,
-                           lambda: [server.alive() for server in cluster.servers()])
 
 
 def mixed(report, clients, kinds, software, chosen):

@@ -17,10 +17,10 @@ def number(value):
             return bytes(out)
 
 
-def packed(component, version):
-    """The sample with a manifest in it, in the one spelling."""
-    text = f'name = "conformance"\nversion = "{version}"\nabi = "0.1"\n'
-    text += f"hooks = {json.dumps(HOOKS)}\nasks = {json.dumps(list(GRANTS))}\n"
+def packed(component, version, plugin="conformance", hooks=tuple(HOOKS), asks=tuple(GRANTS)):
+    """A component, the sample if nothing else is said, with a manifest in it, in the one spelling."""
+    text = f'name = "{plugin}"\nversion = "{version}"\nabi = "0.1"\n'
+    text += f"hooks = {json.dumps(hooks)}\nasks = {json.dumps(asks)}\n"
     name = b"blockhouse:manifest"
     inside = number(len(name)) + name + text.encode()
     return component + b"\0" + number(len(inside)) + inside

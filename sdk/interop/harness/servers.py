@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import everything, probe, tools
+from . import everything, probe, secured, tools
 
 HOST = "127.0.0.1"
 CLUSTER = "DefaultCluster"
@@ -139,54 +139,61 @@ class JavaBroker(JavaServer):
 
 class Blockhouse:
     """Our binary; with `guests`, the directory of the bundled plugins' components, all of them are bound, or what `bound` has for the
-    label of a server."""
+    label of a server. With `security` all of that is on."""
 
-    def __init__(self, binary, guests=None, bound=None):
-        self.binary, self.guests, self.bound = binary, guests, bound
+    def __init__(self, binary, guests=None, bound=None, security=False):
+        self.binary, self.guests, self.bound, self.security = binary, guests, bound, security
 
     def command(self, server, role, *options):
         data = server.directory / "data"
         command = [str(self.binary), role, "--data", str(data), "--ops-listen", server.ops, *options]
-        if self.guests:
-            config = server.directory / "node.toml"
-            if self.bound is None:
-                everything.configure(data, self.guests, config)
-            else:
-                everything.write(data, self.guests, config, self.bound[server.label])
-            command += ["--config", str(config)]
-        return command, {}
+        config = server.directory / "node.toml"
+        if self.guests and self.bound is None:
+            everything.configure(data, self.guests, config)
+        elif self.guests:
+            everything.write(data, self.guests, config, self.bound[server.label])
+        if server.security:
+            with open(config, "a" if self.guests else "w", encoding="utf-8") as out:
+                out.write(server.security.toml(server.label))
+        return command + (["--config", str(config)] if self.guests or server.security else []), {}
 
 
-class OurNamesrv(Server):
-    def __init__(self, blockhouse, label, directory):
+class OurServer(Server):
+    """A process of ours; `security` is what it shares with the others of its cluster, None without."""
+
+    def __init__(self, blockhouse, label, directory, security):
         super().__init__(label, directory)
-        self.blockhouse = blockhouse
+        self.blockhouse, self.security = blockhouse, security
         self.ops = f"{HOST}:{port()}"
+
+    def audited(self):
+        """What is said of its audit log, which has to be whole."""
+        key = secured.public_key(self.log.read_text(errors="replace").splitlines())
+        return secured.verify(self.blockhouse.binary, self.directory / "data", key)
+
+
+class OurNamesrv(OurServer):
 
     def command(self):
         return self.blockhouse.command(self, "namesrv", "--namesrv-listen", self.address)
 
 
-class OurBroker(Server):
-    def __init__(self, blockhouse, label, directory, namesrvs):
-        super().__init__(label, directory)
-        self.blockhouse = blockhouse
+class OurBroker(OurServer):
+    def __init__(self, blockhouse, label, directory, namesrvs, security):
+        super().__init__(blockhouse, label, directory, security)
         self.namesrvs = namesrvs
-        self.ops = f"{HOST}:{port()}"
 
     def command(self):
         return self.blockhouse.command(self, "broker", "--namesrv", ";".join(self.namesrvs), "--broker-listen", self.address,
                                        "--name", self.label, "--cluster", CLUSTER)
 
 
-class OurStandalone(Server):
+class OurStandalone(OurServer):
     """Name server and broker in one process: `address` is the name server's."""
 
-    def __init__(self, blockhouse, label, directory):
-        super().__init__(label, directory)
-        self.blockhouse = blockhouse
+    def __init__(self, blockhouse, label, directory, security):
+        super().__init__(blockhouse, label, directory, security)
         self.broker = f"{HOST}:{port()}"
-        self.ops = f"{HOST}:{port()}"
 
     def command(self):
         return self.blockhouse.command(self, "standalone", "--namesrv-listen", self.address, "--broker-listen", self.broker,
@@ -198,7 +205,7 @@ class Cluster:
 
     def __init__(self, what):
         self.directory = Path(tempfile.mkdtemp(prefix=f"blockhouse-interop-{what}-"))
-        self.namesrvs, self.brokers, self.others = [], [], []
+        self.namesrvs, self.brokers, self.others, self.security = [], [], [], None
 
     def __enter__(self):
         return self
@@ -215,11 +222,24 @@ class Cluster:
         return [*self.namesrvs, *self.brokers, *self.others]
 
     def ready(self, seconds=90):
-        """Waits until every name server knows every broker."""
-        addresses = self.broker_addresses()
-        for address in self.namesrv_addresses():
-            probe.wait_for_brokers(address, addresses, seconds, lambda: [server.alive() for server in self.servers()])
+        """Waits until every name server knows every broker, and all of them the user of the clients."""
+        for number in range(len(self.namesrv_addresses())):
+            self.known(number, seconds)
+        if self.security:
+            self.security.introduce(self.servers()[0].blockhouse.binary, self.security.load, ";".join(self.namesrv_addresses()))
         return self
+
+    def known(self, number, seconds):
+        """Waits until a name server knows all brokers; fails at once if a process has ended."""
+        probe.wait_for_brokers(self.namesrv_addresses()[number], self.broker_addresses(), seconds,
+                               lambda: [server.alive() for server in self.servers()], self.security and self.security.admin)
+
+    def secure(self, brokers=()):
+        self.security = secured.Security(self.directory / "security", brokers)
+
+    def environment(self):
+        """How clients are told to be let in."""
+        return self.security.load.environment() if self.security else {}
 
     def namesrv_addresses(self):
         return [server.address for server in self.namesrvs or self.others]
@@ -236,18 +256,33 @@ def single(target, software):
         cluster.namesrvs.append(namesrv)
         cluster.brokers.append(JavaBroker(software, "broker-a", cluster.directory, [namesrv.address]).start())
     else:
-        cluster.others.append(OurStandalone(software, "standalone", cluster.directory).start())
+        if software.security:
+            cluster.secure()
+        cluster.others.append(OurStandalone(software, "standalone", cluster.directory, cluster.security).start())
     return cluster
 
 
 def grown(what, namesrvs, brokers, software):
     """Several separate processes: kinds ("java" or "blockhouse") of name servers and of brokers; all know each other."""
-    cluster = Cluster(what)
+    cluster, labels = Cluster(what), [f"broker-{'ab'[number]}" for number in range(len(brokers))]
+    if any(kind != "java" and software[kind].security for kind in (*namesrvs, *brokers)):
+        cluster.secure(labels)
     for number, kind in enumerate(namesrvs):
-        made = (JavaNamesrv if kind == "java" else OurNamesrv)(software[kind], f"namesrv-{number}", cluster.directory)
+        where = (software[kind], f"namesrv-{number}", cluster.directory)
+        made = JavaNamesrv(*where) if kind == "java" else OurNamesrv(*where, cluster.security)
         cluster.namesrvs.append(made.start())
-    for number, kind in enumerate(brokers):
-        made = (JavaBroker if kind == "java" else OurBroker)(software[kind], f"broker-{'ab'[number]}", cluster.directory,
-                                                             cluster.namesrv_addresses())
+    if cluster.security:
+        _introduce_brokers(cluster)
+    for label, kind in zip(labels, brokers):
+        where = (software[kind], label, cluster.directory, cluster.namesrv_addresses())
+        made = JavaBroker(*where) if kind == "java" else OurBroker(*where, cluster.security)
         cluster.brokers.append(made.start())
     return cluster
+
+
+def _introduce_brokers(cluster):
+    """A name server takes reports only from users it knows."""
+    for server in cluster.namesrvs:
+        probe.wait_until(lambda server=server: probe.listens(server.address), 60, f"{server.label} listens", server.alive)
+        for user in cluster.security.brokers.values():
+            cluster.security.introduce(server.blockhouse.binary, user, server.address, server.address)

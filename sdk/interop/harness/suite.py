@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from . import compare, everything, plugins, servers
+from . import compare, everything, plugins, secured, servers
 
 
 class Suite:
@@ -36,9 +36,13 @@ class Suite:
         finally:
             for target, cluster in clusters.items():
                 for standalone in cluster.others:
-                    if target == "everything":
+                    if self.software[target].guests:
                         self._plugins(standalone)
+                    if standalone.security:
+                        self._strangers(standalone)
                     self._stop(target, standalone)
+                    if standalone.security:
+                        self._audit(standalone)
             for cluster in clusters.values():
                 cluster.__exit__()
 
@@ -51,10 +55,24 @@ class Suite:
     def _plugins(self, standalone):
         """They were called, and none failed: what clients saw is what they see with plugins at work."""
         try:
-            calls = everything.calls(standalone.ops)
+            calls = everything.calls(standalone.ops, standalone.security and standalone.security.admin)
             self.report.passed("everything was called", 0, f"{calls} calls")
         except (OSError, ValueError) as problem:
             self.report.failed("everything was called", [problem])
+
+    def _strangers(self, standalone):
+        """What clients saw is what those see who are let in; others are not."""
+        try:
+            said = standalone.security.strangers(standalone.broker, "TBW102")
+            self.report.passed("everything refuses strangers", 0, said)
+        except (OSError, RuntimeError, secured.Closed, secured.Timeout) as problem:
+            self.report.failed("everything refuses strangers", [problem])
+
+    def _audit(self, standalone):
+        try:
+            self.report.passed("everything's audit log", 0, standalone.audited())
+        except (RuntimeError, StopIteration) as problem:
+            self.report.failed("everything's audit log", [problem])
 
     def _stop(self, target, standalone):
         """Asked for by SIGTERM, the process ends by itself, in under 5 s."""
@@ -87,7 +105,7 @@ class Suite:
     def _once(self, client, names, clusters):
         with ThreadPoolExecutor(len(clusters)) as pool:
             runs = {target: pool.submit(client.run, cluster.namesrv_addresses()[0], cluster.broker_addresses(), names,
-                                        cluster.directory / client.label) for target, cluster in clusters.items()}
+                                        cluster.directory / client.label, cluster.environment()) for target, cluster in clusters.items()}
             return {target: run.result() for target, run in runs.items()}
 
     def _judge(self, transcripts):

@@ -107,10 +107,14 @@ class Connection:
     def __exit__(self, *_):
         self.close()
 
-    def send(self, frame):
+    def numbered(self, frame):
+        """The bytes of a frame that is this connection's next one."""
         self.opaque += 1
         frame.opaque = self.opaque
-        self.raw(frame.encode())
+        return frame.encode()
+
+    def send(self, frame):
+        self.raw(self.numbered(frame))
         return frame.opaque
 
     def raw(self, data):

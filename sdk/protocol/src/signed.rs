@@ -19,10 +19,13 @@ pub const SIGNATURE: &str = "Signature";
 /// names. The signature itself is not among them, and clients up to 4.9.3 leave one field out that
 /// they add after signing.
 ///
-/// One value is used for all requests of a burst, so that only the first needs memory of its own.
+/// One value is used for all requests of a burst: only the first needs memory of its own, and those
+/// that have their fields in the same places as the one before need no sorting.
 #[derive(Debug, Default)]
 pub struct SignedFields {
     order: Vec<usize>,
+    /// For each field, the beginning of its name.
+    beginnings: Vec<u64>,
     bytes: Vec<u8>,
 }
 
@@ -30,24 +33,46 @@ impl SignedFields {
     /// What is signed of `command`; `None` if a field is there twice: then what is signed is not what is
     /// acted on.
     pub fn of(&mut self, command: &RemotingCommand) -> Option<&[u8]> {
-        let Self { order, bytes } = self;
+        let Self { order, beginnings, bytes } = self;
         let ext: &ExtFields = &command.ext;
-        let name = |at: usize| ext.nth(at).0;
-        order.clear();
-        order.extend(0..ext.len());
-        order.sort_unstable_by(|a, b| java_order(name(*a), name(*b)));
-        if order.array_windows().any(|[a, b]| name(*a) == name(*b)) {
-            return None;
+        beginnings.clear();
+        beginnings.extend(ext.iter_raw().map(|(name, _)| beginning(name)));
+        let by_name = |a: &usize, b: &usize| match (beginnings.get(*a), beginnings.get(*b)) {
+            (Some(x), Some(y)) if x != y => x.cmp(y),
+            _ => java_order(ext.nth(*a).0, ext.nth(*b).0),
+        };
+        let ascends = |[a, b]: &[usize; 2]| by_name(a, b) == Ordering::Less;
+        if order.len() != ext.len() || !order.array_windows().all(ascends) {
+            order.clear();
+            order.extend(0..ext.len());
+            order.sort_unstable_by(by_name);
+            if !order.array_windows().all(ascends) {
+                order.clear();
+                return None;
+            }
         }
         bytes.clear();
-        for (name, value) in order.iter().map(|at| ext.nth(*at)) {
-            let late = name == UNIQUE_KEY_QUERY && command.version <= version::V4_9_3;
-            if name != SIGNATURE && !late {
-                bytes.extend_from_slice(value.as_bytes());
+        for (name, value) in order.iter().map(|at| ext.nth_raw(*at)) {
+            let late = name == UNIQUE_KEY_QUERY.as_bytes() && command.version <= version::V4_9_3;
+            if name != SIGNATURE.as_bytes() && !late {
+                bytes.extend_from_slice(value);
             }
         }
         Some(bytes)
     }
+}
+
+/// The first bytes of a name as a number: where two differ, they compare as the names do in [`java_order`].
+/// Nothing is told apart from the first byte on that is not ASCII, since there Java's order is another one.
+fn beginning(name: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    for (to, from) in first.iter_mut().zip(name) {
+        *to = if from.is_ascii() { *from } else { u8::MAX };
+        if !from.is_ascii() {
+            break;
+        }
+    }
+    u64::from_be_bytes(first)
 }
 
 /// The order of Java's strings, which are of UTF-16: another one than ours beyond U+FFFF only.
@@ -160,6 +185,43 @@ mod tests {
     fn the_order_is_java_s() {
         let fields = [("\u{ff5e}", "2"), ("\u{1f600}", "1"), ("z", "0")];
         assert_eq!(signed(&command(0, fields)).unwrap(), "012");
+    }
+
+    #[test]
+    fn it_is_the_same_whatever_the_request_before_had() {
+        let names = [
+            "",
+            "\0",
+            "a",
+            "a\0",
+            "aa",
+            "long-name",
+            "long-names",
+            "long-namf",
+            "z",
+            "\u{7f}",
+            "\u{80}",
+            "a\u{e9}b",
+            "a\u{e9}a",
+            "a\u{1f600}",
+            "a\u{ff5e}",
+            "long-n\u{ff5e}e",
+            "long-n\u{1f600}e",
+        ];
+        let mut sorted = names;
+        sorted.sort_by(|a, b| java_order(a, b));
+        let expected = sorted.map(|name| format!("{name};")).concat();
+        let mut room = SignedFields::default();
+        for turned in 0..names.len() {
+            let mut fields = names;
+            fields.rotate_left(turned);
+            let values = fields.map(|name| format!("{name};"));
+            let fields: Vec<_> = fields.into_iter().zip(&values).collect();
+            let ext = fields.into_iter().collect();
+            let command = RemotingCommand::new(10, ext, Bytes::new());
+            assert_eq!(room.of(&command), Some(expected.as_bytes()));
+            assert_eq!(room.of(&command), Some(expected.as_bytes()), "with the order of before");
+        }
     }
 
     #[test]

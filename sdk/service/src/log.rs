@@ -7,6 +7,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::Error;
 
+mod line;
+
+pub use line::acts;
+
 /// Section `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -65,8 +69,11 @@ fn is_level(word: &str) -> bool {
 /// If the level is not one.
 pub fn start(config: &Config) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&config.level).map_err(|e| Error::LogLevel(e.to_string()))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let coloured = terminal && config.format == Format::Plain;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || line::Line::new(std::io::stderr(), coloured));
     // An error means that somebody has installed a subscriber before: tests do.
     let _installed_before = match config.format {
         Format::Plain => lines.with_ansi(terminal).try_init(),

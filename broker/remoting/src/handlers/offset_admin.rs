@@ -30,6 +30,9 @@ pub(crate) fn all_delay(call: &Call<'_>) -> Result<Response, Failure> {
 pub(crate) fn reset(call: OwnedCall) -> Answer {
     Box::pin(async move {
         let h = ResetOffset::parse(&call.command.ext)?;
+        // The answer says where the topic's queues are.
+        let places = Access { action: Action::Get, resource: Resource::Topic(h.topic) };
+        call.caller().authorize(&[places])?;
         let queue = QueueId::from_i32(h.queue_id);
         let target = match h.offset.and_then(QueueOffset::from_i64) {
             Some(offset) if queue.is_some() => Target::Offset(offset),

@@ -25,7 +25,7 @@ type Change = fn(&dyn Users, &OwnedCall, &UserChange<'_>) -> Result<(), UserErro
 fn changed(call: OwnedCall, change: Change) -> Answer {
     at_leisure(call, move |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
-        let info: UserInfo = fastjson::read(&call.command.body)?;
+        let info = UserInfo::decode(&call.command.body)?;
         let UserInfo { password, user_type, user_status, .. } = &info;
         let [secret, kind, status] = [password, user_type, user_status].map(Option::as_deref);
         UserChange::said(name, secret, kind, status)

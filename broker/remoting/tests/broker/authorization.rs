@@ -126,6 +126,23 @@ async fn codes_without_a_row_are_not_supported() {
 }
 
 #[tokio::test]
+async fn moving_a_group_shows_only_topics_that_may_be_looked_at() {
+    let world = guarded(|access| {
+        *access == Access { action: Action::Get, resource: Resource::Topic("secret") }
+    })
+    .await;
+    let client = world.client().await;
+    for (topic, expected) in [("secret", code::NO_PERMISSION), ("t", code::SUCCESS)] {
+        client.send(topic, "", b"x").await;
+        client.pull(topic, 0, "*").await;
+        let fields =
+            [("topic", topic), ("group", "consumers"), ("timestamp", "0"), ("isForce", "true")];
+        let moved = client.ask(request_code::INVOKE_BROKER_TO_RESET_OFFSET, &fields, b"").await;
+        assert_eq!(moved.code, expected, "{topic}: {:?}", moved.remark());
+    }
+}
+
+#[tokio::test]
 async fn a_message_named_by_its_place_is_guarded_by_its_topic() {
     let world = guarded(|access| {
         *access == Access { action: Action::Sub, resource: Resource::Topic("secret") }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::{Depth, Entry, Index, OfKind, Span};
 use crate::config::Mode;
 use crate::parse::{Parsed, Pattern, Rule};
@@ -42,8 +44,8 @@ impl Index {
         }
         let mut index = Self {
             mode,
-            users: HashMap::new(),
-            plugins: HashMap::new(),
+            users: FxHashMap::default(),
+            plugins: FxHashMap::default(),
             anonymous: Subject::stranger(),
             stranger: Subject::stranger(),
             kinds: Default::default(),

@@ -64,7 +64,7 @@ fn cells(record: &Record) -> [String; 10] {
 pub(super) fn sentence(record: &Record) -> String {
     let cells = cells(record);
     let told: Vec<_> =
-        cells.iter().filter(|cell| !cell.is_empty()).map(|c| out::foreign(c)).collect();
+        cells.iter().filter(|cell| !cell.is_empty()).map(|c| out::escaped(c)).collect();
     told.join("  ")
 }
 
@@ -80,7 +80,7 @@ impl Default for Rows {
 impl Printer for Rows {
     fn one(&mut self, _line: &[u8], record: Option<&Record>) -> bool {
         if let Some(record) = record {
-            self.0.row(cells(record));
+            self.0.row(cells(record).map(|cell| out::escaped(&cell).into_owned()));
         }
         true
     }

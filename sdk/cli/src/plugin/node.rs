@@ -25,7 +25,7 @@ const HTTPS: &str = "https://";
 
 /// Which node to ask.
 #[derive(Debug, clap::Args)]
-pub(super) struct NodeArg {
+pub(crate) struct NodeArg {
     /// The node's ops listener: HOST:PORT, or http(s)://HOST:PORT
     #[arg(long, visible_alias = "node", value_name = "URL", default_value = DEFAULT)]
     ops: String,
@@ -72,8 +72,14 @@ pub(crate) struct NodeArgs {
     way: WayArgs,
 }
 
+impl WayArgs {
+    fn of(tls: &TlsArgs, identity: &IdentityArgs) -> Self {
+        Self { tls: tls.clone(), identity: identity.clone() }
+    }
+}
+
 impl NodeArg {
-    pub(super) fn node(&self) -> anyhow::Result<Node> {
+    pub(crate) fn node(&self) -> anyhow::Result<Node> {
         Node::at(&self.ops, self.timeout_ms, self.way.way(is_https(&self.ops))?)
     }
 }
@@ -169,20 +175,25 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// The node at an address, with flags that belong to other commands.
+    fn at(url: &str, timeout_ms: u64, way: Way) -> anyhow::Result<Self> {
+        let authority = authority(url)?.to_owned();
+        Ok(Self { authority, timeout: Duration::from_millis(timeout_ms), way })
+    }
+
+    /// The node behind `url`, with how to get in as other servers are got into.
     pub(crate) fn reached(
         url: &str,
         timeout_ms: u64,
         tls: &TlsArgs,
         identity: &IdentityArgs,
     ) -> anyhow::Result<Self> {
-        let way = WayArgs { tls: tls.clone(), identity: identity.clone() };
-        Self::at(url, timeout_ms, way.way(is_https(url))?)
+        Self::at(url, timeout_ms, WayArgs::of(tls, identity).way(is_https(url))?)
     }
 
-    fn at(url: &str, timeout_ms: u64, way: Way) -> anyhow::Result<Self> {
-        let authority = authority(url)?.to_owned();
-        Ok(Self { authority, timeout: Duration::from_millis(timeout_ms), way })
+    /// An answer that is no JSON.
+    pub(crate) fn text(&self, path: &str) -> anyhow::Result<String> {
+        let answer = self.exchange("GET", path, &[])?;
+        Ok(String::from_utf8_lossy(self.body(&answer)?).into_owned())
     }
 
     /// What it says of its plugins, as it is and as this program understands it.

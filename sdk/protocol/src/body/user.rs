@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{BodyError, fastjson};
+
 /// A user, or what is to change of one. In answers `password` is empty.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -19,6 +21,18 @@ pub struct UserInfo {
 }
 
 impl UserInfo {
+    /// Reads it, as other bodies are. What is wrong with it is told without what is in it, which
+    /// may be a secret in the wrong place.
+    ///
+    /// # Errors
+    /// The text is not JSON, or not of this shape.
+    pub fn decode(text: &[u8]) -> Result<Self, BodyError> {
+        fastjson::read(text).map_err(|error| match error {
+            BodyError::Json(_) => BodyError::Malformed("the user in the body"),
+            other => other,
+        })
+    }
+
     /// What an answer says of a user: its secret never.
     #[must_use]
     pub fn shown(username: &str, user_type: &str, user_status: &str) -> Self {
@@ -58,5 +72,9 @@ mod tests {
         assert!(!format!("{user:?}").contains("canary"));
         assert_eq!(user.encode(), text.as_slice());
         assert_eq!(UserInfo::decode(b"{}").unwrap(), UserInfo::default());
+        for wrong in [r#""canary""#, r#"{"userType":["canary"]}"#, r#"{"password":{"canary":1}}"#] {
+            let error = UserInfo::decode(wrong.as_bytes()).unwrap_err();
+            assert!(!error.to_string().contains("canary"), "{error}");
+        }
     }
 }

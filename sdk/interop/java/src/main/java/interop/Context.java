@@ -12,12 +12,15 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.rocketmq.acl.common.AclClientRPCHook;
+import org.apache.rocketmq.acl.common.SessionCredentials;
 import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.consumer.PullStatus;
+import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAveragely;
 import org.apache.rocketmq.client.exception.MQBrokerException;
 import org.apache.rocketmq.client.exception.MQClientException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
@@ -25,6 +28,7 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.RPCHook;
 
 /** One scenario's names, clients and facts. Clients made here are shut down when the scenario ends. */
 final class Context {
@@ -96,7 +100,7 @@ final class Context {
     }
 
     DefaultMQProducer newProducer(boolean traced) {
-        DefaultMQProducer made = new DefaultMQProducer(named("P"), traced, null);
+        DefaultMQProducer made = new DefaultMQProducer(named("P"), hook(), traced, null);
         configure(made);
         made.setSendMsgTimeout(10_000);
         closers.push(made::shutdown);
@@ -104,11 +108,11 @@ final class Context {
     }
 
     DefaultMQPushConsumer push(String group, String topic, String tags) throws Exception {
-        DefaultMQPushConsumer made = new DefaultMQPushConsumer(group);
-        return push(made, topic, tags);
+        return push(group, topic, tags, false);
     }
 
-    DefaultMQPushConsumer push(DefaultMQPushConsumer made, String topic, String tags) throws Exception {
+    DefaultMQPushConsumer push(String group, String topic, String tags, boolean traced) throws Exception {
+        DefaultMQPushConsumer made = new DefaultMQPushConsumer(group, hook(), new AllocateMessageQueueAveragely(), traced, null);
         configure(made);
         made.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         made.setConsumeThreadMin(4);
@@ -119,7 +123,7 @@ final class Context {
     }
 
     DefaultLitePullConsumer lite(String group) {
-        DefaultLitePullConsumer made = new DefaultLitePullConsumer(group);
+        DefaultLitePullConsumer made = new DefaultLitePullConsumer(group, hook());
         configure(made);
         made.setPullThreadNums(4);
         made.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
@@ -128,7 +132,7 @@ final class Context {
     }
 
     DefaultMQPullConsumer pull(String group) {
-        DefaultMQPullConsumer made = new DefaultMQPullConsumer(group);
+        DefaultMQPullConsumer made = new DefaultMQPullConsumer(group, hook());
         configure(made);
         closers.push(made::shutdown);
         return made;
@@ -170,6 +174,12 @@ final class Context {
                 fail("shutdown: " + e);
             }
         }
+    }
+
+    /** What signs requests, where the environment names a user; TLS is told to the whole JVM by its properties. */
+    private static RPCHook hook() {
+        String user = System.getenv("INTEROP_ACCESS_KEY");
+        return user == null ? null : new AclClientRPCHook(new SessionCredentials(user, System.getenv("INTEROP_SECRET_KEY")));
     }
 
     private void configure(ClientConfig client) {

@@ -30,7 +30,7 @@ final class Trace {
             ids.add(producer.send(Context.message(topic, "TagT", "trace-key", "traced " + i)).getMsgId());
         }
         Collection<MessageExt> seen = new ConcurrentLinkedQueue<>();
-        DefaultMQPushConsumer consumer = c.push(new DefaultMQPushConsumer(c.named("G"), true, null), topic, "*");
+        DefaultMQPushConsumer consumer = c.push(c.named("G"), topic, "*", true);
         consumer.registerMessageListener(Push.into(seen));
         consumer.start();
         c.await("consumed", 15, () -> seen.size() >= 3);

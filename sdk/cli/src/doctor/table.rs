@@ -1,0 +1,358 @@
+//! What is looked at, from where on it is not well, and what helps.
+
+use super::Check;
+use crate::samples::Sample;
+
+/// A check of one metric, series by series.
+pub(super) struct Rule {
+    pub(super) metric: &'static str,
+    /// Which of its series.
+    pub(super) keep: fn(&Sample) -> bool,
+    /// From where on it is a warning, and from where on a failure.
+    pub(super) limits: [f64; 2],
+    /// What the number is, after it.
+    pub(super) unit: &'static str,
+    pub(super) check: Check,
+}
+
+const NEVER: f64 = f64::INFINITY;
+/// More than none.
+const ANY: f64 = 1.0;
+
+const fn all(_: &Sample) -> bool {
+    true
+}
+
+/// A failure from the first on.
+const fn broken(metric: &'static str, unit: &'static str, check: Check) -> Rule {
+    Rule { metric, keep: all, limits: [ANY, ANY], unit, check }
+}
+
+/// A warning from the first on.
+const fn lost(metric: &'static str, unit: &'static str, check: Check) -> Rule {
+    Rule { metric, keep: all, limits: [ANY, NEVER], unit, check }
+}
+
+const fn check(
+    name: &'static str,
+    advice: &'static str,
+    panel: &'static str,
+    page: &'static str,
+) -> Check {
+    Check { name, advice, panel, page }
+}
+
+const DISK: &str = "operations.md#when-the-disk-fails";
+const LIMITS: &str = "operations.md#connections-that-only-take";
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        metric: "blockhouse_store_disk_used_percent",
+        keep: all,
+        limits: [75.0, 90.0],
+        unit: "% of the log's filesystem is used",
+        check: check(
+            "disk-use",
+            "make room, or keep less (store.retention_days): at store.disk_max_used_percent sends are refused",
+            "Disk",
+            DISK,
+        ),
+    },
+    broken(
+        "blockhouse_store_refuses_sends",
+        "refuses sends because of the disk",
+        check(
+            "sends-refused",
+            "make room on the log's filesystem: sends are taken again without a restart",
+            "Faults",
+            DISK,
+        ),
+    ),
+    broken(
+        "blockhouse_store_fault",
+        "fault of the store",
+        check(
+            "store-fault",
+            "look at the log of the process and of the kernel; poisoned lasts until a restart on a disk that works",
+            "Faults",
+            DISK,
+        ),
+    ),
+    broken(
+        "blockhouse_metadata_unsaved",
+        "file cannot be written",
+        check(
+            "metadata-unsaved",
+            "its changes are only in memory: make room, mend the filesystem or its permissions",
+            "Faults",
+            DISK,
+        ),
+    ),
+    lost(
+        "blockhouse_store_failed_reads_total",
+        "reads that the disk failed",
+        check(
+            "failed-reads",
+            "look at the kernel's log; `blockhouse admin store check` on the stopped store says what is damaged",
+            "",
+            DISK,
+        ),
+    ),
+    lost(
+        "blockhouse_store_lost_pages_total",
+        "pages that the disk did not give again",
+        check("lost-pages", "look at the kernel's log: the device loses data", "", DISK),
+    ),
+    Rule {
+        metric: "rocketmq_storage_flush_behind_bytes",
+        keep: all,
+        limits: [256e6, 2e9],
+        unit: "bytes are not on disk yet",
+        check: check(
+            "flush-behind",
+            "the disk is slower than what is sent: a crash of the machine would lose this much",
+            "Log",
+            "operations.md#what-is-promised-and-what-may-be-lost",
+        ),
+    },
+    Rule {
+        metric: "rocketmq_storage_dispatch_behind_bytes",
+        keep: all,
+        limits: [64e6, 1e9],
+        unit: "bytes of the log consumers do not see yet",
+        check: check(
+            "dispatch-behind",
+            "after a start it catches up; otherwise the machine is overloaded",
+            "Log",
+            DISK,
+        ),
+    },
+    Rule {
+        metric: "rocketmq_consumer_lag_latency_milliseconds",
+        keep: |sample| sample.label("is_system") != "true",
+        limits: [300e3, NEVER],
+        unit: "ms behind",
+        check: check(
+            "group-late",
+            "`blockhouse admin progress GROUP` says where: add consumers or mend what they wait for",
+            "Time behind",
+            "metrics.md",
+        ),
+    },
+    lost(
+        "rocketmq_send_to_dlq_messages_total",
+        "messages given up",
+        check(
+            "dead-letters",
+            "consumers failed on them again and again: read topic %DLQ%GROUP, mend the consumer, send them again",
+            "Messages stored",
+            "metrics.md",
+        ),
+    ),
+    lost(
+        "blockhouse_connections_refused_total",
+        "connections refused",
+        check(
+            "connections-refused",
+            "raise transport.connections_max or the descriptors of the process, or find who opens so many",
+            "Connections",
+            LIMITS,
+        ),
+    ),
+    lost(
+        "blockhouse_connections_shed_total",
+        "connections closed before a request was let in",
+        check(
+            "connections-shed",
+            "clients that say nothing or cannot log in: the log at level debug says who",
+            "Connections",
+            LIMITS,
+        ),
+    ),
+    lost(
+        "blockhouse_quota_refusals_total",
+        "requests over a quota",
+        check(
+            "quotas",
+            "the audit log says whose: raise the quota or slow the client",
+            "Answers other than success",
+            "operations.md#quotas",
+        ),
+    ),
+    Rule {
+        metric: "blockhouse_tls_reloads_total",
+        keep: |sample| sample.label("outcome") == "failed",
+        limits: [ANY, NEVER],
+        unit: "changes of certificates not taken",
+        check: check(
+            "tls-reload",
+            "the log says which file; the old certificates stay in force until they end",
+            "",
+            "tls.md#changing-files",
+        ),
+    },
+    Rule {
+        metric: "blockhouse_tls_handshakes_total",
+        keep: |sample| matches!(sample.label("outcome"), "failed" | "refused" | "plaintext"),
+        limits: [ANY, NEVER],
+        unit: "connections without a good handshake",
+        check: check(
+            "tls-handshakes",
+            "clients with the wrong root, an old certificate or without TLS: the log at level debug says who",
+            "Connections",
+            "tls.md#clients",
+        ),
+    },
+    Rule {
+        metric: "blockhouse_authentications_total",
+        keep: |sample| {
+            matches!(
+                sample.label("outcome"),
+                "unknown_user" | "bad_signature" | "disabled" | "plaintext"
+            )
+        },
+        limits: [ANY, NEVER],
+        unit: "requests with wrong credentials",
+        check: check(
+            "credentials",
+            "`blockhouse audit query --kind authentication --outcome refused` says from where",
+            "",
+            "authentication.md#what-is-refused",
+        ),
+    },
+    Rule {
+        metric: "blockhouse_policy_changes_total",
+        keep: |sample| sample.label("outcome") == "refused",
+        limits: [ANY, NEVER],
+        unit: "loads of policies refused",
+        check: check(
+            "policies-refused",
+            "the set before stays in force: `blockhouse policy check` says what is wrong with the new one",
+            "Decisions of policies",
+            "policies.md#nodes",
+        ),
+    },
+    lost(
+        "blockhouse_plugin_failures_total",
+        "calls failed",
+        check(
+            "plugin-failures",
+            "`blockhouse plugin logs NAME` says why; `blockhouse plugin rollback NAME` goes back",
+            "Calls of plugins",
+            "plugins.md#failures",
+        ),
+    ),
+    broken(
+        "blockhouse_plugin_breaker_open",
+        "left alone because it failed too often",
+        check(
+            "plugin-breaker",
+            "until it is tried again its hooks do what on_failure says: `blockhouse plugin logs NAME`",
+            "Calls of plugins",
+            "plugins.md#failures",
+        ),
+    ),
+    lost(
+        "blockhouse_plugin_events_lost_total",
+        "events for which there was no room",
+        check(
+            "plugin-events",
+            "the plugin is slower than its events: `blockhouse plugin top`",
+            "Calls of plugins",
+            "plugins.md#limits",
+        ),
+    ),
+    Rule {
+        metric: "blockhouse_plugin_changes_total",
+        keep: |sample| sample.label("outcome") == "reverted",
+        limits: [ANY, NEVER],
+        unit: "versions taken back by the node",
+        check: check(
+            "plugin-reverted",
+            "`blockhouse plugin list` and `describe NAME` say which and why",
+            "Calls of plugins",
+            "plugins.md#deploy-and-rollback",
+        ),
+    },
+    lost(
+        "blockhouse_audit_lost_total",
+        "events have no record",
+        check(
+            "audit-lost",
+            "a record says how many and when: `blockhouse audit query --kind audit`",
+            "Audit log",
+            "audit.md#when-it-cannot-be-written",
+        ),
+    ),
+    lost(
+        "blockhouse_audit_write_failures_total",
+        "writes and syncs failed",
+        check(
+            "audit-writes",
+            "make room, or mend the filesystem of audit.dir",
+            "Audit log",
+            "audit.md#when-it-cannot-be-written",
+        ),
+    ),
+    Rule {
+        metric: "blockhouse_audit_lag_seconds",
+        keep: all,
+        limits: [10.0, 60.0],
+        unit: "s an event waits for its record",
+        check: check(
+            "audit-late",
+            "the disk of audit.dir is too slow for this many events",
+            "Audit log",
+            "audit.md#what-waits",
+        ),
+    },
+];
+
+pub(super) const ASKED: Check = check(
+    "ops-listener",
+    "is a node running, and is that its ops.listen? What it answers is in its log, too",
+    "",
+    "operations.md#health",
+);
+pub(super) const PLUGIN_LOADED: Check = check(
+    "plugin-loaded",
+    "its hooks fail as on_failure says: the log says why it cannot be loaded",
+    "Calls of plugins",
+    "plugins.md#failures",
+);
+pub(super) const AUDIT_WRITABLE: Check = check(
+    "audit-writable",
+    "admin commands are refused until it can be written: make room, or mend the filesystem of audit.dir",
+    "Audit log",
+    "audit.md#when-it-cannot-be-written",
+);
+pub(super) const PERMISSION: Check = check(
+    "broker-permission",
+    "broker.permission says 6 for sending and pulling",
+    "",
+    "operations.md#configuration",
+);
+pub(super) const CERTIFICATE: Check = check(
+    "tls-certificate",
+    "renew it: files are read again without a restart",
+    "",
+    "tls.md#changing-files",
+);
+pub(super) const ALONE: Check = check(
+    "group-stands-still",
+    "messages wait and nobody of the group is connected: start its consumers, or delete the group",
+    "Messages behind",
+    "metrics.md",
+);
+pub(super) const BUSY: Check = check(
+    "busy",
+    "the broker answers SYSTEM_BUSY: it is overloaded, or a limit in [transport] is too low",
+    "Answers other than success",
+    "operations.md#configuration",
+);
+pub(super) const SAME_VERSION: Check = check(
+    "same-version",
+    "finish the upgrade: nodes of one cluster should run one version",
+    "",
+    "operations.md#start-stop-exit-codes",
+);

@@ -1,0 +1,309 @@
+//! What two looks at a node's metrics say of the time between them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cluster::Table;
+use crate::samples::Samples;
+
+/// A node, as it was between two looks; all rates are per second.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct View {
+    version: String,
+    uptime_seconds: f64,
+    messages_in: f64,
+    messages_out: f64,
+    bytes_in: f64,
+    bytes_out: f64,
+    connections: f64,
+    held_pulls: f64,
+    /// Use of the log's filesystem, in percent.
+    disk_percent: f64,
+    topics: Vec<Topic>,
+    groups: Vec<Group>,
+    requests: Vec<Request>,
+    plugins: Vec<Plugin>,
+}
+
+#[derive(Debug, Serialize)]
+struct Topic {
+    topic: String,
+    r#in: f64,
+    out: f64,
+    bytes_in: f64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    group: String,
+    topic: String,
+    lag: f64,
+    late_ms: f64,
+    members: f64,
+    out: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Request {
+    request: String,
+    all: f64,
+    /// Not answered with success.
+    failed: f64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Plugin {
+    plugin: String,
+    hook: String,
+    calls: f64,
+    messages: f64,
+    us_per_message: f64,
+}
+
+/// The two looks, and the time between.
+struct Looks<'a> {
+    before: &'a Samples,
+    now: &'a Samples,
+    seconds: f64,
+}
+
+impl Looks<'_> {
+    /// What a counter grew by in a second, by labels. One that is smaller than before began anew.
+    fn rates<const N: usize>(&self, name: &str, labels: [&str; N]) -> Vec<([String; N], f64)> {
+        let before = self.before.by(name, labels);
+        let grown = |(key, now): ([String; N], f64)| {
+            let then = before.get(&key).copied().filter(|then| *then <= now).unwrap_or(0.0);
+            (key, (now - then) / self.seconds)
+        };
+        self.now.by(name, labels).into_iter().map(grown).collect()
+    }
+
+    fn rate(&self, name: &str) -> f64 {
+        self.rates(name, []).first().map_or(0.0, |(_, rate)| *rate)
+    }
+
+    fn gauge(&self, name: &str) -> f64 {
+        self.now.sum(name, |_| true).unwrap_or(0.0)
+    }
+
+    /// The rate of one key; 0 if it is not there.
+    fn rate_of<const N: usize>(rates: &[([String; N], f64)], key: [&str; N]) -> f64 {
+        let same = |found: &[String; N]| found.iter().zip(key).all(|(a, b)| a == b);
+        rates.iter().find(|(found, _)| same(found)).map_or(0.0, |(_, rate)| *rate)
+    }
+}
+
+impl View {
+    pub(super) fn between(before: &Samples, now: &Samples, time: Duration) -> Self {
+        let looks = Looks { before, now, seconds: time.as_secs_f64().max(1e-3) };
+        Self {
+            version: now.label("blockhouse_build_info", "version").unwrap_or_default(),
+            uptime_seconds: looks.gauge("blockhouse_uptime_seconds"),
+            messages_in: looks.rate("rocketmq_messages_in_total"),
+            messages_out: looks.rate("rocketmq_messages_out_total"),
+            bytes_in: looks.rate("rocketmq_throughput_in_total"),
+            bytes_out: looks.rate("rocketmq_throughput_out_total"),
+            connections: looks.gauge("blockhouse_connections"),
+            held_pulls: looks.gauge("blockhouse_held_pulls"),
+            disk_percent: looks.gauge("blockhouse_store_disk_used_percent"),
+            topics: topics(&looks),
+            groups: groups(&looks),
+            requests: requests(&looks),
+            plugins: plugins(&looks),
+        }
+    }
+
+    /// The tables for people, each with its `rows` busiest.
+    pub(super) fn text(&self, node: &str, rows: usize) -> String {
+        let head = format!(
+            "{node}  {}  up {}  in {} msg/s {}/s  out {} msg/s {}/s\nconnections {}  held pulls {}  disk {} %\n",
+            self.version,
+            span(self.uptime_seconds),
+            short(self.messages_in),
+            bytes(self.bytes_in),
+            short(self.messages_out),
+            bytes(self.bytes_out),
+            self.connections,
+            self.held_pulls,
+            self.disk_percent,
+        );
+        let mut topics = Table::new(&["topic", "in/s", "out/s", "bytes in/s"]);
+        for t in self.topics.iter().take(rows) {
+            topics.row([t.topic.clone(), short(t.r#in), short(t.out), bytes(t.bytes_in)]);
+        }
+        let mut groups = Table::new(&["group", "topic", "behind", "late", "members", "out/s"]);
+        for g in self.groups.iter().take(rows) {
+            let late = span(g.late_ms / 1e3);
+            let (lag, members) = (g.lag.to_string(), g.members.to_string());
+            groups.row([g.group.clone(), g.topic.clone(), lag, late, members, short(g.out)]);
+        }
+        let mut requests = Table::new(&["request", "all/s", "failed/s"]);
+        for r in self.requests.iter().take(rows) {
+            requests.row([r.request.clone(), short(r.all), short(r.failed)]);
+        }
+        let mut plugins = Table::new(&["plugin", "hook", "calls/s", "messages/s", "us/message"]);
+        for p in self.plugins.iter().take(rows) {
+            let rates = [p.calls, p.messages, p.us_per_message].map(short);
+            plugins.row([p.plugin.clone(), p.hook.clone()].into_iter().chain(rates));
+        }
+        let tables = [topics, groups, requests, plugins];
+        let shown = tables.iter().filter(|table| !table.is_empty());
+        shown.fold(head, |text, table| format!("{text}\n{table}"))
+    }
+}
+
+/// The greatest first; of equals, as they came.
+fn sort<T>(mut rows: Vec<T>, by: impl Fn(&T) -> f64) -> Vec<T> {
+    rows.sort_by(|a, b| by(b).total_cmp(&by(a)));
+    rows
+}
+
+fn topics(looks: &Looks<'_>) -> Vec<Topic> {
+    let arrived = looks.rates("rocketmq_messages_in_total", ["topic"]);
+    let (left, bytes) = (
+        looks.rates("rocketmq_messages_out_total", ["topic"]),
+        looks.rates("rocketmq_throughput_in_total", ["topic"]),
+    );
+    let mut names: Vec<&str> =
+        [&arrived, &left].into_iter().flatten().map(|([t], _)| t.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let row = |topic: &str| Topic {
+        topic: topic.to_owned(),
+        r#in: Looks::rate_of(&arrived, [topic]),
+        out: Looks::rate_of(&left, [topic]),
+        bytes_in: Looks::rate_of(&bytes, [topic]),
+    };
+    sort(names.into_iter().map(row).collect(), |topic| topic.r#in + topic.out)
+}
+
+/// Those that are behind most come first.
+fn groups(looks: &Looks<'_>) -> Vec<Group> {
+    let labels = ["consumer_group", "topic"];
+    let late: Vec<_> =
+        looks.now.by("rocketmq_consumer_lag_latency_milliseconds", labels).into_iter().collect();
+    let members: Vec<_> =
+        looks.now.by("blockhouse_consumer_online_members", labels).into_iter().collect();
+    let out = looks.rates("rocketmq_messages_out_total", labels);
+    let row = |([group, topic], lag): ([String; 2], f64)| {
+        let key = [group.as_str(), topic.as_str()];
+        let [late_ms, members, out] = [&late, &members, &out].map(|of| Looks::rate_of(of, key));
+        Group { lag, late_ms, members, out, group, topic }
+    };
+    let lags = looks.now.by("rocketmq_consumer_lag_messages", labels);
+    sort(sort(lags.into_iter().map(row).collect(), |group| group.out), |group| group.lag)
+}
+
+fn requests(looks: &Looks<'_>) -> Vec<Request> {
+    let mut rows: Vec<Request> = Vec::new();
+    for ([request, answer], rate) in
+        looks.rates("blockhouse_requests_total", ["request_code", "response_code"])
+    {
+        let failed = if answer.eq_ignore_ascii_case("success") { 0.0 } else { rate };
+        // Sorted by their first label: those of one request follow each other.
+        match rows.last_mut().filter(|row| row.request == request) {
+            Some(row) => (row.all, row.failed) = (row.all + rate, row.failed + failed),
+            None => rows.push(Request { request, all: rate, failed }),
+        }
+    }
+    rows.retain(|row| row.all > 0.0);
+    sort(rows, |request| request.all)
+}
+
+fn plugins(looks: &Looks<'_>) -> Vec<Plugin> {
+    let labels = ["plugin", "hook"];
+    let messages = looks.rates("blockhouse_plugin_messages_total", labels);
+    let seconds = looks.rates("blockhouse_plugin_seconds_total", labels);
+    let row = |([plugin, hook], calls): ([String; 2], f64)| {
+        let key = [plugin.as_str(), hook.as_str()];
+        let [messages, seconds] = [&messages, &seconds].map(|of| Looks::rate_of(of, key));
+        let us_per_message = if messages > 0.0 { seconds * 1e6 / messages } else { 0.0 };
+        Plugin { calls, messages, us_per_message, plugin, hook }
+    };
+    let calls = looks.rates("blockhouse_plugin_calls_total", labels);
+    sort(calls.into_iter().map(row).collect(), |plugin| plugin.calls)
+}
+
+/// Few digits.
+fn short(number: f64) -> String {
+    match number {
+        n if n >= 1e6 => format!("{:.1}M", n / 1e6),
+        n if n >= 1e4 => format!("{:.1}k", n / 1e3),
+        n => format!("{n:.1}"),
+    }
+}
+
+fn bytes(number: f64) -> String {
+    match number {
+        n if n >= 1_048_576.0 => format!("{:.1} MiB", n / 1_048_576.0),
+        n if n >= 1_024.0 => format!("{:.1} KiB", n / 1_024.0),
+        n => format!("{n:.0} B"),
+    }
+}
+
+/// A time in its largest unit.
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s >= 172_800.0 => format!("{:.0} d", s / 86_400.0),
+        s if s >= 7_200.0 => format!("{:.0} h", s / 3_600.0),
+        s if s >= 120.0 => format!("{:.0} min", s / 60.0),
+        s if s >= 1.0 => format!("{s:.0} s"),
+        s => format!("{:.0} ms", s * 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(stored: u32, given: u32, lag: u32) -> Samples {
+        Samples::parse(&format!(
+            "blockhouse_build_info{{version=\"1.2\"}} 1\nblockhouse_uptime_seconds 7300\n\
+             rocketmq_messages_in_total{{topic=\"a\",message_type=\"normal\"}} {stored}\n\
+             rocketmq_messages_in_total{{topic=\"a\",message_type=\"delay\"}} {stored}\n\
+             rocketmq_messages_in_total{{topic=\"quiet\",message_type=\"normal\"}} 9\n\
+             rocketmq_throughput_in_total{{topic=\"a\"}} {}\n\
+             rocketmq_messages_out_total{{topic=\"a\",consumer_group=\"g\"}} {given}\n\
+             rocketmq_consumer_lag_messages{{consumer_group=\"g\",topic=\"a\"}} {lag}\n\
+             rocketmq_consumer_lag_latency_milliseconds{{consumer_group=\"g\",topic=\"a\"}} 1500\n\
+             rocketmq_consumer_lag_messages{{consumer_group=\"h\",topic=\"a\"}} 0\n\
+             blockhouse_requests_total{{request_code=\"SEND\",response_code=\"SUCCESS\"}} {stored}\n\
+             blockhouse_requests_total{{request_code=\"SEND\",response_code=\"SYSTEM_BUSY\"}} 4\n\
+             blockhouse_plugin_calls_total{{plugin=\"acl\",hook=\"pull\"}} {given}\n\
+             blockhouse_plugin_messages_total{{plugin=\"acl\",hook=\"pull\"}} {given}\n\
+             blockhouse_plugin_seconds_total{{plugin=\"acl\",hook=\"pull\"}} {}\n",
+            stored * 2048,
+            f64::from(given) * 1e-6,
+        ))
+    }
+
+    #[test]
+    fn rates_are_of_the_time_between_and_the_busiest_come_first() {
+        let view = View::between(&look(100, 50, 0), &look(200, 70, 7), Duration::from_secs(2));
+        assert_eq!((view.messages_in, view.messages_out, view.bytes_in), (100.0, 10.0, 102_400.0));
+        let topics: Vec<_> =
+            view.topics.iter().map(|t| (t.topic.as_str(), t.r#in, t.out)).collect();
+        assert_eq!(topics, [("a", 100.0, 10.0), ("quiet", 0.0, 0.0)]);
+        let groups: Vec<_> =
+            view.groups.iter().map(|g| (g.group.as_str(), g.lag, g.late_ms, g.out)).collect();
+        assert_eq!(groups, [("g", 7.0, 1_500.0, 10.0), ("h", 0.0, 0.0, 0.0)]);
+        let requests: Vec<_> = view.requests.iter().map(|r| (r.all, r.failed)).collect();
+        assert_eq!(requests, [(50.0, 0.0)]);
+        assert!((view.plugins[0].us_per_message - 1.0).abs() < 1e-6);
+        let text = view.text("n:1", 1);
+        for part in ["n:1  1.2  up 2 h", "in 100.0 msg/s 100.0 KiB/s", "g      a", "2 s", "acl"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("quiet"), "more rows than were asked for: {text}");
+    }
+
+    #[test]
+    fn a_node_that_began_anew_has_no_negative_rates() {
+        let view = View::between(&look(1_000, 1_000, 0), &look(10, 4, 0), Duration::from_secs(1));
+        assert_eq!((view.messages_in, view.messages_out), (29.0, 4.0));
+    }
+}
