@@ -12,12 +12,14 @@
 //! |---|---|
 //! | [`channel`] | [`ClientChannel`]: what can be said to a client |
 //! | [`heartbeat`] | what a client says about itself |
+//! | [`inventory`] | who is connected, over all groups |
 //! | [`view`] | what operators are shown |
 
 pub mod channel;
 mod compensation;
 mod consumers;
 pub mod heartbeat;
+pub mod inventory;
 mod producers;
 pub mod view;
 
@@ -34,6 +36,7 @@ pub use heartbeat::{
     Admission, ConsumeFromWhere, ConsumeType, ConsumerHeartbeat, Heartbeat, HeartbeatError,
     HeartbeatOutcome, MessageModel,
 };
+pub use inventory::{ClientKind, ClientView};
 pub use view::{ConnectionView, ConsumerView, Member};
 
 use compensation::Compensation;
@@ -54,10 +57,20 @@ struct Client {
     id: Arc<str>,
     language: u8,
     version: i32,
+    /// When it came into the group over this connection.
+    since: Timestamp,
     seen: Timestamp,
 }
 
 impl Client {
+    /// The same member as `before`, if it is: then it came when that one came.
+    fn after(mut self, before: Option<&Self>) -> Self {
+        if let Some(before) = before.filter(|before| before.id == self.id) {
+            self.since = before.since;
+        }
+        self
+    }
+
     fn is_silent(&self, now: Timestamp) -> bool {
         now.since(self.seen) > SILENCE_MAX
     }
@@ -121,6 +134,7 @@ impl Clients {
             id: Arc::from(heartbeat.client_id.as_str()),
             language: heartbeat.language,
             version: heartbeat.version,
+            since: now,
             seen: now,
         };
         let mut outcome = HeartbeatOutcome { subscriptions_unknown: heartbeat.fingerprint == 0 };

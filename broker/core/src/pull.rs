@@ -94,9 +94,14 @@ pub struct PullOutcome {
 pub enum Pulled {
     /// Here it is.
     Now(Result<PullOutcome, Refusal>),
-    /// It waits, for messages or for the disk. Dropping the future gives the pull up.
-    Later(Pin<Box<dyn Future<Output = Result<PullOutcome, Refusal>> + Send>>),
+    /// It waits for the disk. Dropping the future gives the pull up.
+    Later(PullAnswer),
+    /// It waits for messages; the same.
+    Held(PullAnswer),
 }
+
+/// The answer to a pull that waits.
+pub type PullAnswer = Pin<Box<dyn Future<Output = Result<PullOutcome, Refusal>> + Send>>;
 
 /// An admitted pull.
 #[derive(Clone)]
@@ -186,7 +191,7 @@ impl Broker {
         };
         let held = self.enter(&plan);
         let broker = Arc::clone(self);
-        Pulled::Later(Box::pin(async move {
+        Pulled::Held(Box::pin(async move {
             broker.wait(&plan, held, Instant::now() + time).await?;
             if let Some(outcome) = broker.moved_by_operator(&plan) {
                 return Ok(outcome);

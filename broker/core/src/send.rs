@@ -11,6 +11,7 @@ mod shape;
 use std::borrow::Cow;
 
 use blockhouse_hook::{Appended, Point};
+use blockhouse_meter::SizeCounts;
 use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
 use blockhouse_record::Draft;
 use blockhouse_store::{AppendError, Placed, Placement};
@@ -183,21 +184,23 @@ impl Broker {
     }
 
     fn count_sent(&self, messages: &[Planned<'_>], placed: &[Placed]) {
-        let mut run: Option<(&str, stats::Volume)> = None;
+        // Most bursts are for one topic: they are counted with one look at it.
+        let mut run = ("", stats::Volume::default(), SizeCounts::default());
         for (message, placed) in messages.iter().zip(placed) {
-            let bytes = u64::from(placed.size);
-            match &mut run {
-                Some((topic, volume)) if *topic == message.topic() => volume.add(1, bytes),
-                _ => {
-                    if let Some((topic, volume)) = run.take() {
-                        self.stats().topic_put(topic, volume);
-                    }
-                    run = Some((message.topic(), stats::Volume { messages: 1, bytes }));
-                }
+            if run.0 != message.topic() {
+                self.count_run(&run);
+                run = (message.topic(), stats::Volume::default(), SizeCounts::default());
             }
+            let bytes = u64::from(placed.size);
+            run.1.add(1, bytes);
+            run.2.add(message.kind, bytes);
         }
-        if let Some((topic, volume)) = run {
-            self.stats().topic_put(topic, volume);
+        self.count_run(&run);
+    }
+
+    fn count_run(&self, (topic, volume, sizes): &(&str, stats::Volume, SizeCounts)) {
+        if volume.messages > 0 {
+            self.stats().topic_put(topic, *volume, sizes);
         }
     }
 }

@@ -2,10 +2,11 @@
 //! brought: what `mqadmin statsAll`, `brokerStatus` and dashboards ask for.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use blockhouse_meter::{MessageSizes, SizeCounts, TopicSizes};
 use blockhouse_model::Timestamp;
 use parking_lot::{Mutex, RwLock};
 
@@ -61,6 +62,8 @@ const KINDS: usize = 4;
 struct Counter {
     messages: AtomicU64,
     bytes: AtomicU64,
+    /// Of topics: how large their messages are.
+    sizes: OnceLock<Arc<TopicSizes>>,
     samples: Mutex<Samples>,
 }
 
@@ -148,12 +151,21 @@ type Table = RwLock<HashMap<Box<str>, Arc<Counter>>>;
 pub struct Stats {
     tables: [Table; KINDS],
     totals: [Counter; KINDS],
+    sizes: Arc<MessageSizes>,
 }
 
 impl Stats {
     /// Counts stored messages.
-    pub fn topic_put(&self, topic: &str, volume: Volume) {
-        self.add(Kind::TopicPut, topic, volume);
+    pub fn topic_put(&self, topic: &str, volume: Volume, sizes: &SizeCounts) {
+        self.with(Kind::TopicPut, topic, volume, |key, counter| {
+            counter.sizes.get_or_init(|| self.sizes.of(key)).add(sizes);
+        });
+    }
+
+    /// How large stored messages are.
+    #[must_use]
+    pub const fn sizes(&self) -> &Arc<MessageSizes> {
+        &self.sizes
     }
 
     /// Counts delivered messages.
@@ -172,14 +184,22 @@ impl Stats {
     }
 
     fn add(&self, kind: Kind, key: &str, volume: Volume) {
+        self.with(kind, key, volume, |_, _| {});
+    }
+
+    /// Counts more of a key, and whatever else belongs to its counter.
+    fn with(&self, kind: Kind, key: &str, volume: Volume, count: impl FnOnce(&str, &Counter)) {
         self.totals[kind as usize].add(volume);
         let table = &self.tables[kind as usize];
         if let Some(counter) = table.read().get(key) {
-            return counter.add(volume);
+            counter.add(volume);
+            return count(key, counter);
         }
         let mut table = table.write();
         let key = if table.len() < KEYS_MAX { key } else { OTHER };
-        table.entry(Box::from(key)).or_default().add(volume);
+        let counter = table.entry(Box::from(key)).or_default();
+        counter.add(volume);
+        count(key, counter);
     }
 
     /// Everything counted since the start.
@@ -222,6 +242,8 @@ impl Stats {
 
     /// Forgets the counts of a deleted topic or group.
     pub fn forget(&self, name: &str) {
+        // Before the counter that holds its cells: a new one then gets new ones.
+        self.sizes.forget(name);
         for table in &self.tables {
             table.write().retain(|key, _| key.split('@').all(|part| part != name));
         }
@@ -247,7 +269,7 @@ mod tests {
         let mut now = Timestamp(0);
         for _ in 0..120 {
             stats.sample(now);
-            stats.topic_put("t", Volume { messages: 10, bytes: 100 });
+            stats.topic_put("t", Volume { messages: 10, bytes: 100 }, &SizeCounts::default());
             now = now.plus(Duration::from_secs(10));
         }
         let minute = stats.rate(Kind::TopicPut, "t", now, Duration::from_secs(60)).unwrap();
@@ -262,7 +284,7 @@ mod tests {
     #[test]
     fn a_deleted_name_is_forgotten_wherever_it_stands() {
         let stats = Stats::default();
-        stats.topic_put("t", Volume { messages: 1, bytes: 1 });
+        stats.topic_put("t", Volume { messages: 1, bytes: 1 }, &SizeCounts::default());
         stats.group_get("t", "g", Volume { messages: 1, bytes: 1 });
         stats.group_get("tt", "g", Volume { messages: 1, bytes: 1 });
         stats.forget("t");

@@ -15,6 +15,7 @@ use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
 
 use crate::Remoting;
+use crate::answers::{Answered, Answers};
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
 use crate::quota::{Payer, Quotas, is_free};
@@ -34,6 +35,8 @@ impl Service for Remoting {
         // One chain for all that these requests meet: one that comes into force now is for later ones.
         let loaded = self.broker.hooks().load();
         let hooks: &Arc<HookChain> = &loaded;
+        let mut answers = Answers::now(&self.broker, &self.meter, replies);
+        let answers = &mut answers;
         let mut commands = std::mem::take(burst);
         let first =
             if hooks.is_empty() { None } else { Some(self.broker.hooks().number(commands.len())) };
@@ -43,8 +46,8 @@ impl Service for Remoting {
         let mut run: Option<Run> = None;
         for command in commands.drain(..) {
             let Some(row) = self.rows.get(&command.code).copied() else {
-                self.finish(&mut run, hooks, replies);
-                self.refuse(&command, Failure::unsupported(command.code), replies);
+                self.finish(&mut run, hooks, answers);
+                self.refuse_unknown(&command, answers);
                 continue;
             };
             let number = numbers.next().unwrap_or(0);
@@ -59,28 +62,28 @@ impl Service for Remoting {
             let cx = match context(hooks, connection, number, (&command, &mut signed)) {
                 Ok(cx) => cx,
                 Err(failure) => {
-                    self.finish(&mut run, hooks, replies);
+                    self.finish(&mut run, hooks, answers);
                     let awaited = if row.admin { Awaited::Control } else { Awaited::Login };
                     let recorded = hooks.settled(awaited);
-                    self.refuse_once(recorded, &command, failure, replies);
+                    self.refuse_once(recorded, &command, failure, answers);
                     continue;
                 }
             };
             if !is_send {
-                self.finish(&mut run, hooks, replies);
-                self.one(connection, row, Caller { cx: &cx, hooks }, command, replies);
+                self.finish(&mut run, hooks, answers);
+                self.one(connection, row, Caller { cx: &cx, hooks }, command, answers);
                 continue;
             }
             match &mut run {
                 Some(run) if run.joins(&cx) => run.commands.push(command),
                 _ => {
-                    self.finish(&mut run, hooks, replies);
+                    self.finish(&mut run, hooks, answers);
                     let is_signed = is_signed(hooks, &command);
                     run = Some(Run { cx, is_signed, commands: vec![command] });
                 }
             }
         }
-        self.finish(&mut run, hooks, replies);
+        self.finish(&mut run, hooks, answers);
         *burst = commands;
         self.broker.keep_commits();
     }
@@ -126,21 +129,26 @@ impl Run {
 
 impl Remoting {
     /// Hands on the sends that were put together so far.
-    fn finish(&self, run: &mut Option<Run>, hooks: &Arc<HookChain>, replies: &mut Replies) {
+    fn finish(&self, run: &mut Option<Run>, hooks: &Arc<HookChain>, answers: &mut Answers<'_>) {
         if let Some(Run { cx, mut commands, .. }) = run.take() {
             let caller = Caller { cx: &cx, hooks };
             if let Some(quotas) = &self.quotas {
-                self.keep_within(&quotas.payer(&cx), &mut commands, replies);
+                self.keep_within(&quotas.payer(&cx), &mut commands, answers);
                 if commands.is_empty() {
                     return;
                 }
             }
-            send_message::handle(&self.broker, &self.meter, caller, commands, replies);
+            send_message::handle(&self.broker, &self.meter, caller, commands, answers);
         }
     }
 
     /// Takes sends that are beyond a quota out of a run, and refuses them.
-    fn keep_within(&self, payer: &Payer, run: &mut Vec<RemotingCommand>, replies: &mut Replies) {
+    fn keep_within(
+        &self,
+        payer: &Payer,
+        run: &mut Vec<RemotingCommand>,
+        answers: &mut Answers<'_>,
+    ) {
         let now = self.broker.clock().monotonic();
         let passes = |command: &RemotingCommand| {
             let bytes = command.body.len() as u64;
@@ -152,7 +160,7 @@ impl Remoting {
         let refused = run.split_off(at);
         self.meter.quota_refusals.add(exceeded.kind, refused.len() as u64);
         let remark = exceeded.to_string();
-        send_message::refuse(&self.broker, &self.meter, &refused, &remark, replies);
+        send_message::refuse(&self.broker, &refused, &remark, answers);
     }
 
     /// Asks for the quota of a request that is no send; `None`: it was answered.
@@ -161,7 +169,7 @@ impl Remoting {
         quotas: &Arc<Quotas>,
         row: &Row,
         (caller, command): (Caller<'_>, &RemotingCommand),
-        replies: &mut Replies,
+        answers: &mut Answers<'_>,
     ) -> Option<Payer> {
         let payer = quotas.payer(caller.cx);
         let is_pull = matches!(row.handler, Handler::Pull);
@@ -171,14 +179,15 @@ impl Remoting {
         let Err(exceeded) = payer.take(now, amounts) else { return Some(payer) };
         self.meter.quota_refusals.add(exceeded.kind, 1);
         if is_pull {
-            let mark = replies.mark();
-            pull_message::hold_back(&self.meter, &exceeded, command, replies);
+            let mark = answers.replies.mark();
+            let later = answers.later(&self.broker, &self.meter).held();
+            pull_message::hold_back(later, &exceeded, command, answers);
             if command.is_one_way() {
-                replies.silence(mark);
+                answers.replies.silence(mark);
             }
         } else {
             let busy = Failure::new(response_code::SYSTEM_BUSY, exceeded.to_string());
-            self.refuse(command, busy, replies);
+            self.refuse(command, busy, answers);
         }
         None
     }
@@ -189,29 +198,30 @@ impl Remoting {
         row: &Row,
         caller: Caller<'_>,
         command: RemotingCommand,
-        replies: &mut Replies,
+        answers: &mut Answers<'_>,
     ) {
         let mut payer = None;
         if let Some(quotas) = &self.quotas
             && !is_free(row.code)
         {
-            payer = self.within(quotas, row, (caller, &command), replies);
+            payer = self.within(quotas, row, (caller, &command), answers);
             if payer.is_none() {
                 return;
             }
         }
         if let Err(failure) = allow(row, caller, &command) {
             let recorded = if row.admin { caller.hooks.settled(Awaited::Control) } else { None };
-            return self.refuse_once(recorded, &command, failure, replies);
+            return self.refuse_once(recorded, &command, failure, answers);
         }
-        let (opaque, mark, one_way) = (command.opaque, replies.mark(), command.is_one_way());
+        let (opaque, mark, one_way) =
+            (command.opaque, answers.replies.mark(), command.is_one_way());
         // What an admin command asks for is done once the audit has its record.
         let settled = if row.admin { caller.hooks.settled(Awaited::Control) } else { None };
         match row.handler {
             Handler::Send => {}
             Handler::Pull => {
                 let asked = (caller, payer);
-                pull_message::handle(&self.broker, &self.meter, asked, &command, replies);
+                pull_message::handle(&self.broker, &self.meter, asked, &command, answers);
             }
             Handler::Now(handle) => {
                 let call = Call {
@@ -222,19 +232,17 @@ impl Remoting {
                     command: &command,
                 };
                 if let Some(settled) = settled {
-                    self.after(settled, &call, handle, replies);
+                    self.after(settled, &call, handle, answers);
                 } else {
                     let response = handle(&call).unwrap_or_else(Response::from);
-                    self.meter.requests.add(command.code, response.code, 1);
-                    response.write(opaque, replies);
+                    answers.add(Answered::of(&command, response.code));
+                    response.write(opaque, answers.replies);
                 }
             }
             Handler::Later(handle) => {
-                let (broker, meter) = (Arc::clone(&self.broker), Arc::clone(&self.meter));
-                let (code, cx) = (command.code, caller.cx.clone());
-                let node = Arc::clone(&self.node);
-                let hooks = Arc::clone(caller.hooks);
-                let call = OwnedCall { broker, node, cx, hooks, command };
+                let later = answers.later(&self.broker, &self.meter);
+                let answered = Answered::of(&command, response_code::SUCCESS);
+                let call = self.owned(caller, command);
                 let answer = match settled {
                     None => handle(call),
                     Some(settled) => Box::pin(async move {
@@ -242,27 +250,45 @@ impl Remoting {
                         handle(call).await
                     }),
                 };
-                replies.defer(async move {
-                    let mut replies = Replies::new();
+                answers.replies.defer(async move {
                     let response = answer.await.unwrap_or_else(Response::from);
-                    meter.requests.add(code, response.code, 1);
-                    response.write(opaque, &mut replies);
-                    replies
+                    later.write(|answers| {
+                        answers.add(answered.with(response.code));
+                        response.write(opaque, answers.replies);
+                    })
                 });
             }
         }
         if one_way {
-            replies.silence(mark);
+            answers.replies.silence(mark);
+        }
+    }
+
+    fn owned(&self, caller: Caller<'_>, command: RemotingCommand) -> OwnedCall {
+        OwnedCall {
+            broker: Arc::clone(&self.broker),
+            meter: Arc::clone(&self.meter),
+            node: Arc::clone(&self.node),
+            cx: caller.cx.clone(),
+            hooks: Arc::clone(caller.hooks),
+            command,
         }
     }
 
     /// Carries a request out when `settled` says that the audit has its record.
-    fn after(&self, settled: Settled, call: &Call<'_>, handle: Immediate, replies: &mut Replies) {
+    fn after(
+        &self,
+        settled: Settled,
+        call: &Call<'_>,
+        handle: Immediate,
+        answers: &mut Answers<'_>,
+    ) {
         let (broker, node) = (Arc::clone(call.broker), Arc::clone(call.node));
-        let (connection, meter) = (Arc::clone(call.connection), Arc::clone(&self.meter));
+        let (connection, later) =
+            (Arc::clone(call.connection), answers.later(&self.broker, &self.meter));
         let (cx, hooks) = (call.caller.cx.clone(), Arc::clone(call.caller.hooks));
         let command = call.command.clone();
-        replies.defer(async move {
+        answers.replies.defer(async move {
             let carry_out = || {
                 handle(&Call {
                     broker: &broker,
@@ -274,10 +300,10 @@ impl Remoting {
             };
             let done = settled.await.map_err(refusal).and_then(|()| carry_out());
             let response = done.unwrap_or_else(Response::from);
-            let mut replies = Replies::new();
-            meter.requests.add(command.code, response.code, 1);
-            response.write(command.opaque, &mut replies);
-            replies
+            later.write(|answers| {
+                answers.add(Answered::of(&command, response.code));
+                response.write(command.opaque, answers.replies);
+            })
         });
     }
 
@@ -287,26 +313,35 @@ impl Remoting {
         recorded: Option<Settled>,
         command: &RemotingCommand,
         failure: Failure,
-        replies: &mut Replies,
+        answers: &mut Answers<'_>,
     ) {
         let Some(recorded) = recorded.filter(|_| !command.is_one_way()) else {
-            return self.refuse(command, failure, replies);
+            return self.refuse(command, failure, answers);
         };
-        self.meter.requests.add(command.code, failure.code, 1);
-        let opaque = command.opaque;
-        replies.defer(async move {
+        let later = answers.later(&self.broker, &self.meter);
+        let (answered, opaque) = (Answered::of(command, failure.code), command.opaque);
+        answers.replies.defer(async move {
             // Without a record it is refused as well.
             let _is_recorded = recorded.await;
-            let mut replies = Replies::new();
-            Response::from(failure).write(opaque, &mut replies);
-            replies
+            later.write(|answers| {
+                answers.add(answered);
+                Response::from(failure).write(opaque, answers.replies);
+            })
         });
     }
 
-    fn refuse(&self, command: &RemotingCommand, failure: Failure, replies: &mut Replies) {
-        self.meter.requests.add(command.code, failure.code, 1);
+    fn refuse(&self, command: &RemotingCommand, failure: Failure, answers: &mut Answers<'_>) {
+        answers.add(Answered::of(command, failure.code));
         if !command.is_one_way() {
-            Response::from(failure).write(command.opaque, replies);
+            Response::from(failure).write(command.opaque, answers.replies);
+        }
+    }
+
+    fn refuse_unknown(&self, command: &RemotingCommand, answers: &mut Answers<'_>) {
+        let failure = Failure::unsupported(command.code);
+        answers.add_unknown(command, failure.code);
+        if !command.is_one_way() {
+            Response::from(failure).write(command.opaque, answers.replies);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`table`] | every request code: its handler, and what it must be allowed to do |
 //! | [`quota`] | how much each user and each address may take, and what is used of it |
+//! | `answers` | the answers to a burst, and how long they took |
 //! | `call` | a request, with what belongs to it |
 //! | `dispatch` | a burst of frames on its way to the handlers |
 //! | `handlers` | one file per group of requests |
@@ -12,6 +13,7 @@
 //! | `response` | what handlers return |
 //! | `channel` | a connection as the core sees a client |
 
+mod answers;
 mod call;
 mod channel;
 mod dispatch;

@@ -120,6 +120,7 @@ impl Broker {
         let own = Own { held, advertised, announcer };
         let core = Arc::new(build_core(&settings, &parts, &meta, &store, own)?);
 
+        parts.meter.watch_sizes(core.stats().sizes());
         let facts = Facts::new(
             settings.properties.clone(),
             settings.data.clone(),

@@ -40,7 +40,11 @@ fn the_metrics_page_is_fresh() {
          | metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n",
     );
     for metric in CATALOGUE {
-        let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
+        let kind = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
         let labels = metric.labels.join(", ");
         writeln!(
             page,

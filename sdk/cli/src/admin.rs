@@ -1,6 +1,7 @@
 //! Looking at and changing a running cluster, or the files of a stopped broker.
 
 mod brokers;
+mod clients;
 mod groups;
 mod messages;
 mod store;
@@ -74,8 +75,9 @@ enum What {
     Group(groups::Command),
     /// Show how far a consumer group is, and its lag
     Progress(groups::ProgressArgs),
-    /// List the clients of a consumer or producer group
-    Clients(groups::ClientsArgs),
+    /// List the clients of a broker, or of a consumer or producer group
+    #[command(after_help = clients::EXAMPLES)]
+    Clients(clients::Args),
     /// Find a message
     #[command(subcommand)]
     Message(messages::Command),
@@ -129,12 +131,25 @@ impl Answer {
     fn done(line: &str, json: Value) -> Self {
         Self { text: format!("{line}\n"), json }
     }
+
+    fn print(&self, as_json: bool) -> anyhow::Result<()> {
+        if as_json {
+            out::line(&serde_json::to_string_pretty(&self.json)?);
+        } else {
+            out::text(&self.text);
+        }
+        Ok(())
+    }
 }
 
 /// Does it.
 pub(crate) fn run(args: Args) -> ExitCode {
     match args.what {
         What::Store(command) => store::run(&command, args.json),
+        What::Clients(which) if which.group().is_none() => {
+            let shown = clients::all(&which, &args.cluster);
+            crate::report(shown.and_then(|answer| answer.print(args.json)))
+        }
         what => crate::report(ask(what, args.cluster, args.json)),
     }
 }
@@ -151,7 +166,9 @@ fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
             What::Groups => groups::list(&client).await?,
             What::Group(command) => groups::run(&client, command).await?,
             What::Progress(which) => groups::progress(&client, &which).await?,
-            What::Clients(which) => groups::clients(&client, &which).await?,
+            What::Clients(which) => {
+                clients::of_group(&client, which.group().unwrap_or_default()).await?
+            }
             What::Message(command) => messages::run(&client, command).await?,
             What::Offsets(groups::OffsetsCommand::Reset(reset)) => {
                 groups::reset(&client, &reset).await?
@@ -161,11 +178,6 @@ fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
             What::Store(_) => anyhow::bail!("a stopped broker's files need no cluster"),
         };
         client.close().await;
-        if as_json {
-            out::line(&serde_json::to_string_pretty(&answer.json)?);
-        } else {
-            out::text(&answer.text);
-        }
-        Ok(())
+        answer.print(as_json)
     })
 }

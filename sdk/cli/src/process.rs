@@ -2,6 +2,7 @@
 
 mod audit;
 mod authn;
+pub(crate) mod clients;
 mod descriptors;
 mod metrics;
 mod ops;
@@ -95,6 +96,8 @@ struct Shared {
     readiness: Arc<Readiness>,
     /// Bytes in flight on all listeners together.
     budget: Arc<Budget>,
+    /// How the control API reaches the broker's clients.
+    connected: Arc<clients::Connected>,
     /// How plugins reach the broker.
     publisher: Arc<ToBroker>,
     tls: Tls,
@@ -170,6 +173,7 @@ impl Setup {
             meter,
             readiness: Arc::default(),
             budget: Arc::new(Budget::new(self.options.config.transport.in_flight_bytes)),
+            connected: Arc::default(),
             publisher: Arc::new(ToBroker::new(tasks.child("plugins"))),
             tls,
             authenticated: Authenticated::default(),

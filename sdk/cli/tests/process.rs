@@ -1,5 +1,8 @@
 //! The binary as a process: what it prints, how it stops, what it refuses.
 
+#[path = "process/clients.rs"]
+mod clients;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

@@ -3,6 +3,10 @@
 //! Names that start with `rocketmq_` are those of RocketMQ 5's own exporter, with its labels, so
 //! that existing dashboards go on working. What RocketMQ does not have starts with `blockhouse_`.
 
+use crate::creations::CREATION_BOUNDS_MS;
+use crate::latencies::LATENCY_BOUNDS_MS;
+use crate::sizes::SIZE_BOUNDS;
+
 /// What a metric's value means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -10,6 +14,8 @@ pub enum Kind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts by size, up to each bound.
+    Histogram,
 }
 
 /// A metric's description.
@@ -23,12 +29,23 @@ pub struct Metric {
     pub unit: &'static str,
     /// One sentence for those who read the metrics page.
     pub help: &'static str,
+    /// The bounds of a histogram, in its unit; none of others.
+    pub bounds: &'static [u64],
     /// Names of the labels besides those that every metric has.
     pub labels: &'static [&'static str],
 }
 
+macro_rules! bounds {
+    () => {
+        &[]
+    };
+    ($bounds:expr) => {
+        &$bounds
+    };
+}
+
 macro_rules! catalogue {
-    ($($constant:ident: $kind:ident $name:literal [$unit:literal] {$($label:literal),*} $help:literal;)+) => {
+    ($($constant:ident: $kind:ident $name:literal [$unit:literal $(, $bounds:expr)?] {$($label:literal),*} $help:literal;)+) => {
         $(
             #[doc = $help]
             pub const $constant: Metric = Metric {
@@ -36,6 +53,7 @@ macro_rules! catalogue {
                 kind: Kind::$kind,
                 unit: $unit,
                 help: $help,
+                bounds: bounds!($($bounds)?),
                 labels: &[$($label),*],
             };
         )+
@@ -50,6 +68,8 @@ catalogue! {
         "Messages stored for producers.";
     THROUGHPUT_IN: Counter "rocketmq_throughput_in_total" ["bytes"] {"topic", "message_type", "is_system"}
         "Bytes of messages stored for producers.";
+    MESSAGE_SIZE: Histogram "rocketmq_message_size" ["bytes", SIZE_BOUNDS] {"topic", "message_type", "is_system"}
+        "Sizes of messages stored for producers, as stored.";
     MESSAGES_OUT: Counter "rocketmq_messages_out_total" ["messages"] {"topic", "consumer_group", "is_system", "is_retry"}
         "Messages handed to consumers.";
     THROUGHPUT_OUT: Counter "rocketmq_throughput_out_total" ["bytes"] {"topic", "consumer_group", "is_system", "is_retry"}
@@ -68,6 +88,10 @@ catalogue! {
         "Age of the oldest message that a group has not pulled; 0 when there is none.";
     LAG_MEMBERS: Gauge "blockhouse_consumer_online_members" ["members"] {"consumer_group", "topic"}
         "Members of the group that are connected: 0 with messages behind is a group that stands still.";
+    PRODUCER_CONNECTIONS: Gauge "rocketmq_producer_connections" ["members"] {"language", "version", "protocol_type"}
+        "Members of producer groups by language and version of their client; one that is in several groups counts in each.";
+    CONSUMER_CONNECTIONS: Gauge "rocketmq_consumer_connections" ["members"] {"consumer_group", "language", "version", "consume_mode", "protocol_type", "is_system"}
+        "Members of consumer groups by language and version of their client, and by how they get messages: pull, push, pop.";
     TOPIC_NUMBER: Gauge "rocketmq_topic_number" ["topics"] {}
         "Topics that the broker knows.";
     CONSUMER_GROUP_NUMBER: Gauge "rocketmq_consumer_group_number" ["groups"] {}
@@ -124,6 +148,12 @@ catalogue! {
         "Requests beyond a quota: sends and others that were refused, pulls that were held back.";
     REQUESTS: Counter "blockhouse_requests_total" ["requests"] {"request_code", "response_code"}
         "Requests by name of their code and of the code they were answered with: also why sends and pulls fail.";
+    RPC_LATENCY: Histogram "rocketmq_rpc_latency_milliseconds" ["milliseconds", LATENCY_BOUNDS_MS] {"protocol_type", "request_code", "response_code", "is_long_polling", "result"}
+        "Times of requests, from when they are read until their answer is ready to be written; `is_long_polling` is true for those that waited for messages.";
+    TOPIC_CREATION: Histogram "rocketmq_topic_create_execution_time_milliseconds" ["milliseconds", CREATION_BOUNDS_MS] {"invocation_status", "is_system"}
+        "Times of admin commands that create or change topics.";
+    GROUP_CREATION: Histogram "rocketmq_consumer_group_create_execution_time_milliseconds" ["milliseconds", CREATION_BOUNDS_MS] {"invocation_status", "is_system"}
+        "Times of admin commands that create or change consumer groups.";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}
         "Pulls that wait for messages to arrive (long polling).";
     PLUGIN_LOADED: Gauge "blockhouse_plugin_loaded" ["1"] {"plugin"}
@@ -193,6 +223,8 @@ mod tests {
             assert!(metric.name.starts_with("rocketmq_") || metric.name.starts_with("blockhouse_"));
             assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{metric:?}");
             assert!(metric.help.ends_with('.'), "{metric:?}");
+            assert_eq!(metric.kind == Kind::Histogram, !metric.bounds.is_empty(), "{metric:?}");
+            assert!(metric.bounds.is_sorted(), "{metric:?}");
         }
         names.sort_unstable();
         names.dedup();

@@ -13,13 +13,22 @@ pub const LABEL_SETS_MAX: usize = 50_000;
 #[derive(Debug)]
 pub struct Family<L, C> {
     sets: RwLock<HashMap<L, Arc<C>>>,
-    /// Where everything past [`LABEL_SETS_MAX`] is counted.
+    sets_max: usize,
+    /// Where everything past `sets_max` is counted.
     rest: Arc<C>,
 }
 
 impl<L, C: Default> Default for Family<L, C> {
     fn default() -> Self {
-        Self { sets: RwLock::default(), rest: Arc::default() }
+        Self::bounded(LABEL_SETS_MAX)
+    }
+}
+
+impl<L, C: Default> Family<L, C> {
+    /// A family that tells so many label sets apart.
+    #[must_use]
+    pub fn bounded(sets_max: usize) -> Self {
+        Self { sets: RwLock::default(), sets_max, rest: Arc::default() }
     }
 }
 
@@ -34,7 +43,7 @@ impl<L: Eq + Hash + Clone + Ord, C: Default> Family<L, C> {
             return Arc::clone(cells);
         }
         let mut sets = self.sets.write();
-        if sets.len() >= LABEL_SETS_MAX && !sets.contains_key(labels) {
+        if sets.len() >= self.sets_max && !sets.contains_key(labels) {
             return Arc::clone(&self.rest);
         }
         Arc::clone(sets.entry(labels.to_owned()).or_default())
@@ -50,7 +59,7 @@ impl<L: Eq + Hash + Clone + Ord, C: Default> Family<L, C> {
         let sets = self.sets.read();
         let mut all: Vec<_> =
             sets.iter().map(|(labels, cells)| (Some(labels.clone()), Arc::clone(cells))).collect();
-        if all.len() >= LABEL_SETS_MAX {
+        if all.len() >= self.sets_max {
             all.push((None, Arc::clone(&self.rest)));
         }
         drop(sets);

@@ -11,11 +11,16 @@
 //! | [`cell`] | [`Cells`], [`Counter`], [`Gauge`] |
 //! | [`channels`] | [`Channels`]: plaintext and TLS, handshakes, certificates |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
+//! | [`creations`] | [`Creations`]: how long it took to create topics and groups |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
+//! | [`histogram`] | [`Histogram`]: counts by size |
+//! | [`inventory`] | [`MemberCount`]: members of groups, by what clients they are |
 //! | [`lag`] | [`GroupLag`]: how far consumer groups are behind |
+//! | [`latencies`] | [`Latencies`]: how long requests took |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
 //! | [`quotas`] | [`QuotaRefusals`]: what quotas kept back |
+//! | [`sizes`] | [`MessageSizes`]: how large messages are |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
 #![forbid(unsafe_code)]
@@ -25,20 +30,29 @@ pub mod catalogue;
 pub mod cell;
 pub mod channels;
 pub mod codes;
+pub mod creations;
 pub mod family;
+pub mod histogram;
+pub mod inventory;
 pub mod lag;
+pub mod latencies;
 pub mod meter;
 pub mod plugins;
 pub mod policies;
 pub mod quotas;
+pub mod sizes;
 
 pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
 pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
+pub use creations::{Created, Creations, Invocation};
 pub use family::Family;
+pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
+pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};
 pub use lag::{GroupLag, LAG_PAIRS_MAX, LagSource};
+pub use latencies::{Latencies, RpcKind, RpcTimes};
 pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};
 pub use plugins::{
     CODE_SOURCES, CUSTOM_PREFIX, CustomCounts, CustomFamily, CustomValue, PluginChanges,
@@ -46,3 +60,4 @@ pub use plugins::{
 };
 pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
+pub use sizes::{MessageSizes, MessageType, SizeCounts, TopicSizes};

@@ -10,10 +10,15 @@ use crate::audit::AuditCounts;
 use crate::catalogue as c;
 use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
+use crate::creations::Creations;
+use crate::histogram::HistogramSample;
+use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
+use crate::latencies::Latencies;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
 use crate::quotas::QuotaRefusals;
+use crate::sizes::MessageSizes;
 use crate::{Cells, Counter, Family, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -29,6 +34,10 @@ pub struct Meter {
     pub held_pulls: Gauge,
     /// Requests by code and result.
     pub requests: CodeCounts,
+    /// Times of requests.
+    pub latencies: Latencies,
+    /// Times of commands that create topics and groups.
+    pub creations: Creations,
     /// What quotas kept back.
     pub quota_refusals: QuotaRefusals,
     /// What happens to connections.
@@ -56,6 +65,8 @@ pub struct Meter {
     authentications: OnceLock<AuthenticationSource>,
     policies: OnceLock<PolicySource>,
     lags: OnceLock<LagSource>,
+    members: OnceLock<MemberSource>,
+    sizes: OnceLock<Arc<MessageSizes>>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -179,6 +190,16 @@ impl Meter {
         self.lags.get_or_init(|| lags);
     }
 
+    /// Has what `members` says read as well.
+    pub fn watch_members(&self, members: MemberSource) {
+        self.members.get_or_init(|| members);
+    }
+
+    /// Has the sizes of messages read as well, which whoever stores them counts.
+    pub fn watch_sizes(&self, sizes: &Arc<MessageSizes>) {
+        self.sizes.get_or_init(|| Arc::clone(sizes));
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -195,6 +216,9 @@ impl Meter {
         self.read_messages(visit);
         if let Some(source) = self.lags.get() {
             lag::read(source(), visit);
+        }
+        if let Some(source) = self.members.get() {
+            inventory::read(source(), visit);
         }
         self.read_store(visit);
         self.quota_refusals.read(visit);
@@ -230,6 +254,26 @@ impl Meter {
         one(&c::NETWORK_OUT, count(bytes_out));
         self.connections.read_shed(visit);
         self.connections.channels.read(visit);
+    }
+
+    /// Hands every histogram to `visit`, those of one metric one after the other.
+    pub fn read_histograms(&self, visit: &mut dyn FnMut(&HistogramSample<'_>)) {
+        if let Some(sizes) = self.sizes.get() {
+            sizes.read(visit);
+        }
+        for (kind, times) in self.latencies.read() {
+            let other = || Cow::Borrowed(REST);
+            let [request, response] = kind.map_or([other(), other()], |kind| {
+                [self.name(0, kind.request), self.name(1, kind.response)]
+            });
+            let is_held = kind.map_or(REST, |kind| truth(kind.is_held));
+            let result =
+                kind.map_or(REST, |kind| if kind.is_one_way { "oneway" } else { "success" });
+            let labels: &[&str] = &["remoting", &request, &response, is_held, result];
+            let (counts, sum) = (times.counts(), times.sum() as f64 / 1e3);
+            visit(&HistogramSample { metric: &c::RPC_LATENCY, labels, counts, sum });
+        }
+        self.creations.read(visit);
     }
 
     /// The metrics that plugins made themselves.
@@ -350,6 +394,7 @@ mod tests {
     use super::*;
     use crate::plugins::{PluginChanges, PluginCounts, PluginHookCounts};
     use crate::policies::PolicyCounts;
+    use crate::{Created, Invocation, RpcKind};
 
     fn lines(meter: &Meter) -> Vec<String> {
         let mut lines = Vec::new();
@@ -413,6 +458,34 @@ mod tests {
         ] {
             assert!(lines.iter().any(|l| l == expected), "{expected} is not in {lines:#?}");
         }
+    }
+
+    #[test]
+    fn histograms_have_rocketmq_s_labels() {
+        let meter = Meter::default();
+        meter.name_codes([|c| if c == 11 { "PULL_MESSAGE" } else { "UNKNOWN" }, |_| "SUCCESS"]);
+        let kind = RpcKind { request: 11, response: 0, is_held: true, is_one_way: false };
+        meter.latencies.add(Some(kind), 1_500, 2);
+        meter.latencies.add(Some(RpcKind { is_held: false, is_one_way: true, ..kind }), 250, 1);
+        meter.latencies.add(None, 250, 1);
+        meter.creations.add(Created::Topic, true, Invocation::Failure, 10_001);
+        meter.creations.add(Created::Group, false, Invocation::Success, 500);
+        let mut lines = Vec::new();
+        meter.read_histograms(&mut |s| {
+            assert_eq!(s.labels.len(), s.metric.labels.len(), "{s:?}");
+            assert_eq!(s.counts.len(), s.metric.bounds.len() + 1, "{s:?}");
+            assert!(crate::CATALOGUE.contains(&s.metric));
+            let (name, labels) = (s.metric.name, s.labels.join(","));
+            lines.push(format!("{name} {labels} {:?} {}", &s.counts[..2], s.sum));
+        });
+        let expected = [
+            "rocketmq_rpc_latency_milliseconds remoting,_other,_other,_other,_other [1, 0] 0.25",
+            "rocketmq_rpc_latency_milliseconds remoting,pull_message,success,false,oneway [1, 0] 0.25",
+            "rocketmq_rpc_latency_milliseconds remoting,pull_message,success,true,success [0, 2] 3",
+            "rocketmq_topic_create_execution_time_milliseconds failure,true [0, 1] 10.001",
+            "rocketmq_consumer_group_create_execution_time_milliseconds success,false [1, 0] 0.5",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub const GROUP_LEN_MAX: usize = 255;
 pub const RETRY_PREFIX: &str = "%RETRY%";
 /// Prefix of the topic where a group's given-up messages end.
 pub const DLQ_PREFIX: &str = "%DLQ%";
+/// Prefix of RocketMQ's own groups, in any case.
+pub const SYSTEM_GROUP_PREFIX: &str = "CID_RMQ_SYS_";
 /// Prefix of light message queues.
 pub const LMQ_PREFIX: &str = "%LMQ%";
 
@@ -108,6 +110,13 @@ pub fn check_group(name: &str) -> Result<(), NameError> {
 #[must_use]
 pub fn is_system_topic(topic: &str) -> bool {
     SYSTEM_TOPICS.contains(&topic) || topic == OFFSET_MOVED_EVENT || topic.starts_with("rmq_sys_")
+}
+
+/// Whether `group` belongs to RocketMQ itself.
+#[must_use]
+pub fn is_system_group(group: &str) -> bool {
+    let start = group.get(..SYSTEM_GROUP_PREFIX.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(SYSTEM_GROUP_PREFIX))
 }
 
 /// Whether clients may not send to `topic`.
@@ -216,6 +225,12 @@ mod tests {
             assert!(Group::new(bad).is_err(), "{bad:?}");
         }
         assert!(Topic::new("%RETRY%a|b-c_9").is_ok());
+    }
+
+    #[test]
+    fn rocketmq_s_own_groups_are_known_in_any_case() {
+        assert!(is_system_group("CID_RMQ_SYS_TRANS") && is_system_group("cid_rmq_sys_x"));
+        assert!(!is_system_group("CID_RMQ") && !is_system_group("CID_RMQ_SYSé"));
     }
 
     #[test]

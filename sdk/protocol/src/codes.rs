@@ -259,6 +259,8 @@ codes! {
 
 /// Versions of RocketMQ as headers carry them: places in its list of versions.
 pub mod version {
+    use std::borrow::Cow;
+
     /// From here on registrations carry a list of filter servers.
     pub const V3_0_11: i32 = 37;
     /// From here on `maxReconsumeTimes` of a send is honoured.
@@ -277,11 +279,85 @@ pub mod version {
     pub const CURRENT: i32 = V5_4_0;
     /// The same as RocketMQ's tools print it.
     pub const CURRENT_NAME: &str = "V5_4_0";
+
+    /// What the list begins with, before it follows a rule.
+    const FIRST: [&str; 16] = [
+        "V3_0_0_SNAPSHOT",
+        "V3_0_0_ALPHA1",
+        "V3_0_0_BETA1",
+        "V3_0_0_BETA2",
+        "V3_0_0_BETA3",
+        "V3_0_0_BETA4",
+        "V3_0_0_BETA5",
+        "V3_0_0_BETA6_SNAPSHOT",
+        "V3_0_0_BETA6",
+        "V3_0_0_BETA7_SNAPSHOT",
+        "V3_0_0_BETA7",
+        "V3_0_0_BETA8_SNAPSHOT",
+        "V3_0_0_BETA8",
+        "V3_0_0_BETA9_SNAPSHOT",
+        "V3_0_0_BETA9",
+        "V3_0_0_FINAL",
+    ];
+
+    /// The name of a version. A number beyond the list is `HIGHER_VERSION`, as RocketMQ has it; one
+    /// below it, with which RocketMQ fails, is `UNKNOWN`.
+    #[must_use]
+    pub fn name(version: i32) -> Cow<'static, str> {
+        let Ok(at) = usize::try_from(version) else { return "UNKNOWN".into() };
+        if let Some(name) = FIRST.get(at) {
+            return (*name).into();
+        }
+        // From here on each release stands behind its snapshot.
+        let at = at - FIRST.len();
+        let (mut release, end) = (at / 2, if at.is_multiple_of(2) { "_SNAPSHOT" } else { "" });
+        for (major, minor) in (3..=5).flat_map(|major| (0..=9).map(move |minor| (major, minor))) {
+            let (first, last) = match (major, minor) {
+                (3, 0) => (1, 15),
+                (3, 3..) => (1, 9),
+                _ => (0, 9),
+            };
+            if first + release <= last {
+                return format!("V{major}_{minor}_{}{end}", first + release).into();
+            }
+            release -= last + 1 - first;
+        }
+        "HIGHER_VERSION".into()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_have_the_names_of_rocketmq_s_list() {
+        for (number, name) in [
+            (-1, "UNKNOWN"),
+            (0, "V3_0_0_SNAPSHOT"),
+            (15, "V3_0_0_FINAL"),
+            (16, "V3_0_1_SNAPSHOT"),
+            (version::V3_0_11, "V3_0_11"),
+            (45, "V3_0_15"),
+            (46, "V3_1_0_SNAPSHOT"),
+            (85, "V3_2_9"),
+            (86, "V3_3_1_SNAPSHOT"),
+            (version::V3_4_9, "V3_4_9"),
+            (211, "V3_9_9"),
+            (212, "V4_0_0_SNAPSHOT"),
+            (355, "V4_7_1"),
+            (version::V4_9_3, "V4_9_3"),
+            (version::V4_9_4, "V4_9_4"),
+            (version::V5_0_0, "V5_0_0"),
+            (version::V5_3_1, "V5_3_1"),
+            (version::CURRENT, version::CURRENT_NAME),
+            (611, "V5_9_9"),
+            (612, "HIGHER_VERSION"),
+            (i32::MAX, "HIGHER_VERSION"),
+        ] {
+            assert_eq!(version::name(number), name, "{number}");
+        }
+    }
 
     #[test]
     fn codes_have_names_and_are_listed_once() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_meter::{
-    CATALOGUE, CustomFamily, CustomValue, Kind, Meter, Metric, Sample, catalogue,
+    CATALOGUE, CustomFamily, CustomValue, HistogramSample, Kind, Meter, Metric, Sample, catalogue,
 };
 use blockhouse_model::Clock;
 use prometheus::core::{Collector, Desc};
@@ -107,6 +107,16 @@ impl Collector for MeterCollector {
         visit(&Sample { metric: &catalogue::UPTIME, labels: &[], value: up });
         let version: &[&str] = &[&self.version];
         visit(&Sample { metric: &catalogue::BUILD_INFO, labels: version, value: 1.0 });
+        let mut collect = |sample: &HistogramSample<'_>| {
+            let name = sample.metric.name;
+            if families.last().is_none_or(|(last, _)| *last != name) {
+                families.push((name, family(sample.metric)));
+            }
+            if let Some((_, family)) = families.last_mut() {
+                family.mut_metric().push(by_size(sample));
+            }
+        };
+        self.meter.read_histograms(&mut collect);
         let own = self.meter.custom().into_iter().map(custom);
         families.into_iter().map(|(_, family)| family).chain(own).collect()
     }
@@ -173,26 +183,45 @@ fn family(metric: &Metric) -> MetricFamily {
     family.set_field_type(match metric.kind {
         Kind::Counter => MetricType::COUNTER,
         Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
     });
     family
 }
 
-fn metric(sample: &Sample<'_>) -> proto::Metric {
-    let mut metric = proto::Metric::default();
-    let labels = sample.metric.labels.iter().zip(sample.labels).map(|(name, value)| {
+fn pairs(metric: &Metric, values: &[&str]) -> Vec<LabelPair> {
+    let pair = |(name, value): (&&str, &&str)| {
         let mut pair = LabelPair::default();
         pair.set_name((*name).to_owned());
         pair.set_value((*value).to_owned());
         pair
+    };
+    metric.labels.iter().zip(values).map(pair).collect()
+}
+
+/// A histogram: Prometheus wants to know how many are up to each bound, those of lower ones included.
+fn by_size(sample: &HistogramSample<'_>) -> proto::Metric {
+    let mut below = 0;
+    let buckets = sample.metric.bounds.iter().zip(sample.counts).map(|(bound, count)| {
+        below += count;
+        (*bound as f64, below)
     });
-    metric.set_label(labels.collect());
+    let buckets = buckets.collect();
+    let mut metric = proto::Metric::default();
+    metric.set_label(pairs(sample.metric, sample.labels));
+    metric.set_histogram(histogram(sample.counts.iter().sum(), sample.sum, buckets));
+    metric
+}
+
+fn metric(sample: &Sample<'_>) -> proto::Metric {
+    let mut metric = proto::Metric::default();
+    metric.set_label(pairs(sample.metric, sample.labels));
     match sample.metric.kind {
         Kind::Counter => {
             let mut counter = proto::Counter::default();
             counter.set_value(sample.value);
             metric.set_counter(counter);
         }
-        Kind::Gauge => {
+        Kind::Gauge | Kind::Histogram => {
             let mut gauge = proto::Gauge::default();
             gauge.set_value(sample.value);
             metric.set_gauge(gauge);
@@ -204,7 +233,7 @@ fn metric(sample: &Sample<'_>) -> proto::Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blockhouse_meter::{CustomCounts, PluginCounts};
+    use blockhouse_meter::{CustomCounts, PluginCounts, RpcKind};
     use blockhouse_model::{ManualClock, Timestamp};
 
     #[test]
@@ -238,6 +267,39 @@ mod tests {
             // The order of the process-wide labels is that of a hash map.
             assert!(text.lines().any(|l| sorted(l) == sorted(line)), "{line} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn buckets_hold_what_those_below_them_hold() {
+        let meter = Arc::new(Meter::default());
+        let kind = RpcKind { request: 11, response: 0, is_held: false, is_one_way: false };
+        for (micros, requests) in [(1_000, 5), (6_000, 2), (9_000_000, 1)] {
+            meter.latencies.add(Some(kind), micros, requests);
+        }
+        let identity = Identity {
+            cluster: "c".into(),
+            node_type: "broker".into(),
+            node_id: "b-0".into(),
+            version: String::new(),
+        };
+        let clock = Arc::new(ManualClock::at(Timestamp(5)));
+        let text = Exporter::new(identity, meter, clock).unwrap().text().unwrap();
+        let labels = "protocol_type=\"remoting\",request_code=\"11\",response_code=\"0\",\
+                      is_long_polling=\"false\",result=\"success\"";
+        for (name, end) in [
+            ("bucket", "le=\"1\"} 5"),
+            ("bucket", "le=\"5\"} 5"),
+            ("bucket", "le=\"7\"} 7"),
+            ("bucket", "le=\"3000\"} 7"),
+            ("bucket", "le=\"+Inf\"} 8"),
+            ("sum", " 9017"),
+            ("count", " 8"),
+        ] {
+            let begin = format!("rocketmq_rpc_latency_milliseconds_{name}{{{labels}");
+            let found = text.lines().any(|line| line.starts_with(&begin) && line.ends_with(end));
+            assert!(found, "{begin} {end} is not in\n{text}");
+        }
+        assert!(text.contains("# TYPE rocketmq_rpc_latency_milliseconds histogram\n"));
     }
 
     #[test]

@@ -62,6 +62,7 @@ impl ConsumerGroup {
     /// Whether the member is a new one.
     fn join(&mut self, client: Client) -> bool {
         let connection = client.channel.id();
+        let client = client.after(self.members.get(&connection));
         let before = self.members.insert(connection, client);
         let same_id = before.as_ref().zip(self.members.get(&connection)).map(|(a, b)| a.id == b.id);
         if same_id == Some(false) {
@@ -126,6 +127,10 @@ impl ConsumerGroup {
 impl Consumers {
     pub(super) fn find(&self, group: &str) -> Option<&ConsumerGroup> {
         self.groups.get(group)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Group, &ConsumerGroup)> {
+        self.groups.iter()
     }
 
     pub(super) fn names(&self) -> Vec<Group> {

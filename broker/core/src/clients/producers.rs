@@ -28,8 +28,11 @@ impl Producers {
             groups.insert(group.clone());
         }
         self.clients.insert(Arc::clone(&client.id), Arc::clone(&client.channel));
-        let before = self.groups.entry(group).or_default().insert(connection, client.clone());
-        if let Some(before) = before.filter(|before| before.id != client.id) {
+        let members = self.groups.entry(group).or_default();
+        let client = client.clone().after(members.get(&connection));
+        let id = Arc::clone(&client.id);
+        let before = members.insert(connection, client);
+        if let Some(before) = before.filter(|before| before.id != id) {
             self.forget_client(&before);
         }
         Ok(())
@@ -66,6 +69,10 @@ impl Producers {
             channels.push(channel);
         }
         channels
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Group, impl Iterator<Item = &Client>)> {
+        self.groups.iter().map(|(name, members)| (name, members.values()))
     }
 
     pub(super) fn names(&self) -> Vec<Group> {

@@ -344,3 +344,45 @@ fn requests_speak_for_groups_without_heartbeats_for_a_while() {
     world.clients.compensate("not a group", kind, &sub);
     assert!(world.clients.subscription_or_compensation("not a group", "t").is_none());
 }
+
+#[test]
+fn the_inventory_has_each_client_once_with_all_its_groups_since_it_came() {
+    let world = World::new();
+    let (a, b) = (fake(1), fake(2));
+    let mut both = beat("a", "g", &["t"]);
+    both.version = 479;
+    both.consumers.push(consumer("f", &["t"]));
+    both.consumers[1].message_model = MessageModel::Broadcasting;
+    world.beat(&a, both.clone());
+    world.clock.advance(Duration::from_secs(30));
+    both.producers = vec![Group::trusted("q"), Group::trusted("p")];
+    world.beat(&a, both);
+    world.beat(&b, produce("b", &["p"]));
+    let inventory = world.clients.inventory();
+    let [first, second] = &inventory[..] else { panic!("{inventory:?}") };
+    assert_eq!((&*first.client_id, first.peer, first.version), ("a", a.peer(), 479));
+    assert_eq!((first.since, first.seen), (Timestamp(1_000), Timestamp(31_000)));
+    assert_eq!(first.producers, [Group::trusted("p"), Group::trusted("q")]);
+    let expected = [("f", MessageModel::Broadcasting), ("g", MessageModel::Clustering)]
+        .map(|(name, model)| (Group::trusted(name), ConsumeType::Passively, model));
+    assert_eq!(first.consumers, expected);
+    assert_eq!((&*second.client_id, second.since), ("b", Timestamp(31_000)));
+
+    // What is counted are members, as RocketMQ counts them: `a` in each of its groups.
+    let kinds = world.clients.kinds();
+    let of = |consumes: Option<&str>, version| {
+        let consumes = consumes.map(|group| (Group::trusted(group), ConsumeType::Passively));
+        kinds.get(&ClientKind { consumes, language: 0, version }).copied()
+    };
+    assert_eq!([of(None, 479), of(None, 0)], [Some(2), Some(1)]);
+    assert_eq!(
+        [of(Some("f"), 479), of(Some("g"), 479), of(Some("p"), 479)],
+        [Some(1), Some(1), None]
+    );
+
+    // One that left and came again is there since then.
+    world.clients.closed(1);
+    world.clock.advance(Duration::from_secs(30));
+    world.beat(&a, beat("a", "g", &["t"]));
+    assert_eq!(world.clients.inventory()[0].since, Timestamp(61_000));
+}

@@ -1,5 +1,6 @@
 //! What the send path must know of a message's properties, found in one pass over the text.
 
+use blockhouse_meter::MessageType;
 use blockhouse_model::properties as name;
 
 /// The properties that change what becomes of a message.
@@ -14,6 +15,8 @@ pub(crate) struct Marks {
     pub(crate) timer: bool,
     /// Whether this is a half message.
     pub(crate) half: bool,
+    /// Whether the message has a key by which its queue was chosen: it is ordered.
+    pub(crate) fifo: bool,
     /// Whether DELAY is there and not a number.
     pub(crate) bad_delay: bool,
     /// Whether the text must be rewritten: it has a pair that the broker sets itself, or one that
@@ -43,6 +46,7 @@ impl Marks {
                 name::TIMER_DELIVER_MS | name::TIMER_DELAY_MS | name::TIMER_DELAY_SEC => {
                     marks.timer = true;
                 }
+                name::SHARDING_KEY => marks.fifo = true,
                 name::TRANSACTION_PREPARED => marks.half = value.eq_ignore_ascii_case("true"),
                 name::CLUSTER
                 | name::MSG_REGION
@@ -54,6 +58,19 @@ impl Marks {
             }
         }
         (marks, unique_key)
+    }
+
+    /// What RocketMQ's metrics call such a message.
+    pub(crate) const fn kind(self) -> MessageType {
+        if self.half {
+            MessageType::Transaction
+        } else if self.fifo {
+            MessageType::Fifo
+        } else if self.delay_level > 0 || self.timer {
+            MessageType::Delay
+        } else {
+            MessageType::Normal
+        }
     }
 }
 
@@ -72,6 +89,11 @@ mod tests {
         assert!(Marks::of("TIMER_DELAY_MS\u{1}5\u{2}").0.timer);
         assert!(Marks::of("TRAN_MSG\u{1}true\u{2}").0.half);
         assert!(Marks::of("DELAY\u{1}x\u{2}").0.bad_delay);
+        let kind = |text: &str| Marks::of(text).0.kind();
+        assert_eq!(kind("TAGS\u{1}a\u{2}DELAY\u{1}0\u{2}"), MessageType::Normal);
+        assert_eq!(kind("DELAY\u{1}3\u{2}"), MessageType::Delay);
+        assert_eq!(kind("DELAY\u{1}3\u{2}__SHARDINGKEY\u{1}k\u{2}"), MessageType::Fifo);
+        assert_eq!(kind("TRAN_MSG\u{1}true\u{2}"), MessageType::Transaction);
         assert!(Marks::of("A\u{1}\u{2}").0.rewrite && Marks::of("A\u{2}").0.rewrite);
     }
 }

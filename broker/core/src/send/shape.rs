@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use blockhouse_hook::{Decision, Draft as HookDraft, Point, Verdict};
+use blockhouse_meter::MessageType;
 use blockhouse_model::names::{self, SCHEDULE_TOPIC};
 use blockhouse_model::{QueueId, SysFlag, Timestamp, TopicConfig, properties as name};
 use blockhouse_record::Draft;
@@ -27,6 +28,7 @@ pub(super) struct Planned<'a> {
     born_timestamp: i64,
     reconsume_times: i32,
     wait: bool,
+    pub(super) kind: MessageType,
 }
 
 impl Planned<'_> {
@@ -227,6 +229,7 @@ impl Broker {
             born_timestamp: send.born_timestamp,
             reconsume_times: send.reconsume_times,
             wait: marks.wait && wait_of_batch(send, batch),
+            kind: marks.kind(),
         };
         let dead = !batch && self.redirect_dead_letter(send, &mut message)?;
         if dead {

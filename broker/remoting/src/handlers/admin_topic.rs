@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use blockhouse_model::{Perm, Topic, TopicConfig};
+use blockhouse_meter::Created;
+use blockhouse_model::{Perm, Topic, TopicConfig, names};
 use blockhouse_protocol::body::list::TopicList;
 use blockhouse_protocol::body::topic as body;
 use blockhouse_protocol::codes::response_code;
@@ -14,10 +15,16 @@ use crate::response::{Answer, Failure, Response};
 
 pub(crate) fn update(call: OwnedCall) -> Answer {
     Box::pin(async move {
-        let (config, changes) = created(&call)?;
-        call.broker.update_topic(config, &changes).await?;
-        Ok(Response::ok())
+        let creation = call.creates(Created::Topic);
+        let topic = call.command.ext.get("topic").unwrap_or_default();
+        creation.end(names::is_system_topic(topic), create(&call).await)
     })
+}
+
+async fn create(call: &OwnedCall) -> Result<Response, Failure> {
+    let (config, changes) = created(call)?;
+    call.broker.update_topic(config, &changes).await?;
+    Ok(Response::ok())
 }
 
 type Changes = BTreeMap<String, String>;
@@ -60,7 +67,9 @@ pub(crate) fn update_list(call: OwnedCall) -> Answer {
             list.topic_config_list.into_iter().map(TopicConfig::try_from).collect();
         for config in configs.map_err(blockhouse_core::Refusal::from)? {
             let changes = config.attributes.clone();
-            call.broker.update_topic(config, &changes).await?;
+            let creation = call.creates(Created::Topic);
+            let is_system = names::is_system_topic(&config.name);
+            creation.end(is_system, call.broker.update_topic(config, &changes).await)?;
         }
         Ok(Response::ok())
     })

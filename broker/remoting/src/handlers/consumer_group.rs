@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use blockhouse_core::{Broker, Refusal};
 use blockhouse_meta::Extra;
-use blockhouse_model::SubscriptionGroup;
+use blockhouse_meter::Created;
+use blockhouse_model::{SubscriptionGroup, names};
 use blockhouse_protocol::body::group as body;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::fastjson;
@@ -21,7 +22,7 @@ const SUBSCRIPTIONS: &str = "subscriptionDataSet";
 
 pub(crate) fn update(call: OwnedCall) -> Answer {
     Box::pin(async move {
-        put(&call.broker, fastjson::read(&call.command.body)?).await?;
+        put(&call, fastjson::read(&call.command.body)?).await?;
         Ok(Response::ok())
     })
 }
@@ -30,13 +31,19 @@ pub(crate) fn update_list(call: OwnedCall) -> Answer {
     Box::pin(async move {
         let list: body::SubscriptionGroupConfigs = fastjson::read(&call.command.body)?;
         for group in list.group_config_list {
-            put(&call.broker, group).await?;
+            put(&call, group).await?;
         }
         Ok(Response::ok())
     })
 }
 
-async fn put(broker: &Broker, group: body::SubscriptionGroupConfig) -> Result<(), Failure> {
+async fn put(call: &OwnedCall, group: body::SubscriptionGroupConfig) -> Result<(), Failure> {
+    let creation = call.creates(Created::Group);
+    let is_system = names::is_system_group(&group.group_name);
+    creation.end(is_system, change(&call.broker, group).await)
+}
+
+async fn change(broker: &Broker, group: body::SubscriptionGroupConfig) -> Result<(), Failure> {
     let kept = json!({
         RETRY_POLICY: group.group_retry_policy,
         SUBSCRIPTIONS: group.subscription_data_set,

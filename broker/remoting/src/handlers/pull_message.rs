@@ -13,6 +13,7 @@ use blockhouse_protocol::{RemotingCommand, ResponseHead, encode};
 use blockhouse_store::LENT_MIN;
 use blockhouse_transport::{COPY_MAX, Replies};
 
+use crate::answers::{Answered, Answers, Later};
 use crate::quota::{Exceeded, Payer};
 use crate::response::{Failure, Response};
 use crate::status;
@@ -22,33 +23,35 @@ pub(crate) fn handle(
     meter: &Arc<Meter>,
     (caller, payer): (Caller<'_>, Option<Payer>),
     command: &RemotingCommand,
-    replies: &mut Replies,
+    answers: &mut Answers<'_>,
 ) {
-    let (code, opaque) = (command.code, command.opaque);
+    let opaque = command.opaque;
+    let answered = Answered::of(command, response_code::SUCCESS);
     let pulled = match PullMessage::parse(&command.ext) {
         Ok(header) => broker.pull(caller, &request(&header)),
         Err(error) => {
             let failure = Failure::from(error);
-            meter.requests.add(code, failure.code, 1);
-            return Response::from(failure).write(opaque, replies);
+            answers.add(answered.with(failure.code));
+            return Response::from(failure).write(opaque, answers.replies);
         }
     };
-    match pulled {
+    let (later, outcome) = match pulled {
         Pulled::Now(outcome) => {
             pay(broker, payer.as_ref(), &outcome);
-            meter.requests.add(code, write(opaque, outcome, replies), 1);
+            let code = write(opaque, outcome, answers.replies);
+            return answers.add(answered.with(code));
         }
-        Pulled::Later(outcome) => {
-            let (broker, meter) = (Arc::clone(broker), Arc::clone(meter));
-            replies.defer(async move {
-                let mut replies = Replies::new();
-                let outcome = outcome.await;
-                pay(&broker, payer.as_ref(), &outcome);
-                meter.requests.add(code, write(opaque, outcome, &mut replies), 1);
-                replies
-            });
-        }
-    }
+        Pulled::Later(outcome) => (answers.later(broker, meter), outcome),
+        Pulled::Held(outcome) => (answers.later(broker, meter).held(), outcome),
+    };
+    answers.replies.defer(async move {
+        let outcome = outcome.await;
+        pay(later.broker(), payer.as_ref(), &outcome);
+        later.write(|answers| {
+            let code = write(opaque, outcome, answers.replies);
+            answers.add(answered.with(code));
+        })
+    });
 }
 
 /// Only now is it known how much the consumer gets.
@@ -66,28 +69,28 @@ fn bytes_of(outcome: &PullOutcome) -> usize {
 /// Holds a pull back for a while, and has the client ask again, at the same place. Nothing is looked at or asked for it
 /// here, so the answer says nothing of the queue.
 pub(crate) fn hold_back(
-    meter: &Arc<Meter>,
+    later: Later,
     exceeded: &Exceeded,
     command: &RemotingCommand,
-    replies: &mut Replies,
+    answers: &mut Answers<'_>,
 ) {
-    let (code, opaque, meter) = (command.code, command.opaque, Arc::clone(meter));
+    let (answered, opaque) =
+        (Answered::of(command, response_code::PULL_RETRY_IMMEDIATELY), command.opaque);
     let (wait, remark) = (exceeded.pull_wait(), exceeded.to_string());
     let offset = PullMessage::parse(&command.ext).map(|header| header.queue_offset);
-    replies.defer(async move {
-        let mut replies = Replies::new();
+    answers.replies.defer(async move {
         let offset = match offset {
             Ok(offset) => offset,
             Err(error) => {
                 let failure = Failure::from(error);
-                meter.requests.add(code, failure.code, 1);
-                Response::from(failure).write(opaque, &mut replies);
-                return replies;
+                return later.write(|answers| {
+                    answers.add(answered.with(failure.code));
+                    Response::from(failure).write(opaque, answers.replies);
+                });
             }
         };
         tokio::time::sleep(wait).await;
         let retry = response_code::PULL_RETRY_IMMEDIATELY;
-        meter.requests.add(code, retry, 1);
         let head = ResponseHead::new(opaque, retry, Some(&remark));
         let header = PullMessageResponse {
             suggest_which_broker_id: 0,
@@ -99,8 +102,10 @@ pub(crate) fn hold_back(
             group_sys_flag: None,
             forbidden_type: None,
         };
-        encode::response(replies.frames(), &head, |out| header.write(out), 0);
-        replies
+        later.write(|answers| {
+            answers.add(answered);
+            encode::response(answers.replies.frames(), &head, |out| header.write(out), 0);
+        })
     });
 }
 

@@ -12,6 +12,7 @@ use blockhouse_protocol::{ExtWriter, RemotingCommand, ResponseHead, batch, encod
 use blockhouse_store::Settled;
 use blockhouse_transport::Replies;
 
+use crate::answers::{Answered, Answers};
 use crate::response::{Failure, Response};
 use crate::status;
 
@@ -32,7 +33,7 @@ pub(crate) fn handle(
     meter: &Arc<Meter>,
     caller: Caller<'_>,
     run: Vec<RemotingCommand>,
-    replies: &mut Replies,
+    answers: &mut Answers<'_>,
 ) {
     let mut sends = Vec::with_capacity(run.len());
     let parsed: Vec<Result<(), Failure>> =
@@ -41,8 +42,8 @@ pub(crate) fn handle(
     drop(sends);
     let outcomes = merge(parsed, outcomes);
     let Some(placement) = placement else {
-        let answer = Answer { broker, meter, settled: Settled::PutOk, placed: &placed };
-        return answer.write_all(&run, outcomes, replies);
+        let answer = Answer { broker, settled: Settled::PutOk, placed: &placed };
+        return answer.write_all(&run, outcomes, answers);
     };
     // A connection that sends one message at a time is seldom alone: the write waits until the
     // others that are ready have placed theirs, and one serves all.
@@ -52,12 +53,12 @@ pub(crate) fn handle(
         && !new_topic
         && let Some(settled) = ticket.try_settled()
     {
-        return Answer { broker, meter, settled, placed: &placed }
-            .write_all(&run, outcomes, replies);
+        return Answer { broker, settled, placed: &placed }.write_all(&run, outcomes, answers);
     }
     let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
-    let (broker, meter) = (Arc::clone(broker), Arc::clone(meter));
-    replies.defer(async move {
+    let later = answers.later(broker, meter);
+    answers.replies.defer(async move {
+        let broker = later.broker();
         let ticket = match ticket {
             Ok(ticket) => ticket,
             Err(placement) => {
@@ -69,26 +70,25 @@ pub(crate) fn handle(
         if new_topic && !broker.keep_new_topics().await && settled == Settled::PutOk {
             settled = Settled::FlushDiskTimeout;
         }
-        let mut replies = Replies::new();
-        let answer = Answer { broker: &broker, meter: &meter, settled, placed: &placed };
-        answer.write_all(&run, outcomes.into_iter(), &mut replies);
-        replies
+        later.write(|answers| {
+            let answer = Answer { broker, settled, placed: &placed };
+            answer.write_all(&run, outcomes.into_iter(), answers);
+        })
     });
 }
 
 /// Answers sends that are not even looked at.
 pub(crate) fn refuse(
     broker: &Broker,
-    meter: &Meter,
     run: &[RemotingCommand],
     remark: &str,
-    replies: &mut Replies,
+    answers: &mut Answers<'_>,
 ) {
     let failed = |_: &RemotingCommand| {
         Outcome::Failed(Failure::new(response_code::SYSTEM_BUSY, remark.to_owned()))
     };
-    let answer = Answer { broker, meter, settled: Settled::PutOk, placed: &[] };
-    answer.write_all(run, run.iter().map(failed), replies);
+    let answer = Answer { broker, settled: Settled::PutOk, placed: &[] };
+    answer.write_all(run, run.iter().map(failed), answers);
 }
 
 fn parse(command: &RemotingCommand) -> Result<Send<'_>, Failure> {
@@ -161,7 +161,6 @@ impl Outcome<'_> {
 /// What all answers of a run share.
 struct Answer<'a> {
     broker: &'a Broker,
-    meter: &'a Meter,
     settled: Settled,
     placed: &'a [blockhouse_store::Placed],
 }
@@ -171,24 +170,19 @@ impl Answer<'_> {
         &self,
         run: &[RemotingCommand],
         outcomes: impl Iterator<Item = Outcome<'a>>,
-        replies: &mut Replies,
+        answers: &mut Answers<'_>,
     ) {
         let mut ids = String::with_capacity(MessageId::TEXT_LEN_MAX);
-        // Most runs end alike: they are counted together.
-        let mut alike = (0, 0, 0);
         for (command, outcome) in run.iter().zip(outcomes) {
             let result = match &outcome {
                 Outcome::Stored(_) => status::of_settled(self.settled),
                 Outcome::Failed(failure) | Outcome::Unread(failure) => failure.code,
             };
-            if (command.code, result) != (alike.0, alike.1) {
-                self.meter.requests.add(alike.0, alike.1, alike.2);
-                alike = (command.code, result, 0);
-            }
-            alike.2 += 1;
+            answers.add(Answered::of(command, result));
             if command.is_one_way() {
                 continue;
             }
+            let replies = &mut *answers.replies;
             match outcome {
                 Outcome::Stored(accepted) if self.settled != Settled::Failed => {
                     self.stored(command.opaque, &accepted, &mut ids, replies);
@@ -202,7 +196,6 @@ impl Answer<'_> {
                 Outcome::Unread(failure) => Response::from(failure).write(command.opaque, replies),
             }
         }
-        self.meter.requests.add(alike.0, alike.1, alike.2);
     }
 
     fn stored(

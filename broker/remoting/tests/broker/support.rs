@@ -44,6 +44,7 @@ pub(crate) struct World {
     pub(crate) disk: MemDisk,
     pub(crate) server: Server,
     pub(crate) counts: Arc<Connections>,
+    pub(crate) meter: Arc<Meter>,
     dialer: Dialer,
 }
 
@@ -116,14 +117,15 @@ impl World {
         let clock = Arc::new(ManualClock::at(Timestamp(1_700_000_000_000)));
         let disk = MemDisk::new();
         let broker = Arc::new(broker(&disk, &clock, hooks));
-        let remoting =
-            Remoting::new(Arc::clone(&broker), Arc::new(NoNode), Arc::new(Meter::default()));
+        let meter = Arc::new(Meter::default());
+        meter.watch_sizes(broker.stats().sizes());
+        let remoting = Remoting::new(Arc::clone(&broker), Arc::new(NoNode), Arc::clone(&meter));
         let sessions = Arc::new(Certified { sessions: Arc::clone(&remoting), user });
         let endpoint = Endpoint::new(remoting, sessions, Limits::default());
         let counts = Arc::clone(&endpoint.counts);
         let server = Server::bind("127.0.0.1:0", endpoint).await.unwrap();
         let no_one = Endpoint::new(Arc::new(NoService), Arc::new(NoSessions), Limits::default());
-        Self { broker, clock, disk, server, counts, dialer: Dialer::new(no_one) }
+        Self { broker, clock, disk, server, counts, meter, dialer: Dialer::new(no_one) }
     }
 
     pub(crate) async fn client(&self) -> Client {

@@ -6,8 +6,6 @@ use blockhouse_model::properties as name;
 
 /// Longest tag in a policy.
 const TAG_LEN_MAX: usize = 255;
-/// Of ordered messages: what their queue was chosen by.
-const SHARDING_KEY: &str = "__SHARDINGKEY";
 /// A bit for each.
 const ALL_TYPES: u8 = 0x0f;
 
@@ -80,7 +78,7 @@ impl<'a> Message<'a> {
                 name::TIMER_DELIVER_MS | name::TIMER_DELAY_MS | name::TIMER_DELAY_SEC => {
                     timer = true;
                 }
-                SHARDING_KEY => fifo = true,
+                name::SHARDING_KEY => fifo = true,
                 _ => {}
             }
         }

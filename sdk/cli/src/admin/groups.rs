@@ -4,14 +4,13 @@ use anyhow::{Context as _, bail};
 use blockhouse_client::Client;
 use blockhouse_client::admin::{Lag, ResetTo, Scope};
 use blockhouse_model::names;
-use blockhouse_protocol::body::client::Connection;
 use blockhouse_protocol::body::group::SubscriptionGroupConfig;
 use serde_json::json;
 
 use super::{Answer, ScopeArgs};
 use crate::cluster::Table;
 use crate::utc::{parse_time, time};
-use crate::{out, wrong_use};
+use crate::wrong_use;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -55,13 +54,6 @@ pub(super) struct ProgressArgs {
     /// Only this topic
     #[arg(long)]
     topic: Option<String>,
-}
-
-/// Whose clients.
-#[derive(Debug, clap::Args)]
-pub(super) struct ClientsArgs {
-    /// The group
-    group: String,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -169,35 +161,6 @@ pub(super) async fn progress(client: &Client, args: &ProgressArgs) -> anyhow::Re
     );
     if !table.is_empty() {
         answer.text.push_str(&format!("total lag: {total}\n"));
-    }
-    Ok(answer)
-}
-
-pub(super) async fn clients(client: &Client, args: &ClientsArgs) -> anyhow::Result<Answer> {
-    let consumers = client.consumers(&args.group).await?;
-    let producers = client.producers(&args.group).await?;
-    let mut table = Table::new(&["role", "client", "address", "language", "version"]);
-    let mut add = |role: &str, connection: &Connection| {
-        let Connection { client_addr, client_id, language, version } = connection;
-        table.row([role, client_id, client_addr, language, &version.to_string()]);
-    };
-    let (consume_type, model) =
-        consumers.as_ref().map(|c| (c.consume_type, c.message_model)).unzip();
-    let (members, subscriptions) =
-        consumers.map(|c| (c.connection_set, c.subscription_table)).unwrap_or_default();
-    members.iter().for_each(|c| add("consumer", c));
-    producers.connection_set.iter().for_each(|c| add("producer", c));
-    let mut answer = Answer::table(
-        &table,
-        "No client of this group is connected.",
-        json!({
-            "consumers": members, "consumeType": consume_type, "messageModel": model,
-            "subscriptions": subscriptions, "producers": producers.connection_set,
-        }),
-    );
-    for (topic, subscription) in &subscriptions {
-        let expression = out::foreign(&subscription.sub_string);
-        answer.text.push_str(&format!("subscribed: {topic} {expression}\n"));
     }
     Ok(answer)
 }

@@ -7,7 +7,7 @@ use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
 use blockhouse_ops::{Door, Handler, Ops, Parts, Reply, Row, Running, Sign};
 use blockhouse_telemetry::{Exporter, Identity};
 
-use super::{Control, Role, Shared, audit, node_name, plugins, policies};
+use super::{Control, Role, Shared, audit, clients, node_name, plugins, policies};
 use crate::options::Config;
 
 /// Starts to listen, if there is an address.
@@ -37,6 +37,7 @@ pub(super) async fn start(
     let mut rows = plugins::rows(control.plugins, config.plugins.remote_changes);
     rows.extend(policies::rows(control.policies, config.authz.remote_changes));
     rows.extend(audit::rows(control.audit));
+    rows.extend(clients::rows(&shared.connected));
     rows.push(Row {
         path: "/v1/info",
         method: hyper::http::Method::GET,

@@ -11,7 +11,7 @@ use blockhouse_namesrv::NameServer;
 use blockhouse_service::config::Loaded;
 use parking_lot::Mutex;
 
-use super::{Shared, metrics};
+use super::{Shared, clients, metrics};
 use crate::options::Config;
 use crate::{java_conf, out};
 
@@ -107,6 +107,7 @@ pub(super) async fn broker(
     };
     let running = Broker::start(settings, parts).await?;
     shared.publisher.open(running.core());
+    shared.connected.open(running.core());
     shared.readiness.watch(Arc::clone(running.registered()));
     let address = running.local_addr();
     let also = running.vip_addr().into_iter().collect();
@@ -123,6 +124,11 @@ pub(super) async fn broker(
         // The log is read, and a stop must not wait for that.
         let core = seen.lock().as_ref().map(|running| Arc::clone(running.core()));
         core.map(|core| metrics::lags(&core, &mut times.lock())).unwrap_or_default()
+    }));
+    let seen = Arc::clone(&slot);
+    shared.meter.watch_members(Box::new(move || {
+        let running = seen.lock();
+        running.as_ref().map(|running| clients::members(running.core())).unwrap_or_default()
     }));
     let seen = Arc::clone(&slot);
     shared.readiness.watch_store(Box::new(move || {
