@@ -10,6 +10,7 @@
 //! | `handlers` | one file per group of requests |
 //! | `status` | refusals of the core as response codes |
 //! | `response` | what handlers return |
+//! | `traced` | sends as spans, once they are answered |
 //! | `channel` | a connection as the core sees a client |
 
 mod call;
@@ -20,6 +21,7 @@ pub mod quota;
 mod response;
 mod status;
 pub mod table;
+mod traced;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -124,6 +124,10 @@ catalogue! {
         "Requests beyond a quota: sends and others that were refused, pulls that were held back.";
     REQUESTS: Counter "blockhouse_requests_total" ["requests"] {"request_code", "response_code"}
         "Requests by name of their code and of the code they were answered with: also why sends and pulls fail.";
+    SPANS_EXPORTED: Counter "blockhouse_spans_exported_total" ["spans"] {}
+        "Spans that a collector took.";
+    SPANS_DROPPED: Counter "blockhouse_spans_dropped_total" ["spans"] {"reason"}
+        "Spans that no collector got: their record found the queue full (queue: counts records), or the collector did not take them in time (failed).";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}
         "Pulls that wait for messages to arrive (long polling).";
     PLUGIN_LOADED: Gauge "blockhouse_plugin_loaded" ["1"] {"plugin"}

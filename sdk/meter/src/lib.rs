@@ -15,6 +15,7 @@
 //! | [`lag`] | [`GroupLag`]: how far consumer groups are behind |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
+//! | [`spans`] | [`Spans`]: which messages become spans, and their records |
 //! | [`quotas`] | [`QuotaRefusals`]: what quotas kept back |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
@@ -31,6 +32,7 @@ pub mod meter;
 pub mod plugins;
 pub mod policies;
 pub mod quotas;
+pub mod spans;
 
 pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
@@ -46,3 +48,4 @@ pub use plugins::{
 };
 pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
+pub use spans::Spans;

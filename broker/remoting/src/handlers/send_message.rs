@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent};
+use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent, Traced};
 use blockhouse_core::{Broker, Caller, Refusal};
 use blockhouse_meter::Meter;
 use blockhouse_model::{MessageId, QueueId, SysFlag};
@@ -14,6 +14,7 @@ use blockhouse_transport::Replies;
 
 use crate::response::{Failure, Response};
 use crate::status;
+use crate::traced::Finish;
 
 /// A run of at most so many requests shares its write with the runs of other connections.
 const ALONE_MAX: usize = 2;
@@ -37,11 +38,19 @@ pub(crate) fn handle(
     let mut sends = Vec::with_capacity(run.len());
     let parsed: Vec<Result<(), Failure>> =
         run.iter().map(|command| parse(command).map(|send| sends.push(send))).collect();
-    let Sent { outcomes, placed, placement, new_topic } = broker.send(caller, &sends);
+    let Sent { outcomes, placed, placement, new_topic, traced } = broker.send(caller, &sends);
     drop(sends);
     let outcomes = merge(parsed, outcomes);
     let Some(placement) = placement else {
-        let answer = Answer { broker, meter, settled: Settled::PutOk, placed: &placed };
+        let settled = Settled::PutOk;
+        let answer = Answer {
+            broker,
+            meter,
+            settled,
+            placed: &placed,
+            traced: traced.as_ref(),
+            late: false,
+        };
         return answer.write_all(&run, outcomes, replies);
     };
     // A connection that sends one message at a time is seldom alone: the write waits until the
@@ -52,7 +61,8 @@ pub(crate) fn handle(
         && !new_topic
         && let Some(settled) = ticket.try_settled()
     {
-        return Answer { broker, meter, settled, placed: &placed }
+        let traced = traced.as_ref();
+        return Answer { broker, meter, settled, placed: &placed, traced, late: false }
             .write_all(&run, outcomes, replies);
     }
     let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
@@ -70,7 +80,9 @@ pub(crate) fn handle(
             settled = Settled::FlushDiskTimeout;
         }
         let mut replies = Replies::new();
-        let answer = Answer { broker: &broker, meter: &meter, settled, placed: &placed };
+        let traced = traced.as_ref();
+        let (broker, meter) = (&broker, &meter);
+        let answer = Answer { broker, meter, settled, placed: &placed, traced, late: true };
         answer.write_all(&run, outcomes.into_iter(), &mut replies);
         replies
     });
@@ -87,7 +99,8 @@ pub(crate) fn refuse(
     let failed = |_: &RemotingCommand| {
         Outcome::Failed(Failure::new(response_code::SYSTEM_BUSY, remark.to_owned()))
     };
-    let answer = Answer { broker, meter, settled: Settled::PutOk, placed: &[] };
+    let settled = Settled::PutOk;
+    let answer = Answer { broker, meter, settled, placed: &[], traced: None, late: false };
     answer.write_all(run, run.iter().map(failed), replies);
 }
 
@@ -164,6 +177,10 @@ struct Answer<'a> {
     meter: &'a Meter,
     settled: Settled,
     placed: &'a [blockhouse_store::Placed],
+    /// What is recorded of the run.
+    traced: Option<&'a Traced>,
+    /// Whether it waited for the disk.
+    late: bool,
 }
 
 impl Answer<'_> {
@@ -176,6 +193,7 @@ impl Answer<'_> {
         let mut ids = String::with_capacity(MessageId::TEXT_LEN_MAX);
         // Most runs end alike: they are counted together.
         let mut alike = (0, 0, 0);
+        let mut finish = Finish::begin(self.broker, self.traced, self.late);
         for (command, outcome) in run.iter().zip(outcomes) {
             let result = match &outcome {
                 Outcome::Stored(_) => status::of_settled(self.settled),
@@ -186,6 +204,15 @@ impl Answer<'_> {
                 alike = (command.code, result, 0);
             }
             alike.2 += 1;
+            if let Some(finish) = &mut finish {
+                match &outcome {
+                    Outcome::Stored(accepted) => {
+                        finish.answered(command, result, self.places(accepted));
+                    }
+                    Outcome::Failed(_) => finish.answered(command, result, &[]),
+                    Outcome::Unread(_) => {}
+                }
+            }
             if command.is_one_way() {
                 continue;
             }
@@ -205,6 +232,10 @@ impl Answer<'_> {
         self.meter.requests.add(alike.0, alike.1, alike.2);
     }
 
+    fn places(&self, accepted: &Accepted<'_>) -> &[blockhouse_store::Placed] {
+        self.placed.get(accepted.placed.clone()).unwrap_or_default()
+    }
+
     fn stored(
         &self,
         opaque: i32,
@@ -212,7 +243,7 @@ impl Answer<'_> {
         ids: &mut String,
         replies: &mut Replies,
     ) {
-        let placed = self.placed.get(accepted.placed.clone()).unwrap_or_default();
+        let placed = self.places(accepted);
         ids.clear();
         for place in placed {
             if !ids.is_empty() {
