@@ -37,7 +37,7 @@ async fn a_collector_that_hangs_costs_spans_and_no_messages() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = Config {
         endpoint: format!("http://{}", silent.local_addr().unwrap()),
-        queue_len: 8,
+        queue_max: 8,
         timeout_ms: 300,
         ..Config::default()
     };

@@ -63,11 +63,13 @@ async fn a_send_is_a_child_of_its_producers_span() {
         ("messaging.destination.partition.id", "0"),
         ("messaging.message.id", &sent.message_id),
         ("network.peer.address", "127.0.0.1"),
+        ("test.name", "send orders"),
         ("blockhouse.queue.offset", "3"),
         ("blockhouse.sampling.reason", "parent"),
     ] {
         assert_eq!(attribute(&send, key).as_deref(), Some(value), "{key}");
     }
+    assert_eq!(attribute(&append, "test.name"), None, "a stage is no span of its own to others");
     // Nothing else was recorded.
     assert_eq!(sink.left(), []);
     let counts = &rig.spans.as_ref().unwrap().counts;

@@ -14,7 +14,7 @@ use blockhouse_namesrv::NameServer;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_service::{SystemClock, Tasks};
 use blockhouse_telemetry::Identity;
-use blockhouse_telemetry::traces::{Config, Parts as TraceParts, TraceExporter};
+use blockhouse_telemetry::traces::{Config, Ended, Enrich, Parts as TraceParts, TraceExporter};
 
 pub(crate) struct Rig {
     pub(crate) client: Client,
@@ -62,13 +62,29 @@ impl Rig {
     }
 }
 
+/// Adds to every span what it is called.
+struct Tagger;
+
+impl Enrich for Tagger {
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    fn enrich(&self, spans: &mut [Ended]) {
+        for span in spans {
+            assert!(span.start_ns > 0 && !span.attributes.is_empty());
+            span.added.push(("test.name".to_owned(), span.name.clone()));
+        }
+    }
+}
+
 fn export(
     traces: &Config,
     clock: &Arc<dyn Clock>,
     meter: &Arc<Meter>,
     tasks: &Tasks,
 ) -> Arc<Spans> {
-    let (spans, records) = Spans::new(traces.rules(), traces.queue_len);
+    let (spans, records) = Spans::new(traces.rules(), traces.queue_max);
     let spans = Arc::new(spans);
     meter.record_spans(Arc::clone(&spans));
     let identity = Identity {
@@ -83,7 +99,7 @@ fn export(
         records,
         clock: Arc::clone(clock),
         code_name: response_code::name,
-        enrich: None,
+        enrich: Some(Arc::new(Tagger)),
     };
     let exporter = TraceExporter::new(traces, parts).unwrap();
     let group = tasks.child("traces");

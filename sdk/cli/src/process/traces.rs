@@ -27,7 +27,7 @@ pub(super) fn start(
     if !role.has_broker() || !traces.is_on() {
         return Ok(());
     }
-    let (spans, records) = Spans::new(traces.rules(), traces.queue_len);
+    let (spans, records) = Spans::new(traces.rules(), traces.queue_max);
     let spans = Arc::new(spans);
     shared.meter.record_spans(Arc::clone(&spans));
     let clock = Arc::clone(&shared.clock);

@@ -23,7 +23,7 @@ pub struct Config {
     pub errors: bool,
     /// Records that wait to be exported, of about 200 bytes each; further ones are dropped and counted.
     #[schemars(range(min = 1, max = 1_048_576))]
-    pub queue_len: usize,
+    pub queue_max: usize,
     /// How long a collector may take for a batch, in milliseconds; then it is dropped and counted.
     #[schemars(range(min = 1, max = 600_000))]
     pub timeout_ms: u64,
@@ -39,7 +39,7 @@ impl Default for Config {
             head_ratio: 0.01,
             slow_ms: 500,
             errors: true,
-            queue_len: 8_192,
+            queue_max: 8_192,
             timeout_ms: 5_000,
             headers: Vec::new(),
         }
@@ -60,7 +60,7 @@ impl Config {
         if !(0.0..=1.0).contains(&self.head_ratio) {
             return Err(OptionError::new("head_ratio", "must be from 0 to 1"));
         }
-        OptionError::check_range("queue_len", &self.queue_len, &(1..=1_048_576))?;
+        OptionError::check_range("queue_max", &self.queue_max, &(1..=1_048_576))?;
         OptionError::check_range("timeout_ms", &self.timeout_ms, &(1..=600_000))?;
         if self.metadata().is_none() {
             return Err(OptionError::new("headers", "must be a list of name=value"));
@@ -122,8 +122,8 @@ mod tests {
             ("head_ratio", |c| c.head_ratio = 1.1),
             ("head_ratio", |c| c.head_ratio = f64::NAN),
             ("head_ratio", |c| c.head_ratio = -0.1),
-            ("queue_len", |c| c.queue_len = 0),
-            ("queue_len", |c| c.queue_len = 1_048_577),
+            ("queue_max", |c| c.queue_max = 0),
+            ("queue_max", |c| c.queue_max = 1_048_577),
             ("timeout_ms", |c| c.timeout_ms = 0),
             ("headers", |c| c.headers = vec!["alone".to_owned()]),
             ("headers", |c| c.headers = vec!["a b=c".to_owned()]),

@@ -107,15 +107,14 @@ impl TraceExporter {
                 () = &mut stop => break,
                 _ = look.tick() => {}
             }
+            let all = self.export_all();
+            tokio::pin!(all);
             tokio::select! {
-                () = &mut stop => break,
-                () = self.export_all() => {}
+                () = &mut stop => return last(all).await,
+                () = &mut all => {}
             }
         }
-        self.timeout = self.timeout.min(LAST_PATIENCE);
-        if tokio::time::timeout(LAST_PATIENCE, self.export_all()).await.is_err() {
-            tracing::debug!("the last spans did not reach the collector");
-        }
+        last(self.export_all()).await;
     }
 
     /// Exports batch by batch what is there.
@@ -168,5 +167,12 @@ impl TraceExporter {
             _ => {}
         }
         self.works = trouble.is_none();
+    }
+}
+
+/// Waits for what is exported last, but not for long.
+async fn last(all: impl Future<Output = ()>) {
+    if tokio::time::timeout(LAST_PATIENCE, all).await.is_err() {
+        tracing::warn!("the last spans did not reach the collector");
     }
 }
