@@ -167,10 +167,11 @@ async fn a_delayed_message_is_delivered_in_its_trace() {
     let mut sink = Sink::start().await;
     let rig = Rig::start(&traces(&sink), &[]).await;
     let producer = Producer::new(&rig.client, "producers");
+    let queue = producer.send(&Outgoing::new("orders", "makes the topic")).await.unwrap().queue;
     let delayed = traced("orders", "01").property(properties::DELAY, "1");
-    let queue = producer.send(&delayed).await.unwrap().queue;
+    producer.send(&delayed).await.unwrap();
     let hold = Some(std::time::Duration::from_secs(10));
-    let pull = Pull { group: "consumers", queue: &queue, offset: 0, max: 1, filter: "*", hold };
+    let pull = Pull { group: "consumers", queue: &queue, offset: 1, max: 1, filter: "*", hold };
     while rig.client.pull(&pull).await.unwrap().messages.is_empty() {}
 
     let [send, deliver] = sink.take(["send orders", "deliver orders"]).await;
