@@ -70,13 +70,18 @@ impl Broker {
     /// Stores the messages where they belong. All or nothing: `false` leaves all for later.
     async fn set_free(&self, due: &Due) -> bool {
         let views = due.records.iter().flat_map(|slice| records(slice).map_while(Result::ok));
-        let drafts: Vec<Draft<'_>> = views.filter_map(|view| self.freed_draft(&view)).collect();
+        let due = views.filter_map(|view| Some((view, self.freed_draft(&view)?)));
+        let (views, drafts): (Vec<View<'_>>, Vec<Draft<'_>>) = due.unzip();
         if drafts.is_empty() {
             return true;
         }
         let mut placed = Vec::with_capacity(drafts.len());
-        match self.store().append(&drafts, &mut placed) {
-            Ok(ticket) => {
+        match self.store().place(&drafts, &mut placed) {
+            Ok(placement) => {
+                for ((view, draft), place) in views.iter().zip(&drafts).zip(&placed) {
+                    self.carry_span(view, draft, place);
+                }
+                let ticket = self.store().settle(placement);
                 let stored = ticket.settled().await != Settled::Failed;
                 stored && placed.len() == drafts.len()
             }

@@ -50,6 +50,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use blockhouse_hook::Hooks;
 use blockhouse_meta::{DelayOffsets, Groups, Offsets, Topics};
+use blockhouse_meter::Spans;
 use blockhouse_model::names::SCHEDULE_TOPIC;
 use blockhouse_model::{
     Clock, DataVersion, DelayLevels, Perm, QueueId, SubscriptionGroup, Topic, TopicConfig,
@@ -132,6 +133,7 @@ pub struct Broker {
     next_queue: AtomicU32,
     next_key: AtomicU32,
     process: u16,
+    spans: Option<Arc<Spans>>,
 }
 
 impl Broker {
@@ -166,9 +168,22 @@ impl Broker {
             next_queue: AtomicU32::new(0),
             next_key: AtomicU32::new(0),
             process,
+            spans: None,
             config,
             parts,
         })
+    }
+
+    /// The same, with what it does recorded as spans.
+    #[must_use]
+    pub fn recording(self, spans: Option<Arc<Spans>>) -> Self {
+        Self { spans, ..self }
+    }
+
+    /// Who records spans, if anybody does.
+    #[must_use]
+    pub fn spans(&self) -> Option<&Arc<Spans>> {
+        self.spans.as_ref()
     }
 
     /// The options in force.

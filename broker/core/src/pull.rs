@@ -2,6 +2,7 @@
 
 mod admit;
 pub(crate) mod deliver;
+mod traced;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -103,6 +104,9 @@ pub enum Pulled {
 /// The answer to a pull that waits.
 pub type PullAnswer = Pin<Box<dyn Future<Output = Result<PullOutcome, Refusal>> + Send>>;
 
+/// What was read, and what was noted of it for spans.
+type Read = (ReadOutcome, Option<traced::Reading>);
+
 /// An admitted pull.
 #[derive(Clone)]
 struct Plan {
@@ -139,20 +143,20 @@ impl Broker {
         if plan.negative {
             return Pulled::Now(Ok(self.nothing(&plan, ReadStatus::OffsetTooSmall, None)));
         }
-        let read = self.read(&plan, hooks, ColdRead::Refuse);
+        let (read, noted) = self.read(&plan, hooks, ColdRead::Refuse);
         if read.status == ReadStatus::WouldBlock {
             let (broker, hooks) = (Arc::clone(self), Arc::clone(hooks));
             return Pulled::Later(Box::pin(async move { broker.read_cold(plan, hooks).await }));
         }
         match plan.suspend {
             Some(time) if is_empty(&plan, read.status) => self.hold(plan, time),
-            _ => Pulled::Now(self.deliver(&plan, hooks, read)),
+            _ => Pulled::Now(self.deliver(&plan, hooks, (read, noted))),
         }
     }
 
     /// Reads for the hooks that are going to see it, and no others: what is lent must not be looked
     /// at.
-    fn read(&self, plan: &Plan, hooks: &HookChain, cold: ColdRead) -> ReadOutcome {
+    fn read(&self, plan: &Plan, hooks: &HookChain, cold: ColdRead) -> Read {
         let is_seen = hooks.has(Point::BeforeDeliver);
         let request = ReadRequest {
             topic: &plan.topic.name,
@@ -163,7 +167,15 @@ impl Broker {
             cold,
             purpose: if is_seen { Purpose::Look } else { Purpose::Send },
         };
-        self.store().read(&request, &mut |tags_code: i64| plan.subscription.matches_code(tags_code))
+        let mut wants = |tags_code: i64| plan.subscription.matches_code(tags_code);
+        let mut noted = self.begin_reading();
+        let read = match (&mut noted, self.spans()) {
+            (Some(noted), Some(spans)) => {
+                self.store().read(&request, &mut noted.noting(spans, plan, wants))
+            }
+            _ => self.store().read(&request, &mut wants),
+        };
+        (read, noted)
     }
 
     async fn read_cold(
@@ -200,7 +212,7 @@ impl Broker {
             // one that let it wait was not kept alive for it.
             let hooks = broker.hooks().load_full();
             let read = broker.read(&plan, &hooks, ColdRead::Refuse);
-            if read.status == ReadStatus::WouldBlock {
+            if read.0.status == ReadStatus::WouldBlock {
                 return broker.read_cold(plan, hooks).await;
             }
             still_allowed(&plan, &hooks)?;
@@ -273,7 +285,7 @@ impl Broker {
         &self,
         plan: &Plan,
         hooks: &Arc<HookChain>,
-        read: ReadOutcome,
+        (read, noted): Read,
     ) -> Result<PullOutcome, Refusal> {
         let read = if hooks.has(Point::BeforeDeliver) && read.status == ReadStatus::Found {
             deliver::through_hooks(plan, hooks, &read).map_err(Refusal::from)?
@@ -284,6 +296,9 @@ impl Broker {
         if read.count > 0 {
             let volume = stats::Volume { messages: read.count as u64, bytes: read.bytes as u64 };
             self.stats().group_get(&plan.topic.name, &plan.group.name, volume);
+        }
+        if let Some(noted) = &noted {
+            self.record_delivered(plan, noted, &read);
         }
         Ok(outcome_of(plan, read))
     }

@@ -7,6 +7,7 @@ mod admit;
 mod marks;
 mod properties;
 mod shape;
+mod traced;
 
 use std::borrow::Cow;
 
@@ -18,6 +19,7 @@ use blockhouse_store::{AppendError, Placed, Placement};
 
 pub(crate) use marks::Marks;
 pub(crate) use properties::Stamp;
+pub use traced::Traced;
 
 use crate::refusal::{Refusal, RefusalKind};
 use crate::{Broker, Caller, stats};
@@ -120,6 +122,8 @@ pub struct Sent<'a> {
     /// A message went to a topic that is not on disk yet: whoever answers waits for
     /// [`Broker::keep_new_topics`] first.
     pub new_topic: bool,
+    /// What is recorded of it; `None` where nothing is.
+    pub traced: Option<Traced>,
 }
 
 impl Broker {
@@ -127,8 +131,10 @@ impl Broker {
     #[must_use]
     pub fn send<'a>(&self, caller: Caller<'_>, sends: &[Send<'a>]) -> Sent<'a> {
         let Caller { cx, hooks } = caller;
+        let burst = self.begin_burst(sends.len());
         let topics = sends.iter().map(|send| self.admit(caller, send)).collect();
-        let mut plan = self.shape(caller, sends, topics);
+        let mut plan = self.shape(caller, sends, topics, burst);
+        let burst = plan.burst.take().map(|burst| (burst, self.clock().monotonic()));
 
         let mut placed = Vec::with_capacity(plan.messages.len());
         let placement = match self.append(cx, &plan.messages, &plan.texts, &mut placed) {
@@ -138,12 +144,13 @@ impl Broker {
                 None
             }
         };
+        let traced = burst.map(|burst| self.record_placed(caller, burst, (sends, &plan, &placed)));
         if hooks.has(Point::AfterAppend) && !placed.is_empty() {
             self.tell_appended(caller, &plan.messages, &plan.texts, &placed);
         }
         self.count_sent(&plan.messages, &placed);
         let new_topic = plan.messages.iter().any(|m| self.topics().is_unsaved(m.topic()));
-        Sent { outcomes: plan.outcomes, placed, placement, new_topic }
+        Sent { outcomes: plan.outcomes, placed, placement, new_topic, traced }
     }
 
     fn append(

@@ -133,11 +133,13 @@ impl Broker {
             properties: &properties,
             wait: true,
         };
-        let ticket = self
-            .store()
-            .append(&[draft], &mut Vec::with_capacity(1))
-            .map_err(|error| refused_append(&error))?;
-        match ticket.settled().await {
+        let mut placed = Vec::with_capacity(1);
+        let placement = self.store().place(std::slice::from_ref(&draft), &mut placed);
+        let placement = placement.map_err(|error| refused_append(&error))?;
+        if let Some(place) = placed.first() {
+            self.carry_span(view, &draft, place);
+        }
+        match self.store().settle(placement).settled().await {
             Settled::Failed => {
                 Err(Refusal::new(RefusalKind::SystemError, "the message was not stored"))
             }

@@ -11,6 +11,7 @@
 //! | `handlers` | one file per group of requests |
 //! | `status` | refusals of the core as response codes |
 //! | `response` | what handlers return |
+//! | `traced` | sends as spans, once they are answered |
 //! | `channel` | a connection as the core sees a client |
 
 mod answers;
@@ -22,6 +23,7 @@ pub mod quota;
 mod response;
 mod status;
 pub mod table;
+mod traced;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -216,7 +216,8 @@ fn build_core(
     };
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let process = u16::from_be_bytes([high, low]);
-    Ok(blockhouse_core::Broker::new(settings.core.clone(), core, process)?)
+    let broker = blockhouse_core::Broker::new(settings.core.clone(), core, process)?;
+    Ok(broker.recording(parts.meter.spans().cloned()))
 }
 
 /// Old clients and tools send to the port two below the broker's.

@@ -48,6 +48,8 @@ pub struct Config {
     pub plugins: blockhouse_host::Config,
     /// Health, metrics and control API over HTTP.
     pub ops: blockhouse_ops::Config,
+    /// What is told of messages, and whom.
+    pub telemetry: blockhouse_telemetry::Config,
     /// What the process may still do once it runs.
     pub sandbox: sandbox::Config,
     /// What the process says about itself on stderr.

@@ -15,6 +15,7 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,6 +182,8 @@ impl Setup {
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        let identity = ops::identity(&self.options.config, self.role);
+        traces::start(&self.options.config, self.role, identity, &shared)?;
         tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
         let audit = audit::start(&self.options.config, self.role, &shared)?;
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;

@@ -154,6 +154,10 @@ catalogue! {
         "Times of admin commands that create or change topics.";
     GROUP_CREATION: Histogram "rocketmq_consumer_group_create_execution_time_milliseconds" ["milliseconds", CREATION_BOUNDS_MS] {"invocation_status", "is_system"}
         "Times of admin commands that create or change consumer groups.";
+    SPANS_EXPORTED: Counter "blockhouse_spans_exported_total" ["spans"] {}
+        "Spans that a collector took.";
+    SPANS_DROPPED: Counter "blockhouse_spans_dropped_total" ["spans"] {"reason"}
+        "Spans that no collector got: their record found the queue full (queue: counts records), or the collector did not take them in time (failed).";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}
         "Pulls that wait for messages to arrive (long polling).";
     PLUGIN_LOADED: Gauge "blockhouse_plugin_loaded" ["1"] {"plugin"}

@@ -19,6 +19,7 @@
 //! | [`latencies`] | [`Latencies`]: how long requests took |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
+//! | [`spans`] | [`Spans`]: which messages become spans, and their records |
 //! | [`quotas`] | [`QuotaRefusals`]: what quotas kept back |
 //! | [`sizes`] | [`MessageSizes`]: how large messages are |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
@@ -41,6 +42,7 @@ pub mod plugins;
 pub mod policies;
 pub mod quotas;
 pub mod sizes;
+pub mod spans;
 
 pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
@@ -61,3 +63,4 @@ pub use plugins::{
 pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
 pub use sizes::{MessageSizes, MessageType, SizeCounts, TopicSizes};
+pub use spans::Spans;

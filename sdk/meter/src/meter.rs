@@ -19,6 +19,7 @@ use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSourc
 use crate::policies::{self, PolicySource};
 use crate::quotas::QuotaRefusals;
 use crate::sizes::MessageSizes;
+use crate::spans::Spans;
 use crate::{Cells, Counter, Family, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -67,6 +68,7 @@ pub struct Meter {
     lags: OnceLock<LagSource>,
     members: OnceLock<MemberSource>,
     sizes: OnceLock<Arc<MessageSizes>>,
+    spans: OnceLock<Arc<Spans>>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -200,6 +202,17 @@ impl Meter {
         self.sizes.get_or_init(|| Arc::clone(sizes));
     }
 
+    /// Has messages recorded as spans, from the next start of a broker on.
+    pub fn record_spans(&self, spans: Arc<Spans>) {
+        self.spans.get_or_init(|| spans);
+    }
+
+    /// Who records messages as spans, if anybody does.
+    #[must_use]
+    pub fn spans(&self) -> Option<&Arc<Spans>> {
+        self.spans.get()
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -242,6 +255,9 @@ impl Meter {
             policies::read(&source(), visit);
         }
         self.audit.read(visit);
+        if let Some(spans) = self.spans.get() {
+            spans.counts.read(visit);
+        }
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
         one(&c::CONSUMER_GROUP_NUMBER, signed(self.consumer_groups.read()));

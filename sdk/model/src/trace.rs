@@ -43,6 +43,12 @@ impl TraceParent {
         (is_legal && ends).then_some(Self { trace_id, span_id, sampled: flags & 1 == 1 })
     }
 
+    /// Whether `text` says that its caller records nothing, as most do: that much is seen at its end.
+    #[must_use]
+    pub fn is_unsampled(text: &str) -> bool {
+        text.len() == LEN && text.ends_with("-00")
+    }
+
     /// The span that a message's property text names.
     #[must_use]
     pub fn of_properties(text: &str) -> Option<Self> {
@@ -76,6 +82,8 @@ mod tests {
         assert_eq!(parent.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c);
         assert_eq!((parent.span_id, parent.sampled), (0xb7ad_6b71_6920_3331, true));
         assert!(!TraceParent::parse(&format!("00-{TRACE}-{SPAN}-02")).unwrap().sampled);
+        assert!(TraceParent::is_unsampled(&format!("00-{TRACE}-{SPAN}-00")));
+        assert!(!TraceParent::is_unsampled(&format!("00-{TRACE}-{SPAN}-01")));
         let later = format!("01-{TRACE}-{SPAN}-01-what-comes");
         assert!(TraceParent::parse(&later).unwrap().sampled, "a later version may say more");
         let text = format!("A\u{1}1\u{2}traceparent\u{1}00-{TRACE}-{SPAN}-01\u{2}");

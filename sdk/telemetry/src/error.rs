@@ -1,6 +1,6 @@
-//! Why metrics cannot be shown.
+//! Why metrics cannot be shown, or spans exported.
 
-/// Why metrics cannot be shown.
+/// Why metrics cannot be shown, or spans exported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -10,4 +10,7 @@ pub enum Error {
     /// The text could not be made.
     #[error("the metrics cannot be written: {0}")]
     Encode(#[source] prometheus::Error),
+    /// There cannot be such a collector.
+    #[error("spans cannot be exported: {0}")]
+    Collector(#[source] opentelemetry_otlp::ExporterBuildError),
 }

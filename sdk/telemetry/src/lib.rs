@@ -1,12 +1,15 @@
-//! What becomes of what was counted: text in Prometheus' format.
+//! What becomes of what was counted and recorded: text in Prometheus' format, and spans for a collector.
 //!
 //! The metrics themselves, with names, units and labels, are in `blockhouse_meter::catalogue`. This
 //! crate opens no port: `sdk/ops` serves the text.
 
 #![forbid(unsafe_code)]
 
+mod config;
 mod error;
 mod exporter;
+pub mod traces;
 
+pub use config::Config;
 pub use error::Error;
 pub use exporter::{Exporter, Identity};

@@ -2,6 +2,7 @@
 
 use blockhouse_meter::MessageType;
 use blockhouse_model::properties as name;
+use blockhouse_model::trace::TRACE_PARENT;
 
 /// The properties that change what becomes of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,11 +25,20 @@ pub(crate) struct Marks {
     pub(crate) rewrite: bool,
 }
 
+/// The texts among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Texts<'a> {
+    /// The producer's own id for the message.
+    pub(crate) unique_key: Option<&'a str>,
+    /// The producer's span, as it says.
+    pub(crate) trace_parent: Option<&'a str>,
+}
+
 impl Marks {
-    /// The marks, and the producer's own id for the message.
-    pub(crate) fn of(text: &str) -> (Self, Option<&str>) {
+    /// The marks and texts of a message.
+    pub(crate) fn of(text: &str) -> (Self, Texts<'_>) {
         let mut marks = Self { wait: true, ..Self::default() };
-        let mut unique_key = None;
+        let mut texts = Texts::default();
         for pair in text.split(char::from(name::PAIR_SEPARATOR)).filter(|pair| !pair.is_empty()) {
             let (key, value) =
                 pair.split_once(char::from(name::NAME_VALUE_SEPARATOR)).unwrap_or_default();
@@ -37,7 +47,8 @@ impl Marks {
                 continue;
             }
             match key {
-                name::UNIQUE_KEY => unique_key = Some(value),
+                name::UNIQUE_KEY => texts.unique_key = Some(value),
+                TRACE_PARENT => texts.trace_parent = Some(value),
                 name::DELAY => match value.parse() {
                     Ok(level) => marks.delay_level = level,
                     Err(_) => marks.bad_delay = true,
@@ -57,7 +68,7 @@ impl Marks {
                 _ => {}
             }
         }
-        (marks, unique_key)
+        (marks, texts)
     }
 
     /// What RocketMQ's metrics call such a message.
@@ -81,8 +92,10 @@ mod tests {
     #[test]
     fn one_pass_finds_every_mark() {
         let text = "UNIQ_KEY\u{1}K\u{2}DELAY\u{1}3\u{2}WAIT\u{1}false\u{2}CLUSTER\u{1}c\u{2}";
-        let (marks, unique_key) = Marks::of(text);
-        assert_eq!(unique_key, Some("K"));
+        let (marks, texts) = Marks::of(text);
+        assert_eq!(texts, Texts { unique_key: Some("K"), trace_parent: None });
+        let (_, texts) = Marks::of("traceparent\u{1}00-a\u{2}");
+        assert_eq!(texts, Texts { unique_key: None, trace_parent: Some("00-a") });
         assert_eq!(marks.delay_level, 3);
         assert!(!marks.wait && marks.rewrite && !marks.timer && !marks.half);
         assert!(Marks::of("").0.wait);

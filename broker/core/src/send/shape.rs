@@ -9,13 +9,18 @@ use std::sync::Arc;
 use blockhouse_hook::{Decision, Draft as HookDraft, Point, Verdict};
 use blockhouse_meter::MessageType;
 use blockhouse_model::names::{self, SCHEDULE_TOPIC};
-use blockhouse_model::{QueueId, SysFlag, Timestamp, TopicConfig, properties as name};
+use blockhouse_model::{QueueId, SysFlag, Timestamp, TopicConfig, TraceParent, properties as name};
 use blockhouse_record::Draft;
 
+use super::marks::Texts;
 use super::properties::push_pair;
+use super::traced::{self, Burst};
 use super::{Accepted, Content, Marks, Send};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::{Broker, Caller};
+
+/// Stands for the span of a message whose sender records nothing: nobody asks which it is.
+const UNSAMPLED: TraceParent = TraceParent { trace_id: 0, span_id: 0, sampled: false };
 
 /// One message, ready to be stored but for its offsets.
 pub(super) struct Planned<'a> {
@@ -69,6 +74,8 @@ pub(super) struct Plan<'a> {
     /// The property texts of all messages, one after another.
     pub(super) texts: String,
     pub(super) outcomes: Vec<Result<Accepted<'a>, Refusal>>,
+    /// Which requests are recorded, if any may be.
+    pub(super) burst: Option<Burst>,
 }
 
 impl Plan<'_> {
@@ -79,6 +86,15 @@ impl Plan<'_> {
         }
         self.messages.clear();
     }
+}
+
+/// What is known of a request's messages together.
+#[derive(Default)]
+struct First<'a> {
+    /// The first one's.
+    unique_key: Option<Cow<'a, str>>,
+    /// The first one's that is sampled, else the first one's.
+    parent: Option<TraceParent>,
 }
 
 /// A message as hooks leave it.
@@ -95,11 +111,13 @@ impl Broker {
         caller: Caller<'_>,
         sends: &[Send<'a>],
         topics: Vec<Result<Arc<TopicConfig>, Refusal>>,
+        burst: Option<Burst>,
     ) -> Plan<'a> {
         let mut plan = Plan {
             messages: Vec::with_capacity(sends.len()),
             texts: String::with_capacity(sends.iter().map(|s| s.properties.len() + 128).sum()),
             outcomes: Vec::with_capacity(sends.len()),
+            burst,
         };
         let hooked = caller.hooks.has(Point::BeforeSend);
         let mut asked = if hooked { ask_hooks(caller, sends, &topics) } else { Vec::new() };
@@ -161,20 +179,24 @@ impl Broker {
             plan.messages.truncate(messages);
             plan.texts.truncate(texts);
         }
-        let unique_key = planned?.unwrap_or_default();
+        let First { unique_key, parent } = planned?;
+        if let Some(burst) = &mut plan.burst {
+            burst.decide(plan.outcomes.len(), traced::of_batch(send, parent));
+        }
+        let unique_key = unique_key.unwrap_or_default();
         Ok(Accepted { queue, placed: messages..plan.messages.len(), unique_key })
     }
 
-    /// Plans the messages of one request, and gives the first one's unique key.
+    /// Plans the messages of one request.
     fn plan_messages<'a>(
         &self,
         send: &Send<'a>,
         (topic, queue): (&Arc<TopicConfig>, QueueId),
         edited: impl Iterator<Item = Result<Edited<'a>, Refusal>>,
         plan: &mut Plan<'a>,
-    ) -> Result<Option<Cow<'a, str>>, Refusal> {
+    ) -> Result<First<'a>, Refusal> {
         let batch = matches!(send.content, Content::Batch(_));
-        let mut unique_key = None;
+        let mut first = First::default();
         let mut bytes = 0;
         for edited in edited {
             let edited = edited?;
@@ -188,11 +210,13 @@ impl Broker {
             } else {
                 self.pick_queue(edited.topic.write_queues)
             };
-            let (message, key) = self.plan_message(send, queue, edited, batch, &mut plan.texts)?;
+            let (message, key, parent) =
+                self.plan_message(send, queue, edited, batch, &mut plan.texts)?;
             plan.messages.push(message);
-            unique_key.get_or_insert(key);
+            first.unique_key.get_or_insert(key);
+            first.parent = first.parent.filter(|first| first.sampled).or(parent).or(first.parent);
         }
-        Ok(unique_key)
+        Ok(first)
     }
 
     fn plan_message<'a>(
@@ -202,9 +226,9 @@ impl Broker {
         edited: Edited<'a>,
         batch: bool,
         texts: &mut String,
-    ) -> Result<(Planned<'a>, Cow<'a, str>), Refusal> {
+    ) -> Result<(Planned<'a>, Cow<'a, str>, Option<TraceParent>), Refusal> {
         self.check_body(&edited.body)?;
-        let (marks, key) = read_properties(&edited.properties);
+        let (marks, key, parent) = read_properties(&edited.properties, self.spans().is_some());
         check_offered(marks, batch)?;
         let start = texts.len();
         let unique_key = if batch {
@@ -250,7 +274,7 @@ impl Broker {
             ));
         }
         message.text = start..texts.len();
-        Ok((message, unique_key))
+        Ok((message, unique_key, parent))
     }
 
     /// A batch is one request and stored as one run: together it must fit the limit of one message.
@@ -370,15 +394,26 @@ fn wait_of_batch(send: &Send<'_>, batch: bool) -> bool {
     !batch || name::find(send.properties, name::WAIT).is_none_or(|v| v != "false")
 }
 
-fn read_properties<'a>(properties: &Cow<'a, str>) -> (Marks, Option<Cow<'a, str>>) {
+/// The marks, the unique key, and the span if somebody wants to know.
+fn read_properties<'a>(
+    properties: &Cow<'a, str>,
+    traces: bool,
+) -> (Marks, Option<Cow<'a, str>>, Option<TraceParent>) {
+    let span = |texts: Texts<'_>| {
+        let text = texts.trace_parent.filter(|_| traces)?;
+        if TraceParent::is_unsampled(text) {
+            return Some(UNSAMPLED);
+        }
+        TraceParent::parse(text)
+    };
     match properties {
         Cow::Borrowed(text) => {
-            let (marks, key) = Marks::of(text);
-            (marks, key.map(Cow::Borrowed))
+            let (marks, texts) = Marks::of(text);
+            (marks, texts.unique_key.map(Cow::Borrowed), span(texts))
         }
         Cow::Owned(text) => {
-            let (marks, key) = Marks::of(text);
-            (marks, key.map(|key| Cow::Owned(key.to_owned())))
+            let (marks, texts) = Marks::of(text);
+            (marks, texts.unique_key.map(|key| Cow::Owned(key.to_owned())), span(texts))
         }
     }
 }

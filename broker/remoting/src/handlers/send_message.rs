@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent};
+use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent, Traced};
 use blockhouse_core::{Broker, Caller, Refusal};
 use blockhouse_meter::Meter;
 use blockhouse_model::{MessageId, QueueId, SysFlag};
@@ -15,6 +15,7 @@ use blockhouse_transport::Replies;
 use crate::answers::{Answered, Answers};
 use crate::response::{Failure, Response};
 use crate::status;
+use crate::traced::Finish;
 
 /// A run of at most so many requests shares its write with the runs of other connections.
 const ALONE_MAX: usize = 2;
@@ -38,11 +39,13 @@ pub(crate) fn handle(
     let mut sends = Vec::with_capacity(run.len());
     let parsed: Vec<Result<(), Failure>> =
         run.iter().map(|command| parse(command).map(|send| sends.push(send))).collect();
-    let Sent { outcomes, placed, placement, new_topic } = broker.send(caller, &sends);
+    let Sent { outcomes, placed, placement, new_topic, traced } = broker.send(caller, &sends);
     drop(sends);
     let outcomes = merge(parsed, outcomes);
     let Some(placement) = placement else {
-        let answer = Answer { broker, settled: Settled::PutOk, placed: &placed };
+        let settled = Settled::PutOk;
+        let traced = traced.as_ref();
+        let answer = Answer { broker, settled, placed: &placed, traced, late: false };
         return answer.write_all(&run, outcomes, answers);
     };
     // A connection that sends one message at a time is seldom alone: the write waits until the
@@ -53,7 +56,9 @@ pub(crate) fn handle(
         && !new_topic
         && let Some(settled) = ticket.try_settled()
     {
-        return Answer { broker, settled, placed: &placed }.write_all(&run, outcomes, answers);
+        let traced = traced.as_ref();
+        let answer = Answer { broker, settled, placed: &placed, traced, late: false };
+        return answer.write_all(&run, outcomes, answers);
     }
     let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
     let later = answers.later(broker, meter);
@@ -71,7 +76,8 @@ pub(crate) fn handle(
             settled = Settled::FlushDiskTimeout;
         }
         later.write(|answers| {
-            let answer = Answer { broker, settled, placed: &placed };
+            let traced = traced.as_ref();
+            let answer = Answer { broker, settled, placed: &placed, traced, late: true };
             answer.write_all(&run, outcomes.into_iter(), answers);
         })
     });
@@ -87,7 +93,8 @@ pub(crate) fn refuse(
     let failed = |_: &RemotingCommand| {
         Outcome::Failed(Failure::new(response_code::SYSTEM_BUSY, remark.to_owned()))
     };
-    let answer = Answer { broker, settled: Settled::PutOk, placed: &[] };
+    let settled = Settled::PutOk;
+    let answer = Answer { broker, settled, placed: &[], traced: None, late: false };
     answer.write_all(run, run.iter().map(failed), answers);
 }
 
@@ -163,6 +170,10 @@ struct Answer<'a> {
     broker: &'a Broker,
     settled: Settled,
     placed: &'a [blockhouse_store::Placed],
+    /// What is recorded of the run.
+    traced: Option<&'a Traced>,
+    /// Whether it waited for the disk.
+    late: bool,
 }
 
 impl Answer<'_> {
@@ -173,12 +184,22 @@ impl Answer<'_> {
         answers: &mut Answers<'_>,
     ) {
         let mut ids = String::with_capacity(MessageId::TEXT_LEN_MAX);
+        let mut finish = Finish::begin(self.broker, self.traced, self.late);
         for (command, outcome) in run.iter().zip(outcomes) {
             let result = match &outcome {
                 Outcome::Stored(_) => status::of_settled(self.settled),
                 Outcome::Failed(failure) | Outcome::Unread(failure) => failure.code,
             };
             answers.add(Answered::of(command, result));
+            if let Some(finish) = &mut finish {
+                match &outcome {
+                    Outcome::Stored(accepted) => {
+                        finish.answered(command, result, self.places(accepted));
+                    }
+                    Outcome::Failed(_) => finish.answered(command, result, &[]),
+                    Outcome::Unread(_) => {}
+                }
+            }
             if command.is_one_way() {
                 continue;
             }
@@ -198,6 +219,10 @@ impl Answer<'_> {
         }
     }
 
+    fn places(&self, accepted: &Accepted<'_>) -> &[blockhouse_store::Placed] {
+        self.placed.get(accepted.placed.clone()).unwrap_or_default()
+    }
+
     fn stored(
         &self,
         opaque: i32,
@@ -205,7 +230,7 @@ impl Answer<'_> {
         ids: &mut String,
         replies: &mut Replies,
     ) {
-        let placed = self.placed.get(accepted.placed.clone()).unwrap_or_default();
+        let placed = self.places(accepted);
         ids.clear();
         for place in placed {
             if !ids.is_empty() {

@@ -46,6 +46,7 @@ fn judge(config: &Config) -> Result<(), OptionError> {
         audit,
         plugins,
         ops,
+        telemetry,
         sandbox,
         log,
     } = config;
@@ -62,6 +63,7 @@ fn judge(config: &Config) -> Result<(), OptionError> {
         ("audit", audit.validate()),
         ("plugins", plugins.validate()),
         ("ops", ops.validate()),
+        ("telemetry", telemetry.validate()),
         ("sandbox", sandbox.validate()),
         ("log", log.validate()),
     ] {

@@ -10,6 +10,17 @@ use blockhouse_telemetry::{Exporter, Identity};
 use super::{Control, Role, Shared, audit, clients, node_name, plugins, policies};
 use crate::options::Config;
 
+/// Who the process is, where it tells of itself.
+pub(super) fn identity(config: &Config, role: Role) -> Identity {
+    Identity {
+        cluster: config.node.cluster.clone(),
+        // RocketMQ's dashboards look for `broker`, also where a name server is with it.
+        node_type: (if role.has_broker() { "broker" } else { "namesrv" }).to_owned(),
+        node_id: node_name(config, role).to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
 /// Starts to listen, if there is an address.
 pub(super) async fn start(
     config: &Config,
@@ -17,19 +28,12 @@ pub(super) async fn start(
     shared: &Shared,
     control: Control<'_>,
 ) -> anyhow::Result<Option<Running>> {
-    let node = &config.node;
-    let identity = Identity {
-        cluster: node.cluster.clone(),
-        // RocketMQ's dashboards look for `broker`, also where a name server is with it.
-        node_type: (if role.has_broker() { "broker" } else { "namesrv" }).to_owned(),
-        node_id: node_name(config, role).to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let identity = identity(config, role);
     let info = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),
         "role": role.name(),
         "name": node_name(config, role),
-        "cluster": node.cluster,
+        "cluster": config.node.cluster,
         "started_ms": shared.clock.now().0,
     });
     let readiness = Arc::clone(&shared.readiness);

@@ -33,6 +33,11 @@ impl ToBroker {
         self.broker.get_or_init(|| Arc::downgrade(broker));
     }
 
+    /// The broker, while it is there.
+    pub(super) fn broker(&self) -> Option<Arc<Broker>> {
+        self.broker.get().and_then(Weak::upgrade)
+    }
+
     /// Waits for the disk, and for new topics to be saved, as a client's request does.
     fn wait(
         &self,
@@ -73,8 +78,7 @@ fn refused(words: &str) -> PublishError {
 
 impl Publisher for ToBroker {
     fn publish(&self, message: &Outgoing<'_>, timeout: Duration) -> Result<(), PublishError> {
-        let broker = self.broker.get().and_then(Weak::upgrade);
-        let broker = broker.ok_or_else(|| refused("the broker is not there"))?;
+        let broker = self.broker().ok_or_else(|| refused("the broker is not there"))?;
         if message.body.len() > usize::try_from(broker.config().max_message_size).unwrap_or(0) {
             return Err(PublishError::TooLarge);
         }

@@ -1,0 +1,136 @@
+//! Sends that are recorded as spans: decided while they are planned, filled in once they are placed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockhouse_meter::Spans;
+use blockhouse_meter::spans::{Key, Operation, Picked, StageRecord, Stages, Ticks};
+use blockhouse_model::{Principal, TraceParent};
+use blockhouse_record::{Draft, View};
+use blockhouse_store::Placed;
+
+use super::shape::Plan;
+use super::{Content, Send};
+use crate::{Broker, Caller};
+
+/// A burst whose sends may be recorded.
+pub(super) struct Burst {
+    spans: Arc<Spans>,
+    began: Duration,
+    /// The turn of its first request.
+    turn: u64,
+    picks: Vec<Pick>,
+}
+
+/// A request that is recorded.
+struct Pick {
+    request: usize,
+    picked: Picked,
+}
+
+/// What is known of a burst's spans when it has its places.
+pub struct Traced {
+    /// When the burst began, on the monotonic clock.
+    pub began: Duration,
+    /// When its messages had their places.
+    pub placed: Duration,
+    /// What the time went to until then.
+    pub stages: Stages,
+    /// From where it came.
+    pub peer: SocketAddr,
+    /// Who sent it.
+    pub principal: Principal,
+    /// The requests that are recorded, by their numbers, in order. What comes after the places is still
+    /// to be filled in.
+    pub records: Vec<(usize, StageRecord)>,
+}
+
+impl Burst {
+    /// Decides on the next request, whose first message with a span names this one.
+    pub(super) fn decide(&mut self, request: usize, parent: Option<TraceParent>) {
+        let turn = self.turn.wrapping_add(request as u64);
+        if let Some(picked) = self.spans.pick(parent, turn) {
+            self.picks.push(Pick { request, picked });
+        }
+    }
+}
+
+/// The span that a batch's messages belong to: its envelope's, or the first that is sampled.
+pub(super) fn of_batch(send: &Send<'_>, inner: Option<TraceParent>) -> Option<TraceParent> {
+    match send.content {
+        Content::One(_) => inner,
+        Content::Batch(_) => TraceParent::of_properties(send.properties).or(inner),
+    }
+}
+
+impl Broker {
+    /// Begins to record a burst, if anything is.
+    pub(super) fn begin_burst(&self, requests: usize) -> Option<Burst> {
+        let spans = Arc::clone(self.spans()?);
+        let (began, turn) = (self.clock().monotonic(), spans.turns(requests));
+        Some(Burst { spans, began, turn, picks: Vec::new() })
+    }
+
+    /// Makes records of the requests that were picked and placed. `shaped` is when the messages were
+    /// ready to be placed.
+    pub(super) fn record_placed(
+        &self,
+        caller: Caller<'_>,
+        (burst, shaped): (Burst, Duration),
+        (sends, plan, placed): (&[Send<'_>], &Plan<'_>, &[Placed]),
+    ) -> Traced {
+        let Burst { spans, began, picks, .. } = burst;
+        let at = self.clock().monotonic();
+        let stages = Stages {
+            admit: Ticks::of(shaped.saturating_sub(began)),
+            hooked: !caller.hooks.is_empty(),
+            append: Ticks::of(at.saturating_sub(shaped)),
+            flush: Ticks::default(),
+        };
+        let mut records = Vec::with_capacity(picks.len());
+        for Pick { request, picked } in picks {
+            let (Some(Ok(accepted)), Some(send)) = (plan.outcomes.get(request), sends.get(request))
+            else {
+                continue;
+            };
+            let messages = plan.messages.get(accepted.placed.clone()).unwrap_or_default();
+            let places = placed.get(accepted.placed.clone()).unwrap_or_default();
+            for (message, place) in messages.iter().zip(places) {
+                let (topic, queue) = (message.topic(), message.queue.0);
+                spans.remember(topic, queue, place.queue_offset.0, picked.context());
+            }
+            let record = StageRecord {
+                picked,
+                operation: Operation::Send,
+                began,
+                total: Ticks::default(),
+                stages,
+                peer: caller.cx.peer,
+                principal: spans.principal(&caller.cx.principal),
+                code: 0,
+                topic: spans.name(send.topic),
+                group: None,
+                queue: Some(accepted.queue.0),
+                key: Key::of(&accepted.unique_key),
+                messages: u32::try_from(send.count()).unwrap_or(u32::MAX),
+                bytes: places.iter().map(|place| u64::from(place.size)).sum(),
+                place: places.first().map(|p| (p.queue_offset.0, p.physical_offset.0)),
+            };
+            records.push((request, record));
+        }
+        let (peer, principal) = (caller.cx.peer, caller.cx.principal.clone());
+        Traced { began, placed: at, stages, peer, principal, records }
+    }
+
+    /// A message that was recorded is stored anew, for a retry or after its delay: what comes of it
+    /// belongs to the same trace. Between its place and its visibility.
+    pub(crate) fn carry_span(&self, view: &View<'_>, new: &Draft<'_>, place: &Placed) {
+        let Some(spans) = self.spans() else { return };
+        let remembered = spans.queue(view.topic, view.queue.0).at(view.queue_offset.0);
+        let said = || TraceParent::of_properties(view.properties).filter(|span| span.sampled);
+        if let Some(context) = remembered.or_else(said) {
+            spans.remember(new.topic, new.queue.0, place.queue_offset.0, context);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Sends become spans when they are answered: those that were picked, and those that it turns out were
+//! slow or failed.
+
+use std::time::Duration;
+
+use blockhouse_core::Broker;
+use blockhouse_core::send::Traced;
+use blockhouse_meter::Spans;
+use blockhouse_meter::spans::{Key, Operation, Reason, Record, StageRecord, Stages, Ticks};
+use blockhouse_model::{QueueId, TraceParent, properties};
+use blockhouse_protocol::RemotingCommand;
+use blockhouse_protocol::codes::response_code;
+use blockhouse_protocol::header::send::SendMessage;
+use blockhouse_store::Placed;
+
+/// The end of a burst.
+pub(crate) struct Finish<'a> {
+    spans: &'a Spans,
+    traced: &'a Traced,
+    /// The records of requests that are not answered yet.
+    picked: &'a [(usize, StageRecord)],
+    /// The next request that the core has seen.
+    request: usize,
+    total: Duration,
+    flush: Ticks,
+    /// Why all of them are recorded, if they are.
+    slow: Option<Reason>,
+}
+
+impl<'a> Finish<'a> {
+    /// Looks at the clock, if anything may be recorded. `waited` for the disk or not.
+    pub(crate) fn begin(
+        broker: &'a Broker,
+        traced: Option<&'a Traced>,
+        waited: bool,
+    ) -> Option<Self> {
+        let (spans, traced) = (broker.spans()?, traced?);
+        let now = broker.clock().monotonic();
+        let total = now.saturating_sub(traced.began);
+        let flush = now.saturating_sub(traced.placed);
+        Some(Self {
+            spans,
+            traced,
+            picked: &traced.records,
+            request: 0,
+            total,
+            flush: if waited { Ticks::of(flush) } else { Ticks::default() },
+            slow: spans.reconsider(total, false),
+        })
+    }
+
+    /// The next request that the core has seen is answered with `code`.
+    pub(crate) fn answered(&mut self, command: &RemotingCommand, code: i32, placed: &[Placed]) {
+        let request = self.request;
+        self.request += 1;
+        match self.picked.split_first() {
+            Some(((number, record), rest)) if *number == request => {
+                self.picked = rest;
+                self.push(*record, code);
+            }
+            _ if code != response_code::SUCCESS || self.slow.is_some() => {
+                self.late(command, code, placed);
+            }
+            _ => {}
+        }
+    }
+
+    fn push(&self, record: StageRecord, code: i32) {
+        let stages = Stages { flush: self.flush, ..record.stages };
+        let record = StageRecord { code, stages, total: Ticks::of(self.total), ..record };
+        self.spans.push(Record::Stages(record));
+    }
+
+    /// What nobody has looked at so far: it failed before its turn, or was slow.
+    fn late(&self, command: &RemotingCommand, code: i32, placed: &[Placed]) {
+        let Ok(header) = SendMessage::parse(&command.ext) else { return };
+        let failed = code != response_code::SUCCESS;
+        let parent = TraceParent::of_properties(header.properties);
+        let is_wanted = parent.is_some_and(|parent| parent.sampled);
+        let reason = if is_wanted {
+            Some(Reason::Parent)
+        } else {
+            self.spans.reconsider(self.total, failed)
+        };
+        let Some(reason) = reason else { return };
+        let mut stages = self.traced.stages;
+        if placed.is_empty() {
+            stages.append = Ticks::default();
+        }
+        let key = properties::find(header.properties, properties::UNIQUE_KEY);
+        let record = StageRecord {
+            picked: self.spans.picked(parent, reason),
+            operation: Operation::Send,
+            began: self.traced.began,
+            total: Ticks::default(),
+            stages,
+            peer: self.traced.peer,
+            principal: self.spans.principal(&self.traced.principal),
+            code,
+            topic: self.spans.name(header.topic),
+            group: None,
+            queue: QueueId::from_i32(header.queue_id).map(|queue| queue.0),
+            key: Key::of(key.unwrap_or_default()),
+            messages: u32::try_from(placed.len()).unwrap_or(u32::MAX).max(1),
+            bytes: placed.iter().map(|place| u64::from(place.size)).sum(),
+            place: placed.first().map(|p| (p.queue_offset.0, p.physical_offset.0)),
+        };
+        self.push(record, code);
+    }
+}

@@ -1,0 +1,157 @@
+//! Name server and broker on real sockets, with real files, and a client of ours.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blockhouse_broker::{Broker, Parts, QuotaConfig, Running, Settings};
+use blockhouse_client::{Client, Options};
+use blockhouse_disk::RealDisk;
+use blockhouse_hook::{Hook, HookChain, Hooks};
+use blockhouse_meter::{Meter, Spans};
+use blockhouse_model::Clock;
+use blockhouse_namesrv::NameServer;
+use blockhouse_protocol::codes::response_code;
+use blockhouse_service::{SystemClock, Tasks};
+use blockhouse_telemetry::Identity;
+use blockhouse_telemetry::traces::{Config, Ended, Enrich, Parts as TraceParts, TraceExporter};
+
+pub(crate) struct Rig {
+    pub(crate) client: Client,
+    pub(crate) spans: Option<Arc<Spans>>,
+    broker: Running,
+    namesrv: blockhouse_namesrv::Running,
+    tasks: Tasks,
+    _dir: tempfile::TempDir,
+}
+
+impl Rig {
+    pub(crate) async fn start(traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let tasks = Tasks::new("test");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let meter: Arc<Meter> = Arc::default();
+        let spans = traces.is_on().then(|| export(traces, &clock, &meter, &tasks));
+        let hooks = Arc::new(Hooks::new(HookChain::new(hooks)));
+        let namesrv = name_server(dir.path(), &clock, &tasks).await;
+        let settings = settings(dir.path(), &namesrv.local_addr().to_string());
+        let parts = Parts {
+            clock: Arc::clone(&clock),
+            hooks,
+            disk: Arc::new(RealDisk),
+            meter,
+            tasks: tasks.clone(),
+            budget: None,
+            tls: blockhouse_broker::Tls::default(),
+            users: None,
+            acls: None,
+            signer: None,
+        };
+        let broker = Broker::start(settings, parts).await.unwrap();
+        let options = Options::new(&namesrv.local_addr().to_string());
+        let client = Client::new(options, clock).unwrap();
+        Self { client, spans, broker, namesrv, tasks, _dir: dir }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.client.close().await;
+        self.broker.stop().await.unwrap();
+        self.namesrv.stop().await;
+        let late = self.tasks.stop(Duration::from_secs(5)).await;
+        assert_eq!(late, Vec::<String>::new(), "the exporter ends by itself");
+    }
+}
+
+/// Adds to every span what it is called.
+struct Tagger;
+
+impl Enrich for Tagger {
+    fn is_wanted(&self) -> bool {
+        true
+    }
+
+    fn enrich(&self, spans: &mut [Ended]) {
+        for span in spans {
+            assert!(span.start_ns > 0 && !span.attributes.is_empty());
+            span.added.push(("test.name".to_owned(), span.name.clone()));
+        }
+    }
+}
+
+fn export(
+    traces: &Config,
+    clock: &Arc<dyn Clock>,
+    meter: &Arc<Meter>,
+    tasks: &Tasks,
+) -> Arc<Spans> {
+    let (spans, records) = Spans::new(traces.rules(), traces.queue_max);
+    let spans = Arc::new(spans);
+    meter.record_spans(Arc::clone(&spans));
+    let identity = Identity {
+        cluster: "c".to_owned(),
+        node_type: "broker".to_owned(),
+        node_id: "broker-a".to_owned(),
+        version: "1.2.3".to_owned(),
+    };
+    let parts = TraceParts {
+        identity,
+        spans: Arc::clone(&spans),
+        records,
+        clock: Arc::clone(clock),
+        code_name: response_code::name,
+        enrich: Some(Arc::new(Tagger)),
+    };
+    let exporter = TraceExporter::new(traces, parts).unwrap();
+    let group = tasks.child("traces");
+    let mut stop = group.shutdown();
+    group.spawn("traces", exporter.run(async move { stop.requested().await }));
+    spans
+}
+
+async fn name_server(
+    dir: &Path,
+    clock: &Arc<dyn Clock>,
+    tasks: &Tasks,
+) -> blockhouse_namesrv::Running {
+    let config = blockhouse_namesrv::Config {
+        listen: "127.0.0.1:0".to_owned(),
+        ..blockhouse_namesrv::Config::default()
+    };
+    let parts = blockhouse_namesrv::Parts {
+        clock: Arc::clone(clock),
+        hooks: Arc::new(Hooks::none()),
+        disk: Arc::new(RealDisk),
+        data_dir: dir.join("namesrv"),
+        tasks: tasks.clone(),
+        budget: None,
+        meter: Arc::default(),
+        tls: None,
+        users: None,
+        acls: None,
+    };
+    NameServer::start(config, parts).await.unwrap()
+}
+
+fn settings(dir: &Path, name_server: &str) -> Settings {
+    Settings {
+        cluster: "c".to_owned(),
+        name: "broker-a".to_owned(),
+        broker_id: 0,
+        data: dir.join("broker"),
+        listen: ([127, 0, 0, 1], 0).into(),
+        vip_port: false,
+        advertise: None,
+        name_servers: vec![name_server.to_owned()],
+        core: blockhouse_core::Config { default_topic_queues: 1, ..Default::default() },
+        store: blockhouse_store::Config {
+            segment_size: 64 << 20,
+            index_slots: 1_000,
+            index_entries: 4_000,
+            ..blockhouse_store::Config::default()
+        },
+        limits: blockhouse_transport::Limits::default(),
+        quota: QuotaConfig::default(),
+        registrar: blockhouse_registrar::Config::default(),
+        properties: String::new(),
+    }
+}

@@ -1,0 +1,293 @@
+//! Which messages become spans, and the records that wait to be exported as such.
+//!
+//! The decision comes before anything is put together: a message that is not recorded costs a look
+//! at what it carries. A record has a fixed size and goes into a bounded queue; what finds it full
+//! is counted and gone. `sdk/telemetry` takes records out and makes spans of them.
+
+mod ids;
+mod names;
+mod recent;
+mod record;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use blockhouse_model::{Principal, TraceParent};
+
+use crate::catalogue as c;
+use crate::{Counter, Sample};
+use ids::Ids;
+use names::Names;
+pub use names::{NAMES_MAX, NameId};
+pub use recent::RECENT;
+use recent::Recent;
+pub use record::{Key, Link, Operation, Reason, Record, StageRecord, Stages, Ticks};
+
+/// Why spans do not reach a collector, in the order of [`SpanCounts::dropped`].
+pub const SPAN_DROPS: [&str; 2] = ["queue", "failed"];
+
+/// What becomes a span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// How much of what carries no decision of its own is recorded: from 0 to 1.
+    pub head: f64,
+    /// What takes at least so long is recorded after all.
+    pub slow: Option<Duration>,
+    /// What fails is recorded after all.
+    pub errors: bool,
+}
+
+/// What became of spans.
+#[derive(Debug, Default)]
+pub struct SpanCounts {
+    /// Spans that a collector took.
+    pub exported: Counter,
+    /// Records, or spans, that were dropped, by [`SPAN_DROPS`].
+    pub dropped: [Counter; SPAN_DROPS.len()],
+}
+
+impl SpanCounts {
+    /// So many more were dropped; `why` is an index of [`SPAN_DROPS`].
+    pub fn drop(&self, why: usize, count: u64) {
+        if let Some(counter) = self.dropped.get(why) {
+            counter.add(count);
+        }
+    }
+
+    pub(crate) fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
+        let value = self.exported.read() as f64;
+        visit(&Sample { metric: &c::SPANS_EXPORTED, labels: &[], value });
+        for (reason, counter) in SPAN_DROPS.iter().zip(&self.dropped) {
+            let value = counter.read() as f64;
+            visit(&Sample { metric: &c::SPANS_DROPPED, labels: &[reason], value });
+        }
+    }
+}
+
+/// A message that is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Picked {
+    /// The span of the broker's own work, and its trace.
+    pub own: TraceParent,
+    /// The span that it is a child of; 0 without one.
+    pub parent: u64,
+    /// Why it is recorded.
+    pub reason: Reason,
+}
+
+impl Picked {
+    /// The span that what comes later for the message is a child of: its sender's own, if there is one.
+    #[must_use]
+    pub const fn context(&self) -> TraceParent {
+        let span_id = if self.parent == 0 { self.own.span_id } else { self.parent };
+        TraceParent { span_id, ..self.own }
+    }
+}
+
+/// Decides, and takes records.
+#[derive(Debug)]
+pub struct Spans {
+    /// `head` in 2^32ths.
+    head: u64,
+    slow: Option<Duration>,
+    errors: bool,
+    turns: AtomicU64,
+    ids: Ids,
+    names: Names,
+    recent: Recent,
+    queue: SyncSender<Record>,
+    /// What became of them.
+    pub counts: SpanCounts,
+}
+
+impl Spans {
+    /// Spans by `rules`; `queue_len` records wait for whoever has the other end.
+    #[must_use]
+    pub fn new(rules: Rules, queue_len: usize) -> (Self, Receiver<Record>) {
+        let (queue, records) = sync_channel(queue_len.max(1));
+        let Rules { head, slow, errors } = rules;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2^32")]
+        let head = (head.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
+        let spans = Self {
+            head,
+            slow,
+            errors,
+            turns: AtomicU64::new(0),
+            ids: Ids::default(),
+            names: Names::default(),
+            recent: Recent::default(),
+            queue,
+            counts: SpanCounts::default(),
+        };
+        (spans, records)
+    }
+
+    /// Turns for so many requests of a burst: the first one.
+    pub fn turns(&self, requests: usize) -> u64 {
+        if self.head == 0 { 0 } else { self.turns.fetch_add(requests as u64, Ordering::Relaxed) }
+    }
+
+    /// Whether what carries this span, if any, is recorded. `turn` is one of [`Self::turns`].
+    pub fn pick(&self, parent: Option<TraceParent>, turn: u64) -> Option<Picked> {
+        match parent {
+            Some(parent) if parent.sampled => Some(self.picked(Some(parent), Reason::Parent)),
+            Some(_) => None,
+            // Evenly spread: whenever the sum of the ratios passes a whole number.
+            None if turn.wrapping_mul(self.head) & 0xffff_ffff < self.head => {
+                Some(self.picked(None, Reason::Head))
+            }
+            None => None,
+        }
+    }
+
+    /// Whether it matters how long something took.
+    #[must_use]
+    pub const fn minds_time(&self) -> bool {
+        self.slow.is_some()
+    }
+
+    /// What was not picked and took `total`, or failed: whether it is recorded after all, and why.
+    pub fn reconsider(&self, total: Duration, failed: bool) -> Option<Reason> {
+        if failed && self.errors {
+            return Some(Reason::Error);
+        }
+        self.slow.filter(|slow| total >= *slow).map(|_| Reason::Slow)
+    }
+
+    /// What is recorded, as a child of `parent` if there is one.
+    pub fn picked(&self, parent: Option<TraceParent>, reason: Reason) -> Picked {
+        let (trace_id, parent) = match parent {
+            Some(parent) => (parent.trace_id, parent.span_id),
+            None => (self.ids.trace(), 0),
+        };
+        let own = TraceParent { trace_id, span_id: self.ids.span(), sampled: true };
+        Picked { own, parent, reason }
+    }
+
+    /// The number of a topic or group, as records have it.
+    pub fn name(&self, text: &str) -> NameId {
+        self.names.id(text)
+    }
+
+    /// The number of who asked.
+    pub fn principal(&self, principal: &Principal) -> Option<NameId> {
+        match principal {
+            Principal::Anonymous => None,
+            Principal::User(name) | Principal::Plugin(name) => Some(self.name(name)),
+        }
+    }
+
+    /// What `id` stands for.
+    #[must_use]
+    pub fn text(&self, id: NameId) -> std::sync::Arc<str> {
+        self.names.text(id)
+    }
+
+    /// Remembers the span of a message that was stored.
+    pub fn remember(&self, topic: &str, queue: u32, offset: u64, context: TraceParent) {
+        self.recent.put(self.recent.key(topic, queue, offset), context);
+    }
+
+    /// What is remembered of a queue.
+    #[must_use]
+    pub fn queue(&self, topic: &str, queue: u32) -> RecentQueue<'_> {
+        RecentQueue { recent: &self.recent, first: self.recent.key(topic, queue, 0) }
+    }
+
+    /// Puts a record aside, or drops it where there is no room. Never waits.
+    pub fn push(&self, record: Record) {
+        if self.queue.try_send(record).is_err() {
+            self.counts.drop(0, 1);
+        }
+    }
+}
+
+/// The remembered messages of a queue.
+#[derive(Clone, Copy, Debug)]
+pub struct RecentQueue<'a> {
+    recent: &'a Recent,
+    first: u64,
+}
+
+impl RecentQueue<'_> {
+    /// The span of the message at `offset`, if it was recorded and is remembered.
+    #[must_use]
+    pub fn at(&self, offset: u64) -> Option<TraceParent> {
+        self.recent.find(self.first.wrapping_add(offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(head: f64) -> (Spans, Receiver<Record>) {
+        Spans::new(Rules { head, slow: Some(Duration::from_millis(5)), errors: true }, 2)
+    }
+
+    const PARENT: TraceParent = TraceParent { trace_id: 7, span_id: 9, sampled: true };
+
+    #[test]
+    fn a_parent_decides() {
+        let (all, _queue) = spans(1.0);
+        assert_eq!(all.pick(Some(TraceParent { sampled: false, ..PARENT }), 0), None);
+        let (none, _queue) = spans(0.0);
+        let picked = none.pick(Some(PARENT), 0).unwrap();
+        assert_eq!((picked.own.trace_id, picked.parent, picked.reason), (7, 9, Reason::Parent));
+        assert_ne!(picked.own.span_id, 9);
+        assert_eq!(picked.context().span_id, 9, "what comes later is the sender's child as well");
+        assert_eq!(none.pick(None, 0), None);
+    }
+
+    #[test]
+    fn the_head_ratio_is_kept_and_evenly_spread() {
+        for (head, of_thousand) in [(0.0, 0), (0.01, 10), (0.25, 250), (0.999, 999), (1.0, 1_000)] {
+            let (spans, _queue) = spans(head);
+            let picked: Vec<u64> = (0..1_000).filter(|t| spans.pick(None, *t).is_some()).collect();
+            assert!(picked.len().abs_diff(of_thousand) <= 1, "{head}: {}", picked.len());
+            let gaps = picked.windows(2).map(|pair| pair[1] - pair[0]);
+            let (least, most) = gaps.fold((u64::MAX, 0), |(a, b), g| (a.min(g), b.max(g)));
+            assert!(picked.len() < 2 || most - least <= 1, "{head}: {least} to {most}");
+        }
+        let (spans, _queue) = spans(0.5);
+        assert_eq!((spans.turns(3), spans.turns(2), spans.turns(1)), (0, 3, 5));
+        let roots = [spans.pick(None, 0), spans.pick(None, 2)].map(Option::unwrap);
+        assert_ne!(roots[0].own.trace_id, roots[1].own.trace_id);
+        assert_eq!((roots[0].parent, roots[0].context()), (0, roots[0].own));
+    }
+
+    #[test]
+    fn what_is_slow_or_fails_is_recorded_after_all() {
+        let (spans, _queue) = spans(0.0);
+        let millis = Duration::from_millis;
+        assert_eq!(spans.reconsider(millis(4), false), None);
+        assert_eq!(spans.reconsider(millis(5), false), Some(Reason::Slow));
+        assert_eq!(spans.reconsider(millis(0), true), Some(Reason::Error));
+        let (silent, _queue) = Spans::new(Rules { head: 1.0, slow: None, errors: false }, 1);
+        assert_eq!(silent.reconsider(millis(9_999), true), None);
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_counts() {
+        let (spans, queue) = spans(1.0);
+        let link = Record::Link(Link { of: 1, to: PARENT });
+        (0..5).for_each(|_| spans.push(link));
+        assert_eq!(spans.counts.dropped[0].read(), 3);
+        assert_eq!(queue.try_iter().count(), 2);
+        spans.push(link);
+        drop(queue);
+        spans.push(link);
+        assert_eq!(spans.counts.dropped[0].read(), 4, "nobody takes them any more");
+    }
+
+    #[test]
+    fn a_message_is_remembered_by_its_place() {
+        let (spans, _queue) = spans(1.0);
+        spans.remember("orders", 3, 17, PARENT);
+        assert_eq!(spans.queue("orders", 3).at(17), Some(PARENT));
+        for (topic, queue, offset) in [("orders", 3, 16), ("orders", 2, 17), ("bills", 3, 17)] {
+            assert_eq!(spans.queue(topic, queue).at(offset), None);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What is recorded of one request: of a fixed size, without anything that has to be freed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use blockhouse_model::TraceParent;
+
+use super::{NameId, Picked};
+
+/// What waits to be exported.
+#[derive(Clone, Copy, Debug)]
+pub enum Record {
+    /// A span, with its stages.
+    Stages(StageRecord),
+    /// A link of a span whose record follows.
+    Link(Link),
+}
+
+/// A span belongs to several traces.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// The span that has the link.
+    pub of: u64,
+    /// Where it goes.
+    pub to: TraceParent,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Messages came in.
+    Send,
+    /// Messages went out.
+    Deliver,
+}
+
+/// Why something is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Whoever sent it records it.
+    Parent,
+    /// It was its turn.
+    Head,
+    /// It took long.
+    Slow,
+    /// It failed.
+    Error,
+}
+
+impl Reason {
+    /// As the attribute says it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Parent => "parent",
+            Self::Head => "head",
+            Self::Slow => "slow",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A length of time in 100 ns, up to 7 minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticks(u32);
+
+impl Ticks {
+    /// As close as it gets.
+    #[must_use]
+    pub fn of(time: Duration) -> Self {
+        Self(u32::try_from(time.as_nanos() / 100).unwrap_or(u32::MAX))
+    }
+
+    /// As a duration.
+    #[must_use]
+    pub const fn time(self) -> Duration {
+        Duration::from_nanos(self.0 as u64 * 100)
+    }
+
+    /// Whether it is no time at all.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// What the time went to, one stage after the other; 0 for those that there were not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stages {
+    /// Authorization, topic, hooks that see the message before it is stored.
+    pub admit: Ticks,
+    /// Whether there were hooks.
+    pub hooked: bool,
+    /// Encoding and placing.
+    pub append: Ticks,
+    /// Waiting until it was as durable as configured.
+    pub flush: Ticks,
+}
+
+/// A message's key as its client made it; too long ones are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    len: u8,
+    bytes: [u8; Self::LEN_MAX],
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self { len: 0, bytes: [0; Self::LEN_MAX] }
+    }
+}
+
+impl Key {
+    /// RocketMQ's own have 32 bytes, and clients of version 5 make them of 34.
+    pub const LEN_MAX: usize = 39;
+
+    /// As much of `text` as fits.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let text = text.split_at(text.floor_char_boundary(Self::LEN_MAX)).0;
+        let mut key = Self::default();
+        for (to, from) in key.bytes.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+        key.len = u8::try_from(text.len()).unwrap_or(0);
+        key
+    }
+
+    /// The text; empty without one.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        let text = self.bytes.get(..usize::from(self.len)).map(std::str::from_utf8);
+        text.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+/// One span and its stages.
+#[derive(Clone, Copy, Debug)]
+pub struct StageRecord {
+    /// Its ids, and why it is recorded.
+    pub picked: Picked,
+    /// What was done.
+    pub operation: Operation,
+    /// When it began, on the monotonic clock.
+    pub began: Duration,
+    /// How long it took.
+    pub total: Ticks,
+    /// What the time went to.
+    pub stages: Stages,
+    /// From where.
+    pub peer: SocketAddr,
+    /// Who asked, if he has proved it.
+    pub principal: Option<NameId>,
+    /// The code of the answer.
+    pub code: i32,
+    /// The topic.
+    pub topic: NameId,
+    /// The consumer group.
+    pub group: Option<NameId>,
+    /// The queue, if it is known.
+    pub queue: Option<u32>,
+    /// The message's key.
+    pub key: Key,
+    /// How many messages.
+    pub messages: u32,
+    /// Bytes of their records.
+    pub bytes: u64,
+    /// Where the first of them lies: in its queue and in the log.
+    pub place: Option<(u64, u64)>,
+}
+
+const _: () = assert!(size_of::<Record>() <= 256, "records are copied, and wait in memory");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_cut_where_a_character_ends() {
+        let key = "7F00000100002A139A55000000000001";
+        assert_eq!(Key::of(key).text(), key);
+        assert_eq!(Key::of("").text(), "");
+        assert_eq!(Key::of(&"é".repeat(30)).text(), "é".repeat(19));
+    }
+
+    #[test]
+    fn long_times_end_at_the_longest() {
+        assert_eq!(Ticks::of(Duration::from_micros(1_500)).time(), Duration::from_micros(1_500));
+        assert_eq!(Ticks::of(Duration::from_secs(3_600)), Ticks(u32::MAX));
+        assert!(Ticks::of(Duration::from_nanos(99)).is_zero());
+    }
+}

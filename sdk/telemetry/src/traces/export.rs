@@ -1,0 +1,178 @@
+//! The task that exports.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use blockhouse_meter::Spans;
+use blockhouse_meter::spans::Record;
+use blockhouse_model::Clock;
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithTonicConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+
+use super::Config;
+use super::assemble::{Assembler, Epoch};
+use super::enrich::{self, Enrich, Wholes};
+use crate::{Error, Identity};
+
+/// How often records are looked for. Nobody is woken for one.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Records that become one batch.
+const BATCH: usize = 256;
+/// How long the last batches may take, when the process stops.
+const LAST_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Whose spans these are, and where records come from.
+pub struct Parts {
+    /// Who exports.
+    pub identity: Identity,
+    /// The recorder.
+    pub spans: Arc<Spans>,
+    /// Its records.
+    pub records: Receiver<Record>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The names of response codes.
+    pub code_name: fn(i32) -> &'static str,
+    /// Who adds to spans.
+    pub enrich: Option<Arc<dyn Enrich>>,
+}
+
+/// Takes records and sends their spans to a collector.
+pub struct TraceExporter {
+    exporter: SpanExporter,
+    timeout: Duration,
+    assembler: Assembler,
+    epoch: Epoch,
+    spans: Arc<Spans>,
+    records: Receiver<Record>,
+    clock: Arc<dyn Clock>,
+    enrich: Option<Arc<dyn Enrich>>,
+    /// Whether the last batch went out: the log is told of changes only.
+    works: bool,
+}
+
+impl fmt::Debug for TraceExporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TraceExporter").finish_non_exhaustive()
+    }
+}
+
+impl TraceExporter {
+    /// An exporter to the endpoint of `config`, which is not connected to before there is something to
+    /// send. In a runtime.
+    ///
+    /// # Errors
+    /// The endpoint is none.
+    pub fn new(config: &Config, parts: Parts) -> Result<Self, Error> {
+        let Parts { identity, spans, records, clock, code_name, enrich } = parts;
+        let timeout = Duration::from_millis(config.timeout_ms);
+        let mut exporter = SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(config.endpoint.clone())
+            .with_timeout(timeout)
+            .with_metadata(config.metadata().unwrap_or_default())
+            .build()
+            .map_err(Error::Collector)?;
+        let resource = Resource::builder_empty().with_attributes([
+            KeyValue::new("service.name", "blockhouse"),
+            KeyValue::new("service.namespace", identity.cluster),
+            KeyValue::new("service.instance.id", identity.node_id),
+            KeyValue::new("service.version", identity.version.clone()),
+        ]);
+        exporter.set_resource(&resource.build());
+        Ok(Self {
+            exporter,
+            timeout,
+            assembler: Assembler::new(identity.version, code_name),
+            epoch: Epoch::new(),
+            spans,
+            records,
+            clock,
+            enrich,
+            works: true,
+        })
+    }
+
+    /// Exports until `stop`, and what is there then.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                _ = look.tick() => {}
+            }
+            let all = self.export_all();
+            tokio::pin!(all);
+            tokio::select! {
+                () = &mut stop => return last(all).await,
+                () = &mut all => {}
+            }
+        }
+        last(self.export_all()).await;
+    }
+
+    /// Exports batch by batch what is there.
+    async fn export_all(&mut self) {
+        loop {
+            let (mut batch, wholes) = self.next_batch();
+            if batch.is_empty() {
+                return;
+            }
+            let enrich = self.enrich.clone().filter(|enrich| enrich.is_wanted());
+            if let Some(enrich) = enrich {
+                enrich::ask(enrich, &mut batch, &wholes).await;
+            }
+            self.export(batch).await;
+        }
+    }
+
+    fn next_batch(&mut self) -> (Vec<SpanData>, Wholes) {
+        let (mut batch, mut wholes) = (Vec::new(), Vec::new());
+        let epoch = self.epoch.at(self.clock.now().0, self.clock.monotonic());
+        for record in self.records.try_iter().take(BATCH) {
+            if let Record::Stages(record) = record {
+                wholes.push((batch.len(), record));
+            }
+            self.assembler.take(&self.spans, record, epoch, &mut batch);
+        }
+        (batch, wholes)
+    }
+
+    async fn export(&mut self, batch: Vec<SpanData>) {
+        let count = batch.len() as u64;
+        let counts = &self.spans.counts;
+        let exported = tokio::time::timeout(self.timeout, self.exporter.export(batch)).await;
+        let trouble = match exported {
+            Ok(Ok(())) => {
+                counts.exported.add(count);
+                None
+            }
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("it took too long".to_owned()),
+        };
+        if trouble.is_some() {
+            counts.drop(1, count);
+        }
+        match trouble {
+            None if !self.works => tracing::info!("the collector takes spans again"),
+            Some(ref trouble) if self.works => {
+                tracing::warn!(%trouble, "spans are dropped: the collector does not take them");
+            }
+            _ => {}
+        }
+        self.works = trouble.is_none();
+    }
+}
+
+/// Waits for what is exported last, but not for long.
+async fn last(all: impl Future<Output = ()>) {
+    if tokio::time::timeout(LAST_PATIENCE, all).await.is_err() {
+        tracing::warn!("the last spans did not reach the collector");
+    }
+}
