@@ -149,7 +149,10 @@ impl Broker {
             self.tell_appended(caller, &plan.messages, &plan.texts, &placed);
         }
         self.count_sent(&plan.messages, &placed);
-        let new_topic = plan.messages.iter().any(|m| self.topics().is_unsaved(m.topic()));
+        // A delayed message is stored in another topic than the one it made.
+        let mut asked = sends.iter().map(|send| send.topic);
+        let new_topic = plan.messages.iter().any(|m| self.topics().is_unsaved(m.topic()))
+            || asked.any(|topic| self.topics().is_unsaved(topic));
         Sent { outcomes: plan.outcomes, placed, placement, new_topic, traced }
     }
 

@@ -32,8 +32,8 @@ async fn a_message_is_stored_and_comes_back_with_the_brokers_properties() {
 async fn a_new_topic_is_on_disk_when_its_first_message_is_acknowledged() {
     let world = World::new(&[]).await;
     let client = world.client().await;
-    for topic in ["first", "second"] {
-        assert_eq!(client.send(topic, "", b"x").await.code, code::SUCCESS);
+    for (topic, properties) in [("first", ""), ("second", ""), ("delayed", "DELAY\u{1}1\u{2}")] {
+        assert_eq!(client.send(topic, properties, b"x").await.code, code::SUCCESS);
         let path = std::path::Path::new("/data/config/topics.json");
         let saved = blockhouse_disk::whole::read(&world.disk, path).unwrap().unwrap();
         assert!(String::from_utf8(saved).unwrap().contains(&format!("\"{topic}\"")));
