@@ -94,6 +94,8 @@ class Security:
         authority = Authority(str(self.work / "ca"))
         self.root = authority.cert
         self.cert, self.key = authority.issue("server", "IP:127.0.0.1", str(self.work))
+        # With it a client is the user `load` without signing anything.
+        self.certificate = authority.issue("load-client", "DNS:load.clients", str(self.work))
         self.policies = self.work / "policies"
         self.policies.mkdir()
         rules = POLICY + "".join(REPORTS.format(name) for name in brokers) + "".join(NOBODY.format(number) for number in range(1000))
@@ -109,6 +111,9 @@ class Security:
 mode = "enforcing"
 cert = "{self.cert}"
 key = "{self.key}"
+client_auth = "optional"
+client_ca = "{self.root}"
+identity = ["dns:*.clients -> {{1}}"]
 outgoing = {{ enabled = true, ca = "{self.root}" }}
 [ops]
 tls = true
@@ -123,6 +128,11 @@ policies = "{self.policies}"
 [audit]
 enabled = true
 """
+
+    def certified(self):
+        """Of our own tools: who shows a certificate and signs nothing."""
+        cert, key = self.certificate
+        return ["--tls-ca", self.root, "--tls-cert", cert, "--tls-key", key]
 
     def introduce(self, binary, user, namesrv, node=None):
         """Makes a user, on one node or on all that the name servers know."""
