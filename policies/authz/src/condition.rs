@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use blockhouse_model::Timestamp;
 
+pub use blockhouse_model::MessageType;
+pub use message::Message;
 use message::MessageCondition;
-pub use message::{Message, MessageType};
 pub(crate) use message::{Sight, is_of_message};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];

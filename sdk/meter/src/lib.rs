@@ -62,5 +62,5 @@ pub use plugins::{
 };
 pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
-pub use sizes::{MessageSizes, MessageType, SizeCounts, TopicSizes};
+pub use sizes::{MessageSizes, SizeCounts, TopicSizes};
 pub use spans::Spans;

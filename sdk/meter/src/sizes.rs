@@ -6,7 +6,7 @@ use crate::catalogue as c;
 use crate::histogram::{Counted, Histogram};
 use crate::meter::{REST, truth};
 use crate::{Family, HistogramSample};
-use blockhouse_model::names;
+use blockhouse_model::{MessageType, names};
 
 /// Topics that have series of their own: the first that messages came for. What is stored in others is
 /// counted in one more.
@@ -14,36 +14,6 @@ pub const SIZE_TOPICS_MAX: usize = 2_000;
 /// The bounds, in bytes: those of RocketMQ.
 pub const SIZE_BOUNDS: [u64; 6] = [1_024, 4_096, 524_288, 1_048_576, 2_097_152, 4_194_304];
 const CELLS: usize = SIZE_BOUNDS.len() + 2;
-
-/// What kind of message it is, as its properties say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MessageType {
-    /// None of the others.
-    #[default]
-    Normal,
-    /// With a sharding key: ordered.
-    Fifo,
-    /// With a delay level or a time of delivery.
-    Delay,
-    /// A half message of a transaction.
-    Transaction,
-}
-
-impl MessageType {
-    /// All of them, in their order.
-    pub const ALL: [Self; 4] = [Self::Normal, Self::Fifo, Self::Delay, Self::Transaction];
-
-    /// As the label says it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Fifo => "fifo",
-            Self::Delay => "delay",
-            Self::Transaction => "transaction",
-        }
-    }
-}
 
 /// Sizes of the messages of some sends, by [`MessageType`].
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,6 +11,7 @@
 //! | [`offset`] | [`PhysicalOffset`], [`QueueOffset`], [`QueueId`] |
 //! | [`id`] | offset message ids and unique keys |
 //! | [`java`] | Java's `String.hashCode`, tags codes |
+//! | [`message_type`] | [`MessageType`]: normal, ordered, delayed, half |
 //! | [`properties`] | the `name\x01value\x02` text of a message |
 //! | [`flags`] | system flags of a message, permissions of a topic |
 //! | [`topic`] | [`TopicConfig`], [`SubscriptionGroup`], [`DataVersion`] |
@@ -27,6 +28,7 @@ pub mod delay;
 pub mod flags;
 pub mod id;
 pub mod java;
+pub mod message_type;
 pub mod names;
 pub mod offset;
 pub mod option;
@@ -41,6 +43,7 @@ pub use delay::DelayLevels;
 pub use flags::{Perm, SysFlag};
 pub use id::MessageId;
 pub use java::java_hash;
+pub use message_type::MessageType;
 pub use names::{Group, NameError, Topic};
 pub use offset::{PhysicalOffset, QueueId, QueueOffset};
 pub use option::OptionError;

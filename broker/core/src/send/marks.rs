@@ -1,6 +1,6 @@
 //! What the send path must know of a message's properties, found in one pass over the text.
 
-use blockhouse_meter::MessageType;
+use blockhouse_model::MessageType;
 use blockhouse_model::properties as name;
 use blockhouse_model::trace::TRACE_PARENT;
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use blockhouse_hook::{Decision, Draft as HookDraft, Point, Verdict};
-use blockhouse_meter::MessageType;
+use blockhouse_model::MessageType;
 use blockhouse_model::names::{self, SCHEDULE_TOPIC};
 use blockhouse_model::{QueueId, SysFlag, Timestamp, TopicConfig, TraceParent, properties as name};
 use blockhouse_record::Draft;

@@ -2,49 +2,12 @@
 
 use std::ops::RangeInclusive;
 
-use blockhouse_model::properties as name;
+use blockhouse_model::{MessageType, properties as name};
 
 /// Longest tag in a policy.
 const TAG_LEN_MAX: usize = 255;
 /// A bit for each.
 const ALL_TYPES: u8 = 0x0f;
-
-/// What kind of message it is, as its properties say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MessageType {
-    /// None of the others.
-    #[default]
-    Normal,
-    /// With a sharding key: ordered.
-    Fifo,
-    /// With a delay level or a time of delivery.
-    Delay,
-    /// A half message of a transaction.
-    Transaction,
-}
-
-impl MessageType {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Normal, Self::Fifo, Self::Delay, Self::Transaction];
-
-    /// The word.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Fifo => "fifo",
-            Self::Delay => "delay",
-            Self::Transaction => "transaction",
-        }
-    }
-
-    /// The type of this name.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mtype| mtype.name() == text)
-    }
-}
 
 /// A message, as far as conditions go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
