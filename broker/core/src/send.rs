@@ -144,7 +144,8 @@ impl Broker {
                 None
             }
         };
-        let traced = burst.map(|burst| self.record_placed(caller, burst, (sends, &plan, &placed)));
+        let traced =
+            burst.and_then(|burst| self.record_placed(caller, burst, (sends, &plan, &placed)));
         if hooks.has(Point::AfterAppend) && !placed.is_empty() {
             self.tell_appended(caller, &plan.messages, &plan.texts, &placed);
         }

@@ -92,6 +92,12 @@ pub(super) struct Finding {
     pub(super) found: String,
 }
 
+impl Finding {
+    fn new(check: Check, state: State, place: &str, found: impl Into<String>) -> Self {
+        Self { state, check, place: place.to_owned(), found: found.into() }
+    }
+}
+
 /// Looks, tells, and says by its exit code whether something fails.
 pub(crate) fn run(args: &Args) -> ExitCode {
     match look(args) {

@@ -11,8 +11,10 @@ import ssl
 import struct
 import subprocess
 import tarfile
+import tempfile
 import threading
 import urllib.parse
+from pathlib import Path
 
 from certificates import Authority
 from common import NO_PERMISSION, PULL, SEND, SUCCESS, Raw, Skipped, check, message, private, pull, secret, until
@@ -510,8 +512,9 @@ def names_of_files_stay_inside_cve_2022_26652_cve_2022_28357_cve_2024_27317(serv
     files = lambda: {str(path.relative_to(work)) for path in work.rglob("*") if "evil" in path.name}
     http = lambda method, path, body=b"": int(asked_raw(node, as_admin(method, path, body)).split()[1])
 
-    ups = ["../../../evil", "../evil.wasm", "/tmp/evil", "..", "a/../../evil", "..\\evil", "%2e%2e%2fevil", "evil\0", "sha256:../../evil", "sha256-../../evil",
-           "sha256:" + "../" * 10 + "tmp/evil", "sha256:" + "A" * 64, "file:///tmp/evil", "sha512:" + "0" * 128]
+    away = str(Path(tempfile.gettempdir()) / f"evil-{os.getpid()}")
+    ups = ["../../../evil", "../evil.wasm", away, "..", "a/../../evil", "..\\evil", "%2e%2e%2fevil", "evil\0", "sha256:../../evil", "sha256-../../evil",
+           "sha256:" + "../" * 10 + away.lstrip("/"), "sha256:" + "A" * 64, f"file://{away}", "sha512:" + "0" * 128]
     for name in ups:
         quoted = urllib.parse.quote(name, safe="")
         check(400 <= http("PUT", f"/v1/plugins/components?digest={quoted}", b"\0asm\x0d\0\1\0") < 500, f"a component {name!r}")
@@ -528,7 +531,7 @@ def names_of_files_stay_inside_cve_2022_26652_cve_2022_28357_cve_2024_27317(serv
         check(400 <= http("POST", "/v1/policy/apply", body) < 500, f"policies in {name!r}")
     policed.stop()
     left = files()
-    check(not left and not os.path.exists("/tmp/evil"), f"files: {left}")
+    check(not left and not os.path.exists(away), f"files: {left}")
     return f"{len(ups)} names in five places"
 
 
@@ -566,9 +569,9 @@ def archives_stay_inside_cve_2022_26652_cve_2022_28357_cve_2024_27317(server, wo
             index.write_text(index.read_text().replace(digest, f"sha256:{spoil}"))
         check("root:x" not in load(layout), "it shows a file")
         tried += 1
-    archive = work / "names.tar"
+    archive, away = work / "names.tar", str(Path(tempfile.gettempdir()) / f"evil-{os.getpid()}.wasm")
     with tarfile.open(archive, "w") as tar:
-        for name in ("../evil.wasm", "/tmp/evil.wasm", "blobs/sha256/../../../evil"):
+        for name in ("../evil.wasm", away, "blobs/sha256/../../../evil"):
             entry = tarfile.TarInfo(name)
             entry.size = 4
             tar.addfile(entry, io.BytesIO(b"evil"))
@@ -578,7 +581,7 @@ def archives_stay_inside_cve_2022_26652_cve_2022_28357_cve_2024_27317(server, wo
             tar.addfile(entry)
     check("root:x" not in load(archive), "it shows a file")
     left = [path for path in work.rglob("*") if "evil" in path.name]
-    check(not left and not os.path.exists("/tmp/evil.wasm") and not os.path.exists("/evil"), f"files: {left}")
+    check(not left and not os.path.exists(away) and not os.path.exists("/evil"), f"files: {left}")
     check(not list(target.rglob("*.wasm")), "a plugin was put there")
     return f"{tried} layouts and an archive"
 

@@ -1,21 +1,13 @@
 //! How long it took to create or change topics and groups.
 
 use crate::catalogue as c;
-use crate::histogram::{Counted, Histogram};
+use crate::histogram::{Counted, Histogram, in_micros};
 use crate::meter::truth;
 use crate::{HistogramSample, Metric};
 
 /// The bounds, in milliseconds: those of RocketMQ.
 pub const CREATION_BOUNDS_MS: [u64; 5] = [10, 100, 1_000, 3_000, 5_000];
-/// The same in thousandths, which is how they are counted.
-const BOUNDS: [u64; 5] = {
-    let (mut bounds, mut at) = (CREATION_BOUNDS_MS, 0);
-    while at < bounds.len() {
-        bounds[at] *= 1_000;
-        at += 1;
-    }
-    bounds
-};
+const BOUNDS: [u64; 5] = in_micros(CREATION_BOUNDS_MS);
 const CELLS: usize = BOUNDS.len() + 2;
 
 /// Whether it could be done.

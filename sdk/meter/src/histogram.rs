@@ -83,6 +83,16 @@ impl<const CELLS: usize> Histogram<CELLS> {
     }
 }
 
+/// Bounds in milliseconds as what times are counted in.
+pub(crate) const fn in_micros<const N: usize>(mut bounds: [u64; N]) -> [u64; N] {
+    let mut at = 0;
+    while at < N {
+        bounds[at] *= 1_000;
+        at += 1;
+    }
+    bounds
+}
+
 /// The thousandths of a millisecond since `begun`, which times are counted in.
 #[must_use]
 pub fn micros_since(clock: &dyn Clock, begun: Duration) -> u64 {

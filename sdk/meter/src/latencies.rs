@@ -4,19 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cell::{own_shard, shard_count};
-use crate::histogram::Counted;
+use crate::histogram::{Counted, in_micros};
 
 /// The bounds, in milliseconds: those of RocketMQ.
 pub const LATENCY_BOUNDS_MS: [u64; 9] = [1, 3, 5, 7, 10, 100, 1_000, 2_000, 3_000];
-/// The same in thousandths, which is how they are counted.
-const BOUNDS: [u64; 9] = {
-    let (mut bounds, mut at) = (LATENCY_BOUNDS_MS, 0);
-    while at < bounds.len() {
-        bounds[at] *= 1_000;
-        at += 1;
-    }
-    bounds
-};
+const BOUNDS: [u64; 9] = in_micros(LATENCY_BOUNDS_MS);
 const CELLS: usize = BOUNDS.len() + 2;
 /// Kinds per shard: some 80 request codes are served, most with two or three results.
 const SLOTS: usize = 256;

@@ -1,7 +1,6 @@
 //! Sends that are recorded as spans: decided while they are planned, filled in once they are placed.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_meter::Spans;
@@ -16,7 +15,6 @@ use crate::{Broker, Caller};
 
 /// A burst whose sends may be recorded.
 pub(super) struct Burst {
-    spans: Arc<Spans>,
     began: Duration,
     /// The turn of its first request.
     turn: u64,
@@ -48,9 +46,9 @@ pub struct Traced {
 
 impl Burst {
     /// Decides on the next request, whose first message with a span names this one.
-    pub(super) fn decide(&mut self, request: usize, parent: Option<TraceParent>) {
+    pub(super) fn decide(&mut self, spans: &Spans, request: usize, parent: Option<TraceParent>) {
         let turn = self.turn.wrapping_add(request as u64);
-        if let Some(picked) = self.spans.pick(parent, turn) {
+        if let Some(picked) = spans.pick(parent, turn) {
             self.picks.push(Pick { request, picked });
         }
     }
@@ -67,9 +65,8 @@ pub(super) fn of_batch(send: &Send<'_>, inner: Option<TraceParent>) -> Option<Tr
 impl Broker {
     /// Begins to record a burst, if anything is.
     pub(super) fn begin_burst(&self, requests: usize) -> Option<Burst> {
-        let spans = Arc::clone(self.spans()?);
-        let (began, turn) = (self.clock().monotonic(), spans.turns(requests));
-        Some(Burst { spans, began, turn, picks: Vec::new() })
+        let turn = self.spans()?.turns(requests);
+        Some(Burst { began: self.clock().monotonic(), turn, picks: Vec::new() })
     }
 
     /// Makes records of the requests that were picked and placed. `shaped` is when the messages were
@@ -79,8 +76,8 @@ impl Broker {
         caller: Caller<'_>,
         (burst, shaped): (Burst, Duration),
         (sends, plan, placed): (&[Send<'_>], &Plan<'_>, &[Placed]),
-    ) -> Traced {
-        let Burst { spans, began, picks, .. } = burst;
+    ) -> Option<Traced> {
+        let (spans, Burst { began, picks, .. }) = (self.spans()?, burst);
         let at = self.clock().monotonic();
         let stages = Stages {
             admit: Ticks::of(shaped.saturating_sub(began)),
@@ -120,7 +117,7 @@ impl Broker {
             records.push((request, record));
         }
         let (peer, principal) = (caller.cx.peer, caller.cx.principal.clone());
-        Traced { began, placed: at, stages, peer, principal, records }
+        Some(Traced { began, placed: at, stages, peer, principal, records })
     }
 
     /// A message that was recorded is stored anew, for a retry or after its delay: what comes of it

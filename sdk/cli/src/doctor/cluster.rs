@@ -2,37 +2,9 @@
 
 use blockhouse_client::Client;
 
-use super::{Check, Finding, State};
+use super::table::{BROKER, NAME_SERVER, REGISTERED, SAME};
+use super::{Finding, State};
 use crate::cluster::ClusterArgs;
-
-const NAME_SERVER: Check = Check {
-    name: "name-server-answers",
-    advice: "start it, or take it out of --namesrv here and of the configuration of brokers and clients",
-    panel: "",
-    page: "operations.md#where-it-listens",
-};
-const REGISTERED: Check = Check {
-    name: "brokers-registered",
-    advice: "brokers report to the name servers of node.namesrv when they start and every 30 s: start one, or mend its list",
-    panel: "",
-    page: "operations.md#where-it-listens",
-};
-const SAME: Check = Check {
-    name: "name-servers-agree",
-    advice: "list every name server in every broker's node.namesrv: a client may ask any of them",
-    panel: "",
-    page: "operations.md#where-it-listens",
-};
-const BROKER: Check = Check {
-    name: "broker-answers",
-    advice: "name servers give this address to clients: is the broker running, and is --advertise reachable from here?",
-    panel: "",
-    page: "operations.md#where-it-listens",
-};
-
-fn finding(check: Check, state: State, place: &str, found: impl Into<String>) -> Finding {
-    Finding { state, check, place: place.to_owned(), found: found.into() }
-}
 
 /// Asks each name server by itself, and each broker that one of them knows.
 pub(super) async fn look(args: &ClusterArgs) -> anyhow::Result<Vec<Finding>> {
@@ -47,7 +19,7 @@ pub(super) async fn look(args: &ClusterArgs) -> anyhow::Result<Vec<Finding>> {
                 let mut addresses: Vec<String> =
                     brokers.flat_map(|broker| broker.broker_addrs.values().cloned()).collect();
                 addresses.sort();
-                findings.push(finding(NAME_SERVER, State::Ok, server, "answers"));
+                findings.push(Finding::new(NAME_SERVER, State::Ok, server, "answers"));
                 findings.push(registered(server, &addresses));
                 for address in &addresses {
                     if !known.iter().any(|(_, others)| others.contains(address)) {
@@ -57,7 +29,7 @@ pub(super) async fn look(args: &ClusterArgs) -> anyhow::Result<Vec<Finding>> {
                 known.push((server.to_owned(), addresses));
             }
             Err(error) => {
-                findings.push(finding(NAME_SERVER, State::Failure, server, error.to_string()));
+                findings.push(Finding::new(NAME_SERVER, State::Failure, server, error.to_string()));
             }
         }
         client.close().await;
@@ -68,8 +40,8 @@ pub(super) async fn look(args: &ClusterArgs) -> anyhow::Result<Vec<Finding>> {
 
 fn registered(server: &str, addresses: &[String]) -> Finding {
     match addresses.len() {
-        0 => finding(REGISTERED, State::Failure, server, "no broker has reported"),
-        count => finding(REGISTERED, State::Ok, server, format!("{count} reported")),
+        0 => Finding::new(REGISTERED, State::Failure, server, "no broker has reported"),
+        count => Finding::new(REGISTERED, State::Ok, server, format!("{count} reported")),
     }
 }
 
@@ -77,9 +49,9 @@ async fn answers(client: &Client, address: &str) -> Finding {
     match client.runtime_info(address).await {
         Ok(runtime) => {
             let version = runtime.get("brokerVersionDesc").map_or("", String::as_str);
-            finding(BROKER, State::Ok, address, format!("answers, version {version}"))
+            Finding::new(BROKER, State::Ok, address, format!("answers, version {version}"))
         }
-        Err(error) => finding(BROKER, State::Failure, address, error.to_string()),
+        Err(error) => Finding::new(BROKER, State::Failure, address, error.to_string()),
     }
 }
 
@@ -92,13 +64,13 @@ fn agree(known: &[(String, Vec<String>)]) -> Vec<Finding> {
         let more: Vec<&str> =
             addresses.iter().filter(|a| !expected.contains(a)).map(String::as_str).collect();
         if lacks.is_empty() && more.is_empty() {
-            return finding(SAME, State::Ok, server, format!("as {first}"));
+            return Finding::new(SAME, State::Ok, server, format!("as {first}"));
         }
         let told = |what: &str, list: &[&str]| {
             if list.is_empty() { String::new() } else { format!(" {what} {}", list.join(", ")) }
         };
         let found = format!("unlike {first}:{}{}", told("lacks", &lacks), told("has", &more));
-        finding(SAME, State::Failure, server, found)
+        Finding::new(SAME, State::Failure, server, found)
     };
     others.iter().map(differs).collect()
 }

@@ -4,20 +4,18 @@ use super::table::{
     ALONE, ASKED, AUDIT_WRITABLE, BUSY, CERTIFICATE, PERMISSION, PLUGIN_LOADED, RULES, Rule,
     SAME_VERSION,
 };
-use super::{Check, Finding, State};
+use super::{Finding, State};
 use crate::samples::{Sample, Samples};
 
 const DAY: f64 = 86_400.0;
-
-fn finding(check: Check, state: State, place: &str, found: String) -> Finding {
-    Finding { state, check, place: place.to_owned(), found }
-}
+/// As metrics name the code.
+const SYSTEM_BUSY: &str = "system_busy";
 
 /// What became of asking a node for something.
 pub(super) fn asked(path: &str, place: &str, answer: anyhow::Result<String>) -> Finding {
     match answer {
-        Ok(_) => finding(ASKED, State::Ok, place, format!("/{path} is well")),
-        Err(error) => finding(ASKED, State::Failure, place, format!("/{path}: {error:#}")),
+        Ok(_) => Finding::new(ASKED, State::Ok, place, format!("/{path} is well")),
+        Err(error) => Finding::new(ASKED, State::Failure, place, format!("/{path}: {error:#}")),
     }
 }
 
@@ -30,7 +28,12 @@ pub(super) fn judge(samples: &Samples, place: &str, now: f64) -> Vec<Finding> {
     let flag = |check, metric: &str, is_well: fn(f64) -> bool, found: &str| {
         judged(samples, metric, |sample| {
             let state = if is_well(sample.value) { State::Ok } else { State::Failure };
-            Some(finding(check, state, place, format!("{}{found} {}", shown(sample), sample.value)))
+            Some(Finding::new(
+                check,
+                state,
+                place,
+                format!("{}{found} {}", shown(sample), sample.value),
+            ))
         })
     };
     findings.extend(flag(
@@ -55,9 +58,7 @@ pub(super) fn judge(samples: &Samples, place: &str, now: f64) -> Vec<Finding> {
         // 0: there is none.
         (sample.value > 0.0).then(|| certificate(place, (sample.value - now) / DAY))
     }));
-    findings.extend(judged(samples, "blockhouse_consumer_online_members", |sample| {
-        alone(samples, place, sample)
-    }));
+    findings.extend(alone(samples, place));
     findings.extend(busy(samples, place));
     findings
 }
@@ -85,13 +86,18 @@ impl Rule {
                 _ => return None,
             };
             let found = format!("{}{} {}", shown(sample), sample.value, self.unit);
-            Some(finding(self.check, state, place, found))
+            Some(Finding::new(self.check, state, place, found))
         };
         let mut findings: Vec<Finding> = series.filter_map(told).collect();
         if findings.is_empty() {
             let most = samples.of(self.metric).filter(|s| (self.keep)(s)).map(|s| s.value);
             let most = most.fold(0.0, f64::max);
-            findings.push(finding(self.check, State::Ok, place, format!("{most} {}", self.unit)));
+            findings.push(Finding::new(
+                self.check,
+                State::Ok,
+                place,
+                format!("{most} {}", self.unit),
+            ));
         }
         findings
     }
@@ -124,38 +130,41 @@ fn certificate(place: &str, days: f64) -> Finding {
     };
     let found =
         if days < 0.0 { "it has ended".to_owned() } else { format!("it ends in {days:.0} days") };
-    finding(CERTIFICATE, state, place, found)
+    Finding::new(CERTIFICATE, state, place, found)
 }
 
-/// A group of which nobody is connected while messages wait.
-fn alone(samples: &Samples, place: &str, members: &Sample) -> Option<Finding> {
-    let [group, topic] = ["consumer_group", "topic"].map(|label| members.label(label));
-    let same =
-        |sample: &Sample| sample.label("consumer_group") == group && sample.label("topic") == topic;
-    let behind = samples.sum("rocketmq_consumer_lag_messages", same)?;
-    if behind == 0.0 {
-        return None;
-    }
-    let (state, found) = if members.value == 0.0 {
-        (State::Warning, format!("{group} {topic}: {behind} messages wait, nobody is connected"))
-    } else {
-        (State::Ok, format!("{group} {topic}: {} connected", members.value))
+/// Groups of which nobody is connected while messages wait.
+fn alone(samples: &Samples, place: &str) -> Vec<Finding> {
+    let labels = ["consumer_group", "topic"];
+    let members = samples.by("blockhouse_consumer_online_members", labels);
+    let behind = samples.by("rocketmq_consumer_lag_messages", labels);
+    let judge = |(key, behind): (&[String; 2], &f64)| {
+        let ([group, topic], members) = (key, *members.get(key)?);
+        if *behind == 0.0 {
+            return None;
+        }
+        let (state, found) = if members == 0.0 {
+            (State::Warning, format!("{behind} messages wait, nobody is connected"))
+        } else {
+            (State::Ok, format!("{members} connected"))
+        };
+        Some(Finding::new(ALONE, state, place, format!("{group} {topic}: {found}")))
     };
-    Some(finding(ALONE, state, place, found))
+    behind.iter().filter_map(judge).collect()
 }
 
 /// Answers of `SYSTEM_BUSY`, as a part of all.
 fn busy(samples: &Samples, place: &str) -> Option<Finding> {
     let metric = "blockhouse_requests_total";
     let all = samples.sum(metric, |_| true).filter(|all| *all > 0.0)?;
-    let busy = samples.sum(metric, |sample| sample.label("response_code") == "SYSTEM_BUSY")?;
+    let busy = samples.sum(metric, |sample| sample.label("response_code") == SYSTEM_BUSY)?;
     let percent = busy / all * 100.0;
     let state = match percent {
         p if p >= 1.0 => State::Failure,
         p if p > 0.0 => State::Warning,
         _ => State::Ok,
     };
-    Some(finding(
+    Some(Finding::new(
         BUSY,
         state,
         place,
@@ -170,8 +179,8 @@ pub(super) fn same_version(versions: &[(String, String)]) -> Option<Finding> {
         return None;
     }
     match others.iter().find(|(_, version)| version != first) {
-        None => Some(finding(SAME_VERSION, State::Ok, place, format!("all run {first}"))),
-        Some((other, version)) => Some(finding(
+        None => Some(Finding::new(SAME_VERSION, State::Ok, place, format!("all run {first}"))),
+        Some((other, version)) => Some(Finding::new(
             SAME_VERSION,
             State::Warning,
             place,
@@ -183,6 +192,9 @@ pub(super) fn same_version(versions: &[(String, String)]) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use blockhouse_disk::{RealDisk, whole};
+    use blockhouse_protocol::codes::response_code;
+
+    use crate::doctor::Check;
 
     use super::*;
 
@@ -196,7 +208,7 @@ mod tests {
     fn a_node_that_is_well_is_said_to_be() {
         let text = "blockhouse_store_disk_used_percent{node_id=\"a\"} 40\nblockhouse_audit_writable 1\n\
                     rocketmq_broker_permission 6\nblockhouse_tls_certificate_expiry_seconds 0\n\
-                    blockhouse_requests_total{response_code=\"SUCCESS\"} 5\n";
+                    blockhouse_requests_total{response_code=\"success\"} 5\n";
         assert_eq!(bad(text), []);
         let all = judge(&Samples::parse(text), "n:1", 0.0);
         let names: Vec<_> = all.iter().map(|finding| finding.check.name).collect();
@@ -233,12 +245,14 @@ mod tests {
         assert_eq!((bad(&group(0, 0)), bad(&group(5, 1))), (vec![], vec![]));
         let alone = "g t: 5 messages wait, nobody is connected".to_owned();
         assert_eq!(bad(&group(5, 0)), [(Warning, "group-stands-still", alone)]);
-        let busy = "blockhouse_requests_total{response_code=\"SYSTEM_BUSY\"} 1\n\
-                    blockhouse_requests_total{response_code=\"SUCCESS\"} 9\n";
+        let busy = "blockhouse_requests_total{response_code=\"system_busy\"} 1\n\
+                    blockhouse_requests_total{response_code=\"success\"} 9\n";
         assert_eq!(
             bad(busy),
             [(Failure, "busy", "1 of 10 requests (10.00 %) refused as too many".to_owned())]
         );
+        let named = response_code::name(response_code::SYSTEM_BUSY);
+        assert_eq!(named.to_ascii_lowercase(), SYSTEM_BUSY, "as the meter does it");
         let ends = |days: f64| {
             bad(&format!("blockhouse_tls_certificate_expiry_seconds {}\n", (1_000.0 + days) * DAY))
         };

@@ -356,3 +356,30 @@ pub(super) const SAME_VERSION: Check = check(
     "",
     "operations.md#start-stop-exit-codes",
 );
+
+const LISTENERS: &str = "operations.md#where-it-listens";
+
+pub(super) const NAME_SERVER: Check = check(
+    "name-server-answers",
+    "start it, or take it out of --namesrv here and of the configuration of brokers and clients",
+    "",
+    LISTENERS,
+);
+pub(super) const REGISTERED: Check = check(
+    "brokers-registered",
+    "brokers report to the name servers of node.namesrv when they start and every 30 s: start one, or mend its list",
+    "",
+    LISTENERS,
+);
+pub(super) const SAME: Check = check(
+    "name-servers-agree",
+    "list every name server in every broker's node.namesrv: a client may ask any of them",
+    "",
+    LISTENERS,
+);
+pub(super) const BROKER: Check = check(
+    "broker-answers",
+    "name servers give this address to clients: is the broker running, and is --advertise reachable from here?",
+    "",
+    LISTENERS,
+);

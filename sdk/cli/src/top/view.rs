@@ -1,5 +1,6 @@
 //! What two looks at a node's metrics say of the time between them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -64,6 +65,9 @@ struct Plugin {
     us_per_message: f64,
 }
 
+/// A number for each combination of labels.
+type By<const N: usize> = BTreeMap<[String; N], f64>;
+
 /// The two looks, and the time between.
 struct Looks<'a> {
     before: &'a Samples,
@@ -73,7 +77,7 @@ struct Looks<'a> {
 
 impl Looks<'_> {
     /// What a counter grew by in a second, by labels. One that is smaller than before began anew.
-    fn rates<const N: usize>(&self, name: &str, labels: [&str; N]) -> Vec<([String; N], f64)> {
+    fn rates<const N: usize>(&self, name: &str, labels: [&str; N]) -> By<N> {
         let before = self.before.by(name, labels);
         let grown = |(key, now): ([String; N], f64)| {
             let then = before.get(&key).copied().filter(|then| *then <= now).unwrap_or(0.0);
@@ -83,18 +87,17 @@ impl Looks<'_> {
     }
 
     fn rate(&self, name: &str) -> f64 {
-        self.rates(name, []).first().map_or(0.0, |(_, rate)| *rate)
+        self.rates(name, []).values().sum()
     }
 
     fn gauge(&self, name: &str) -> f64 {
         self.now.sum(name, |_| true).unwrap_or(0.0)
     }
+}
 
-    /// The rate of one key; 0 if it is not there.
-    fn rate_of<const N: usize>(rates: &[([String; N], f64)], key: [&str; N]) -> f64 {
-        let same = |found: &[String; N]| found.iter().zip(key).all(|(a, b)| a == b);
-        rates.iter().find(|(found, _)| same(found)).map_or(0.0, |(_, rate)| *rate)
-    }
+/// The number of one key; 0 if it is not there.
+fn of<const N: usize>(numbers: &By<N>, key: &[String; N]) -> f64 {
+    numbers.get(key).copied().unwrap_or(0.0)
 }
 
 impl View {
@@ -164,19 +167,14 @@ fn sort<T>(mut rows: Vec<T>, by: impl Fn(&T) -> f64) -> Vec<T> {
 
 fn topics(looks: &Looks<'_>) -> Vec<Topic> {
     let arrived = looks.rates("rocketmq_messages_in_total", ["topic"]);
-    let (left, bytes) = (
-        looks.rates("rocketmq_messages_out_total", ["topic"]),
-        looks.rates("rocketmq_throughput_in_total", ["topic"]),
-    );
-    let mut names: Vec<&str> =
-        [&arrived, &left].into_iter().flatten().map(|([t], _)| t.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let row = |topic: &str| Topic {
-        topic: topic.to_owned(),
-        r#in: Looks::rate_of(&arrived, [topic]),
-        out: Looks::rate_of(&left, [topic]),
-        bytes_in: Looks::rate_of(&bytes, [topic]),
+    let left = looks.rates("rocketmq_messages_out_total", ["topic"]);
+    let bytes = looks.rates("rocketmq_throughput_in_total", ["topic"]);
+    let names: BTreeSet<_> = arrived.keys().chain(left.keys()).collect();
+    let row = |key: &[String; 1]| Topic {
+        topic: key[0].clone(),
+        r#in: of(&arrived, key),
+        out: of(&left, key),
+        bytes_in: of(&bytes, key),
     };
     sort(names.into_iter().map(row).collect(), |topic| topic.r#in + topic.out)
 }
@@ -184,15 +182,13 @@ fn topics(looks: &Looks<'_>) -> Vec<Topic> {
 /// Those that are behind most come first.
 fn groups(looks: &Looks<'_>) -> Vec<Group> {
     let labels = ["consumer_group", "topic"];
-    let late: Vec<_> =
-        looks.now.by("rocketmq_consumer_lag_latency_milliseconds", labels).into_iter().collect();
-    let members: Vec<_> =
-        looks.now.by("blockhouse_consumer_online_members", labels).into_iter().collect();
+    let late = looks.now.by("rocketmq_consumer_lag_latency_milliseconds", labels);
+    let members = looks.now.by("blockhouse_consumer_online_members", labels);
     let out = looks.rates("rocketmq_messages_out_total", labels);
-    let row = |([group, topic], lag): ([String; 2], f64)| {
-        let key = [group.as_str(), topic.as_str()];
-        let [late_ms, members, out] = [&late, &members, &out].map(|of| Looks::rate_of(of, key));
-        Group { lag, late_ms, members, out, group, topic }
+    let row = |(key, lag): ([String; 2], f64)| {
+        let [late_ms, members, out] = [&late, &members, &out].map(|numbers| of(numbers, &key));
+        let [group, topic] = key;
+        Group { group, topic, lag, late_ms, members, out }
     };
     let lags = looks.now.by("rocketmq_consumer_lag_messages", labels);
     sort(sort(lags.into_iter().map(row).collect(), |group| group.out), |group| group.lag)
@@ -203,7 +199,7 @@ fn requests(looks: &Looks<'_>) -> Vec<Request> {
     for ([request, answer], rate) in
         looks.rates("blockhouse_requests_total", ["request_code", "response_code"])
     {
-        let failed = if answer.eq_ignore_ascii_case("success") { 0.0 } else { rate };
+        let failed = if answer == "success" { 0.0 } else { rate };
         // Sorted by their first label: those of one request follow each other.
         match rows.last_mut().filter(|row| row.request == request) {
             Some(row) => (row.all, row.failed) = (row.all + rate, row.failed + failed),
@@ -218,11 +214,11 @@ fn plugins(looks: &Looks<'_>) -> Vec<Plugin> {
     let labels = ["plugin", "hook"];
     let messages = looks.rates("blockhouse_plugin_messages_total", labels);
     let seconds = looks.rates("blockhouse_plugin_seconds_total", labels);
-    let row = |([plugin, hook], calls): ([String; 2], f64)| {
-        let key = [plugin.as_str(), hook.as_str()];
-        let [messages, seconds] = [&messages, &seconds].map(|of| Looks::rate_of(of, key));
+    let row = |(key, calls): ([String; 2], f64)| {
+        let [messages, seconds] = [&messages, &seconds].map(|numbers| of(numbers, &key));
         let us_per_message = if messages > 0.0 { seconds * 1e6 / messages } else { 0.0 };
-        Plugin { calls, messages, us_per_message, plugin, hook }
+        let [plugin, hook] = key;
+        Plugin { plugin, hook, calls, messages, us_per_message }
     };
     let calls = looks.rates("blockhouse_plugin_calls_total", labels);
     sort(calls.into_iter().map(row).collect(), |plugin| plugin.calls)
@@ -271,8 +267,8 @@ mod tests {
              rocketmq_consumer_lag_messages{{consumer_group=\"g\",topic=\"a\"}} {lag}\n\
              rocketmq_consumer_lag_latency_milliseconds{{consumer_group=\"g\",topic=\"a\"}} 1500\n\
              rocketmq_consumer_lag_messages{{consumer_group=\"h\",topic=\"a\"}} 0\n\
-             blockhouse_requests_total{{request_code=\"SEND\",response_code=\"SUCCESS\"}} {stored}\n\
-             blockhouse_requests_total{{request_code=\"SEND\",response_code=\"SYSTEM_BUSY\"}} 4\n\
+             blockhouse_requests_total{{request_code=\"send_message\",response_code=\"success\"}} {stored}\n\
+             blockhouse_requests_total{{request_code=\"send_message\",response_code=\"system_busy\"}} 4\n\
              blockhouse_plugin_calls_total{{plugin=\"acl\",hook=\"pull\"}} {given}\n\
              blockhouse_plugin_messages_total{{plugin=\"acl\",hook=\"pull\"}} {given}\n\
              blockhouse_plugin_seconds_total{{plugin=\"acl\",hook=\"pull\"}} {}\n",
