@@ -25,6 +25,7 @@ mod consume;
 mod doctor;
 mod guard;
 mod java_conf;
+mod looks;
 pub mod options;
 mod out;
 mod plugin;

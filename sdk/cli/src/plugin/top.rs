@@ -1,15 +1,12 @@
 //! What plugins do right now, again and again.
 
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use blockhouse_model::Clock as _;
-use blockhouse_service::SystemClock;
 use serde_json::json;
 
 use super::node::{Hook, NodeArg, Plugins};
 use crate::cluster::Table;
-use crate::out;
+use crate::looks::Looks;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -18,18 +15,11 @@ Examples:
 
 Rates are of the time between two looks; with --once, between two looks a second apart.";
 
-/// Cursor to the upper left, and nothing below it.
-const CLEAR: &str = "\u{1b}[H\u{1b}[J";
-
 /// Which node, and how often.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Look once and end
-    #[arg(long)]
-    once: bool,
-    /// Milliseconds between two looks
-    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..))]
-    interval_ms: u64,
+    #[command(flatten)]
+    looks: Looks,
     #[command(flatten)]
     node: NodeArg,
 }
@@ -49,20 +39,11 @@ struct Rate {
 /// Looks and tells until ctrl-C, or until nobody reads.
 pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
     let node = args.node.node()?;
-    let clock = SystemClock::new();
-    let clears = std::io::stdout().is_terminal() && !args.once && !as_json;
-    let (mut before, mut at) = (node.plugins()?.1, clock.monotonic());
-    loop {
-        std::thread::park_timeout(Duration::from_millis(args.interval_ms));
-        let (now, then) = (node.plugins()?.1, clock.monotonic());
-        let rates = rates(&before, &now, then.saturating_sub(at));
-        let text = if as_json { as_line(&rates, now.generation)? } else { table(&rates, &now) };
-        let text = if clears { format!("{CLEAR}{text}") } else { text };
-        if !out::try_line(text.trim_end_matches('\n')) || args.once {
-            return Ok(());
-        }
-        (before, at) = (now, then);
-    }
+    let look = || anyhow::Ok(node.plugins()?.1);
+    args.looks.each(as_json, look, |before, now, time| {
+        let rates = rates(before, now, time);
+        if as_json { as_line(&rates, now.generation) } else { Ok(table(&rates, now)) }
+    })
 }
 
 fn rates(before: &Plugins, now: &Plugins, time: Duration) -> Vec<Rate> {
