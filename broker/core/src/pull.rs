@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::held::{Held, Woken};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::traced::Progress;
 use crate::{Broker, Caller, stats};
 
 /// The longest time a pull may wait, whatever the client asks for.
@@ -273,10 +274,10 @@ impl Broker {
     }
 
     fn commit_pulled(&self, plan: &Plan, hooks: &HookChain, offset: QueueOffset) {
-        self.offsets().commit(&plan.group.name, &plan.topic.name, plan.queue, offset);
+        let (group, topic, queue) = (&plan.group.name, &plan.topic.name, plan.queue);
+        self.commit(&plan.cx, Progress { group, topic, queue, offset });
         if hooks.has(Point::Ack) {
-            let ack =
-                Ack { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue, offset };
+            let ack = Ack { group, topic, queue, offset };
             hooks.ack(&plan.cx, &ack);
         }
     }

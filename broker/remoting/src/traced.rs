@@ -103,7 +103,8 @@ impl<'a> Finish<'a> {
             key: Key::of(key.unwrap_or_default()),
             messages: u32::try_from(placed.len()).unwrap_or(u32::MAX).max(1),
             bytes: placed.iter().map(|place| u64::from(place.size)).sum(),
-            place: placed.first().map(|p| (p.queue_offset.0, p.physical_offset.0)),
+            place: placed.first().map(|p| (p.queue_offset.0, Some(p.physical_offset.0))),
+            delay_level: 0,
         };
         self.push(record, code);
     }

@@ -4,17 +4,13 @@
 use std::time::Duration;
 
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{
-    Key, Link, Operation, Picked, Reason, RecentQueue, Record, StageRecord, Stages, Ticks,
-};
+use blockhouse_meter::spans::{Operation, RecentQueue, Record, StageRecord, Ticks};
 use blockhouse_model::{QueueOffset, TraceParent};
 use blockhouse_store::{Accept, ReadOutcome};
 
 use super::Plan;
 use crate::Broker;
-
-/// Links of one delivery.
-const LINKS_MAX: usize = 32;
+use crate::traced::{LINKS_MAX, pick};
 
 /// What is noted while a queue is read.
 pub(super) struct Reading {
@@ -87,37 +83,21 @@ impl Broker {
             return;
         }
         let total = self.clock().monotonic().saturating_sub(reading.began);
-        let Some(picked) = pick(spans, found, total) else { return };
-        if found.len() > 1 {
-            for (_, context) in found {
-                spans.push(Record::Link(Link { of: picked.own.span_id, to: *context }));
-            }
-        }
+        let picked = if found.is_empty() {
+            spans.reconsider(total, false).map(|reason| spans.picked(None, reason))
+        } else {
+            Some(pick(spans, found.iter().map(|(_, context)| *context)))
+        };
+        let Some(picked) = picked else { return };
+        let topic = spans.name(&plan.topic.name);
         spans.push(Record::Stages(StageRecord {
-            picked,
-            operation: Operation::Deliver,
-            began: reading.began,
             total: Ticks::of(total),
-            stages: Stages::default(),
-            peer: plan.cx.peer,
             principal: spans.principal(&plan.cx.principal),
-            code: 0,
-            topic: spans.name(&plan.topic.name),
             group: Some(spans.name(&plan.group.name)),
             queue: Some(plan.queue.0),
-            key: Key::default(),
             messages: u32::try_from(read.count).unwrap_or(u32::MAX),
             bytes: read.bytes as u64,
-            place: None,
+            ..StageRecord::new(picked, Operation::Deliver, reading.began, plan.cx.peer, topic)
         }));
-    }
-}
-
-/// One recorded message goes on with its own trace; several are linked from another.
-fn pick(spans: &Spans, found: &[(QueueOffset, TraceParent)], total: Duration) -> Option<Picked> {
-    match found {
-        [] => spans.reconsider(total, false).map(|reason| spans.picked(None, reason)),
-        [(_, context)] => Some(spans.picked(Some(*context), Reason::Parent)),
-        _ => Some(spans.picked(None, Reason::Parent)),
     }
 }

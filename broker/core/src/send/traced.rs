@@ -6,7 +6,6 @@ use std::time::Duration;
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{Key, Operation, Picked, StageRecord, Stages, Ticks};
 use blockhouse_model::{Principal, TraceParent};
-use blockhouse_record::{Draft, View};
 use blockhouse_store::Placed;
 
 use super::shape::Plan;
@@ -112,22 +111,12 @@ impl Broker {
                 key: Key::of(&accepted.unique_key),
                 messages: u32::try_from(send.count()).unwrap_or(u32::MAX),
                 bytes: places.iter().map(|place| u64::from(place.size)).sum(),
-                place: places.first().map(|p| (p.queue_offset.0, p.physical_offset.0)),
+                place: places.first().map(|p| (p.queue_offset.0, Some(p.physical_offset.0))),
+                delay_level: 0,
             };
             records.push((request, record));
         }
         let (peer, principal) = (caller.cx.peer, caller.cx.principal.clone());
         Some(Traced { began, placed: at, stages, peer, principal, records })
-    }
-
-    /// A message that was recorded is stored anew, for a retry or after its delay: what comes of it
-    /// belongs to the same trace. Between its place and its visibility.
-    pub(crate) fn carry_span(&self, view: &View<'_>, new: &Draft<'_>, place: &Placed) {
-        let Some(spans) = self.spans() else { return };
-        let remembered = spans.queue(view.topic, view.queue.0).at(view.queue_offset.0);
-        let said = || TraceParent::of_properties(view.properties).filter(|span| span.sampled);
-        if let Some(context) = remembered.or_else(said) {
-            spans.remember(new.topic, new.queue.0, place.queue_offset.0, context);
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! What a broker does for messages, as a collector gets to know it.
 #![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
 
+mod afterwards;
 mod collector;
 mod rig;
 mod rules;

@@ -22,12 +22,15 @@ pub(crate) struct Rig {
     broker: Running,
     namesrv: blockhouse_namesrv::Running,
     tasks: Tasks,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Rig {
     pub(crate) async fn start(traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), traces, hooks).await
+    }
+
+    async fn start_in(dir: tempfile::TempDir, traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
         let tasks = Tasks::new("test");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let meter: Arc<Meter> = Arc::default();
@@ -50,15 +53,29 @@ impl Rig {
         let broker = Broker::start(settings, parts).await.unwrap();
         let options = Options::new(&namesrv.local_addr().to_string());
         let client = Client::new(options, clock).unwrap();
-        Self { client, spans, broker, namesrv, tasks, _dir: dir }
+        Self { client, spans, broker, namesrv, tasks, dir }
+    }
+
+    pub(crate) fn broker_addr(&self) -> std::net::SocketAddr {
+        self.broker.local_addr()
     }
 
     pub(crate) async fn stop(self) {
+        drop(self.end().await);
+    }
+
+    /// Stops and starts with the same files. Nothing that was in memory is left.
+    pub(crate) async fn restart(self, traces: &Config) -> Self {
+        Self::start_in(self.end().await, traces, &[]).await
+    }
+
+    async fn end(self) -> tempfile::TempDir {
         self.client.close().await;
         self.broker.stop().await.unwrap();
         self.namesrv.stop().await;
         let late = self.tasks.stop(Duration::from_secs(5)).await;
         assert_eq!(late, Vec::<String>::new(), "the exporter ends by itself");
+        self.dir
     }
 }
 

@@ -32,6 +32,14 @@ pub enum Operation {
     Send,
     /// Messages went out.
     Deliver,
+    /// A group's progress passed messages.
+    Commit,
+    /// A message was sent back, to come again.
+    Retry,
+    /// A message was sent back and given up.
+    DeadLetter,
+    /// A message's delay is over.
+    Release,
 }
 
 /// Why something is recorded.
@@ -165,8 +173,41 @@ pub struct StageRecord {
     pub messages: u32,
     /// Bytes of their records.
     pub bytes: u64,
-    /// Where the first of them lies: in its queue and in the log.
-    pub place: Option<(u64, u64)>,
+    /// Where the first of them lies: in its queue and in the log, as far as there is a place in it.
+    pub place: Option<(u64, Option<u64>)>,
+    /// The level of its delay; 0 without one.
+    pub delay_level: u32,
+}
+
+impl StageRecord {
+    /// A record of which no more is known than this.
+    #[must_use]
+    pub const fn new(
+        picked: Picked,
+        operation: Operation,
+        began: Duration,
+        peer: SocketAddr,
+        topic: NameId,
+    ) -> Self {
+        Self {
+            picked,
+            operation,
+            began,
+            total: Ticks(0),
+            stages: Stages { admit: Ticks(0), hooked: false, append: Ticks(0), flush: Ticks(0) },
+            peer,
+            principal: None,
+            code: 0,
+            topic,
+            group: None,
+            queue: None,
+            key: Key { len: 0, bytes: [0; Key::LEN_MAX] },
+            messages: 1,
+            bytes: 0,
+            place: None,
+            delay_level: 0,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Record>() <= 256, "records are copied, and wait in memory");
