@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use blockhouse_hook::PluginCall;
 use blockhouse_meta::offsets::Committed;
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{
-    Link, Operation, Picked, RECENT, Reason, Record, StageRecord, Ticks,
+    CallRecord, Link, Operation, Picked, RECENT, Reason, Record, StageRecord, Ticks,
 };
 use blockhouse_model::{QueueId, QueueOffset, RequestContext, TraceParent};
 use blockhouse_record::{Draft, View};
@@ -37,6 +38,41 @@ pub(crate) fn pick(spans: &Spans, mut of: impl ExactSizeIterator<Item = TracePar
         spans.push(Record::Link(Link { of: picked.own.span_id, to }));
     }
     picked
+}
+
+/// Where plugins were asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Asked {
+    /// In the stage `hooks`, which is the first one.
+    InHooks,
+    /// In the span itself, which has no stages.
+    InSpan,
+}
+
+/// Records calls of plugins that were made for what `picked` is the span of.
+pub(crate) fn push_calls<'a>(
+    spans: &Spans,
+    (picked, asked): (Picked, Asked),
+    calls: impl Iterator<Item = &'a PluginCall>,
+) {
+    let parent = match asked {
+        Asked::InHooks => picked.stage(1),
+        Asked::InSpan => picked.own.span_id,
+    };
+    for call in calls {
+        spans.push(Record::Call(CallRecord {
+            own: spans.below(picked.own),
+            parent,
+            plugin: spans.name(call.plugin()),
+            hook: call.hook,
+            verdict: call.verdict,
+            failure: call.failure,
+            is_shadow: call.is_shadow,
+            messages: u32::try_from(call.messages).unwrap_or(u32::MAX),
+            began: call.began,
+            took: Ticks::of(call.took),
+        }));
+    }
 }
 
 impl Broker {

@@ -14,11 +14,29 @@ pub const CALLS_MAX: usize = 32;
 /// Bytes of a plugin's name; those of bindings are not longer.
 const NAME_MAX: usize = 64;
 
+/// A plugin's name, as much of it as is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct PluginName {
+    bytes: [u8; NAME_MAX],
+    len: u8,
+}
+
+impl PluginName {
+    fn of(text: &str) -> Self {
+        let text = text.split_at(text.floor_char_boundary(NAME_MAX)).0;
+        let mut bytes = [0; NAME_MAX];
+        for (to, from) in bytes.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+        Self { bytes, len: u8::try_from(text.len()).unwrap_or(0) }
+    }
+}
+
 /// A call that a plugin got.
 #[derive(Clone, Copy, Debug)]
 pub struct PluginCall {
-    name: [u8; NAME_MAX],
-    name_len: u8,
+    /// The plugin.
+    pub name: PluginName,
     /// The hook, as the contract names it.
     pub hook: &'static str,
     /// What the plugin said to it: `continue`, `change`, `refuse` or `fail`.
@@ -34,21 +52,15 @@ pub struct PluginCall {
     /// How long it took.
     pub took: Duration,
     /// The request of the burst that it was for; `None` for all of them.
-    request: Option<usize>,
+    pub request: Option<usize>,
 }
 
 impl PluginCall {
     /// A call at `hook` of the plugin of this binding, which continued at once.
     #[must_use]
     pub fn new(plugin: &str, hook: &'static str) -> Self {
-        let mut name = [0; NAME_MAX];
-        let plugin = plugin.split_at(plugin.floor_char_boundary(NAME_MAX)).0;
-        for (to, from) in name.iter_mut().zip(plugin.bytes()) {
-            *to = from;
-        }
         Self {
-            name,
-            name_len: u8::try_from(plugin.len()).unwrap_or(0),
+            name: PluginName::of(plugin),
             hook,
             verdict: "continue",
             failure: None,
@@ -63,7 +75,8 @@ impl PluginCall {
     /// The plugin's name.
     #[must_use]
     pub fn plugin(&self) -> &str {
-        let name = self.name.get(..usize::from(self.name_len)).map(std::str::from_utf8);
+        let PluginName { bytes, len } = &self.name;
+        let name = bytes.get(..usize::from(*len)).map(std::str::from_utf8);
         name.and_then(Result::ok).unwrap_or_default()
     }
 
@@ -74,7 +87,6 @@ impl PluginCall {
     }
 }
 
-#[derive(Default)]
 struct Log {
     is_open: bool,
     request: Option<usize>,
@@ -83,7 +95,8 @@ struct Log {
 }
 
 thread_local! {
-    static LOG: RefCell<Log> = RefCell::default();
+    static LOG: RefCell<Log> =
+        const { RefCell::new(Log { is_open: false, request: None, calls: Vec::new() }) };
 }
 
 /// As long as there is one, the calls of plugins on this thread are noted.

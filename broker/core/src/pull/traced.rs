@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
+use blockhouse_hook::Calls;
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{Operation, RecentQueue, Record, StageRecord, Ticks};
 use blockhouse_model::{QueueOffset, TraceParent};
 use blockhouse_store::{Accept, ReadOutcome};
 
 use super::Plan;
-use crate::Broker;
-use crate::traced::{LINKS_MAX, pick};
+use crate::traced::{Asked, LINKS_MAX, pick, push_calls};
+use crate::{Broker, Refusal};
 
 /// What is noted while a queue is read.
 pub(super) struct Reading {
@@ -75,20 +76,33 @@ impl Broker {
         Some(Reading { began: self.clock().monotonic(), entries: 0, found: Vec::new() })
     }
 
-    /// Records a delivery, if it is to be. `read` is what goes out.
-    pub(super) fn record_delivered(&self, plan: &Plan, reading: &Reading, read: &ReadOutcome) {
+    /// Records a delivery, if it is to be. `read` is what goes out, or would if it were not refused.
+    pub(super) fn record_delivered(
+        &self,
+        plan: &Plan,
+        reading: &Reading,
+        read: &ReadOutcome,
+        (calls, refused): (Option<&Calls>, Option<&Refusal>),
+    ) {
         let Some(spans) = self.spans() else { return };
         let found = reading.delivered(plan, read.next);
-        if read.count == 0 || (found.is_empty() && !spans.minds_time()) {
+        let failed_call = calls.is_some_and(Calls::has_failure);
+        let is_plain = refused.is_none() && !failed_call;
+        if is_plain && (read.count == 0 || (found.is_empty() && !spans.minds_time())) {
             return;
         }
         let total = self.clock().monotonic().saturating_sub(reading.began);
         let picked = if found.is_empty() {
-            spans.reconsider(total, false).map(|reason| spans.picked(None, reason))
+            let plugin = failed_call.then(|| spans.reconsider_failed_call()).flatten();
+            let reason = plugin.or_else(|| spans.reconsider(total, refused.is_some()));
+            reason.map(|reason| spans.picked(None, reason))
         } else {
             Some(pick(spans, found.iter().map(|(_, context)| *context)))
         };
         let Some(picked) = picked else { return };
+        if let Some(calls) = calls {
+            calls.read(|calls| push_calls(spans, (picked, Asked::InSpan), calls.iter()));
+        }
         let topic = spans.name(&plan.topic.name);
         spans.push(Record::Stages(StageRecord {
             total: Ticks::of(total),
@@ -97,6 +111,7 @@ impl Broker {
             queue: Some(plan.queue.0),
             messages: u32::try_from(read.count).unwrap_or(u32::MAX),
             bytes: read.bytes as u64,
+            code: refused.map_or(0, |refusal| self.code_of(refusal)),
             ..StageRecord::new(picked, Operation::Deliver, reading.began, plan.cx.peer, topic)
         }));
     }

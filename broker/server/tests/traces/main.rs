@@ -3,6 +3,7 @@
 
 mod afterwards;
 mod collector;
+mod plugins;
 mod rig;
 mod rules;
 mod sink;

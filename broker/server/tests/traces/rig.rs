@@ -27,12 +27,26 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start(traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), traces, hooks).await
+        Self::start_at(traces, |_| hooks.to_vec()).await
     }
 
-    async fn start_in(dir: tempfile::TempDir, traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
-        let tasks = Tasks::new("test");
+    /// The same, with hooks that read the same clock.
+    pub(crate) async fn start_at(
+        traces: &Config,
+        hooks: impl FnOnce(Arc<dyn Clock>) -> Vec<Arc<dyn Hook>>,
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let hooks = hooks(Arc::clone(&clock));
+        Self::start_in(tempfile::tempdir().unwrap(), clock, traces, &hooks).await
+    }
+
+    async fn start_in(
+        dir: tempfile::TempDir,
+        clock: Arc<dyn Clock>,
+        traces: &Config,
+        hooks: &[Arc<dyn Hook>],
+    ) -> Self {
+        let tasks = Tasks::new("test");
         let meter: Arc<Meter> = Arc::default();
         let spans = traces.is_on().then(|| export(traces, &clock, &meter, &tasks));
         let hooks = Arc::new(Hooks::new(HookChain::new(hooks)));
@@ -66,7 +80,8 @@ impl Rig {
 
     /// Stops and starts with the same files. Nothing that was in memory is left.
     pub(crate) async fn restart(self, traces: &Config) -> Self {
-        Self::start_in(self.end().await, traces, &[]).await
+        let clock = Arc::new(SystemClock::new());
+        Self::start_in(self.end().await, clock, traces, &[]).await
     }
 
     async fn end(self) -> tempfile::TempDir {

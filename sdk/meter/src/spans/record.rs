@@ -14,6 +14,8 @@ pub enum Record {
     Stages(StageRecord),
     /// A link of a span whose record follows.
     Link(Link),
+    /// A plugin's call, as a span below that of its request.
+    Call(CallRecord),
 }
 
 /// A span belongs to several traces.
@@ -23,6 +25,31 @@ pub struct Link {
     pub of: u64,
     /// Where it goes.
     pub to: TraceParent,
+}
+
+/// What a plugin was asked while a request went through the hooks.
+#[derive(Clone, Copy, Debug)]
+pub struct CallRecord {
+    /// Its own span.
+    pub own: TraceParent,
+    /// The span that it is a child of.
+    pub parent: u64,
+    /// The plugin.
+    pub plugin: NameId,
+    /// The hook.
+    pub hook: &'static str,
+    /// What the plugin said.
+    pub verdict: &'static str,
+    /// How it failed, if it did.
+    pub failure: Option<&'static str>,
+    /// Whether nothing comes of what it said.
+    pub is_shadow: bool,
+    /// How many messages it was shown.
+    pub messages: u32,
+    /// When it began, on the monotonic clock.
+    pub began: Duration,
+    /// How long it took.
+    pub took: Ticks,
 }
 
 /// What was done.
@@ -53,6 +80,8 @@ pub enum Reason {
     Slow,
     /// It failed.
     Error,
+    /// A plugin failed at it.
+    Plugin,
 }
 
 impl Reason {
@@ -64,6 +93,7 @@ impl Reason {
             Self::Head => "head",
             Self::Slow => "slow",
             Self::Error => "error",
+            Self::Plugin => "plugin",
         }
     }
 }

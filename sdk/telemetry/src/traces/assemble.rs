@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{Link as LinkRecord, Operation, Record, StageRecord};
+use blockhouse_meter::spans::{CallRecord, Link as LinkRecord, Operation, Record, StageRecord};
 use blockhouse_model::TraceParent;
 use opentelemetry::trace::{
     Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
@@ -50,6 +51,7 @@ impl Assembler {
                 }
                 self.links.entry(of).or_default().push(Link::with_context(context(to, true)));
             }
+            Record::Call(record) => out.push(self.call(spans, &record, epoch)),
             Record::Stages(record) => {
                 let whole = self.whole(spans, &record, epoch);
                 let parent = whole.span_context.clone();
@@ -94,15 +96,14 @@ impl Assembler {
     ) {
         let stages = record.stages;
         let mut at = epoch + record.began;
-        let mut own = record.picked.own;
-        for (name, time, is_shown) in [
-            ("hooks", stages.admit, stages.hooked),
-            ("append", stages.append, true),
-            ("flush", stages.flush, true),
+        for (number, name, time, is_shown) in [
+            (1, "hooks", stages.admit, stages.hooked),
+            (2, "append", stages.append, true),
+            (3, "flush", stages.flush, true),
         ] {
             let end = at + time.time();
-            // Ids of stages are made of the span's: a step of an odd number meets no other soon.
-            own.span_id = own.span_id.wrapping_add(0x9e37_79b9_7f4a_7c15).max(1);
+            let span_id = record.picked.stage(number);
+            let own = TraceParent { span_id, ..record.picked.own };
             if is_shown && !time.is_zero() {
                 let mut span = self.plain(own, (at, end));
                 span.name = Cow::Borrowed(name);
@@ -110,6 +111,37 @@ impl Assembler {
                 out.push(span);
             }
             at = end;
+        }
+    }
+
+    /// A plugin's call.
+    fn call(&self, spans: &Spans, record: &CallRecord, epoch: SystemTime) -> SpanData {
+        let plugin = spans.text(record.plugin);
+        let began = epoch + record.began;
+        let mut attributes = vec![
+            KeyValue::new("blockhouse.plugin.name", Arc::clone(&plugin)),
+            KeyValue::new("blockhouse.plugin.hook", record.hook),
+            KeyValue::new("blockhouse.plugin.verdict", record.verdict),
+            KeyValue::new(
+                "blockhouse.plugin.mode",
+                if record.is_shadow { "shadow" } else { "enforce" },
+            ),
+        ];
+        if record.messages > 1 {
+            let messages = i64::from(record.messages);
+            attributes.push(KeyValue::new("messaging.batch.message_count", messages));
+        }
+        let mut status = Status::Unset;
+        if let Some(failure) = record.failure {
+            attributes.push(KeyValue::new("error.type", failure));
+            status = Status::error(failure);
+        }
+        SpanData {
+            name: format!("{} {plugin}", record.hook).into(),
+            parent_span_id: SpanId::from_bytes(record.parent.to_be_bytes()),
+            attributes,
+            status,
+            ..self.plain(record.own, (began, began + record.took.time()))
         }
     }
 
