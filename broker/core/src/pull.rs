@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_filter::Subscription;
-use blockhouse_hook::{Ack, HookChain, Point, Verdict};
+use blockhouse_hook::{Ack, Calls, HookChain, Point, Verdict};
 use blockhouse_model::{
     Access, Action, QueueId, QueueOffset, RequestContext, Resource, SubscriptionGroup, TopicConfig,
 };
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::held::{Held, Woken};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::traced::Progress;
 use crate::{Broker, Caller, stats};
 
 /// The longest time a pull may wait, whatever the client asks for.
@@ -273,10 +274,10 @@ impl Broker {
     }
 
     fn commit_pulled(&self, plan: &Plan, hooks: &HookChain, offset: QueueOffset) {
-        self.offsets().commit(&plan.group.name, &plan.topic.name, plan.queue, offset);
+        let (group, topic, queue) = (&plan.group.name, &plan.topic.name, plan.queue);
+        self.commit(&plan.cx, Progress { group, topic, queue, offset });
         if hooks.has(Point::Ack) {
-            let ack =
-                Ack { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue, offset };
+            let ack = Ack { group, topic, queue, offset };
             hooks.ack(&plan.cx, &ack);
         }
     }
@@ -287,10 +288,18 @@ impl Broker {
         hooks: &Arc<HookChain>,
         (read, noted): Read,
     ) -> Result<PullOutcome, Refusal> {
-        let read = if hooks.has(Point::BeforeDeliver) && read.status == ReadStatus::Found {
-            deliver::through_hooks(plan, hooks, &read).map_err(Refusal::from)?
-        } else {
-            read
+        let is_seen = hooks.has(Point::BeforeDeliver) && read.status == ReadStatus::Found;
+        let calls = (is_seen && noted.is_some()).then(Calls::begin);
+        let read = match is_seen.then(|| deliver::through_hooks(plan, hooks, &read)) {
+            None => read,
+            Some(Ok(left)) => left,
+            Some(Err(rejection)) => {
+                let refusal = Refusal::from(rejection);
+                if let Some(noted) = &noted {
+                    self.record_delivered(plan, noted, &read, (calls.as_ref(), Some(&refusal)));
+                }
+                return Err(refusal);
+            }
         };
         self.offsets().pulled(&plan.group.name, &plan.topic.name, plan.queue, read.next);
         if read.count > 0 {
@@ -298,7 +307,7 @@ impl Broker {
             self.stats().group_get(&plan.topic.name, &plan.group.name, volume);
         }
         if let Some(noted) = &noted {
-            self.record_delivered(plan, noted, &read);
+            self.record_delivered(plan, noted, &read, (calls.as_ref(), None));
         }
         Ok(outcome_of(plan, read))
     }

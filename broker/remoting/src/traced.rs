@@ -56,23 +56,27 @@ impl<'a> Finish<'a> {
         match self.picked.split_first() {
             Some(((number, record), rest)) if *number == request => {
                 self.picked = rest;
-                self.push(*record, code);
+                self.push(request, *record, code);
             }
-            _ if code != response_code::SUCCESS || self.slow.is_some() => {
-                self.late(command, code, placed);
+            _ if code != response_code::SUCCESS
+                || self.slow.is_some()
+                || self.traced.has_failed_call(request) =>
+            {
+                self.late(request, command, (code, placed));
             }
             _ => {}
         }
     }
 
-    fn push(&self, record: StageRecord, code: i32) {
+    fn push(&self, request: usize, record: StageRecord, code: i32) {
+        self.traced.push_calls(self.spans, request, record.picked);
         let stages = Stages { flush: self.flush, ..record.stages };
         let record = StageRecord { code, stages, total: Ticks::of(self.total), ..record };
         self.spans.push(Record::Stages(record));
     }
 
-    /// What nobody has looked at so far: it failed before its turn, or was slow.
-    fn late(&self, command: &RemotingCommand, code: i32, placed: &[Placed]) {
+    /// What nobody has looked at so far: it failed before its turn, or was slow, or a plugin failed.
+    fn late(&self, request: usize, command: &RemotingCommand, (code, placed): (i32, &[Placed])) {
         let Ok(header) = SendMessage::parse(&command.ext) else { return };
         let failed = code != response_code::SUCCESS;
         let parent = TraceParent::of_properties(header.properties);
@@ -80,7 +84,9 @@ impl<'a> Finish<'a> {
         let reason = if is_wanted {
             Some(Reason::Parent)
         } else {
-            self.spans.reconsider(self.total, failed)
+            let plugin = self.traced.has_failed_call(request);
+            let plugin = plugin.then(|| self.spans.reconsider_failed_call()).flatten();
+            plugin.or_else(|| self.spans.reconsider(self.total, failed))
         };
         let Some(reason) = reason else { return };
         let mut stages = self.traced.stages;
@@ -103,8 +109,9 @@ impl<'a> Finish<'a> {
             key: Key::of(key.unwrap_or_default()),
             messages: u32::try_from(placed.len()).unwrap_or(u32::MAX).max(1),
             bytes: placed.iter().map(|place| u64::from(place.size)).sum(),
-            place: placed.first().map(|p| (p.queue_offset.0, p.physical_offset.0)),
+            place: placed.first().map(|p| (p.queue_offset.0, Some(p.physical_offset.0))),
+            delay_level: 0,
         };
-        self.push(record, code);
+        self.push(request, record, code);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use blockhouse_core::{Announcer, HeldPulls, Identity};
+use blockhouse_core::{Announcer, HeldPulls, Identity, Recorder};
 use blockhouse_disk::Disk;
 use blockhouse_hook::{Acls, Hooks, Users};
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
@@ -217,7 +217,9 @@ fn build_core(
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let process = u16::from_be_bytes([high, low]);
     let broker = blockhouse_core::Broker::new(settings.core.clone(), core, process)?;
-    Ok(broker.recording(parts.meter.spans().cloned()))
+    let code_of = blockhouse_remoting::code_of;
+    let recorder = parts.meter.spans().cloned().map(|spans| Recorder { spans, code_of });
+    Ok(broker.recording(recorder))
 }
 
 /// Old clients and tools send to the port two below the broker's.

@@ -22,7 +22,7 @@ use names::Names;
 pub use names::{NAMES_MAX, NameId};
 pub use recent::RECENT;
 use recent::Recent;
-pub use record::{Key, Link, Operation, Reason, Record, StageRecord, Stages, Ticks};
+pub use record::{CallRecord, Key, Link, Operation, Reason, Record, StageRecord, Stages, Ticks};
 
 /// Why spans do not reach a collector, in the order of [`SpanCounts::dropped`].
 pub const SPAN_DROPS: [&str; 2] = ["queue", "failed"];
@@ -76,7 +76,17 @@ pub struct Picked {
     pub reason: Reason,
 }
 
+/// What ids of stages step by: an odd number, so that they meet no other soon.
+const STAGE_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 impl Picked {
+    /// The span of its stage of this number, counted from 1: made of its own, so that those who know one
+    /// know the others.
+    #[must_use]
+    pub fn stage(&self, number: u64) -> u64 {
+        self.own.span_id.wrapping_add(STAGE_STEP.wrapping_mul(number)).max(1)
+    }
+
     /// The span that what comes later for the message is a child of: its sender's own, if there is one.
     #[must_use]
     pub const fn context(&self) -> TraceParent {
@@ -153,6 +163,16 @@ impl Spans {
             return Some(Reason::Error);
         }
         self.slow.filter(|slow| total >= *slow).map(|_| Reason::Slow)
+    }
+
+    /// What was not picked, and a plugin has failed at: whether it is recorded after all, and why.
+    pub fn reconsider_failed_call(&self) -> Option<Reason> {
+        self.errors.then_some(Reason::Plugin)
+    }
+
+    /// A span of its own below another of the same trace.
+    pub fn below(&self, of: TraceParent) -> TraceParent {
+        TraceParent { span_id: self.ids.span(), ..of }
     }
 
     /// What is recorded, as a child of `parent` if there is one.

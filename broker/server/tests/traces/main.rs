@@ -1,7 +1,9 @@
 //! What a broker does for messages, as a collector gets to know it.
 #![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
 
+mod afterwards;
 mod collector;
+mod plugins;
 mod rig;
 mod rules;
 mod sink;

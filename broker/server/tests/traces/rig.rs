@@ -22,14 +22,31 @@ pub(crate) struct Rig {
     broker: Running,
     namesrv: blockhouse_namesrv::Running,
     tasks: Tasks,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Rig {
     pub(crate) async fn start(traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let tasks = Tasks::new("test");
+        Self::start_at(traces, |_| hooks.to_vec()).await
+    }
+
+    /// The same, with hooks that read the same clock.
+    pub(crate) async fn start_at(
+        traces: &Config,
+        hooks: impl FnOnce(Arc<dyn Clock>) -> Vec<Arc<dyn Hook>>,
+    ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let hooks = hooks(Arc::clone(&clock));
+        Self::start_in(tempfile::tempdir().unwrap(), clock, traces, &hooks).await
+    }
+
+    async fn start_in(
+        dir: tempfile::TempDir,
+        clock: Arc<dyn Clock>,
+        traces: &Config,
+        hooks: &[Arc<dyn Hook>],
+    ) -> Self {
+        let tasks = Tasks::new("test");
         let meter: Arc<Meter> = Arc::default();
         let spans = traces.is_on().then(|| export(traces, &clock, &meter, &tasks));
         let hooks = Arc::new(Hooks::new(HookChain::new(hooks)));
@@ -50,15 +67,30 @@ impl Rig {
         let broker = Broker::start(settings, parts).await.unwrap();
         let options = Options::new(&namesrv.local_addr().to_string());
         let client = Client::new(options, clock).unwrap();
-        Self { client, spans, broker, namesrv, tasks, _dir: dir }
+        Self { client, spans, broker, namesrv, tasks, dir }
+    }
+
+    pub(crate) fn broker_addr(&self) -> std::net::SocketAddr {
+        self.broker.local_addr()
     }
 
     pub(crate) async fn stop(self) {
+        drop(self.end().await);
+    }
+
+    /// Stops and starts with the same files. Nothing that was in memory is left.
+    pub(crate) async fn restart(self, traces: &Config) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        Self::start_in(self.end().await, clock, traces, &[]).await
+    }
+
+    async fn end(self) -> tempfile::TempDir {
         self.client.close().await;
         self.broker.stop().await.unwrap();
         self.namesrv.stop().await;
         let late = self.tasks.stop(Duration::from_secs(5)).await;
         assert_eq!(late, Vec::<String>::new(), "the exporter ends by itself");
+        self.dir
     }
 }
 

@@ -94,7 +94,7 @@ impl Adding {
     /// The message of a span, if it is one that was stored, and there is room for it.
     fn bring(&self, span: &Ended, seen: &mut SpanRecord, room: &mut usize) {
         let record = &span.record;
-        let Some((_, offset)) = record.place.filter(|_| record.messages == 1) else { return };
+        let Some((_, Some(offset))) = record.place.filter(|_| record.messages == 1) else { return };
         let Ok(left) = usize::try_from(record.bytes).map(|bytes| room.checked_sub(bytes)) else {
             return;
         };
