@@ -86,7 +86,10 @@ impl Broker {
         let times_max = back.max_reconsume_times.unwrap_or(group.retry_max_times);
         let to = self.destination(back, view.reconsume_times, times_max, group.retry_queues)?;
         noted.to = Some((to.topic.clone(), to.queue));
-        self.store_back(&view, to, noted).await
+        self.store_back(&view, to, noted).await?;
+        let first = name::find(view.properties, name::RETRY_TOPIC).unwrap_or(view.topic);
+        self.stats().sent_back(first, back.group);
+        Ok(())
     }
 
     async fn stored_message(&self, offset: PhysicalOffset) -> Result<Bytes, Refusal> {

@@ -8,6 +8,7 @@ use blockhouse_core::Broker;
 use blockhouse_meter::{Created, Invocation, Meter, RpcKind, micros_since};
 use blockhouse_model::Clock;
 use blockhouse_protocol::RemotingCommand;
+use blockhouse_protocol::codes::request_code;
 use blockhouse_transport::Replies;
 
 /// Kinds of answers that a burst is told apart in before the clock is read once more.
@@ -97,6 +98,13 @@ impl<'a> Answers<'a> {
             self.meter.requests.add(request, response, *requests);
             let kind = RpcKind { request, response, is_held: self.is_held, is_one_way };
             self.meter.latencies.add((!is_unknown).then_some(kind), micros, *requests);
+            match request {
+                request_code::SEND_MESSAGE
+                | request_code::SEND_MESSAGE_V2
+                | request_code::SEND_BATCH_MESSAGE => self.meter.sends.sent(micros, *requests),
+                request_code::PULL_MESSAGE if !self.is_held => self.meter.sends.pulled(micros),
+                _ => {}
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
+use blockhouse_meter::sidecar::families::{MISSING, SERVED};
 use blockhouse_meter::{CATALOGUE, Kind};
 use blockhouse_namesrv_remoting::table::{Needs, ROWS};
 use blockhouse_protocol::codes::request_code;
@@ -33,10 +34,13 @@ fn the_configuration_page_is_fresh() {
 #[test]
 fn the_metrics_page_is_fresh() {
     let mut page = String::from(
-        "# Metrics\n\nServed at `/metrics` of the ops listener in Prometheus' text format. Names that \
-         start with `rocketmq_` are\nthose of RocketMQ 5's own exporter. Every metric also has the \
-         labels `cluster`, `node_type` and `node_id`.\n\nThis page is written by a test in \
-         `docs/tidy` from the catalogue in `sdk/meter`.\n\n\
+        "# Metrics\n\nServed by the ops listener, in these ways:\n\n\
+         | path | what | formats |\n|---|---|---|\n\
+         | `/metrics` | the table below | Prometheus' text |\n\
+         | `/metrics/exporter` | [what rocketmq-exporter shows](#metricsexporter) | Prometheus' text |\n\n\
+         ## `/metrics`\n\nNames that start with `rocketmq_` are those of RocketMQ 5's own exporter. Every \
+         metric also has the labels `cluster`,\n`node_type` and `node_id`.\n\nThis page is written by a \
+         test in `docs/tidy` from the catalogues in `sdk/meter`.\n\n\
          | metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n",
     );
     for metric in CATALOGUE {
@@ -59,7 +63,30 @@ fn the_metrics_page_is_fresh() {
          to 1,000,000. Where two plugins have a name for different kinds of\nmetric, that of the first \
          in their order is shown.\n",
     );
+    page.push_str(&of_sidecar());
     check("docs/metrics.md", &page);
+}
+
+fn of_sidecar() -> String {
+    let mut page = String::from(
+        "\n## `/metrics/exporter`\n\nThe families of [rocketmq-exporter](https://github.com/apache/rocketmq-exporter), with its \
+         names, labels and values, for dashboards and\nalerts that were made for it; that process is not \
+         needed. Everything is a gauge. Values are of the moment of the scrape, and\na group that nobody \
+         of is connected is there. At most 10,000 topics, producer groups, and pairs of group and topic \
+         have series of\ntheir own; the sum of all others is in `_other`.\n\n\
+         | family | unit | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for metric in SERVED {
+        let labels = metric.labels.join(", ");
+        writeln!(page, "| `{}` | {} | {labels} | {} |", metric.name, metric.unit, metric.help)
+            .unwrap();
+    }
+    page.push_str("\nNot served:\n\n| family | labels | why |\n|---|---|---|\n");
+    for family in MISSING {
+        let labels = family.labels.join(", ");
+        writeln!(page, "| `{}` | {labels} | {} |", family.name, family.why).unwrap();
+    }
+    page
 }
 
 #[test]

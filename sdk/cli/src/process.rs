@@ -12,6 +12,7 @@ pub(crate) mod policies;
 mod publisher;
 mod readiness;
 mod sandbox;
+mod sidecar;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -21,6 +21,8 @@
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
 //! | [`spans`] | [`Spans`]: which messages become spans, and their records |
 //! | [`quotas`] | [`QuotaRefusals`]: what quotas kept back |
+//! | [`sends`] | [`SendTimes`]: how long sends and pulls took of late |
+//! | [`sidecar`] | [`SidecarView`]: the broker as rocketmq-exporter shows it |
 //! | [`sizes`] | [`MessageSizes`]: how large messages are |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
@@ -41,6 +43,8 @@ pub mod meter;
 pub mod plugins;
 pub mod policies;
 pub mod quotas;
+pub mod sends;
+pub mod sidecar;
 pub mod sizes;
 pub mod spans;
 
@@ -62,5 +66,7 @@ pub use plugins::{
 };
 pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
+pub use sends::{LastMinute, SendTimes};
+pub use sidecar::{GroupView, MembersView, SidecarSource, SidecarView, TopicView};
 pub use sizes::{MessageSizes, SizeCounts, TopicSizes};
 pub use spans::Spans;

@@ -18,6 +18,8 @@ use crate::latencies::Latencies;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
 use crate::quotas::QuotaRefusals;
+use crate::sends::SendTimes;
+use crate::sidecar::{SidecarSource, SidecarView};
 use crate::sizes::MessageSizes;
 use crate::spans::Spans;
 use crate::{Cells, Counter, Family, Gauge, Metric};
@@ -37,6 +39,8 @@ pub struct Meter {
     pub requests: CodeCounts,
     /// Times of requests.
     pub latencies: Latencies,
+    /// Times of sends and pulls of late.
+    pub sends: SendTimes,
     /// Times of commands that create topics and groups.
     pub creations: Creations,
     /// What quotas kept back.
@@ -67,6 +71,7 @@ pub struct Meter {
     policies: OnceLock<PolicySource>,
     lags: OnceLock<LagSource>,
     members: OnceLock<MemberSource>,
+    sidecar: OnceLock<SidecarSource>,
     sizes: OnceLock<Arc<MessageSizes>>,
     spans: OnceLock<Arc<Spans>>,
     before_read: Mutex<Vec<Refresh>>,
@@ -195,6 +200,17 @@ impl Meter {
     /// Has what `members` says read as well.
     pub fn watch_members(&self, members: MemberSource) {
         self.members.get_or_init(|| members);
+    }
+
+    /// Has `sidecar` look at the broker as rocketmq-exporter does.
+    pub fn watch_sidecar(&self, sidecar: SidecarSource) {
+        self.sidecar.get_or_init(|| sidecar);
+    }
+
+    /// The broker as rocketmq-exporter shows it, if there is a broker. It may read the disk.
+    #[must_use]
+    pub fn sidecar(&self) -> Option<SidecarView> {
+        self.sidecar.get().and_then(|source| source())
     }
 
     /// Has the sizes of messages read as well, which whoever stores them counts.

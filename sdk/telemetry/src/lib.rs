@@ -8,8 +8,13 @@
 mod config;
 mod error;
 mod exporter;
+mod exposition;
+mod render;
+mod sidecar;
 pub mod traces;
 
 pub use config::Config;
 pub use error::Error;
 pub use exporter::{Exporter, Identity};
+pub use exposition::Exposition;
+pub use sidecar::Sidecar;
