@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use blockhouse_meter::sidecar::families::{MISSING, SERVED};
 use blockhouse_meter::{CATALOGUE, Kind};
 use blockhouse_namesrv_remoting::table::{Needs, ROWS};
 use blockhouse_protocol::codes::request_code;
 use blockhouse_remoting::Entry;
-use blockhouse_tidy::{files, read, root, updating, write};
+use blockhouse_tidy::links::{anchor, is_broken};
+use blockhouse_tidy::{files, read, updating, write};
 
 fn check(path: &str, fresh: &str) {
     if updating() {
@@ -89,55 +90,6 @@ fn of_sidecar() -> String {
     page
 }
 
-#[test]
-fn alerts_are_about_metrics_that_there_are() {
-    let mut seen = 0;
-    for file in files("yml").unwrap().into_iter().filter(|file| file.starts_with("dashboards")) {
-        let text = read(&file).unwrap();
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let words = text.split(|c| !is_part(c)).filter(|word| word.starts_with("blockhouse_"));
-        for word in words {
-            seen += 1;
-            assert!(
-                CATALOGUE.iter().any(|metric| metric.name == word),
-                "{}: {word}",
-                file.display()
-            );
-        }
-    }
-    assert!(seen > 0);
-}
-
-/// The words that follow a key, at each line that begins with it.
-fn after<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
-    text.lines().filter_map(move |line| line.trim_start().strip_prefix(key)).map(str::trim)
-}
-
-#[test]
-fn every_alert_has_a_runbook_and_a_test_in_which_it_fires() {
-    let is_rules = |file: &PathBuf| file.to_string_lossy().ends_with(".rules.yml");
-    let rules: Vec<PathBuf> = files("yml").unwrap().into_iter().filter(is_rules).collect();
-    assert!(!rules.is_empty());
-    for file in rules {
-        let text = read(&file).unwrap();
-        let tests = read(file.with_extension("test.yml")).unwrap();
-        let fires = |alert: &str| {
-            let named = format!("alertname: {alert}\n        exp_alerts:\n          - exp_labels:");
-            tests.contains(&named)
-        };
-        let alerts: Vec<&str> = after(&text, "- alert:").collect();
-        for alert in &alerts {
-            assert!(fires(alert), "{}: {alert} fires in no test", file.display());
-        }
-        let runbooks: Vec<&str> = after(&text, "runbook:").collect();
-        assert_eq!(runbooks.len(), alerts.len(), "{}: an alert without a runbook", file.display());
-        for runbook in runbooks {
-            let target = runbook.trim_matches('"');
-            assert!(!is_broken(Path::new("README.md"), target), "{}: {target}", file.display());
-        }
-    }
-}
-
 fn of_broker(entry: Entry) -> String {
     match entry {
         Entry::Core => "depends on the names in it".to_owned(),
@@ -198,41 +150,6 @@ fn links(page: &str) -> Vec<String> {
         }
     }
     targets
-}
-
-/// A heading as the part of an address after `#`.
-fn anchor(heading: &str) -> String {
-    let lower = heading.trim_start_matches('#').trim().to_lowercase();
-    let kept = lower.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-}
-
-fn is_broken(page: &Path, target: &str) -> bool {
-    if target.contains("://") || target.starts_with("mailto:") {
-        return false;
-    }
-    let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
-    let path = if file.is_empty() {
-        page.to_owned()
-    } else {
-        page.parent().unwrap_or(Path::new("")).join(file)
-    };
-    let mut inside = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir if !inside.pop() => return true,
-            Component::ParentDir => {}
-            other => inside.push(other),
-        }
-    }
-    if !root().join(&inside).exists() {
-        return true;
-    }
-    let headings = || {
-        let text = read(&inside).unwrap_or_default();
-        text.lines().filter(|l| l.starts_with('#')).map(anchor).collect::<Vec<_>>()
-    };
-    !fragment.is_empty() && !headings().contains(&fragment.to_owned())
 }
 
 #[test]
