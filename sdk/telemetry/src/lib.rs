@@ -8,6 +8,7 @@
 mod config;
 mod error;
 mod exporter;
+pub mod otlp;
 pub mod traces;
 
 pub use config::Config;

@@ -14,6 +14,7 @@ use blockhouse_namesrv::NameServer;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_service::{SystemClock, Tasks};
 use blockhouse_telemetry::Identity;
+use blockhouse_telemetry::otlp::{Config as Otlp, Transport};
 use blockhouse_telemetry::traces::{Config, Ended, Enrich, Parts as TraceParts, TraceExporter};
 
 pub(crate) struct Rig {
@@ -27,11 +28,15 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn start(traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
+        Self::start_over(&Otlp::default(), traces, hooks).await
+    }
+
+    pub(crate) async fn start_over(otlp: &Otlp, traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let tasks = Tasks::new("test");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let meter: Arc<Meter> = Arc::default();
-        let spans = traces.is_on().then(|| export(traces, &clock, &meter, &tasks));
+        let spans = traces.is_on().then(|| export((otlp, traces), &clock, &meter, &tasks));
         let hooks = Arc::new(Hooks::new(HookChain::new(hooks)));
         let namesrv = name_server(dir.path(), &clock, &tasks).await;
         let settings = settings(dir.path(), &namesrv.local_addr().to_string());
@@ -79,7 +84,7 @@ impl Enrich for Tagger {
 }
 
 fn export(
-    traces: &Config,
+    (otlp, traces): (&Otlp, &Config),
     clock: &Arc<dyn Clock>,
     meter: &Arc<Meter>,
     tasks: &Tasks,
@@ -101,7 +106,7 @@ fn export(
         code_name: response_code::name,
         enrich: Some(Arc::new(Tagger)),
     };
-    let exporter = TraceExporter::new(traces, parts).unwrap();
+    let exporter = TraceExporter::new(traces, &Transport::new(otlp, None), parts).unwrap();
     let group = tasks.child("traces");
     let mut stop = group.shutdown();
     group.spawn("traces", exporter.run(async move { stop.requested().await }));
