@@ -184,8 +184,11 @@ impl Setup {
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
         let identity = ops::identity(&self.options.config, self.role);
-        traces::start(&self.options.config, self.role, identity, &shared)?;
-        tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
+        let (collectors, connector) =
+            tls::to_collectors(&self.options.config.telemetry, &shared.clock)?;
+        traces::start(&self.options.config, self.role, identity, &shared, &collectors)?;
+        let watching = shared.tasks.child("tls");
+        tls::watch(&shared.tls, connector, &self.options.config.tls, &watching)?;
         let audit = audit::start(&self.options.config, self.role, &shared)?;
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
         let policies = policies::start(&self.options.config, &shared)?;

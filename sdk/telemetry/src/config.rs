@@ -4,12 +4,15 @@ use blockhouse_model::OptionError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::otlp::{Config as Otlp, Endpoint};
 use crate::traces::Config as Traces;
 
 /// Section `[telemetry]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// How spans get to collectors: over OTLP (`docs/tracing.md`).
+    pub otlp: Otlp,
     /// Spans of what the broker does for messages (`docs/tracing.md`).
     pub traces: Traces,
 }
@@ -20,6 +23,13 @@ impl Config {
     /// # Errors
     /// The option that nothing could work with.
     pub fn validate(&self) -> Result<(), OptionError> {
+        self.otlp.validate().map_err(|error| error.within("otlp"))?;
         self.traces.validate().map_err(|error| error.within("traces"))
+    }
+
+    /// The endpoints that there are, each with its option.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&'static str, Endpoint)> {
+        let all = [("telemetry.traces.endpoint", &self.traces.endpoint)];
+        all.into_iter().filter_map(|(option, text)| Some((option, Endpoint::parse(text)?)))
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use blockhouse_meter::{CATALOGUE, Meter, Sample, catalogue};
 use blockhouse_model::Clock;
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
 use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -25,6 +27,20 @@ pub struct Identity {
     pub node_id: String,
     /// The version that runs.
     pub version: String,
+}
+
+impl Identity {
+    /// The same, where it is said once for all that is exported.
+    pub(crate) fn resource(&self) -> Resource {
+        let attributes = [
+            ("service.name", "blockhouse"),
+            ("service.namespace", &self.cluster),
+            ("service.instance.id", &self.node_id),
+            ("service.version", &self.version),
+        ];
+        let attributes = attributes.map(|(name, value)| KeyValue::new(name, value.to_owned()));
+        Resource::builder_empty().with_attributes(attributes).build()
+    }
 }
 
 /// Makes text of a [`Meter`].

@@ -9,6 +9,7 @@ mod config;
 mod error;
 mod exporter;
 mod exposition;
+pub mod otlp;
 mod render;
 mod sidecar;
 pub mod traces;

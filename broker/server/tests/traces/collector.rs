@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use blockhouse_client::Producer;
+use blockhouse_telemetry::otlp::Config as Otlp;
 use blockhouse_telemetry::traces::Config;
 use tokio::net::TcpListener;
 
@@ -13,6 +14,11 @@ use crate::{traced, traces};
 
 /// Only a test that is going to fail waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A request that is not answered is soon given up.
+fn hurried() -> Otlp {
+    Otlp { timeout_ms: 300, ..Otlp::default() }
+}
 
 impl Rig {
     fn dropped(&self) -> [u64; 2] {
@@ -38,10 +44,9 @@ async fn a_collector_that_hangs_costs_spans_and_no_messages() {
     let config = Config {
         endpoint: format!("http://{}", silent.local_addr().unwrap()),
         queue_max: 8,
-        timeout_ms: 300,
         ..Config::default()
     };
-    let rig = Rig::start(&config, &[]).await;
+    let rig = Rig::start_over(&hurried(), &config, &[]).await;
     let producer = Producer::new(&rig.client, "producers");
     for n in 0..100 {
         let sent = producer.send(&traced("orders", "01")).await.unwrap();
@@ -72,7 +77,8 @@ async fn a_collector_that_is_not_there_costs_spans_and_no_messages() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
-    let rig = Rig::start(&Config { endpoint, timeout_ms: 300, ..Config::default() }, &[]).await;
+    let config = Config { endpoint, ..Config::default() };
+    let rig = Rig::start_over(&hurried(), &config, &[]).await;
     let producer = Producer::new(&rig.client, "producers");
     producer.send(&traced("orders", "01")).await.unwrap();
     rig.dropped_until(|[_, failed]| failed > 0).await;

@@ -14,6 +14,7 @@ use blockhouse_namesrv::NameServer;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_service::{SystemClock, Tasks};
 use blockhouse_telemetry::Identity;
+use blockhouse_telemetry::otlp::{Config as Otlp, Transport};
 use blockhouse_telemetry::traces::{Config, Ended, Enrich, Parts as TraceParts, TraceExporter};
 
 pub(crate) struct Rig {
@@ -30,6 +31,12 @@ impl Rig {
         Self::start_at(traces, |_| hooks.to_vec()).await
     }
 
+    /// The same, with another way to the collector.
+    pub(crate) async fn start_over(otlp: &Otlp, traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Self::start_in(tempfile::tempdir().unwrap(), clock, (otlp, traces), hooks).await
+    }
+
     /// The same, with hooks that read the same clock.
     pub(crate) async fn start_at(
         traces: &Config,
@@ -37,18 +44,19 @@ impl Rig {
     ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let hooks = hooks(Arc::clone(&clock));
-        Self::start_in(tempfile::tempdir().unwrap(), clock, traces, &hooks).await
+        let over = (&Otlp::default(), traces);
+        Self::start_in(tempfile::tempdir().unwrap(), clock, over, &hooks).await
     }
 
     async fn start_in(
         dir: tempfile::TempDir,
         clock: Arc<dyn Clock>,
-        traces: &Config,
+        (otlp, traces): (&Otlp, &Config),
         hooks: &[Arc<dyn Hook>],
     ) -> Self {
         let tasks = Tasks::new("test");
         let meter: Arc<Meter> = Arc::default();
-        let spans = traces.is_on().then(|| export(traces, &clock, &meter, &tasks));
+        let spans = traces.is_on().then(|| export((otlp, traces), &clock, &meter, &tasks));
         let hooks = Arc::new(Hooks::new(HookChain::new(hooks)));
         let namesrv = name_server(dir.path(), &clock, &tasks).await;
         let settings = settings(dir.path(), &namesrv.local_addr().to_string());
@@ -81,7 +89,7 @@ impl Rig {
     /// Stops and starts with the same files. Nothing that was in memory is left.
     pub(crate) async fn restart(self, traces: &Config) -> Self {
         let clock = Arc::new(SystemClock::new());
-        Self::start_in(self.end().await, clock, traces, &[]).await
+        Self::start_in(self.end().await, clock, (&Otlp::default(), traces), &[]).await
     }
 
     async fn end(self) -> tempfile::TempDir {
@@ -111,7 +119,7 @@ impl Enrich for Tagger {
 }
 
 fn export(
-    traces: &Config,
+    (otlp, traces): (&Otlp, &Config),
     clock: &Arc<dyn Clock>,
     meter: &Arc<Meter>,
     tasks: &Tasks,
@@ -133,7 +141,7 @@ fn export(
         code_name: response_code::name,
         enrich: Some(Arc::new(Tagger)),
     };
-    let exporter = TraceExporter::new(traces, parts).unwrap();
+    let exporter = TraceExporter::new(traces, &Transport::new(otlp, None), parts).unwrap();
     let group = tasks.child("traces");
     let mut stop = group.shutdown();
     group.spawn("traces", exporter.run(async move { stop.requested().await }));

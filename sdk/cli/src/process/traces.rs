@@ -10,6 +10,7 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_record::View;
 use blockhouse_store::ColdRead;
 use blockhouse_telemetry::Identity;
+use blockhouse_telemetry::otlp::Transport;
 use blockhouse_telemetry::traces::{Ended, Enrich, Parts, TraceExporter};
 
 use super::publisher::ToBroker;
@@ -22,6 +23,7 @@ pub(super) fn start(
     role: Role,
     identity: Identity,
     shared: &Shared,
+    transport: &Transport,
 ) -> anyhow::Result<()> {
     let traces = &config.telemetry.traces;
     if !role.has_broker() || !traces.is_on() {
@@ -39,7 +41,8 @@ pub(super) fn start(
     let enrich = Some(Arc::new(adding) as Arc<dyn Enrich>);
     let code_name = response_code::name;
     let parts = Parts { identity, spans, records, clock, code_name, enrich };
-    let exporter = TraceExporter::new(traces, parts).context("telemetry.traces.endpoint")?;
+    let exporter = TraceExporter::new(traces, transport, parts);
+    let exporter = exporter.context("telemetry.traces.endpoint")?;
     let tasks = shared.tasks.child("traces");
     let mut stop = tasks.shutdown();
     tasks.spawn("traces", exporter.run(async move { stop.requested().await }));

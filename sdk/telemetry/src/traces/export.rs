@@ -8,14 +8,13 @@ use std::time::Duration;
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::Record;
 use blockhouse_model::Clock;
-use opentelemetry::KeyValue;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithTonicConfig as _};
-use opentelemetry_sdk::Resource;
+use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
 use super::Config;
 use super::assemble::{Assembler, Epoch};
 use super::enrich::{self, Enrich, Wholes};
+use crate::otlp::Transport;
 use crate::{Error, Identity};
 
 /// How often records are looked for. Nobody is woken for one.
@@ -67,26 +66,13 @@ impl TraceExporter {
     ///
     /// # Errors
     /// The endpoint is none.
-    pub fn new(config: &Config, parts: Parts) -> Result<Self, Error> {
+    pub fn new(config: &Config, transport: &Transport, parts: Parts) -> Result<Self, Error> {
         let Parts { identity, spans, records, clock, code_name, enrich } = parts;
-        let timeout = Duration::from_millis(config.timeout_ms);
-        let mut exporter = SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(config.endpoint.clone())
-            .with_timeout(timeout)
-            .with_metadata(config.metadata().unwrap_or_default())
-            .build()
-            .map_err(Error::Collector)?;
-        let resource = Resource::builder_empty().with_attributes([
-            KeyValue::new("service.name", "blockhouse"),
-            KeyValue::new("service.namespace", identity.cluster),
-            KeyValue::new("service.instance.id", identity.node_id),
-            KeyValue::new("service.version", identity.version.clone()),
-        ]);
-        exporter.set_resource(&resource.build());
+        let mut exporter = transport.spans(&config.endpoint)?;
+        exporter.set_resource(&identity.resource());
         Ok(Self {
             exporter,
-            timeout,
+            timeout: transport.timeout(),
             assembler: Assembler::new(identity.version, code_name),
             epoch: Epoch::new(),
             spans,
