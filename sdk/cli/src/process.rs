@@ -15,7 +15,7 @@ mod sandbox;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod traces;
+pub(crate) mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;
