@@ -81,21 +81,23 @@ impl<'a> Finish<'a> {
         let failed = code != response_code::SUCCESS;
         let parent = TraceParent::of_properties(header.properties);
         let is_wanted = parent.is_some_and(|parent| parent.sampled);
-        let reason = if is_wanted {
-            Some(Reason::Parent)
+        let picked = if is_wanted {
+            Some(self.spans.picked(parent, Reason::Parent))
         } else {
             let plugin = self.traced.has_failed_call(request);
             let plugin = plugin.then(|| self.spans.reconsider_failed_call()).flatten();
-            plugin.or_else(|| self.spans.reconsider(self.total, failed))
+            let reason = plugin.or_else(|| self.spans.reconsider(self.total, failed));
+            let at = self.traced.began + self.total;
+            reason.and_then(|reason| self.spans.picked_within(parent, reason, at))
         };
-        let Some(reason) = reason else { return };
+        let Some(picked) = picked else { return };
         let mut stages = self.traced.stages;
         if placed.is_empty() {
             stages.append = Ticks::default();
         }
         let key = properties::find(header.properties, properties::UNIQUE_KEY);
         let record = StageRecord {
-            picked: self.spans.picked(parent, reason),
+            picked,
             operation: Operation::Send,
             began: self.traced.began,
             total: Ticks::default(),

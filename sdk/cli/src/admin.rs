@@ -5,6 +5,7 @@ mod clients;
 mod groups;
 mod messages;
 mod store;
+mod telemetry;
 mod topics;
 mod users;
 
@@ -78,6 +79,9 @@ enum What {
     /// List the clients of a broker, or of a consumer or producer group
     #[command(after_help = clients::EXAMPLES)]
     Clients(clients::Args),
+    /// Show what a broker records as traces, or record more or less for a while
+    #[command(after_help = telemetry::EXAMPLES)]
+    Telemetry(telemetry::Args),
     /// Find a message
     #[command(subcommand)]
     Message(messages::Command),
@@ -146,6 +150,10 @@ impl Answer {
 pub(crate) fn run(args: Args) -> ExitCode {
     match args.what {
         What::Store(command) => store::run(&command, args.json),
+        What::Telemetry(knobs) => {
+            let shown = telemetry::run(&knobs, &args.cluster);
+            crate::report(shown.and_then(|answer| answer.print(args.json)))
+        }
         What::Clients(which) if which.group().is_none() => {
             let shown = clients::all(&which, &args.cluster);
             crate::report(shown.and_then(|answer| answer.print(args.json)))
@@ -176,6 +184,7 @@ fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
             What::Users(command) => users::run(&client, command).await?,
             What::Config(command) => brokers::config(&client, command).await?,
             What::Store(_) => anyhow::bail!("a stopped broker's files need no cluster"),
+            What::Telemetry(_) => anyhow::bail!("one broker's sampling needs no cluster"),
         };
         client.close().await;
         answer.print(as_json)

@@ -16,7 +16,7 @@ mod sidecar;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod traces;
+pub(crate) mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;

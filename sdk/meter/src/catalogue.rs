@@ -157,7 +157,7 @@ catalogue! {
     SPANS_EXPORTED: Counter "blockhouse_spans_exported_total" ["spans"] {}
         "Spans that a collector took.";
     SPANS_DROPPED: Counter "blockhouse_spans_dropped_total" ["spans"] {"reason"}
-        "Spans that no collector got: their record found the queue full (queue: counts records), or the collector did not take them in time (failed).";
+        "Spans that no collector got: their record found the queue full (queue: counts records), the collector did not take them in time (failed), or there were too many traces that no `traceparent` wants (limit: counts traces).";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}
         "Pulls that wait for messages to arrive (long polling).";
     PLUGIN_LOADED: Gauge "blockhouse_plugin_loaded" ["1"] {"plugin"}

@@ -6,6 +6,6 @@ mod config;
 mod enrich;
 mod export;
 
-pub use config::Config;
+pub use config::{Config, Rule};
 pub use enrich::{Ended, Enrich};
 pub use export::{Parts, TraceExporter};

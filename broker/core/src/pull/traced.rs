@@ -95,7 +95,8 @@ impl Broker {
         let picked = if found.is_empty() {
             let plugin = failed_call.then(|| spans.reconsider_failed_call()).flatten();
             let reason = plugin.or_else(|| spans.reconsider(total, refused.is_some()));
-            reason.map(|reason| spans.picked(None, reason))
+            let at = reading.began + total;
+            reason.and_then(|reason| spans.picked_within(None, reason, at))
         } else {
             Some(pick(spans, found.iter().map(|(_, context)| *context)))
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use blockhouse_hook::{Calls, PluginCall};
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{Key, Operation, Picked, StageRecord, Stages, Ticks};
+use blockhouse_meter::spans::{Key, Operation, Picked, StageRecord, Stages, Ticks, Undecided};
 use blockhouse_model::{Principal, TraceParent};
 use blockhouse_store::Placed;
 
@@ -63,9 +63,16 @@ impl Traced {
 
 impl Burst {
     /// Decides on the next request, whose first message with a span names this one.
-    pub(super) fn decide(&mut self, spans: &Spans, request: usize, parent: Option<TraceParent>) {
+    pub(super) fn decide(
+        &mut self,
+        spans: &Spans,
+        (request, send): (usize, &Send<'_>),
+        parent: Option<TraceParent>,
+    ) {
         let turn = self.turn.wrapping_add(request as u64);
-        if let Some(picked) = spans.pick(parent, turn) {
+        let (topic, group) = (send.topic, send.producer_group);
+        let undecided = Undecided { turn, at: self.began, topic, group };
+        if let Some(picked) = spans.pick(parent, &undecided) {
             self.picks.push(Pick { request, picked });
         }
     }

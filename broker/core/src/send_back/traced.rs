@@ -33,16 +33,17 @@ impl Broker {
     ) {
         let Some(spans) = self.spans() else { return };
         let total = self.clock().monotonic().saturating_sub(began);
-        let reason = match noted.span {
-            Some(span) if span.sampled => Some(Reason::Parent),
-            _ => spans.reconsider(total, code != 0),
+        let picked = match noted.span {
+            Some(span) if span.sampled => Some(spans.picked(Some(span), Reason::Parent)),
+            span => spans
+                .reconsider(total, code != 0)
+                .and_then(|reason| spans.picked_within(span, reason, began + total)),
         };
-        let Some(reason) = reason else { return };
+        let Some(picked) = picked else { return };
         let (topic, queue) = noted.to.unzip();
         let topic = topic.unwrap_or_else(|| retry_topic(back.group));
         let operation =
             if names::is_dlq(&topic) { Operation::DeadLetter } else { Operation::Retry };
-        let picked = spans.picked(noted.span, reason);
         let topic = spans.name(&topic);
         spans.push(Record::Stages(StageRecord {
             total: Ticks::of(total),

@@ -21,12 +21,12 @@ fn hurried() -> Otlp {
 }
 
 impl Rig {
-    fn dropped(&self) -> [u64; 2] {
+    fn dropped(&self) -> [u64; 3] {
         self.spans.as_ref().unwrap().counts.dropped.each_ref().map(blockhouse_meter::Counter::read)
     }
 
     /// Waits until drops are as `are_so` wants them.
-    async fn dropped_until(&self, are_so: impl Fn([u64; 2]) -> bool) {
+    async fn dropped_until(&self, are_so: impl Fn([u64; 3]) -> bool) {
         let wait = async {
             while !are_so(self.dropped()) {
                 tokio::task::yield_now().await;
@@ -52,7 +52,7 @@ async fn a_collector_that_hangs_costs_spans_and_no_messages() {
         let sent = producer.send(&traced("orders", "01")).await.unwrap();
         assert_eq!(sent.queue_offset, n);
     }
-    rig.dropped_until(|[queue, failed]| queue > 0 && failed > 0).await;
+    rig.dropped_until(|[queue, failed, _]| queue > 0 && failed > 0).await;
     rig.stop().await;
 }
 
@@ -63,7 +63,7 @@ async fn a_collector_that_refuses_is_asked_again() {
     let producer = Producer::new(&rig.client, "producers");
     sink.refuses.store(true, Ordering::SeqCst);
     producer.send(&traced("lost", "01")).await.unwrap();
-    rig.dropped_until(|[_, failed]| failed > 0).await;
+    rig.dropped_until(|[_, failed, _]| failed > 0).await;
 
     sink.refuses.store(false, Ordering::SeqCst);
     producer.send(&traced("orders", "01")).await.unwrap();
@@ -81,6 +81,6 @@ async fn a_collector_that_is_not_there_costs_spans_and_no_messages() {
     let rig = Rig::start_over(&hurried(), &config, &[]).await;
     let producer = Producer::new(&rig.client, "producers");
     producer.send(&traced("orders", "01")).await.unwrap();
-    rig.dropped_until(|[_, failed]| failed > 0).await;
+    rig.dropped_until(|[_, failed, _]| failed > 0).await;
     rig.stop().await;
 }

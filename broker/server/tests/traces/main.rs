@@ -75,7 +75,7 @@ async fn a_send_is_a_child_of_its_producers_span() {
     // Nothing else was recorded.
     assert_eq!(sink.left(), []);
     let counts = &rig.spans.as_ref().unwrap().counts;
-    assert_eq!(counts.dropped.each_ref().map(blockhouse_meter::Counter::read), [0; 2]);
+    assert_eq!(counts.dropped.each_ref().map(blockhouse_meter::Counter::read), [0; 3]);
     rig.stop().await;
 }
 

@@ -125,7 +125,7 @@ fn export(
     tasks: &Tasks,
 ) -> Arc<Spans> {
     let (spans, records) = Spans::new(traces.rules(), traces.queue_max);
-    let spans = Arc::new(spans);
+    let spans = Arc::new(spans.sampling(traces.ratios(), traces.per_second_max));
     meter.record_spans(Arc::clone(&spans));
     let identity = Identity {
         cluster: "c".to_owned(),

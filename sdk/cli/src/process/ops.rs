@@ -7,7 +7,7 @@ use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
 use blockhouse_ops::{Door, Handler, Ops, Page, Parts, Reply, Row, Running, Sign, View};
 use blockhouse_telemetry::{Error, Exporter, Exposition, Identity, Sidecar};
 
-use super::{Control, Role, Shared, audit, clients, node_name, plugins, policies};
+use super::{Control, Role, Shared, audit, clients, node_name, plugins, policies, traces};
 use crate::options::Config;
 
 /// Who the process is, where it tells of itself.
@@ -42,6 +42,7 @@ pub(super) async fn start(
     rows.extend(policies::rows(control.policies, config.authz.remote_changes));
     rows.extend(audit::rows(control.audit));
     rows.extend(clients::rows(&shared.connected));
+    rows.extend(traces::rows(shared));
     rows.push(Row {
         path: "/v1/info",
         method: hyper::http::Method::GET,

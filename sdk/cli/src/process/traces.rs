@@ -1,5 +1,7 @@
 //! What the broker does for messages, as spans for a collector.
 
+mod rows;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -16,6 +18,8 @@ use blockhouse_telemetry::traces::{Ended, Enrich, Parts, TraceExporter};
 use super::publisher::ToBroker;
 use super::{Role, Shared};
 use crate::options::Config;
+pub(super) use rows::rows;
+pub(crate) use rows::{Knobs, Sampling, TuneRequest};
 
 /// Starts to export, if there is a collector. Before the broker starts.
 pub(super) fn start(
@@ -30,7 +34,7 @@ pub(super) fn start(
         return Ok(());
     }
     let (spans, records) = Spans::new(traces.rules(), traces.queue_max);
-    let spans = Arc::new(spans);
+    let spans = Arc::new(spans.sampling(traces.ratios(), traces.per_second_max));
     shared.meter.record_spans(Arc::clone(&spans));
     let clock = Arc::clone(&shared.clock);
     let adding = Adding {

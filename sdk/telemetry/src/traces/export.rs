@@ -106,6 +106,9 @@ impl TraceExporter {
     /// Exports batch by batch what is there.
     async fn export_all(&mut self) {
         loop {
+            if self.spans.expire(self.clock.monotonic()) {
+                tracing::info!("traces are sampled as configured again");
+            }
             let (mut batch, wholes) = self.next_batch();
             if batch.is_empty() {
                 return;
