@@ -13,6 +13,7 @@ use blockhouse_filter::Subscription;
 use blockhouse_hook::{Ack, HookChain, Point, Verdict};
 use blockhouse_model::{
     Access, Action, QueueId, QueueOffset, RequestContext, Resource, SubscriptionGroup, TopicConfig,
+    TraceParent,
 };
 use blockhouse_store::{ColdRead, Purpose, ReadOutcome, ReadRequest, ReadStatus};
 use bytes::Bytes;
@@ -89,6 +90,8 @@ pub struct PullOutcome {
     pub topic_sys_flag: u32,
     /// The group's system flag.
     pub group_sys_flag: i32,
+    /// The span that it became.
+    pub span: Option<TraceParent>,
 }
 
 /// A pull's answer, or the promise of one.
@@ -297,10 +300,8 @@ impl Broker {
             let volume = stats::Volume { messages: read.count as u64, bytes: read.bytes as u64 };
             self.stats().group_get(&plan.topic.name, &plan.group.name, volume);
         }
-        if let Some(noted) = &noted {
-            self.record_delivered(plan, noted, &read);
-        }
-        Ok(outcome_of(plan, read))
+        let span = noted.and_then(|noted| self.record_delivered(plan, &noted, &read));
+        Ok(PullOutcome { span, ..outcome_of(plan, read) })
     }
 }
 
@@ -344,5 +345,6 @@ fn outcome_of(plan: &Plan, read: ReadOutcome) -> PullOutcome {
         suggested_broker: plan.group.broker_id,
         topic_sys_flag: plan.topic.sys_flag,
         group_sys_flag: plan.group.sys_flag,
+        span: None,
     }
 }

@@ -49,31 +49,37 @@ impl<'a> Finish<'a> {
         })
     }
 
-    /// The next request that the core has seen is answered with `code`.
-    pub(crate) fn answered(&mut self, command: &RemotingCommand, code: i32, placed: &[Placed]) {
+    /// The next request that the core has seen is answered with `code`: its span, if it becomes one.
+    pub(crate) fn answered(
+        &mut self,
+        command: &RemotingCommand,
+        code: i32,
+        placed: &[Placed],
+    ) -> Option<TraceParent> {
         let request = self.request;
         self.request += 1;
         match self.picked.split_first() {
             Some(((number, record), rest)) if *number == request => {
                 self.picked = rest;
-                self.push(*record, code);
+                Some(self.push(*record, code))
             }
             _ if code != response_code::SUCCESS || self.slow.is_some() => {
-                self.late(command, code, placed);
+                self.late(command, code, placed)
             }
-            _ => {}
+            _ => None,
         }
     }
 
-    fn push(&self, record: StageRecord, code: i32) {
+    fn push(&self, record: StageRecord, code: i32) -> TraceParent {
         let stages = Stages { flush: self.flush, ..record.stages };
         let record = StageRecord { code, stages, total: Ticks::of(self.total), ..record };
         self.spans.push(Record::Stages(record));
+        record.picked.own
     }
 
     /// What nobody has looked at so far: it failed before its turn, or was slow.
-    fn late(&self, command: &RemotingCommand, code: i32, placed: &[Placed]) {
-        let Ok(header) = SendMessage::parse(&command.ext) else { return };
+    fn late(&self, command: &RemotingCommand, code: i32, placed: &[Placed]) -> Option<TraceParent> {
+        let header = SendMessage::parse(&command.ext).ok()?;
         let failed = code != response_code::SUCCESS;
         let parent = TraceParent::of_properties(header.properties);
         let is_wanted = parent.is_some_and(|parent| parent.sampled);
@@ -82,7 +88,7 @@ impl<'a> Finish<'a> {
         } else {
             self.spans.reconsider(self.total, failed)
         };
-        let Some(reason) = reason else { return };
+        let reason = reason?;
         let mut stages = self.traced.stages;
         if placed.is_empty() {
             stages.append = Ticks::default();
@@ -105,6 +111,6 @@ impl<'a> Finish<'a> {
             bytes: placed.iter().map(|place| u64::from(place.size)).sum(),
             place: placed.first().map(|p| (p.queue_offset.0, p.physical_offset.0)),
         };
-        self.push(record, code);
+        Some(self.push(record, code))
     }
 }

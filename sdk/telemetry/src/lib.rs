@@ -5,10 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod config;
 mod error;
 mod exporter;
 mod exposition;
+mod openmetrics;
 mod render;
 mod sidecar;
 pub mod traces;

@@ -79,15 +79,20 @@ impl Broker {
         Some(Reading { began: self.clock().monotonic(), entries: 0, found: Vec::new() })
     }
 
-    /// Records a delivery, if it is to be. `read` is what goes out.
-    pub(super) fn record_delivered(&self, plan: &Plan, reading: &Reading, read: &ReadOutcome) {
-        let Some(spans) = self.spans() else { return };
+    /// Records a delivery, if it is to be: as what span. `read` is what goes out.
+    pub(super) fn record_delivered(
+        &self,
+        plan: &Plan,
+        reading: &Reading,
+        read: &ReadOutcome,
+    ) -> Option<TraceParent> {
+        let spans = self.spans()?;
         let found = reading.delivered(plan, read.next);
         if read.count == 0 || (found.is_empty() && !spans.minds_time()) {
-            return;
+            return None;
         }
         let total = self.clock().monotonic().saturating_sub(reading.began);
-        let Some(picked) = pick(spans, found, total) else { return };
+        let picked = pick(spans, found, total)?;
         if found.len() > 1 {
             for (_, context) in found {
                 spans.push(Record::Link(Link { of: picked.own.span_id, to: *context }));
@@ -110,6 +115,7 @@ impl Broker {
             bytes: read.bytes as u64,
             place: None,
         }));
+        Some(picked.own)
     }
 }
 
