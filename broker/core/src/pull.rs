@@ -13,6 +13,7 @@ use blockhouse_filter::Subscription;
 use blockhouse_hook::{Ack, Calls, HookChain, Point, Verdict};
 use blockhouse_model::{
     Access, Action, QueueId, QueueOffset, RequestContext, Resource, SubscriptionGroup, TopicConfig,
+    TraceParent,
 };
 use blockhouse_store::{ColdRead, Purpose, ReadOutcome, ReadRequest, ReadStatus};
 use bytes::Bytes;
@@ -90,6 +91,8 @@ pub struct PullOutcome {
     pub topic_sys_flag: u32,
     /// The group's system flag.
     pub group_sys_flag: i32,
+    /// The span that it became.
+    pub span: Option<TraceParent>,
 }
 
 /// A pull's answer, or the promise of one.
@@ -306,10 +309,9 @@ impl Broker {
             let volume = stats::Volume { messages: read.count as u64, bytes: read.bytes as u64 };
             self.stats().group_get(&plan.topic.name, &plan.group.name, volume);
         }
-        if let Some(noted) = &noted {
-            self.record_delivered(plan, noted, &read, (calls.as_ref(), None));
-        }
-        Ok(outcome_of(plan, read))
+        let span = noted
+            .and_then(|noted| self.record_delivered(plan, &noted, &read, (calls.as_ref(), None)));
+        Ok(PullOutcome { span, ..outcome_of(plan, read) })
     }
 }
 
@@ -353,5 +355,6 @@ fn outcome_of(plan: &Plan, read: ReadOutcome) -> PullOutcome {
         suggested_broker: plan.group.broker_id,
         topic_sys_flag: plan.topic.sys_flag,
         group_sys_flag: plan.group.sys_flag,
+        span: None,
     }
 }

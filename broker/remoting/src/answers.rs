@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_core::Broker;
-use blockhouse_meter::{Created, Invocation, Meter, RpcKind, micros_since};
-use blockhouse_model::Clock;
+use blockhouse_meter::{Created, Exemplar, Invocation, Meter, RpcKind, micros_since};
+use blockhouse_model::{Clock, TraceParent};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::request_code;
 use blockhouse_transport::Replies;
@@ -23,6 +23,8 @@ pub(crate) struct Answers<'a> {
     is_held: bool,
     kinds: [(Answered, u64); KINDS],
     used: usize,
+    /// The last of them that became a span.
+    recorded: Option<(Answered, TraceParent)>,
 }
 
 /// Requests that were answered alike.
@@ -59,7 +61,7 @@ impl<'a> Answers<'a> {
         replies: &'a mut Replies,
     ) -> Self {
         let kinds = [(Answered::default(), 0); KINDS];
-        Self { replies, meter, clock, began, is_held: false, kinds, used: 0 }
+        Self { replies, meter, clock, began, is_held: false, kinds, used: 0, recorded: None }
     }
 
     /// Counts a request that is answered.
@@ -74,6 +76,11 @@ impl<'a> Answers<'a> {
         }
         self.kinds[self.used] = (answered, 1);
         self.used += 1;
+    }
+
+    /// Notes that a request that is counted became a span.
+    pub(crate) fn recorded(&mut self, answered: Answered, span: TraceParent) {
+        self.recorded = Some((answered, span));
     }
 
     /// Counts a request whose code nobody serves.
@@ -93,11 +100,18 @@ impl<'a> Answers<'a> {
             return;
         }
         let micros = micros_since(self.clock, self.began);
+        let recorded = self.recorded.take();
         for (answered, requests) in &self.kinds[..used] {
             let Answered { request, response, is_one_way, is_unknown } = *answered;
             self.meter.requests.add(request, response, *requests);
             let kind = RpcKind { request, response, is_held: self.is_held, is_one_way };
             self.meter.latencies.add((!is_unknown).then_some(kind), micros, *requests);
+            if let Some((of, span)) = recorded
+                && of == *answered
+            {
+                let at = self.clock.now();
+                self.meter.exemplars.keep(kind, Exemplar { span, micros, at });
+            }
             match request {
                 request_code::SEND_MESSAGE
                 | request_code::SEND_MESSAGE_V2

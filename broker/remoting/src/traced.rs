@@ -49,35 +49,46 @@ impl<'a> Finish<'a> {
         })
     }
 
-    /// The next request that the core has seen is answered with `code`.
-    pub(crate) fn answered(&mut self, command: &RemotingCommand, code: i32, placed: &[Placed]) {
+    /// The next request that the core has seen is answered with `code`: its span, if it becomes one.
+    pub(crate) fn answered(
+        &mut self,
+        command: &RemotingCommand,
+        code: i32,
+        placed: &[Placed],
+    ) -> Option<TraceParent> {
         let request = self.request;
         self.request += 1;
         match self.picked.split_first() {
             Some(((number, record), rest)) if *number == request => {
                 self.picked = rest;
-                self.push(request, *record, code);
+                Some(self.push(request, *record, code))
             }
             _ if code != response_code::SUCCESS
                 || self.slow.is_some()
                 || self.traced.has_failed_call(request) =>
             {
-                self.late(request, command, (code, placed));
+                self.late(request, command, (code, placed))
             }
-            _ => {}
+            _ => None,
         }
     }
 
-    fn push(&self, request: usize, record: StageRecord, code: i32) {
+    fn push(&self, request: usize, record: StageRecord, code: i32) -> TraceParent {
         self.traced.push_calls(self.spans, request, record.picked);
         let stages = Stages { flush: self.flush, ..record.stages };
         let record = StageRecord { code, stages, total: Ticks::of(self.total), ..record };
         self.spans.push(Record::Stages(record));
+        record.picked.own
     }
 
     /// What nobody has looked at so far: it failed before its turn, or was slow, or a plugin failed.
-    fn late(&self, request: usize, command: &RemotingCommand, (code, placed): (i32, &[Placed])) {
-        let Ok(header) = SendMessage::parse(&command.ext) else { return };
+    fn late(
+        &self,
+        request: usize,
+        command: &RemotingCommand,
+        (code, placed): (i32, &[Placed]),
+    ) -> Option<TraceParent> {
+        let header = SendMessage::parse(&command.ext).ok()?;
         let failed = code != response_code::SUCCESS;
         let parent = TraceParent::of_properties(header.properties);
         let is_wanted = parent.is_some_and(|parent| parent.sampled);
@@ -90,7 +101,7 @@ impl<'a> Finish<'a> {
             let at = self.traced.began + self.total;
             reason.and_then(|reason| self.spans.picked_within(parent, reason, at))
         };
-        let Some(picked) = picked else { return };
+        let picked = picked?;
         let mut stages = self.traced.stages;
         if placed.is_empty() {
             stages.append = Ticks::default();
@@ -114,6 +125,6 @@ impl<'a> Finish<'a> {
             place: placed.first().map(|p| (p.queue_offset.0, Some(p.physical_offset.0))),
             delay_level: 0,
         };
-        self.push(request, record, code);
+        Some(self.push(request, record, code))
     }
 }

@@ -37,8 +37,11 @@ fn the_metrics_page_is_fresh() {
     let mut page = String::from(
         "# Metrics\n\nServed by the ops listener, in these ways:\n\n\
          | path | what | formats |\n|---|---|---|\n\
-         | `/metrics` | the table below | Prometheus' text |\n\
+         | `/metrics` | the table below | Prometheus' text, OpenMetrics |\n\
          | `/metrics/exporter` | [what rocketmq-exporter shows](#metricsexporter) | Prometheus' text |\n\n\
+         OpenMetrics (1.0.0) is for whoever's `Accept` wants it, as Prometheus' does. It says the same, and of each bucket of\n\
+         `rocketmq_rpc_latency_milliseconds` the last request that [became a span](tracing.md), with its trace. Prometheus keeps these with\n\
+         `--enable-feature=exemplar-storage`. Bounds are written `1.0` there and `1` in Prometheus' text.\n\n\
          ## `/metrics`\n\nNames that start with `rocketmq_` are those of RocketMQ 5's own exporter. Every \
          metric also has the labels `cluster`,\n`node_type` and `node_id`.\n\nThis page is written by a \
          test in `docs/tidy` from the catalogues in `sdk/meter`.\n\n\

@@ -12,6 +12,7 @@
 //! | [`channels`] | [`Channels`]: plaintext and TLS, handshakes, certificates |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
 //! | [`creations`] | [`Creations`]: how long it took to create topics and groups |
+//! | [`exemplars`] | [`Exemplars`]: requests that became spans, by how long they took |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
 //! | [`histogram`] | [`Histogram`]: counts by size |
 //! | [`inventory`] | [`MemberCount`]: members of groups, by what clients they are |
@@ -34,6 +35,7 @@ pub mod cell;
 pub mod channels;
 pub mod codes;
 pub mod creations;
+pub mod exemplars;
 pub mod family;
 pub mod histogram;
 pub mod inventory;
@@ -54,6 +56,7 @@ pub use cell::{Cells, Counter, Gauge};
 pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
 pub use creations::{Created, Creations, Invocation};
+pub use exemplars::{Exemplar, Exemplars};
 pub use family::Family;
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};

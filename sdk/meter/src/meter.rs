@@ -11,10 +11,11 @@ use crate::catalogue as c;
 use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
 use crate::creations::Creations;
+use crate::exemplars::{self, Exemplars};
 use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
-use crate::latencies::Latencies;
+use crate::latencies::{Latencies, RpcKind};
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
 use crate::quotas::QuotaRefusals;
@@ -39,6 +40,8 @@ pub struct Meter {
     pub requests: CodeCounts,
     /// Times of requests.
     pub latencies: Latencies,
+    /// Of these, requests that became spans.
+    pub exemplars: Exemplars,
     /// Times of sends and pulls of late.
     pub sends: SendTimes,
     /// Times of commands that create topics and groups.
@@ -294,18 +297,36 @@ impl Meter {
             sizes.read(visit);
         }
         for (kind, times) in self.latencies.read() {
-            let other = || Cow::Borrowed(REST);
-            let [request, response] = kind.map_or([other(), other()], |kind| {
-                [self.name(0, kind.request), self.name(1, kind.response)]
-            });
-            let is_held = kind.map_or(REST, |kind| truth(kind.is_held));
-            let result =
-                kind.map_or(REST, |kind| if kind.is_one_way { "oneway" } else { "success" });
-            let labels: &[&str] = &["remoting", &request, &response, is_held, result];
+            let labels = self.rpc_labels(kind);
+            let labels: &[&str] = &labels.each_ref().map(|label| &**label);
             let (counts, sum) = (times.counts(), times.sum() as f64 / 1e3);
             visit(&HistogramSample { metric: &c::RPC_LATENCY, labels, counts, sum });
         }
         self.creations.read(visit);
+    }
+
+    /// Requests that became spans, by the labels of the histogram of times of requests.
+    #[must_use]
+    pub fn rpc_exemplars(&self) -> Vec<(Vec<String>, exemplars::Row)> {
+        let rows = self.exemplars.read().into_iter();
+        let labelled = |(kind, row)| {
+            (self.rpc_labels(Some(kind)).into_iter().map(Cow::into_owned).collect(), row)
+        };
+        rows.map(labelled).collect()
+    }
+
+    /// In the order of the label names of `RPC_LATENCY`.
+    fn rpc_labels(&self, kind: Option<RpcKind>) -> [Cow<'static, str>; 5] {
+        let Some(kind) = kind else {
+            return ["remoting", REST, REST, REST, REST].map(Cow::Borrowed);
+        };
+        [
+            "remoting".into(),
+            self.name(0, kind.request),
+            self.name(1, kind.response),
+            truth(kind.is_held).into(),
+            (if kind.is_one_way { "oneway" } else { "success" }).into(),
+        ]
     }
 
     /// The metrics that plugins made themselves.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_meter::{CATALOGUE, Meter, Sample, catalogue};
+use blockhouse_meter::{CATALOGUE, Meter, Metric, Sample, catalogue};
 use blockhouse_model::Clock;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
@@ -12,6 +12,8 @@ use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
+use crate::accept::{self, Format};
+use crate::openmetrics::{self, Exemplars};
 use crate::render::{Families, custom, describe};
 use crate::{Error, Exposition};
 
@@ -46,6 +48,7 @@ impl Identity {
 /// Makes text of a [`Meter`].
 pub struct Exporter {
     registry: Registry,
+    meter: Arc<Meter>,
 }
 
 impl Exporter {
@@ -67,22 +70,35 @@ impl Exporter {
         let start = clock.monotonic();
         let descriptions: Result<Vec<_>, _> = CATALOGUE.iter().map(|m| describe(m)).collect();
         let collector = MeterCollector {
-            meter,
+            meter: Arc::clone(&meter),
             clock,
             start,
             version: identity.version,
             descriptions: descriptions.map_err(Error::Register)?,
         };
         registry.register(Box::new(collector)).map_err(Error::Register)?;
-        Ok(Self { registry })
+        Ok(Self { registry, meter })
     }
 
-    /// All metrics in Prometheus' text format, version 0.0.4.
+    /// All metrics, in the format that `accept`, the header of a request, asks for: `OpenMetrics`' text, or
+    /// Prometheus' own. It may wait for the disk.
     ///
     /// # Errors
     /// If two samples of a metric have the same labels.
-    pub fn text(&self) -> Result<Exposition, Error> {
-        Exposition::text(&self.registry.gather())
+    pub fn show(&self, accept: &str) -> Result<Exposition, Error> {
+        let families = self.registry.gather();
+        match accept::format(accept) {
+            Format::Text => Exposition::text(&families),
+            Format::OpenMetrics => {
+                let Metric { name, labels, .. } = catalogue::RPC_LATENCY;
+                let exemplars = Exemplars::of(name, labels, self.meter.rpc_exemplars());
+                let content_type = openmetrics::CONTENT_TYPE;
+                Ok(Exposition {
+                    content_type,
+                    body: openmetrics::encode(&families, &exemplars).into(),
+                })
+            }
+        }
     }
 }
 
@@ -137,7 +153,7 @@ mod tests {
         let exporter = Exporter::new(identity, Arc::clone(&meter), clock.clone()).unwrap();
         meter.stored.of("orders").add([3, 300]);
         clock.advance(Duration::from_millis(2_500));
-        let text = exporter.text().unwrap().into_text();
+        let text = exporter.show("").unwrap().into_text();
         for line in [
             "# TYPE rocketmq_messages_in_total counter",
             "rocketmq_messages_in_total{topic=\"orders\",message_type=\"normal\",\
@@ -171,7 +187,7 @@ mod tests {
             version: String::new(),
         };
         let clock = Arc::new(ManualClock::at(Timestamp(5)));
-        let text = Exporter::new(identity, meter, clock).unwrap().text().unwrap().into_text();
+        let text = Exporter::new(identity, meter, clock).unwrap().show("").unwrap().into_text();
         let labels = "protocol_type=\"remoting\",request_code=\"11\",response_code=\"0\",\
                       is_long_polling=\"false\",result=\"success\"";
         for (name, end) in [
@@ -216,7 +232,7 @@ mod tests {
             version: String::new(),
         };
         let clock = Arc::new(ManualClock::at(Timestamp(5)));
-        let text = Exporter::new(identity, meter, clock).unwrap().text().unwrap().into_text();
+        let text = Exporter::new(identity, meter, clock).unwrap().show("").unwrap().into_text();
         let labels = r#"plugin="acl""#;
         for (begin, end) in [
             ("# HELP blockhouse_plugin_custom_hits One\\nor two".to_owned(), ""),

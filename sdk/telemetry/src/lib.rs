@@ -5,10 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod config;
 mod error;
 mod exporter;
 mod exposition;
+mod openmetrics;
 pub mod otlp;
 mod render;
 mod sidecar;

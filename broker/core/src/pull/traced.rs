@@ -76,20 +76,21 @@ impl Broker {
         Some(Reading { began: self.clock().monotonic(), entries: 0, found: Vec::new() })
     }
 
-    /// Records a delivery, if it is to be. `read` is what goes out, or would if it were not refused.
+    /// Records a delivery, if it is to be: as what span. `read` is what goes out, or would if it were not
+    /// refused.
     pub(super) fn record_delivered(
         &self,
         plan: &Plan,
         reading: &Reading,
         read: &ReadOutcome,
         (calls, refused): (Option<&Calls>, Option<&Refusal>),
-    ) {
-        let Some(spans) = self.spans() else { return };
+    ) -> Option<TraceParent> {
+        let spans = self.spans()?;
         let found = reading.delivered(plan, read.next);
         let failed_call = calls.is_some_and(Calls::has_failure);
         let is_plain = refused.is_none() && !failed_call;
         if is_plain && (read.count == 0 || (found.is_empty() && !spans.minds_time())) {
-            return;
+            return None;
         }
         let total = self.clock().monotonic().saturating_sub(reading.began);
         let picked = if found.is_empty() {
@@ -100,7 +101,7 @@ impl Broker {
         } else {
             Some(pick(spans, found.iter().map(|(_, context)| *context)))
         };
-        let Some(picked) = picked else { return };
+        let picked = picked?;
         if let Some(calls) = calls {
             calls.read(|calls| push_calls(spans, (picked, Asked::InSpan), calls.iter()));
         }
@@ -115,5 +116,6 @@ impl Broker {
             code: refused.map_or(0, |refusal| self.code_of(refusal)),
             ..StageRecord::new(picked, Operation::Deliver, reading.began, plan.cx.peer, topic)
         }));
+        Some(picked.own)
     }
 }

@@ -38,8 +38,7 @@ pub(crate) fn handle(
     let (later, outcome) = match pulled {
         Pulled::Now(outcome) => {
             pay(broker, payer.as_ref(), &outcome);
-            let code = write(opaque, outcome, answers.replies);
-            return answers.add(answered.with(code));
+            return finish(opaque, outcome, answered, answers);
         }
         Pulled::Later(outcome) => (answers.later(broker, meter), outcome),
         Pulled::Held(outcome) => (answers.later(broker, meter).held(), outcome),
@@ -47,11 +46,22 @@ pub(crate) fn handle(
     answers.replies.defer(async move {
         let outcome = outcome.await;
         pay(later.broker(), payer.as_ref(), &outcome);
-        later.write(|answers| {
-            let code = write(opaque, outcome, answers.replies);
-            answers.add(answered.with(code));
-        })
+        later.write(|answers| finish(opaque, outcome, answered, answers))
     });
+}
+
+fn finish(
+    opaque: i32,
+    outcome: Result<PullOutcome, Refusal>,
+    answered: Answered,
+    answers: &mut Answers<'_>,
+) {
+    let span = outcome.as_ref().ok().and_then(|outcome| outcome.span);
+    let answered = answered.with(write(opaque, outcome, answers.replies));
+    answers.add(answered);
+    if let Some(span) = span {
+        answers.recorded(answered, span);
+    }
 }
 
 /// Only now is it known how much the consumer gets.

@@ -190,14 +190,18 @@ impl Answer<'_> {
                 Outcome::Stored(_) => status::of_settled(self.settled),
                 Outcome::Failed(failure) | Outcome::Unread(failure) => failure.code,
             };
-            answers.add(Answered::of(command, result));
+            let answered = Answered::of(command, result);
+            answers.add(answered);
             if let Some(finish) = &mut finish {
-                match &outcome {
+                let span = match &outcome {
                     Outcome::Stored(accepted) => {
-                        finish.answered(command, result, self.places(accepted));
+                        finish.answered(command, result, self.places(accepted))
                     }
                     Outcome::Failed(_) => finish.answered(command, result, &[]),
-                    Outcome::Unread(_) => {}
+                    Outcome::Unread(_) => None,
+                };
+                if let Some(span) = span {
+                    answers.recorded(answered, span);
                 }
             }
             if command.is_one_way() {

@@ -20,6 +20,7 @@ use blockhouse_telemetry::traces::{Config, Ended, Enrich, Parts as TraceParts, T
 pub(crate) struct Rig {
     pub(crate) client: Client,
     pub(crate) spans: Option<Arc<Spans>>,
+    pub(crate) meter: Arc<Meter>,
     broker: Running,
     namesrv: blockhouse_namesrv::Running,
     tasks: Tasks,
@@ -64,7 +65,7 @@ impl Rig {
             clock: Arc::clone(&clock),
             hooks,
             disk: Arc::new(RealDisk),
-            meter,
+            meter: Arc::clone(&meter),
             tasks: tasks.clone(),
             budget: None,
             tls: blockhouse_broker::Tls::default(),
@@ -75,7 +76,7 @@ impl Rig {
         let broker = Broker::start(settings, parts).await.unwrap();
         let options = Options::new(&namesrv.local_addr().to_string());
         let client = Client::new(options, clock).unwrap();
-        Self { client, spans, broker, namesrv, tasks, dir }
+        Self { client, spans, meter, broker, namesrv, tasks, dir }
     }
 
     pub(crate) fn broker_addr(&self) -> std::net::SocketAddr {

@@ -56,7 +56,7 @@ pub(super) async fn start(
         complaints: Box::new(move || readiness.complaints()),
         notes: Box::new(move || noting.notes()),
         views: vec![
-            view("/metrics", move |_| exporter.text()),
+            view("/metrics", move |accept| exporter.show(accept)),
             view("/metrics/exporter", move |_| sidecar.text()),
         ],
         rows,
