@@ -15,7 +15,7 @@ use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
 
 use crate::Remoting;
-use crate::answers::{Answered, Answers};
+use crate::answers::Answers;
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
 use crate::quota::{Payer, Quotas, is_free};
@@ -35,7 +35,7 @@ impl Service for Remoting {
         // One chain for all that these requests meet: one that comes into force now is for later ones.
         let loaded = self.broker.hooks().load();
         let hooks: &Arc<HookChain> = &loaded;
-        let mut answers = Answers::now(&self.broker, &self.meter, replies);
+        let mut answers = Answers::now((&self.broker, &self.meter), connection, replies);
         let answers = &mut answers;
         let mut commands = std::mem::take(burst);
         let first =
@@ -160,7 +160,7 @@ impl Remoting {
         let refused = run.split_off(at);
         self.meter.quota_refusals.add(exceeded.kind, refused.len() as u64);
         let remark = exceeded.to_string();
-        send_message::refuse(&self.broker, &refused, &remark, answers);
+        send_message::refuse((&self.broker, &self.meter), &refused, &remark, answers);
     }
 
     /// Asks for the quota of a request that is no send; `None`: it was answered.
@@ -235,13 +235,13 @@ impl Remoting {
                     self.after(settled, &call, handle, answers);
                 } else {
                     let response = handle(&call).unwrap_or_else(Response::from);
-                    answers.add(Answered::of(&command, response.code));
+                    answers.add(answers.answered(&command, response.code));
                     response.write(opaque, answers.replies);
                 }
             }
             Handler::Later(handle) => {
                 let later = answers.later(&self.broker, &self.meter);
-                let answered = Answered::of(&command, response_code::SUCCESS);
+                let answered = answers.answered(&command, response_code::SUCCESS);
                 let call = self.owned(caller, command);
                 let answer = match settled {
                     None => handle(call),
@@ -301,7 +301,7 @@ impl Remoting {
             let done = settled.await.map_err(refusal).and_then(|()| carry_out());
             let response = done.unwrap_or_else(Response::from);
             later.write(|answers| {
-                answers.add(Answered::of(&command, response.code));
+                answers.add(answers.answered(&command, response.code));
                 response.write(command.opaque, answers.replies);
             })
         });
@@ -319,7 +319,7 @@ impl Remoting {
             return self.refuse(command, failure, answers);
         };
         let later = answers.later(&self.broker, &self.meter);
-        let (answered, opaque) = (Answered::of(command, failure.code), command.opaque);
+        let (answered, opaque) = (answers.answered(command, failure.code), command.opaque);
         answers.replies.defer(async move {
             // Without a record it is refused as well.
             let _is_recorded = recorded.await;
@@ -331,7 +331,7 @@ impl Remoting {
     }
 
     fn refuse(&self, command: &RemotingCommand, failure: Failure, answers: &mut Answers<'_>) {
-        answers.add(Answered::of(command, failure.code));
+        answers.add(answers.answered(command, failure.code));
         if !command.is_one_way() {
             Response::from(failure).write(command.opaque, answers.replies);
         }

@@ -11,6 +11,7 @@
 //! | `handlers` | one file per group of requests |
 //! | `status` | refusals of the core as response codes |
 //! | `response` | what handlers return |
+//! | `subject` | what requests are about, for the flight recorder |
 //! | `traced` | sends as spans, once they are answered |
 //! | `channel` | a connection as the core sees a client |
 
@@ -22,6 +23,7 @@ mod handlers;
 pub mod quota;
 mod response;
 mod status;
+mod subject;
 pub mod table;
 mod traced;
 

@@ -4,6 +4,7 @@ mod audit;
 mod authn;
 pub(crate) mod clients;
 mod descriptors;
+pub(crate) mod flight;
 mod metrics;
 mod ops;
 mod parts;
@@ -126,6 +127,7 @@ struct Control<'a> {
     plugins: Option<&'a Arc<Host>>,
     policies: Option<&'a Arc<policies::Policies>>,
     audit: Option<&'a Arc<blockhouse_audit::AuditLog>>,
+    flight: Option<&'a Arc<flight::Recording>>,
 }
 
 impl Setup {
@@ -185,22 +187,21 @@ impl Setup {
         let identity = ops::identity(&self.options.config, self.role);
         traces::start(&self.options.config, self.role, identity, &shared)?;
         tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
+        let flight = flight::start(&self.options.config, self.role, &shared)?;
         let audit = audit::start(&self.options.config, self.role, &shared)?;
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
         let policies = policies::start(&self.options.config, &shared)?;
         shared.acls = policies.clone().map(|policies| policies as Arc<dyn Acls>);
-        // What Blockhouse itself decides stands before all plugins: who it is, then what he may do.
-        let mut native: Vec<Arc<dyn Hook>> = Vec::new();
-        native.extend(audit.as_ref().map(|log| Arc::clone(log) as Arc<dyn Hook>));
-        native.extend(shared.authenticated.hook.clone());
-        native.extend(policies.as_ref().map(|policies| policies.hook()));
-        // Whoever built this process may have brought hooks of his own.
-        native.extend(self.hooks.load().hooks().iter().cloned());
-        self.hooks.swap(HookChain::new(&native));
+        let logged = audit.as_ref().map(|log| Arc::clone(log) as Arc<dyn Hook>);
+        let judged = policies.as_ref().map(|policies| policies.hook());
+        self.decide_by([logged, shared.authenticated.hook.clone(), judged]);
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
-        let (plugin_host, audit_log) = (plugins.as_ref(), audit.as_ref());
-        let control =
-            Control { plugins: plugin_host, policies: policies.as_ref(), audit: audit_log };
+        let control = Control {
+            plugins: plugins.as_ref(),
+            policies: policies.as_ref(),
+            audit: audit.as_ref(),
+            flight: flight.as_ref(),
+        };
         let mut started = Vec::new();
         let up = self.start(&shared, control, &mut started).await;
         let ended = match up {
@@ -227,6 +228,14 @@ impl Setup {
                 bail!("stopped at once by a second {signal}; the next start checks the store")
             }
         }
+    }
+
+    /// Puts in force what Blockhouse itself decides, before all plugins: who it is, then what he may do.
+    fn decide_by(&self, own: [Option<Arc<dyn Hook>>; 3]) {
+        let mut native: Vec<Arc<dyn Hook>> = own.into_iter().flatten().collect();
+        // Whoever built this process may have brought hooks of his own.
+        native.extend(self.hooks.load().hooks().iter().cloned());
+        self.hooks.swap(HookChain::new(&native));
     }
 
     /// Starts all parts, those first that others need.

@@ -11,6 +11,7 @@ use crate::catalogue as c;
 use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
 use crate::creations::Creations;
+use crate::flight::Recorder;
 use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
@@ -69,6 +70,7 @@ pub struct Meter {
     members: OnceLock<MemberSource>,
     sizes: OnceLock<Arc<MessageSizes>>,
     spans: OnceLock<Arc<Spans>>,
+    flight: OnceLock<Arc<dyn Recorder>>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -211,6 +213,17 @@ impl Meter {
     #[must_use]
     pub fn spans(&self) -> Option<&Arc<Spans>> {
         self.spans.get()
+    }
+
+    /// Has requests recorded, from now on.
+    pub fn record_flight(&self, recorder: Arc<dyn Recorder>) {
+        self.flight.get_or_init(|| recorder);
+    }
+
+    /// Who records requests, if anybody does.
+    #[must_use]
+    pub fn flight(&self) -> Option<&Arc<dyn Recorder>> {
+        self.flight.get()
     }
 
     /// Has what `plugins` says read as well.

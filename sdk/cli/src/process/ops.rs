@@ -7,7 +7,7 @@ use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
 use blockhouse_ops::{Door, Handler, Ops, Parts, Reply, Row, Running, Sign};
 use blockhouse_telemetry::{Exporter, Identity};
 
-use super::{Control, Role, Shared, audit, clients, node_name, plugins, policies};
+use super::{Control, Role, Shared, audit, clients, flight, node_name, plugins, policies};
 use crate::options::Config;
 
 /// Who the process is, where it tells of itself.
@@ -41,6 +41,7 @@ pub(super) async fn start(
     let mut rows = plugins::rows(control.plugins, config.plugins.remote_changes);
     rows.extend(policies::rows(control.policies, config.authz.remote_changes));
     rows.extend(audit::rows(control.audit));
+    rows.extend(flight::rows(control.flight));
     rows.extend(clients::rows(&shared.connected));
     rows.push(Row {
         path: "/v1/info",
