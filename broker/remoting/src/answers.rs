@@ -14,7 +14,7 @@ use blockhouse_model::Clock;
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_transport::{Connection, Replies};
 
-use crate::subject;
+use crate::{request_log, subject};
 
 /// Kinds of answers that a burst is told apart in before the clock is read once more.
 const KINDS: usize = 8;
@@ -125,6 +125,14 @@ impl<'a> Answers<'a> {
         Answered::of(command, response, subject.unwrap_or_default())
     }
 
+    /// Logs that a request is refused, and why.
+    pub(crate) fn log_refused(&self, command: &RemotingCommand, answer: i32, reason: &str) {
+        if self.meter.logged().refused {
+            let waited = self.clock.monotonic().saturating_sub(self.asked.began);
+            request_log::refused(command, (answer, reason), (self.asked.peer, waited));
+        }
+    }
+
     /// Counts a request whose code nobody serves.
     pub(crate) fn add_unknown(&mut self, command: &RemotingCommand, response: i32) {
         let Answered { kind, subject } = Answered::of(command, response, Subject::default());
@@ -144,14 +152,17 @@ impl<'a> Answers<'a> {
         let ended = self.clock.monotonic();
         let total = ended.saturating_sub(self.asked.began);
         let micros = u64::try_from(total.as_micros()).unwrap_or(u64::MAX);
+        let slow = self.meter.logged().slow;
+        let is_slow = !self.asked.is_held && slow.is_some_and(|slow| total >= slow);
         for (Answered { kind, subject }, requests) in &self.kinds[..used] {
             let Kind { request, response, is_one_way, is_unknown } = *kind;
             let Asked { is_held, peer, connection, client, .. } = self.asked;
             self.meter.requests.add(request, response, (*requests).into());
             let alike = RpcKind { request, response, is_held, is_one_way };
             self.meter.latencies.add((!is_unknown).then_some(alike), micros, (*requests).into());
-            if let Some(flight) = self.meter.flight() {
-                flight.record(&FlightRecord {
+            let flight = self.meter.flight();
+            if flight.is_some() || is_slow {
+                let record = FlightRecord {
                     ended,
                     total,
                     request,
@@ -164,7 +175,13 @@ impl<'a> Answers<'a> {
                     connection,
                     client,
                     subject: *subject,
-                });
+                };
+                if let Some(flight) = flight {
+                    flight.record(&record);
+                }
+                if is_slow {
+                    request_log::slow(&record, flight.map(|flight| &**flight));
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use blockhouse_core::send::Send;
 use blockhouse_meter::flight::Subject;
 use blockhouse_meter::{Meter, NameNumber, Recorder};
+use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{QueueId, TraceParent};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::header::pull::PullMessage;
@@ -41,12 +42,16 @@ pub(crate) fn of_send(meter: &Meter, command: &RemotingCommand) -> Subject {
 }
 
 /// What a pull is about.
-pub(crate) fn of_pull(meter: &Meter, header: &PullMessage<'_>) -> Subject {
+pub(crate) fn of_pull(
+    meter: &Meter,
+    (command, header): (&RemotingCommand, &PullMessage<'_>),
+) -> Subject {
     let Some(flight) = meter.flight() else { return Subject::default() };
     Subject {
         topic: flight.name(header.topic),
         group: flight.name(header.consumer_group),
         queue: u32::try_from(header.queue_id).ok(),
+        trace_id: trace_of(command),
         ..Subject::default()
     }
 }
@@ -58,6 +63,13 @@ pub(crate) fn of_fields(flight: &dyn Recorder, command: &RemotingCommand) -> Sub
         topic: named("topic"),
         group: named("consumerGroup"),
         queue: command.ext.get("queueId").and_then(|queue| queue.parse().ok()),
+        trace_id: trace_of(command),
         ..Subject::default()
     }
+}
+
+/// The trace that a request names in a field of its own; 0 without.
+pub(crate) fn trace_of(command: &RemotingCommand) -> u128 {
+    let span = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
+    span.map_or(0, |span| span.trace_id)
 }

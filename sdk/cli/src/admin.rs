@@ -3,6 +3,7 @@
 mod brokers;
 mod clients;
 mod groups;
+mod log;
 mod messages;
 mod store;
 mod topics;
@@ -78,6 +79,9 @@ enum What {
     /// List the clients of a broker, or of a consumer or producer group
     #[command(after_help = clients::EXAMPLES)]
     Clients(clients::Args),
+    /// Show or change the level of a running node's log
+    #[command(after_help = log::EXAMPLES)]
+    Log(log::Args),
     /// Find a message
     #[command(subcommand)]
     Message(messages::Command),
@@ -146,6 +150,10 @@ impl Answer {
 pub(crate) fn run(args: Args) -> ExitCode {
     match args.what {
         What::Store(command) => store::run(&command, args.json),
+        What::Log(log) => {
+            let shown = log::run(&log, &args.cluster);
+            crate::report(shown.and_then(|answer| answer.print(args.json)))
+        }
         What::Clients(which) if which.group().is_none() => {
             let shown = clients::all(&which, &args.cluster);
             crate::report(shown.and_then(|answer| answer.print(args.json)))
@@ -175,7 +183,7 @@ fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
             }
             What::Users(command) => users::run(&client, command).await?,
             What::Config(command) => brokers::config(&client, command).await?,
-            What::Store(_) => anyhow::bail!("a stopped broker's files need no cluster"),
+            What::Store(_) | What::Log(_) => anyhow::bail!("this needs no cluster"),
         };
         client.close().await;
         answer.print(as_json)

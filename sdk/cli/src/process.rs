@@ -5,6 +5,7 @@ mod authn;
 pub(crate) mod clients;
 mod descriptors;
 pub(crate) mod flight;
+pub(crate) mod log;
 mod metrics;
 mod ops;
 mod parts;
@@ -29,7 +30,8 @@ use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::config::Loaded;
-use blockhouse_service::{StopSignals, SystemClock, Tasks, log};
+use blockhouse_service::log::Level;
+use blockhouse_service::{StopSignals, SystemClock, Tasks};
 use blockhouse_transport::Budget;
 
 use crate::args::NodeArgs;
@@ -86,6 +88,7 @@ pub(crate) struct Setup {
     role: Role,
     options: Loaded<Config>,
     hooks: Arc<Hooks>,
+    level: Arc<Level>,
 }
 
 /// What the parts of a process share.
@@ -128,6 +131,7 @@ struct Control<'a> {
     policies: Option<&'a Arc<policies::Policies>>,
     audit: Option<&'a Arc<blockhouse_audit::AuditLog>>,
     flight: Option<&'a Arc<flight::Recording>>,
+    level: &'a Arc<Level>,
 }
 
 impl Setup {
@@ -136,7 +140,7 @@ impl Setup {
         let mut options = options::load(args)?;
         let config = &options.loaded.config;
         options::check(&options.loaded, role)?;
-        log::start(&config.log)?;
+        let level = blockhouse_service::log::start(&config.log)?;
         options.unhonoured.iter().for_each(|key| out::note(&key.to_string()));
         if role.has_broker()
             && let Some(doubt) = guard::doubt(&config.node)
@@ -144,7 +148,7 @@ impl Setup {
             tracing::warn!("{doubt}");
         }
         descriptors::fit(&mut options.loaded.config);
-        Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()) })
+        Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()), level })
     }
 
     /// Runs until a signal or the failure of a part that cannot be missed.
@@ -184,6 +188,7 @@ impl Setup {
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        shared.meter.log_requests(log::requests(&self.options.config.log));
         let identity = ops::identity(&self.options.config, self.role);
         traces::start(&self.options.config, self.role, identity, &shared)?;
         tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
@@ -201,6 +206,7 @@ impl Setup {
             policies: policies.as_ref(),
             audit: audit.as_ref(),
             flight: flight.as_ref(),
+            level: &self.level,
         };
         let mut started = Vec::new();
         let up = self.start(&shared, control, &mut started).await;

@@ -47,6 +47,11 @@ pub(crate) fn since(text: &str, now: i64) -> Option<i64> {
     if let Some(at) = parse_time(text) {
         return Some(at);
     }
+    now.checked_sub(i64::try_from(length(text)?.as_millis()).ok()?)
+}
+
+/// A length of time with its unit: `90s`, `15m`, `2h`, `7d`.
+pub(crate) fn length(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u64 = number.parse().ok()?;
     let seconds = match unit {
@@ -56,8 +61,7 @@ pub(crate) fn since(text: &str, now: i64) -> Option<i64> {
         "d" => 86_400,
         _ => return None,
     };
-    let ago = Duration::from_secs(number.checked_mul(seconds)?);
-    now.checked_sub(i64::try_from(ago.as_millis()).ok()?)
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
 }
 
 #[cfg(test)]

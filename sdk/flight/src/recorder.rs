@@ -8,7 +8,7 @@ use blockhouse_disk::{Disk, LockGuard, Window};
 use blockhouse_meter::{FlightRecord, NameNumber, Recorder, own_shard, shard_count};
 use blockhouse_model::Clock;
 
-use crate::file::{Head, RECORD, encode};
+use crate::file::{Head, NAME, RECORD, decode_name, encode, name_at};
 use crate::names::Names;
 use crate::{BEFORE, Config, NOW};
 
@@ -57,14 +57,13 @@ impl FlightRecorder {
         if disk.exists(&now) {
             disk.rename(&now, &dir.join(BEFORE))?;
         }
-        let file = disk.create_private(&now)?;
-        // A page without room would be missed when it is written to.
-        if let Err(error) = file.allocate(head.file_len()) {
-            disk.remove(&now)?;
-            return Err(error);
-        }
-        let window = file.window(head.file_len())?;
-        window.write(0, &head.encode())?;
+        let window = match window(disk, &now, &head) {
+            Ok(window) => window,
+            Err(error) => {
+                disk.remove(&now)?;
+                return Err(error);
+            }
+        };
         Ok(Self {
             window,
             head,
@@ -84,9 +83,26 @@ impl FlightRecorder {
     }
 }
 
+/// Makes the file.
+fn window(disk: &dyn Disk, path: &Path, head: &Head) -> io::Result<Window> {
+    let file = disk.create_private(path)?;
+    // A page without room would be missed when it is written to.
+    file.allocate(head.file_len())?;
+    let window = file.window(head.file_len())?;
+    window.write(0, &head.encode())?;
+    Ok(window)
+}
+
 impl Recorder for FlightRecorder {
     fn name(&self, text: &str) -> NameNumber {
         NameNumber(self.names.number(text, own_shard(), &self.window))
+    }
+
+    fn text(&self, number: NameNumber) -> Option<String> {
+        let mut bytes = [0; NAME];
+        self.window.read(name_at(number.0), &mut bytes).ok()?;
+        let (found, text) = decode_name(&bytes)?;
+        (found == number.0).then(|| text.to_owned())
     }
 
     fn record(&self, record: &FlightRecord) {

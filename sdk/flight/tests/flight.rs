@@ -70,6 +70,8 @@ fn what_was_recorded_is_there_without_an_end_and_with_its_names() {
         recorder.record(&FlightRecord { client, ..taken });
     }
     // It still runs: nobody closed anything, as after `kill -9`.
+    assert_eq!(recorder.text(orders).as_deref(), Some("orders"));
+    assert_eq!((recorder.text(NameNumber::NONE), recorder.text(NameNumber(99))), (None, None));
     let found = all(&RealDisk, dir.path(), &Select::default());
     assert_eq!((found.records.len(), found.seen, found.torn), (10, 10, 0));
     for (row, n) in found.records.iter().zip(0..) {

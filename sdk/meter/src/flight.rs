@@ -91,8 +91,20 @@ pub trait Recorder: Send + Sync + Debug {
     /// The number of a name.
     fn name(&self, text: &str) -> NameNumber;
 
+    /// The name of a number, if it is still known.
+    fn text(&self, number: NameNumber) -> Option<String>;
+
     /// Keeps a record.
     fn record(&self, record: &FlightRecord);
+}
+
+/// Which requests become lines of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoggedRequests {
+    /// Those that take at least so long, but for those that wait for messages.
+    pub slow: Option<Duration>,
+    /// Those that are refused.
+    pub refused: bool,
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
 pub use creations::{Created, Creations, Invocation};
 pub use family::Family;
-pub use flight::{FlightRecord, NameNumber, Recorder};
+pub use flight::{FlightRecord, LoggedRequests, NameNumber, Recorder};
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};
 pub use lag::{GroupLag, LAG_PAIRS_MAX, LagSource};

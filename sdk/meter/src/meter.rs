@@ -11,7 +11,7 @@ use crate::catalogue as c;
 use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
 use crate::creations::Creations;
-use crate::flight::Recorder;
+use crate::flight::{LoggedRequests, Recorder};
 use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
@@ -71,6 +71,7 @@ pub struct Meter {
     sizes: OnceLock<Arc<MessageSizes>>,
     spans: OnceLock<Arc<Spans>>,
     flight: OnceLock<Arc<dyn Recorder>>,
+    logged: OnceLock<LoggedRequests>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -218,6 +219,17 @@ impl Meter {
     /// Has requests recorded, from now on.
     pub fn record_flight(&self, recorder: Arc<dyn Recorder>) {
         self.flight.get_or_init(|| recorder);
+    }
+
+    /// Has requests logged, from now on.
+    pub fn log_requests(&self, logged: LoggedRequests) {
+        self.logged.get_or_init(|| logged);
+    }
+
+    /// Which requests are logged.
+    #[must_use]
+    pub fn logged(&self) -> LoggedRequests {
+        self.logged.get().copied().unwrap_or_default()
     }
 
     /// Who records requests, if anybody does.

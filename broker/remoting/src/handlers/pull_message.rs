@@ -31,16 +31,20 @@ pub(crate) fn handle(
         Ok(header) => header,
         Err(error) => {
             let failure = Failure::from(error);
+            answers.log_refused(command, failure.code, &failure.remark);
             answers.add(Answered::of(command, failure.code, Subject::default()));
             return Response::from(failure).write(opaque, answers.replies);
         }
     };
-    let subject = subject::of_pull(meter, &header);
+    let subject = subject::of_pull(meter, (command, &header));
     let answered = Answered::of(command, response_code::SUCCESS, subject);
     let pulled = broker.pull(caller, &request(&header));
     let (later, outcome) = match pulled {
         Pulled::Now(outcome) => {
             pay(broker, payer.as_ref(), &outcome);
+            if let Err(refusal) = &outcome {
+                answers.log_refused(command, status::of(refusal.kind), &refusal.reason);
+            }
             let bytes = bytes_of_answer(&outcome);
             let code = write(opaque, outcome, answers.replies);
             return answers.add(answered.with(code).of_bytes(bytes));

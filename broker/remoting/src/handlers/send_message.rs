@@ -202,6 +202,9 @@ impl Answer<'_> {
                 Outcome::Stored(_) => status::of_settled(self.settled),
                 Outcome::Failed(failure) | Outcome::Unread(failure) => failure.code,
             };
+            if let Outcome::Failed(failure) | Outcome::Unread(failure) = &outcome {
+                answers.log_refused(command, failure.code, &failure.remark);
+            }
             let mut subject = self.subject(command, &outcome);
             subject.stages.flush = finish.as_ref().map(Finish::flush).unwrap_or_default();
             answers.add(Answered::of(command, result, subject));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use blockhouse_disk::RealDisk;
 use blockhouse_flight::reader::files;
 use blockhouse_flight::{DIR, FlightRecorder, Select, copies, find};
-use blockhouse_hook::{AdminCommand, Auditor, Decided, Outcome, Subject};
+use blockhouse_hook::{AdminCommand, Auditor};
 use blockhouse_model::{Access, Action, Clock, RequestContext, Resource};
 use blockhouse_ops::{Call, Change, Handler, Reply, Row};
 use blockhouse_protocol::codes::{request_code, response_code};
@@ -18,7 +18,7 @@ use hyper::http::Method;
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::ops::is_known_or_near;
+use super::ops::{is_known_or_near, tell};
 use super::{Role, Shared};
 use crate::options::Config;
 
@@ -113,15 +113,6 @@ impl Recording {
         copied
     }
 
-    /// Tells the audit what was done, and for whom.
-    fn tell(&self, call: &Call, name: &str, reason: &str, is_done: bool) {
-        let node = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
-        let cx = call.caller.as_ref().unwrap_or(&node);
-        let outcome = if is_done { Outcome::Allowed } else { Outcome::Failed };
-        let decided = Decided { outcome, by: "flight", shadow: false, reason };
-        self.auditor.tell(Subject::Admin(cx, &AdminCommand { name, target: "flight" }), decided);
-    }
-
     fn found(&self, call: &Call) -> Reply {
         let select = match serde_json::from_slice::<Select>(&call.body) {
             Ok(select) => Select { limit: select.limit.min(ANSWER_MAX), ..select },
@@ -145,8 +136,9 @@ impl Recording {
     }
 
     fn answer(&self, call: &Call, name: &str, told: Result<serde_json::Value, String>) -> Reply {
-        let why = told.as_ref().err().map(String::as_str).unwrap_or_default();
-        self.tell(call, name, why, told.is_ok());
+        let failed = told.as_ref().err().map(String::as_str);
+        let command = AdminCommand { name, target: "flight" };
+        tell(&self.auditor, call.caller.as_ref(), command, failed);
         match told {
             Ok(value) => Reply::ok(value),
             Err(why) => Reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, "failed", &why),
