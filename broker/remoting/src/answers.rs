@@ -1,15 +1,21 @@
 //! Answers to a burst, and how long they took: the clock is read when the burst is handed on and when
 //! its answers are there, not for each of them.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_core::Broker;
-use blockhouse_meter::{Created, Exemplar, Invocation, Meter, RpcKind, micros_since};
+use blockhouse_meter::flight::Subject;
+use blockhouse_meter::{
+    Created, Exemplar, FlightRecord, Invocation, Meter, NameNumber, RpcKind, micros_since,
+};
 use blockhouse_model::{Clock, TraceParent};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::request_code;
-use blockhouse_transport::Replies;
+use blockhouse_transport::{Connection, Replies};
+
+use crate::{request_log, subject};
 
 /// Kinds of answers that a burst is told apart in before the clock is read once more.
 const KINDS: usize = 8;
@@ -19,17 +25,36 @@ pub(crate) struct Answers<'a> {
     pub(crate) replies: &'a mut Replies,
     meter: &'a Meter,
     clock: &'a dyn Clock,
-    began: Duration,
-    is_held: bool,
-    kinds: [(Answered, u64); KINDS],
+    asked: Asked,
+    /// Whether they are given later.
+    is_late: bool,
+    kinds: [(Answered, u32); KINDS],
     used: usize,
     /// The last of them that became a span.
-    recorded: Option<(Answered, TraceParent)>,
+    recorded: Option<(Kind, TraceParent)>,
+}
+
+/// When a burst came, and from whom.
+#[derive(Clone, Copy)]
+struct Asked {
+    began: Duration,
+    peer: SocketAddr,
+    connection: u64,
+    client: NameNumber,
+    /// It waits for messages.
+    is_held: bool,
 }
 
 /// Requests that were answered alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Answered {
+    kind: Kind,
+    /// What they were about, where that is recorded.
+    subject: Subject,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Kind {
     request: i32,
     response: i32,
     is_one_way: bool,
@@ -38,37 +63,56 @@ pub(crate) struct Answered {
 }
 
 impl Answered {
-    pub(crate) fn of(command: &RemotingCommand, response: i32) -> Self {
+    pub(crate) fn of(command: &RemotingCommand, response: i32, subject: Subject) -> Self {
         let (request, is_one_way) = (command.code, command.is_one_way());
-        Self { request, response, is_one_way, is_unknown: false }
+        Self { kind: Kind { request, response, is_one_way, is_unknown: false }, subject }
     }
 
     pub(crate) const fn with(self, response: i32) -> Self {
-        Self { response, ..self }
+        Self { kind: Kind { response, ..self.kind }, ..self }
+    }
+
+    /// It brought so many bytes of messages.
+    pub(crate) const fn of_bytes(self, bytes: u64) -> Self {
+        Self { subject: Subject { bytes, ..self.subject }, ..self }
     }
 }
 
 impl<'a> Answers<'a> {
     /// The answers to a burst that is handed on now.
-    pub(crate) fn now(broker: &'a Broker, meter: &'a Meter, replies: &'a mut Replies) -> Self {
-        let clock = broker.clock();
-        Self::since(clock.monotonic(), (clock, meter), replies)
+    pub(crate) fn now(
+        (broker, meter): (&'a Broker, &'a Meter),
+        connection: &Connection,
+        replies: &'a mut Replies,
+    ) -> Self {
+        let flight = meter.flight();
+        let client_id = flight.and_then(|flight| Some((flight, connection.client_id()?)));
+        let asked = Asked {
+            began: broker.clock().monotonic(),
+            peer: connection.peer(),
+            connection: connection.id(),
+            client: client_id.map_or(NameNumber::NONE, |(flight, id)| flight.name(&id)),
+            is_held: false,
+        };
+        Self::since(asked, (broker.clock(), meter), replies)
     }
 
     fn since(
-        began: Duration,
+        asked: Asked,
         (clock, meter): (&'a dyn Clock, &'a Meter),
         replies: &'a mut Replies,
     ) -> Self {
         let kinds = [(Answered::default(), 0); KINDS];
-        Self { replies, meter, clock, began, is_held: false, kinds, used: 0, recorded: None }
+        Self { replies, meter, clock, asked, is_late: false, kinds, used: 0, recorded: None }
     }
 
     /// Counts a request that is answered.
     pub(crate) fn add(&mut self, answered: Answered) {
-        let known = self.kinds[..self.used].iter_mut().find(|(kind, _)| *kind == answered);
-        if let Some((_, requests)) = known {
+        let known =
+            self.kinds[..self.used].iter_mut().find(|(known, _)| known.kind == answered.kind);
+        if let Some((known, requests)) = known {
             *requests += 1;
+            known.subject.join(&answered.subject);
             return;
         }
         if self.used == KINDS {
@@ -80,18 +124,32 @@ impl<'a> Answers<'a> {
 
     /// Notes that a request that is counted became a span.
     pub(crate) fn recorded(&mut self, answered: Answered, span: TraceParent) {
-        self.recorded = Some((answered, span));
+        self.recorded = Some((answered.kind, span));
+    }
+
+    /// A request and its answer, with what its fields say that it is about.
+    pub(crate) fn answered(&self, command: &RemotingCommand, response: i32) -> Answered {
+        let subject = self.meter.flight().map(|flight| subject::of_fields(&**flight, command));
+        Answered::of(command, response, subject.unwrap_or_default())
+    }
+
+    /// Logs that a request is refused, and why.
+    pub(crate) fn log_refused(&self, command: &RemotingCommand, answer: i32, reason: &str) {
+        if self.meter.logged().refused {
+            let waited = self.clock.monotonic().saturating_sub(self.asked.began);
+            request_log::refused(command, (answer, reason), (self.asked.peer, waited));
+        }
     }
 
     /// Counts a request whose code nobody serves.
     pub(crate) fn add_unknown(&mut self, command: &RemotingCommand, response: i32) {
-        self.add(Answered { is_unknown: true, ..Answered::of(command, response) });
+        let Answered { kind, subject } = Answered::of(command, response, Subject::default());
+        self.add(Answered { kind: Kind { is_unknown: true, ..kind }, subject });
     }
 
     /// What is left of it for those that have to wait.
     pub(crate) fn later(&self, broker: &Arc<Broker>, meter: &Arc<Meter>) -> Later {
-        let (broker, meter) = (Arc::clone(broker), Arc::clone(meter));
-        Later { broker, meter, began: self.began, is_held: false }
+        Later { broker: Arc::clone(broker), meter: Arc::clone(meter), asked: self.asked }
     }
 
     fn count(&mut self) {
@@ -99,26 +157,67 @@ impl<'a> Answers<'a> {
         if used == 0 {
             return;
         }
-        let micros = micros_since(self.clock, self.began);
+        let ended = self.clock.monotonic();
+        let total = ended.saturating_sub(self.asked.began);
+        let micros = u64::try_from(total.as_micros()).unwrap_or(u64::MAX);
+        let slow = self.meter.logged().slow;
+        let is_slow = !self.asked.is_held && slow.is_some_and(|slow| total >= slow);
         let recorded = self.recorded.take();
-        for (answered, requests) in &self.kinds[..used] {
-            let Answered { request, response, is_one_way, is_unknown } = *answered;
-            self.meter.requests.add(request, response, *requests);
-            let kind = RpcKind { request, response, is_held: self.is_held, is_one_way };
-            self.meter.latencies.add((!is_unknown).then_some(kind), micros, *requests);
-            if let Some((of, span)) = recorded
-                && of == *answered
-            {
-                let at = self.clock.now();
-                self.meter.exemplars.keep(kind, Exemplar { span, micros, at });
+        for (Answered { kind, subject }, requests) in &self.kinds[..used] {
+            let span = recorded.filter(|(of, _)| of == kind).map(|(_, span)| span);
+            self.measure(*kind, micros, *requests, span);
+            let flight = self.meter.flight();
+            if flight.is_some() || is_slow {
+                let record = self.record_of((*kind, *subject), *requests, (ended, total));
+                if let Some(flight) = flight {
+                    flight.record(&record);
+                }
+                if is_slow {
+                    request_log::slow(&record, flight.map(|flight| &**flight));
+                }
             }
-            match request {
-                request_code::SEND_MESSAGE
-                | request_code::SEND_MESSAGE_V2
-                | request_code::SEND_BATCH_MESSAGE => self.meter.sends.sent(micros, *requests),
-                request_code::PULL_MESSAGE if !self.is_held => self.meter.sends.pulled(micros),
-                _ => {}
-            }
+        }
+    }
+
+    fn measure(&self, kind: Kind, micros: u64, requests: u32, span: Option<TraceParent>) {
+        let Kind { request, response, is_one_way, is_unknown } = kind;
+        let is_held = self.asked.is_held;
+        self.meter.requests.add(request, response, requests.into());
+        let alike = RpcKind { request, response, is_held, is_one_way };
+        self.meter.latencies.add((!is_unknown).then_some(alike), micros, requests.into());
+        if let Some(span) = span {
+            self.meter.exemplars.keep(alike, Exemplar { span, micros, at: self.clock.now() });
+        }
+        match request {
+            request_code::SEND_MESSAGE
+            | request_code::SEND_MESSAGE_V2
+            | request_code::SEND_BATCH_MESSAGE => self.meter.sends.sent(micros, requests.into()),
+            request_code::PULL_MESSAGE if !is_held => self.meter.sends.pulled(micros),
+            _ => {}
+        }
+    }
+
+    fn record_of(
+        &self,
+        (kind, subject): (Kind, Subject),
+        requests: u32,
+        (ended, total): (Duration, Duration),
+    ) -> FlightRecord {
+        let Kind { request, response, is_one_way, .. } = kind;
+        let Asked { is_held, peer, connection, client, .. } = self.asked;
+        FlightRecord {
+            ended,
+            total,
+            request,
+            response,
+            requests,
+            is_held,
+            is_late: self.is_late && !is_held,
+            is_one_way,
+            peer,
+            connection,
+            client,
+            subject,
         }
     }
 }
@@ -133,14 +232,13 @@ impl Drop for Answers<'_> {
 pub(crate) struct Later {
     broker: Arc<Broker>,
     meter: Arc<Meter>,
-    began: Duration,
-    is_held: bool,
+    asked: Asked,
 }
 
 impl Later {
     /// They wait for messages.
     pub(crate) fn held(self) -> Self {
-        Self { is_held: true, ..self }
+        Self { asked: Asked { is_held: true, ..self.asked }, ..self }
     }
 
     /// The broker.
@@ -148,12 +246,17 @@ impl Later {
         &self.broker
     }
 
+    /// Where they are counted.
+    pub(crate) const fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
     /// Writes the answers, which are there now.
     pub(crate) fn write(&self, write: impl FnOnce(&mut Answers<'_>)) -> Replies {
         let mut replies = Replies::new();
         let counted = (self.broker.clock(), &*self.meter);
-        let mut answers = Answers::since(self.began, counted, &mut replies);
-        answers.is_held = self.is_held;
+        let mut answers = Answers::since(self.asked, counted, &mut replies);
+        answers.is_late = true;
         write(&mut answers);
         drop(answers);
         replies

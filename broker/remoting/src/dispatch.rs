@@ -7,7 +7,7 @@ use blockhouse_hook::{
     Awaited, ConnectionInfo, Credentials, HookChain, Point, Rejection, Settled, Verdict,
 };
 use blockhouse_meter::QuotaKind;
-use blockhouse_model::trace::TRACE_PARENT;
+use blockhouse_model::trace::{self, TRACE_PARENT};
 use blockhouse_model::{Access, Principal, RequestContext, Resource, TraceParent};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::response_code;
@@ -15,11 +15,12 @@ use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
 
 use crate::Remoting;
-use crate::answers::{Answered, Answers};
+use crate::answers::Answers;
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
 use crate::quota::{Payer, Quotas, is_free};
 use crate::response::{Failure, Response};
+use crate::subject;
 use crate::table::{Entry, Handler, Immediate, Row};
 
 /// What a client hears that is two users at once.
@@ -35,7 +36,7 @@ impl Service for Remoting {
         // One chain for all that these requests meet: one that comes into force now is for later ones.
         let loaded = self.broker.hooks().load();
         let hooks: &Arc<HookChain> = &loaded;
-        let mut answers = Answers::now(&self.broker, &self.meter, replies);
+        let mut answers = Answers::now((&self.broker, &self.meter), connection, replies);
         let answers = &mut answers;
         let mut commands = std::mem::take(burst);
         let first =
@@ -132,6 +133,7 @@ impl Remoting {
     fn finish(&self, run: &mut Option<Run>, hooks: &Arc<HookChain>, answers: &mut Answers<'_>) {
         if let Some(Run { cx, mut commands, .. }) = run.take() {
             let caller = Caller { cx: &cx, hooks };
+            let _in_trace = trace::enter(cx.trace_parent.map_or(0, |span| span.trace_id));
             if let Some(quotas) = &self.quotas {
                 self.keep_within(&quotas.payer(&cx), &mut commands, answers);
                 if commands.is_empty() {
@@ -160,7 +162,7 @@ impl Remoting {
         let refused = run.split_off(at);
         self.meter.quota_refusals.add(exceeded.kind, refused.len() as u64);
         let remark = exceeded.to_string();
-        send_message::refuse(&self.broker, &refused, &remark, answers);
+        send_message::refuse((&self.broker, &self.meter), &refused, &remark, answers);
     }
 
     /// Asks for the quota of a request that is no send; `None`: it was answered.
@@ -200,6 +202,8 @@ impl Remoting {
         command: RemotingCommand,
         answers: &mut Answers<'_>,
     ) {
+        let trace_id = subject::trace_of(&command);
+        let _in_trace = trace::enter(trace_id);
         let mut payer = None;
         if let Some(quotas) = &self.quotas
             && !is_free(row.code)
@@ -234,14 +238,17 @@ impl Remoting {
                 if let Some(settled) = settled {
                     self.after(settled, &call, handle, answers);
                 } else {
-                    let response = handle(&call).unwrap_or_else(Response::from);
-                    answers.add(Answered::of(&command, response.code));
+                    let response = handle(&call).unwrap_or_else(|failure| {
+                        answers.log_refused(&command, failure.code, &failure.remark);
+                        failure.into()
+                    });
+                    answers.add(answers.answered(&command, response.code));
                     response.write(opaque, answers.replies);
                 }
             }
             Handler::Later(handle) => {
                 let later = answers.later(&self.broker, &self.meter);
-                let answered = Answered::of(&command, response_code::SUCCESS);
+                let answered = answers.answered(&command, response_code::SUCCESS);
                 let call = self.owned(caller, command);
                 let answer = match settled {
                     None => handle(call),
@@ -250,13 +257,13 @@ impl Remoting {
                         handle(call).await
                     }),
                 };
-                answers.replies.defer(async move {
+                answers.replies.defer(trace::within(trace_id, async move {
                     let response = answer.await.unwrap_or_else(Response::from);
                     later.write(|answers| {
                         answers.add(answered.with(response.code));
                         response.write(opaque, answers.replies);
                     })
-                });
+                }));
             }
         }
         if one_way {
@@ -301,7 +308,7 @@ impl Remoting {
             let done = settled.await.map_err(refusal).and_then(|()| carry_out());
             let response = done.unwrap_or_else(Response::from);
             later.write(|answers| {
-                answers.add(Answered::of(&command, response.code));
+                answers.add(answers.answered(&command, response.code));
                 response.write(command.opaque, answers.replies);
             })
         });
@@ -318,8 +325,9 @@ impl Remoting {
         let Some(recorded) = recorded.filter(|_| !command.is_one_way()) else {
             return self.refuse(command, failure, answers);
         };
+        answers.log_refused(command, failure.code, &failure.remark);
         let later = answers.later(&self.broker, &self.meter);
-        let (answered, opaque) = (Answered::of(command, failure.code), command.opaque);
+        let (answered, opaque) = (answers.answered(command, failure.code), command.opaque);
         answers.replies.defer(async move {
             // Without a record it is refused as well.
             let _is_recorded = recorded.await;
@@ -331,7 +339,8 @@ impl Remoting {
     }
 
     fn refuse(&self, command: &RemotingCommand, failure: Failure, answers: &mut Answers<'_>) {
-        answers.add(Answered::of(command, failure.code));
+        answers.log_refused(command, failure.code, &failure.remark);
+        answers.add(answers.answered(command, failure.code));
         if !command.is_one_way() {
             Response::from(failure).write(command.opaque, answers.replies);
         }
@@ -339,6 +348,7 @@ impl Remoting {
 
     fn refuse_unknown(&self, command: &RemotingCommand, answers: &mut Answers<'_>) {
         let failure = Failure::unsupported(command.code);
+        answers.log_refused(command, failure.code, &failure.remark);
         answers.add_unknown(command, failure.code);
         if !command.is_one_way() {
             Response::from(failure).write(command.opaque, answers.replies);

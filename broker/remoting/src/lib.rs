@@ -11,6 +11,8 @@
 //! | `handlers` | one file per group of requests |
 //! | `status` | refusals of the core as response codes |
 //! | `response` | what handlers return |
+//! | `request_log` | requests that took long or were refused, as lines of the log |
+//! | `subject` | what requests are about, for the flight recorder |
 //! | `traced` | sends as spans, once they are answered |
 //! | `channel` | a connection as the core sees a client |
 
@@ -20,8 +22,10 @@ mod channel;
 mod dispatch;
 mod handlers;
 pub mod quota;
+mod request_log;
 mod response;
 mod status;
+mod subject;
 pub mod table;
 mod traced;
 

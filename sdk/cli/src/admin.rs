@@ -3,6 +3,7 @@
 mod brokers;
 mod clients;
 mod groups;
+mod log;
 mod messages;
 mod store;
 mod telemetry;
@@ -82,6 +83,9 @@ enum What {
     /// Show what a broker records as traces, or record more or less for a while
     #[command(after_help = telemetry::EXAMPLES)]
     Telemetry(telemetry::Args),
+    /// Show or change the level of a running node's log
+    #[command(after_help = log::EXAMPLES)]
+    Log(log::Args),
     /// Find a message
     #[command(subcommand)]
     Message(messages::Command),
@@ -154,6 +158,10 @@ pub(crate) fn run(args: Args) -> ExitCode {
             let shown = telemetry::run(&knobs, &args.cluster);
             crate::report(shown.and_then(|answer| answer.print(args.json)))
         }
+        What::Log(log) => {
+            let shown = log::run(&log, &args.cluster);
+            crate::report(shown.and_then(|answer| answer.print(args.json)))
+        }
         What::Clients(which) if which.group().is_none() => {
             let shown = clients::all(&which, &args.cluster);
             crate::report(shown.and_then(|answer| answer.print(args.json)))
@@ -183,8 +191,9 @@ fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
             }
             What::Users(command) => users::run(&client, command).await?,
             What::Config(command) => brokers::config(&client, command).await?,
-            What::Store(_) => anyhow::bail!("a stopped broker's files need no cluster"),
-            What::Telemetry(_) => anyhow::bail!("one broker's sampling needs no cluster"),
+            What::Store(_) | What::Log(_) | What::Telemetry(_) => {
+                anyhow::bail!("this needs no cluster")
+            }
         };
         client.close().await;
         answer.print(as_json)

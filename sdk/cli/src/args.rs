@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::process::Role;
-use crate::{admin, audit, bench, consume, doctor, plugin, policy, produce, top};
+use crate::{admin, audit, bench, consume, doctor, flight, plugin, policy, produce, top};
 
 const AFTER_HELP: &str = "\
 Try it, each in a terminal of its own:
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Policy(policy::Args),
     /// Check an audit log, and look into it
     Audit(audit::Args),
+    /// Show the last requests of a node, also of one that crashed
+    Flight(flight::Args),
     /// Say what is wrong with a cluster, and what to do about it
     ///
     /// Asks name servers, the brokers that they know, and the ops listeners of the nodes that are named. Numbers

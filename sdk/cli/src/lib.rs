@@ -12,7 +12,7 @@
 //! | `process` | running a name server, a broker or both |
 //! | `out` | stdout |
 //! | `cluster` | what the tools share: reaching a cluster, advice on errors, tables |
-//! | `admin`, `plugin`, `policy`, `audit`, `doctor`, `top`, `produce`, `consume`, `bench` | the tools |
+//! | `admin`, `plugin`, `policy`, `audit`, `flight`, `doctor`, `top`, `produce`, `consume`, `bench` | the tools |
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,7 @@ mod bench;
 mod cluster;
 mod consume;
 mod doctor;
+mod flight;
 mod guard;
 mod java_conf;
 mod looks;
@@ -71,6 +72,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plugin(args) => plugin::run(&args),
         Command::Policy(args) => policy::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Flight(args) => report(flight::run(&args)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Top(args) => report(top::run(&args)),
         Command::Produce(args) => report(produce::run(args)),

@@ -50,6 +50,8 @@ pub struct Config {
     pub ops: blockhouse_ops::Config,
     /// What is told of messages, and whom.
     pub telemetry: blockhouse_telemetry::Config,
+    /// Records of the last requests, in `blockhouse/flight` of the data directory.
+    pub flight: blockhouse_flight::Config,
     /// What the process may still do once it runs.
     pub sandbox: sandbox::Config,
     /// What the process says about itself on stderr.

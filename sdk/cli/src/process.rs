@@ -4,6 +4,8 @@ mod audit;
 mod authn;
 pub(crate) mod clients;
 mod descriptors;
+pub(crate) mod flight;
+pub(crate) mod log;
 mod metrics;
 mod ops;
 mod parts;
@@ -29,7 +31,8 @@ use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::config::Loaded;
-use blockhouse_service::{StopSignals, SystemClock, Tasks, log};
+use blockhouse_service::log::Level;
+use blockhouse_service::{StopSignals, SystemClock, Tasks};
 use blockhouse_transport::Budget;
 
 use crate::args::NodeArgs;
@@ -86,6 +89,7 @@ pub(crate) struct Setup {
     role: Role,
     options: Loaded<Config>,
     hooks: Arc<Hooks>,
+    level: Arc<Level>,
 }
 
 /// What the parts of a process share.
@@ -127,6 +131,8 @@ struct Control<'a> {
     plugins: Option<&'a Arc<Host>>,
     policies: Option<&'a Arc<policies::Policies>>,
     audit: Option<&'a Arc<blockhouse_audit::AuditLog>>,
+    flight: Option<&'a Arc<flight::Recording>>,
+    level: &'a Arc<Level>,
 }
 
 impl Setup {
@@ -135,7 +141,7 @@ impl Setup {
         let mut options = options::load(args)?;
         let config = &options.loaded.config;
         options::check(&options.loaded, role)?;
-        log::start(&config.log)?;
+        let level = blockhouse_service::log::start(&config.log)?;
         options.unhonoured.iter().for_each(|key| out::note(&key.to_string()));
         if role.has_broker()
             && let Some(doubt) = guard::doubt(&config.node)
@@ -143,7 +149,7 @@ impl Setup {
             tracing::warn!("{doubt}");
         }
         descriptors::fit(&mut options.loaded.config);
-        Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()) })
+        Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()), level })
     }
 
     /// Runs until a signal or the failure of a part that cannot be missed.
@@ -183,28 +189,29 @@ impl Setup {
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
+        shared.meter.log_requests(log::requests(&self.options.config.log));
         let identity = ops::identity(&self.options.config, self.role);
         let (collectors, connector) =
             tls::to_collectors(&self.options.config.telemetry, &shared.clock)?;
         traces::start(&self.options.config, self.role, identity, &shared, &collectors)?;
         let watching = shared.tasks.child("tls");
         tls::watch(&shared.tls, connector, &self.options.config.tls, &watching)?;
+        let flight = flight::start(&self.options.config, self.role, &shared)?;
         let audit = audit::start(&self.options.config, self.role, &shared)?;
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;
         let policies = policies::start(&self.options.config, &shared)?;
         shared.acls = policies.clone().map(|policies| policies as Arc<dyn Acls>);
-        // What Blockhouse itself decides stands before all plugins: who it is, then what he may do.
-        let mut native: Vec<Arc<dyn Hook>> = Vec::new();
-        native.extend(audit.as_ref().map(|log| Arc::clone(log) as Arc<dyn Hook>));
-        native.extend(shared.authenticated.hook.clone());
-        native.extend(policies.as_ref().map(|policies| policies.hook()));
-        // Whoever built this process may have brought hooks of his own.
-        native.extend(self.hooks.load().hooks().iter().cloned());
-        self.hooks.swap(HookChain::new(&native));
+        let logged = audit.as_ref().map(|log| Arc::clone(log) as Arc<dyn Hook>);
+        let judged = policies.as_ref().map(|policies| policies.hook());
+        self.decide_by([logged, shared.authenticated.hook.clone(), judged]);
         let plugins = plugins::start(&self.options.config, self.role, &shared)?;
-        let (plugin_host, audit_log) = (plugins.as_ref(), audit.as_ref());
-        let control =
-            Control { plugins: plugin_host, policies: policies.as_ref(), audit: audit_log };
+        let control = Control {
+            plugins: plugins.as_ref(),
+            policies: policies.as_ref(),
+            audit: audit.as_ref(),
+            flight: flight.as_ref(),
+            level: &self.level,
+        };
         let mut started = Vec::new();
         let up = self.start(&shared, control, &mut started).await;
         let ended = match up {
@@ -231,6 +238,14 @@ impl Setup {
                 bail!("stopped at once by a second {signal}; the next start checks the store")
             }
         }
+    }
+
+    /// Puts in force what Blockhouse itself decides, before all plugins: who it is, then what he may do.
+    fn decide_by(&self, own: [Option<Arc<dyn Hook>>; 3]) {
+        let mut native: Vec<Arc<dyn Hook>> = own.into_iter().flatten().collect();
+        // Whoever built this process may have brought hooks of his own.
+        native.extend(self.hooks.load().hooks().iter().cloned());
+        self.hooks.swap(HookChain::new(&native));
     }
 
     /// Starts all parts, those first that others need.

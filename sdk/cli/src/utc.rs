@@ -1,8 +1,12 @@
 //! Times as people read and write them: UTC.
 
+use std::time::Duration;
+
 use blockhouse_model::date::{date_of, day_of};
 
 const DAY: i64 = 86_400;
+/// What [`since`] takes.
+pub(crate) const TIMES: &str = "give how long ago (90s, 15m, 2h, 7d), a UTC time (2026-01-31T08:00:00) or milliseconds since 1970";
 
 /// Milliseconds since 1970 as UTC time; `-` for none.
 pub(crate) fn time(ms: i64) -> String {
@@ -38,9 +42,43 @@ pub(crate) fn parse_time(text: &str) -> Option<i64> {
     fits.then(|| (day_of(year, month, day) * DAY + of_day) * 1_000)
 }
 
+/// The time that a text says: as [`parse_time`] has it, or so long before `now`.
+pub(crate) fn since(text: &str, now: i64) -> Option<i64> {
+    if let Some(at) = parse_time(text) {
+        return Some(at);
+    }
+    now.checked_sub(i64::try_from(length(text)?.as_millis()).ok()?)
+}
+
+/// A length of time with its unit: `90s`, `15m`, `2h`, `7d`.
+pub(crate) fn length(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = number.parse().ok()?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_ages_dates_or_milliseconds() {
+        assert_eq!(since("1500", 9), Some(1_500));
+        assert_eq!(since("1970-01-01T00:00:02Z", 9), Some(2_000));
+        for (text, age) in [("90s", 90), ("15m", 900), ("2h", 7_200), ("1d", 86_400)] {
+            assert_eq!(since(text, 1_000_000_000), Some(1_000_000_000 - age * 1_000));
+        }
+        for text in ["", "h", "2w", "-2h", "yesterday", "99999999999999999999d", "2 h", "1é"] {
+            assert_eq!(since(text, 0), None, "{text}");
+        }
+    }
 
     #[test]
     fn times_are_written_and_read() {

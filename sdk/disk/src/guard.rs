@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "a signal handler, and one loop that it knows by its address")]
 //!
 //! The kernel says that a page of a map cannot be had with `SIGBUS`, which ends the process. All
-//! looks at mapped bytes therefore happen in one loop, [`copy`]. When the signal comes from within
+//! looks at mapped bytes, and all writes to them, therefore happen in one loop, [`copy`]. When the signal comes from within
 //! it, the handler lets it go on at its end with "lost"; any other goes to the handler that was
 //! there before. The map stays as it is, so whatever else is lent from it is right or an error, and
 //! a disk that comes back gives its bytes again.
@@ -18,8 +18,11 @@ mod machine {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> io::Result<()> {
-        to.copy_from_slice(from);
+    /// # Safety
+    /// As [`std::ptr::copy_nonoverlapping`].
+    pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> io::Result<()> {
+        // SAFETY: the caller's.
+        unsafe { std::ptr::copy_nonoverlapping(from, to, len) };
         Ok(())
     }
 }
@@ -170,11 +173,12 @@ mod machine {
         }
     }
 
-    pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> io::Result<()> {
-        let len = from.len().min(to.len());
-        // SAFETY: both are valid for `len` bytes and do not overlap: one is borrowed to be written.
-        // Pages of `from` that cannot be had end the loop: a map is made after `install` only.
-        match unsafe { blockhouse_disk_copy(to.as_mut_ptr(), from.as_ptr(), len) } {
+    /// # Safety
+    /// Both are valid for `len` bytes, but for pages of a map that cannot be had, and do not overlap.
+    pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) -> io::Result<()> {
+        // SAFETY: the caller's. Pages of either side that cannot be had end the loop: a map is made
+        // after `install` only.
+        match unsafe { blockhouse_disk_copy(to, from, len) } {
             0 => Ok(()),
             _ => Err(io::Error::from_raw_os_error(libc::EIO)),
         }
@@ -188,7 +192,18 @@ pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> io::Result<()> {
     if from.len() != to.len() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    machine::copy(from, to)
+    // SAFETY: both have this length, and do not overlap: one is borrowed to be written.
+    unsafe { machine::copy(to.as_mut_ptr(), from.as_ptr(), from.len()) }
+}
+
+/// Copies bytes from or to a map that others write at the same time. Where a page cannot be had, this
+/// is `EIO`.
+///
+/// # Safety
+/// Both are valid for `len` bytes, but for pages of a map that cannot be had, and do not overlap.
+pub(crate) unsafe fn copy_raw(to: *mut u8, from: *const u8, len: usize) -> io::Result<()> {
+    // SAFETY: the caller's.
+    unsafe { machine::copy(to, from, len) }
 }
 
 #[cfg(test)]

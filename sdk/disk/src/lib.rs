@@ -17,6 +17,7 @@
 //! | [`real`] | [`RealDisk`] |
 //! | [`mem`] | [`MemDisk`] for tests |
 //! | [`crash`] | [`CrashDisk`] for tests: what a power cut could leave |
+//! | [`Window`] | a file's beginning that threads write into as into memory |
 //! | [`whole`] | whole small files: read, replace, RocketMQ's `.bak` |
 
 pub mod crash;
@@ -26,6 +27,7 @@ pub mod mem;
 pub mod real;
 mod sys;
 pub mod whole;
+mod window;
 
 use std::fmt::Debug;
 use std::io;
@@ -38,6 +40,7 @@ pub use crash::{CrashDisk, Crashes};
 pub use map::Lent;
 pub use mem::MemDisk;
 pub use real::RealDisk;
+pub use window::Window;
 
 /// Raises this process's limit of open files as far as it may be raised; gives what it is then.
 ///
@@ -319,6 +322,15 @@ pub trait DiskFile: Send + Sync + Debug {
     /// # Errors
     /// What the filesystem says.
     fn map(&self, len: u64) -> io::Result<FileMap>;
+
+    /// The first `len` bytes, to be written as memory is. The file must have room for them
+    /// ([`DiskFile::allocate`]), and never get shorter while the window lives.
+    ///
+    /// # Errors
+    /// What the filesystem says; `Unsupported` where there are none.
+    fn window(&self, _len: u64) -> io::Result<Window> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 fn write_zeros<F: DiskFile + ?Sized>(file: &F, mut at: u64, end: u64) -> io::Result<()> {

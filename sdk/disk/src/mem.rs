@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::{Disk, DiskFile, Entry, FileMap, FileMapKind, LockGuard, Space};
+use crate::{Disk, DiskFile, Entry, FileMap, FileMapKind, LockGuard, Space, Window};
 
 /// Files in memory. Clones share them. Parts of files that were never written take no memory.
 #[derive(Clone, Debug, Default)]
@@ -330,6 +330,13 @@ impl DiskFile for MemFile {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(FileMap(FileMapKind::Sim(Arc::new(self.clone()))))
+    }
+
+    fn window(&self, len: u64) -> io::Result<Window> {
+        if self.0.contents.read().len < len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Window::simulated(Arc::new(self.clone()), len)
     }
 }
 

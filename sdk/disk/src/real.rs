@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Disk, DiskFile, Entry, FileMap, LockGuard, Space, sys};
+use crate::{Disk, DiskFile, Entry, FileMap, LockGuard, Space, Window, sys};
 
 /// The operating system's files.
 #[derive(Clone, Copy, Debug, Default)]
@@ -288,6 +288,14 @@ impl DiskFile for RealFile {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         crate::map::map(&self.file, len)
+    }
+
+    fn window(&self, len: u64) -> io::Result<Window> {
+        self.mapped.fetch_max(len, Ordering::AcqRel);
+        if self.len()? < len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        crate::window::map(&self.file, len)
     }
 }
 

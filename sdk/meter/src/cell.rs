@@ -28,7 +28,8 @@ pub struct Counter(Cells<1>);
 pub struct Gauge(AtomicI64);
 
 /// How many shards cells have on this machine: a power of two.
-pub(crate) fn shard_count() -> usize {
+#[must_use]
+pub fn shard_count() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
     *COUNT.get_or_init(|| {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -37,7 +38,8 @@ pub(crate) fn shard_count() -> usize {
 }
 
 /// The shard of the calling thread, below [`shard_count`].
-pub(crate) fn own_shard() -> usize {
+#[must_use]
+pub fn own_shard() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
         static OWN: Cell<usize> = const { Cell::new(usize::MAX) };

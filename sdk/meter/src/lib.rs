@@ -14,6 +14,7 @@
 //! | [`creations`] | [`Creations`]: how long it took to create topics and groups |
 //! | [`exemplars`] | [`Exemplars`]: requests that became spans, by how long they took |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
+//! | [`flight`] | [`Recorder`]: what the flight recorder is told |
 //! | [`histogram`] | [`Histogram`]: counts by size |
 //! | [`inventory`] | [`MemberCount`]: members of groups, by what clients they are |
 //! | [`lag`] | [`GroupLag`]: how far consumer groups are behind |
@@ -37,6 +38,7 @@ pub mod codes;
 pub mod creations;
 pub mod exemplars;
 pub mod family;
+pub mod flight;
 pub mod histogram;
 pub mod inventory;
 pub mod lag;
@@ -52,12 +54,13 @@ pub mod spans;
 
 pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
-pub use cell::{Cells, Counter, Gauge};
+pub use cell::{Cells, Counter, Gauge, own_shard, shard_count};
 pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
 pub use creations::{Created, Creations, Invocation};
 pub use exemplars::{Exemplar, Exemplars};
 pub use family::Family;
+pub use flight::{FlightRecord, LoggedRequests, NameNumber, Recorder};
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};
 pub use lag::{GroupLag, LAG_PAIRS_MAX, LagSource};

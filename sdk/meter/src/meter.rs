@@ -12,6 +12,7 @@ use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
 use crate::creations::Creations;
 use crate::exemplars::{self, Exemplars};
+use crate::flight::{LoggedRequests, Recorder};
 use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
@@ -77,6 +78,8 @@ pub struct Meter {
     sidecar: OnceLock<SidecarSource>,
     sizes: OnceLock<Arc<MessageSizes>>,
     spans: OnceLock<Arc<Spans>>,
+    flight: OnceLock<Arc<dyn Recorder>>,
+    logged: OnceLock<LoggedRequests>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -230,6 +233,28 @@ impl Meter {
     #[must_use]
     pub fn spans(&self) -> Option<&Arc<Spans>> {
         self.spans.get()
+    }
+
+    /// Has requests recorded, from now on.
+    pub fn record_flight(&self, recorder: Arc<dyn Recorder>) {
+        self.flight.get_or_init(|| recorder);
+    }
+
+    /// Has requests logged, from now on.
+    pub fn log_requests(&self, logged: LoggedRequests) {
+        self.logged.get_or_init(|| logged);
+    }
+
+    /// Which requests are logged.
+    #[must_use]
+    pub fn logged(&self) -> LoggedRequests {
+        self.logged.get().copied().unwrap_or_default()
+    }
+
+    /// Who records requests, if anybody does.
+    #[must_use]
+    pub fn flight(&self) -> Option<&Arc<dyn Recorder>> {
+        self.flight.get()
     }
 
     /// Has what `plugins` says read as well.

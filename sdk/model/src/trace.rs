@@ -3,6 +3,11 @@
 //! Clients that are instrumented with OpenTelemetry carry it in the message property of that name;
 //! a request may carry it as a field of its own.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::pin::pin;
+
 use crate::properties;
 
 /// The name of the field and of the message property.
@@ -69,9 +74,64 @@ fn number(digits: &str, len: usize) -> Option<u128> {
     u128::from_str_radix(digits, 16).ok()
 }
 
+thread_local! {
+    static CURRENT: Cell<u128> = const { Cell::new(0) };
+}
+
+/// The trace that this thread works for now, which log lines name; 0 for none.
+#[must_use]
+pub fn current() -> u128 {
+    CURRENT.get()
+}
+
+/// While it lives, its thread works for a trace.
+#[derive(Debug)]
+pub struct Entered {
+    before: u128,
+    /// It ends where it began.
+    _on_this_thread: PhantomData<*const ()>,
+}
+
+/// Has this thread work for a trace, until what is returned goes; 0 for none.
+#[must_use]
+pub fn enter(trace_id: u128) -> Entered {
+    Entered { before: CURRENT.replace(trace_id), _on_this_thread: PhantomData }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
+/// Has whoever polls `future` work for a trace meanwhile.
+pub async fn within<F: Future>(trace_id: u128, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let _entered = enter(trace_id);
+        future.as_mut().poll(cx)
+    })
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_works_for_one_trace_at_a_time() {
+        let outer = enter(1);
+        let inner = enter(2);
+        assert_eq!(current(), 2);
+        drop(inner);
+        assert_eq!(current(), 1);
+        let mut seen = pin!(within(3, async { current() }));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert_eq!(seen.as_mut().poll(&mut cx), std::task::Poll::Ready(3));
+        assert_eq!(current(), 1);
+        drop(outer);
+        assert_eq!(current(), 0);
+    }
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     const SPAN: &str = "b7ad6b7169203331";

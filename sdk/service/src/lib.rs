@@ -10,7 +10,7 @@
 //! | [`config`] | layers of options into one configuration, with the source of each value |
 //! | [`log`] | log lines on stderr |
 //! | [`sandbox`] | what the process gives up once it knows its configuration |
-//! | [`signals`] | [`StopSignals`], [`Hangups`] |
+//! | [`signals`] | [`StopSignals`], [`Hangups`], [`DumpSignals`] |
 //! | [`tasks`] | [`Tasks`]: every task has a name, an owner, and is joined |
 
 #![forbid(unsafe_code)]
@@ -25,5 +25,5 @@ pub mod tasks;
 
 pub use clock::SystemClock;
 pub use error::Error;
-pub use signals::{Hangups, StopSignals};
+pub use signals::{DumpSignals, Hangups, StopSignals};
 pub use tasks::{Shutdown, Tasks};

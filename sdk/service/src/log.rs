@@ -1,15 +1,22 @@
 //! What the process says about itself: lines on stderr.
 
+use std::sync::Arc;
+
 use blockhouse_model::OptionError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Handle;
 
-use crate::Error;
+use crate::{Error, SystemClock};
 
+mod level;
 mod line;
+mod site;
 
+pub use level::{Level, LevelError, Now};
 pub use line::acts;
+use site::{Sited, Sites};
 
 /// Section `[log]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +27,16 @@ pub struct Config {
     pub level: String,
     /// How lines look: for people, or one JSON object per line for collectors.
     pub format: Format,
+    /// Lines that one place in the program may write in a second, in the long run; 100 seconds' lines
+    /// may come at once. The next line says how many were suppressed. 0: any number. Plugins have
+    /// limits of their own.
+    #[schemars(range(max = 1_000_000))]
+    pub lines_per_second: u32,
+    /// Log requests that take at least so long, in milliseconds, but for pulls that wait for messages;
+    /// 0 does not.
+    pub slow_ms: u64,
+    /// Log requests that are refused, with the reason.
+    pub refusals: bool,
 }
 
 /// How log lines look.
@@ -35,7 +52,13 @@ pub enum Format {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: Format::Plain }
+        Self {
+            level: "info".to_owned(),
+            format: Format::Plain,
+            lines_per_second: 10,
+            slow_ms: 1_000,
+            refusals: true,
+        }
     }
 }
 
@@ -43,19 +66,24 @@ impl Config {
     /// Checks what types cannot say.
     ///
     /// # Errors
-    /// The level is none.
+    /// The option that is wrong.
     pub fn validate(&self) -> Result<(), OptionError> {
-        let refused = OptionError::new(
-            "level",
-            "must be one of error, warn, info, debug, trace, off, or a filter by crate such as \
-             `info,blockhouse_store=debug`",
-        );
-        let is_filter = EnvFilter::try_new(&self.level).is_ok();
-        // A word alone that is no level would be taken for a crate, and everything else be silent.
-        let mut words = self.level.split(',').map(str::trim);
-        let is_plain = words.all(|word| word.contains('=') || is_level(word));
-        if is_filter && is_plain { Ok(()) } else { Err(refused) }
+        OptionError::check_range("lines_per_second", &self.lines_per_second, &(0..=1_000_000))?;
+        parsed(&self.level).map(drop)
     }
+}
+
+/// The filter that a level is.
+fn parsed(level: &str) -> Result<EnvFilter, OptionError> {
+    let refused = OptionError::new(
+        "level",
+        "must be one of error, warn, info, debug, trace, off, or a filter by crate such as \
+         `info,blockhouse_store=debug`",
+    );
+    // A word alone that is no level would be taken for a crate, and everything else be silent.
+    let mut words = level.split(',').map(str::trim);
+    let is_plain = words.all(|word| word.contains('=') || is_level(word));
+    EnvFilter::try_new(level).ok().filter(|_| is_plain).ok_or(refused)
 }
 
 fn is_level(word: &str) -> bool {
@@ -63,23 +91,41 @@ fn is_level(word: &str) -> bool {
     LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
 }
 
-/// Sends what the process logs to stderr. Call it once; a second call changes nothing.
+/// Sends what the process logs to stderr, and gives the level, to be changed. Call it once; a second
+/// call changes nothing, nor does its level.
 ///
 /// # Errors
 /// If the level is not one.
-pub fn start(config: &Config) -> Result<(), Error> {
+pub fn start(config: &Config) -> Result<Arc<Level>, Error> {
     let filter = EnvFilter::try_new(&config.level).map_err(|e| Error::LogLevel(e.to_string()))?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let coloured = terminal && config.format == Format::Plain;
-    let lines = tracing_subscriber::fmt()
+    let is_json = config.format == Format::Json;
+    let (coloured, lines, format) = (terminal && !is_json, config.lines_per_second, config.format);
+    let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(move || line::Line::new(std::io::stderr(), coloured));
+        .with_writer(move || line::Line::new(std::io::stderr(), format, coloured));
     // An error means that somebody has installed a subscriber before: tests do.
-    let _installed_before = match config.format {
-        Format::Plain => lines.with_ansi(terminal).try_init(),
-        Format::Json => lines.json().flatten_event(true).try_init(),
-    };
-    Ok(())
+    if is_json {
+        let builder = builder.json().flatten_event(true).map_event_format(|f| sited(f, lines));
+        let builder = builder.with_filter_reloading();
+        let level = changeable(config, builder.reload_handle());
+        let _installed_before = builder.try_init();
+        return Ok(level);
+    }
+    let builder = builder.with_ansi(terminal).map_event_format(|f| sited(f, lines));
+    let builder = builder.with_filter_reloading();
+    let level = changeable(config, builder.reload_handle());
+    let _installed_before = builder.try_init();
+    Ok(level)
+}
+
+fn sited<F>(format: F, lines: u32) -> Sited<F> {
+    Sited { format, sites: Sites::new(lines), clock: Arc::new(SystemClock::new()) }
+}
+
+fn changeable<S: 'static>(config: &Config, handle: Handle<EnvFilter, S>) -> Arc<Level> {
+    let apply = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+    Arc::new(Level::new(&config.level, Box::new(apply)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks for a clean stop, the second ends it. SIGHUP.
+//! SIGTERM and SIGINT: the first asks for a clean stop, the second ends it. SIGHUP, SIGUSR2.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -49,6 +49,25 @@ impl Hangups {
     /// If the operating system refuses.
     pub fn listen() -> Result<Self, Error> {
         Ok(Self(signal(SignalKind::hangup()).map_err(Error::Signals)?))
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
+/// SIGUSR2: asks the process to keep what it knows of the last moments.
+#[derive(Debug)]
+pub struct DumpSignals(Signal);
+
+impl DumpSignals {
+    /// Starts to listen: from here on this signal no longer ends the process.
+    ///
+    /// # Errors
+    /// If the operating system refuses.
+    pub fn listen() -> Result<Self, Error> {
+        Ok(Self(signal(SignalKind::user_defined2()).map_err(Error::Signals)?))
     }
 
     /// Waits for the next one.

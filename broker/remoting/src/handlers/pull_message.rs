@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use blockhouse_core::pull::{Filter, Pull, PullOutcome, Pulled};
 use blockhouse_core::{Broker, Caller, Refusal};
+use blockhouse_meter::flight::Subject;
 use blockhouse_meter::{Meter, QuotaKind};
 use blockhouse_model::QueueOffset;
 use blockhouse_protocol::codes::response_code;
@@ -16,7 +17,7 @@ use blockhouse_transport::{COPY_MAX, Replies};
 use crate::answers::{Answered, Answers, Later};
 use crate::quota::{Exceeded, Payer};
 use crate::response::{Failure, Response};
-use crate::status;
+use crate::{status, subject};
 
 pub(crate) fn handle(
     broker: &Arc<Broker>,
@@ -26,18 +27,24 @@ pub(crate) fn handle(
     answers: &mut Answers<'_>,
 ) {
     let opaque = command.opaque;
-    let answered = Answered::of(command, response_code::SUCCESS);
-    let pulled = match PullMessage::parse(&command.ext) {
-        Ok(header) => broker.pull(caller, &request(&header)),
+    let header = match PullMessage::parse(&command.ext) {
+        Ok(header) => header,
         Err(error) => {
             let failure = Failure::from(error);
-            answers.add(answered.with(failure.code));
+            answers.log_refused(command, failure.code, &failure.remark);
+            answers.add(Answered::of(command, failure.code, Subject::default()));
             return Response::from(failure).write(opaque, answers.replies);
         }
     };
+    let subject = subject::of_pull(meter, (command, &header));
+    let answered = Answered::of(command, response_code::SUCCESS, subject);
+    let pulled = broker.pull(caller, &request(&header));
     let (later, outcome) = match pulled {
         Pulled::Now(outcome) => {
             pay(broker, payer.as_ref(), &outcome);
+            if let Err(refusal) = &outcome {
+                answers.log_refused(command, status::of(refusal.kind), &refusal.reason);
+            }
             return finish(opaque, outcome, answered, answers);
         }
         Pulled::Later(outcome) => (answers.later(broker, meter), outcome),
@@ -57,7 +64,8 @@ fn finish(
     answers: &mut Answers<'_>,
 ) {
     let span = outcome.as_ref().ok().and_then(|outcome| outcome.span);
-    let answered = answered.with(write(opaque, outcome, answers.replies));
+    let bytes = bytes_of_answer(&outcome);
+    let answered = answered.with(write(opaque, outcome, answers.replies)).of_bytes(bytes);
     answers.add(answered);
     if let Some(span) = span {
         answers.recorded(answered, span);
@@ -66,10 +74,14 @@ fn finish(
 
 /// Only now is it known how much the consumer gets.
 fn pay(broker: &Broker, payer: Option<&Payer>, outcome: &Result<PullOutcome, Refusal>) {
-    if let (Some(payer), Ok(outcome)) = (payer, outcome) {
-        let bytes = bytes_of(outcome) as u64;
+    if let (Some(payer), Ok(_)) = (payer, outcome) {
+        let bytes = bytes_of_answer(outcome);
         payer.pay(broker.clock().monotonic(), &[(QuotaKind::FetchBytes, bytes)]);
     }
+}
+
+fn bytes_of_answer(outcome: &Result<PullOutcome, Refusal>) -> u64 {
+    outcome.as_ref().map_or(0, |outcome| bytes_of(outcome) as u64)
 }
 
 fn bytes_of(outcome: &PullOutcome) -> usize {
@@ -85,7 +97,7 @@ pub(crate) fn hold_back(
     answers: &mut Answers<'_>,
 ) {
     let (answered, opaque) =
-        (Answered::of(command, response_code::PULL_RETRY_IMMEDIATELY), command.opaque);
+        (answers.answered(command, response_code::PULL_RETRY_IMMEDIATELY), command.opaque);
     let (wait, remark) = (exceeded.pull_wait(), exceeded.to_string());
     let offset = PullMessage::parse(&command.ext).map(|header| header.queue_offset);
     answers.replies.defer(async move {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent, Traced};
 use blockhouse_core::{Broker, Caller, Refusal};
 use blockhouse_meter::Meter;
+use blockhouse_meter::flight::Subject;
 use blockhouse_model::{MessageId, QueueId, SysFlag};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::send::SendMessage;
@@ -14,8 +15,8 @@ use blockhouse_transport::Replies;
 
 use crate::answers::{Answered, Answers};
 use crate::response::{Failure, Response};
-use crate::status;
 use crate::traced::Finish;
+use crate::{status, subject};
 
 /// A run of at most so many requests shares its write with the runs of other connections.
 const ALONE_MAX: usize = 2;
@@ -40,12 +41,14 @@ pub(crate) fn handle(
     let parsed: Vec<Result<(), Failure>> =
         run.iter().map(|command| parse(command).map(|send| sends.push(send))).collect();
     let Sent { outcomes, placed, placement, new_topic, traced } = broker.send(caller, &sends);
+    let subject = subject::of_sends(meter, &sends);
     drop(sends);
     let outcomes = merge(parsed, outcomes);
+    let told = Told { broker, meter, subject };
     let Some(placement) = placement else {
         let settled = Settled::PutOk;
         let traced = traced.as_ref();
-        let answer = Answer { broker, settled, placed: &placed, traced, late: false };
+        let answer = Answer { told, settled, placed: &placed, traced, late: false };
         return answer.write_all(&run, outcomes, answers);
     };
     // A connection that sends one message at a time is seldom alone: the write waits until the
@@ -57,7 +60,7 @@ pub(crate) fn handle(
         && let Some(settled) = ticket.try_settled()
     {
         let traced = traced.as_ref();
-        let answer = Answer { broker, settled, placed: &placed, traced, late: false };
+        let answer = Answer { told, settled, placed: &placed, traced, late: false };
         return answer.write_all(&run, outcomes, answers);
     }
     let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
@@ -77,7 +80,8 @@ pub(crate) fn handle(
         }
         later.write(|answers| {
             let traced = traced.as_ref();
-            let answer = Answer { broker, settled, placed: &placed, traced, late: true };
+            let told = Told { broker, meter: later.meter(), subject };
+            let answer = Answer { told, settled, placed: &placed, traced, late: true };
             answer.write_all(&run, outcomes.into_iter(), answers);
         })
     });
@@ -85,7 +89,7 @@ pub(crate) fn handle(
 
 /// Answers sends that are not even looked at.
 pub(crate) fn refuse(
-    broker: &Broker,
+    (broker, meter): (&Broker, &Meter),
     run: &[RemotingCommand],
     remark: &str,
     answers: &mut Answers<'_>,
@@ -93,8 +97,9 @@ pub(crate) fn refuse(
     let failed = |_: &RemotingCommand| {
         Outcome::Failed(Failure::new(response_code::SYSTEM_BUSY, remark.to_owned()))
     };
-    let settled = Settled::PutOk;
-    let answer = Answer { broker, settled, placed: &[], traced: None, late: false };
+    let (settled, subject) = (Settled::PutOk, Subject::default());
+    let told = Told { broker, meter, subject };
+    let answer = Answer { told, settled, placed: &[], traced: None, late: false };
     answer.write_all(run, run.iter().map(failed), answers);
 }
 
@@ -165,9 +170,16 @@ impl Outcome<'_> {
     }
 }
 
+/// Who answers a run, and what all of it is about.
+struct Told<'a> {
+    broker: &'a Broker,
+    meter: &'a Meter,
+    subject: Subject,
+}
+
 /// What all answers of a run share.
 struct Answer<'a> {
-    broker: &'a Broker,
+    told: Told<'a>,
     settled: Settled,
     placed: &'a [blockhouse_store::Placed],
     /// What is recorded of the run.
@@ -184,13 +196,18 @@ impl Answer<'_> {
         answers: &mut Answers<'_>,
     ) {
         let mut ids = String::with_capacity(MessageId::TEXT_LEN_MAX);
-        let mut finish = Finish::begin(self.broker, self.traced, self.late);
+        let mut finish = Finish::begin(self.told.broker, self.traced, self.late);
         for (command, outcome) in run.iter().zip(outcomes) {
             let result = match &outcome {
                 Outcome::Stored(_) => status::of_settled(self.settled),
                 Outcome::Failed(failure) | Outcome::Unread(failure) => failure.code,
             };
-            let answered = Answered::of(command, result);
+            if let Outcome::Failed(failure) | Outcome::Unread(failure) = &outcome {
+                answers.log_refused(command, failure.code, &failure.remark);
+            }
+            let mut subject = self.subject(command, &outcome);
+            subject.stages.flush = finish.as_ref().map(Finish::flush).unwrap_or_default();
+            let answered = Answered::of(command, result, subject);
             answers.add(answered);
             if let Some(finish) = &mut finish {
                 let span = match &outcome {
@@ -223,6 +240,25 @@ impl Answer<'_> {
         }
     }
 
+    /// What a request was about: of one that failed, as it says itself.
+    fn subject(&self, command: &RemotingCommand, outcome: &Outcome<'_>) -> Subject {
+        let Told { meter, subject, .. } = &self.told;
+        if meter.flight().is_none() {
+            return Subject::default();
+        }
+        let Outcome::Stored(accepted) = outcome else { return subject::of_send(meter, command) };
+        let placed = self.places(accepted);
+        let first = self.traced.and_then(|traced| traced.records.first());
+        Subject {
+            queue: Some(accepted.queue.0),
+            messages: u32::try_from(placed.len()).unwrap_or(u32::MAX),
+            bytes: placed.iter().map(|place| u64::from(place.size)).sum(),
+            trace_id: first.map_or(0, |(_, record)| record.picked.own.trace_id),
+            stages: self.traced.map(|traced| traced.stages).unwrap_or_default(),
+            ..*subject
+        }
+    }
+
     fn places(&self, accepted: &Accepted<'_>) -> &[blockhouse_store::Placed] {
         self.placed.get(accepted.placed.clone()).unwrap_or_default()
     }
@@ -240,7 +276,7 @@ impl Answer<'_> {
             if !ids.is_empty() {
                 ids.push(',');
             }
-            let host = self.broker.identity().store_host;
+            let host = self.told.broker.identity().store_host;
             MessageId { host, offset: place.physical_offset }.write_to(ids);
         }
         // A message that a hook dropped is answered as if it were stored, at offset -1.
@@ -265,7 +301,7 @@ impl Answer<'_> {
 
     /// Clients that trace read these from every answer to a send, also from a refusal.
     fn region(&self, out: &mut ExtWriter<'_>) {
-        out.text("MSG_REGION", &self.broker.config().region_id);
-        out.boolean("TRACE_ON", self.broker.config().trace_on);
+        out.text("MSG_REGION", &self.told.broker.config().region_id);
+        out.boolean("TRACE_ON", self.told.broker.config().trace_on);
     }
 }

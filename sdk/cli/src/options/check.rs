@@ -47,6 +47,7 @@ fn judge(config: &Config) -> Result<(), OptionError> {
         plugins,
         ops,
         telemetry,
+        flight,
         sandbox,
         log,
     } = config;
@@ -64,6 +65,7 @@ fn judge(config: &Config) -> Result<(), OptionError> {
         ("plugins", plugins.validate()),
         ("ops", ops.validate()),
         ("telemetry", telemetry.validate()),
+        ("flight", flight.validate()),
         ("sandbox", sandbox.validate()),
         ("log", log.validate()),
     ] {

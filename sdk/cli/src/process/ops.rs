@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use blockhouse_authn::SigningKey;
+use blockhouse_hook::{AdminCommand, Auditor, Decided, Outcome, Subject};
 use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
 use blockhouse_ops::{Door, Handler, Ops, Page, Parts, Reply, Row, Running, Sign, View};
 use blockhouse_telemetry::{Error, Exporter, Exposition, Identity, Sidecar};
 
-use super::{Control, Role, Shared, audit, clients, node_name, plugins, policies, traces};
+use super::{
+    Control, Role, Shared, audit, clients, flight, log, node_name, plugins, policies, traces,
+};
 use crate::options::Config;
 
 /// Who the process is, where it tells of itself.
@@ -41,6 +44,8 @@ pub(super) async fn start(
     let mut rows = plugins::rows(control.plugins, config.plugins.remote_changes);
     rows.extend(policies::rows(control.policies, config.authz.remote_changes));
     rows.extend(audit::rows(control.audit));
+    rows.extend(flight::rows(control.flight));
+    rows.extend(log::rows(control.level, shared));
     rows.extend(clients::rows(&shared.connected));
     rows.extend(traces::rows(shared));
     rows.push(Row {
@@ -90,6 +95,21 @@ fn door(config: &Config, shared: &Shared) -> Door {
         is_super: Box::new(move |who| users.as_ref().is_none_or(|users| users.is_super(who))),
         clock: Arc::clone(&shared.clock),
     }
+}
+
+/// Tells the audit what an admin command did, and for whom; the node itself if nobody asked.
+pub(super) fn tell(
+    auditor: &Auditor,
+    caller: Option<&RequestContext>,
+    command: AdminCommand<'_>,
+    failed: Option<&str>,
+) {
+    let node = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
+    let cx = caller.unwrap_or(&node);
+    let outcome = if failed.is_none() { Outcome::Allowed } else { Outcome::Failed };
+    let reason = failed.unwrap_or_default();
+    let decided = Decided { outcome, by: "node", shadow: false, reason };
+    auditor.tell(Subject::Admin(cx, &command), decided);
 }
 
 /// Whether a change may come from where it comes from: who asks is known, and nobody listens; or he is on this

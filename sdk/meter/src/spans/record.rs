@@ -115,6 +115,18 @@ impl Ticks {
         Duration::from_nanos(self.0 as u64 * 100)
     }
 
+    /// As a number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// That number again.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Whether it is no time at all.
     #[must_use]
     pub const fn is_zero(self) -> bool {

@@ -1,0 +1,119 @@
+//! `blockhouse flight`: the last requests of a node, also of one that is no more.
+
+mod print;
+mod wanted;
+
+use std::path::PathBuf;
+
+use blockhouse_disk::RealDisk;
+use blockhouse_flight::reader::files;
+use blockhouse_flight::{Found, find};
+use blockhouse_protocol::codes::{request_code, response_code};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::cluster::{IdentityArgs, TlsArgs};
+use crate::out;
+use crate::plugin::node::{DEFAULT, Node};
+use crate::process::flight::ANSWER_MAX;
+use crate::wrong_use;
+use wanted::Wanted;
+
+const EXAMPLES: &str = "\
+Examples:
+  blockhouse flight dump /var/lib/blockhouse
+  blockhouse flight dump /var/lib/blockhouse --since 2m --topic orders --slower-than 50ms
+  blockhouse flight dump --node 10.0.0.5:5557 --failed --json
+  blockhouse flight dump copy-1795465151870-signal.flight --client 10.0.0.7
+  blockhouse flight copy
+
+docs/flight-recorder.md says what a record is.";
+
+/// Show the last requests of a node, also of one that crashed
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print the last records that fit
+    ///
+    /// Of a data directory (of a stopped node, or of one that runs on this host), or of a running node.
+    Dump(Box<DumpArgs>),
+    /// Have a running node keep a copy of its records, as SIGUSR2 does
+    Copy {
+        /// The node's ops listener: HOST:PORT, or http(s)://HOST:PORT
+        #[arg(long, visible_alias = "ops", value_name = "URL", default_value = DEFAULT)]
+        node: String,
+        #[command(flatten)]
+        way: Way,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct DumpArgs {
+    /// A data directory, or a file of records
+    #[arg(required_unless_present = "node", conflicts_with = "node")]
+    dir: Option<PathBuf>,
+    /// A running node's ops listener: HOST:PORT, or http(s)://HOST:PORT
+    #[arg(long, visible_alias = "ops", value_name = "URL")]
+    node: Option<String>,
+    #[command(flatten)]
+    wanted: Wanted,
+    #[command(flatten)]
+    way: Way,
+}
+
+/// How to get to a running node.
+#[derive(Debug, clap::Args)]
+struct Way {
+    /// How long to wait for a connection and for an answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout_ms: u64,
+    #[command(flatten)]
+    tls: TlsArgs,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+impl Way {
+    fn to(&self, url: &str) -> anyhow::Result<Node> {
+        Node::reached(url, self.timeout_ms, &self.tls, &self.identity)
+    }
+}
+
+/// Does it.
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    match &args.what {
+        What::Dump(dump) => print::found(&looked(dump)?, args.json),
+        What::Copy { node, way } => {
+            let answer: Value = way.to(node)?.post("/v1/flight/copy", &json!({}))?;
+            let path = answer["path"].as_str().unwrap_or_default();
+            let line = if args.json { answer.to_string() } else { out::foreign(path).into_owned() };
+            out::line(&line);
+            Ok(())
+        }
+    }
+}
+
+fn looked(dump: &DumpArgs) -> anyhow::Result<Found> {
+    let select = dump.wanted.select()?;
+    if let Some(url) = &dump.node {
+        if select.limit > ANSWER_MAX {
+            return Err(wrong_use(format!(
+                "--limit {}: a running node gives {ANSWER_MAX} at most; its data directory has all",
+                select.limit
+            )));
+        }
+        return dump.way.to(url)?.post("/v1/flight/dump", &select);
+    }
+    let dir = dump.dir.clone().unwrap_or_default();
+    let names = [request_code::name, response_code::name];
+    Ok(find(&RealDisk, &files(&RealDisk, &dir)?, &select, names)?)
+}
