@@ -2,13 +2,10 @@
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, "../faults"), os.path.join(HERE, "../security")]
 import common
-from disk import why_not
+from disk import Unable, why_not
 from node import Client, Ledger, Node
 from watch import Prometheus, free_port, shortened
 
@@ -16,10 +13,6 @@ from watch import Prometheus, free_port, shortened
 SMALL = {"store.segment_size": "8MiB", "store.write_buffer_size": "5MiB", "store.queue_file_entries": 1000, "store.index_slots": 1000,
          "store.index_entries": 100_000}
 NO_LIMITS = {f"store.disk_{name}_percent": 100 for name in ("clean", "force_clean", "max_used")}
-
-
-class Unable(Exception):
-    """It cannot be tried here, and why."""
 
 
 class Stage:
