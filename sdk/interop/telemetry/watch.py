@@ -23,6 +23,26 @@ def rule_files():
     return [os.path.join(RULES, name) for name in sorted(os.listdir(RULES)) if name.endswith(".rules.yml")]
 
 
+def shortened(work, window):
+    """Copies of the rules that wait for nothing, and look back for `window` alone where they look back; thresholds are as they are."""
+    copies = []
+    for path in rule_files():
+        with open(path) as file:
+            text = re.sub(r"\n *for: \w+", "", file.read())
+        copies.append(os.path.join(work, os.path.basename(path)))
+        with open(copies[-1], "w") as out:
+            out.write(re.sub(r"(\[|offset )\d+[mhd]\b", rf"\g<1>{window}", text))
+    return copies
+
+
+def names_of_alerts():
+    found = []
+    for path in rule_files():
+        with open(path) as file:
+            found += re.findall(r"- alert: (\w+)", file.read())
+    return found
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -72,6 +92,29 @@ class Prometheus:
 
     def rules(self):
         return [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
+
+    def alerts(self, name):
+        """Those of this name, pending or firing."""
+        [rule] = [rule for rule in self.rules() if rule["name"] == name]
+        check(rule["health"] in ("ok", "unknown"), f"{name}: {rule.get('lastError')}")
+        return rule["alerts"]
+
+    def fires(self, name, seconds=40, **labels):
+        """Waits until it fires for these labels, and has words for it."""
+        def found():
+            return [alert for alert in self.alerts(name) if alert["state"] == "firing" and labels.items() <= alert["labels"].items()]
+        for alert in until(f"{name} {labels} fires: {self.alerts(name)}", found, seconds):
+            said = " ".join(alert["annotations"].values())
+            check("<no value>" not in said and "<error" not in said, f"{name}: {said}")
+
+    def ends(self, name, seconds=40):
+        until(f"{name} ends", lambda: not self.alerts(name), seconds)
+
+    def quiet(self, *names):
+        """None of these is there, now that the nodes have been scraped."""
+        until("a scrape", lambda: self.query("up == 1"))
+        for name in names:
+            check(not (found := self.alerts(name)), f"{name} before the fault: {found}")
 
     def end(self):
         self.process.terminate()
