@@ -4,6 +4,7 @@ mod audit;
 mod authn;
 pub(crate) mod clients;
 mod descriptors;
+mod exports;
 mod metrics;
 mod ops;
 mod parts;
@@ -85,6 +86,7 @@ pub(crate) struct Setup {
     role: Role,
     options: Loaded<Config>,
     hooks: Arc<Hooks>,
+    events: Option<exports::Events>,
 }
 
 /// What the parts of a process share.
@@ -134,7 +136,8 @@ impl Setup {
         let mut options = options::load(args)?;
         let config = &options.loaded.config;
         options::check(&options.loaded, role)?;
-        log::start(&config.log)?;
+        let events = exports::events(config);
+        log::start(&config.log, events.as_ref().map(|(queue, _)| queue.clone()))?;
         options.unhonoured.iter().for_each(|key| out::note(&key.to_string()));
         if role.has_broker()
             && let Some(doubt) = guard::doubt(&config.node)
@@ -142,7 +145,7 @@ impl Setup {
             tracing::warn!("{doubt}");
         }
         descriptors::fit(&mut options.loaded.config);
-        Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()) })
+        Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()), events })
     }
 
     /// Runs until a signal or the failure of a part that cannot be missed.
@@ -159,7 +162,7 @@ impl Setup {
         result
     }
 
-    async fn serve(self) -> anyhow::Result<()> {
+    async fn serve(mut self) -> anyhow::Result<()> {
         let mut signals = StopSignals::listen()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let auditor = Arc::new(Auditor::new(Arc::clone(&clock)));
@@ -182,10 +185,8 @@ impl Setup {
             tasks,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
-        let identity = ops::identity(&self.options.config, self.role);
-        let (collectors, connector) =
-            tls::to_collectors(&self.options.config.telemetry, &shared.clock)?;
-        traces::start(&self.options.config, self.role, identity, &shared, &collectors)?;
+        let events = self.events.take();
+        let connector = exports::start(&self.options.config, self.role, &shared, events)?;
         let watching = shared.tasks.child("tls");
         tls::watch(&shared.tls, connector, &self.options.config.tls, &watching)?;
         let audit = audit::start(&self.options.config, self.role, &shared)?;

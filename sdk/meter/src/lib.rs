@@ -12,6 +12,7 @@
 //! | [`channels`] | [`Channels`]: plaintext and TLS, handshakes, certificates |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
 //! | [`creations`] | [`Creations`]: how long it took to create topics and groups |
+//! | [`exports`] | [`MetricCounts`], [`LogCounts`]: what collectors took besides spans |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
 //! | [`histogram`] | [`Histogram`]: counts by size |
 //! | [`inventory`] | [`MemberCount`]: members of groups, by what clients they are |
@@ -32,6 +33,7 @@ pub mod cell;
 pub mod channels;
 pub mod codes;
 pub mod creations;
+pub mod exports;
 pub mod family;
 pub mod histogram;
 pub mod inventory;
@@ -50,6 +52,7 @@ pub use cell::{Cells, Counter, Gauge};
 pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
 pub use creations::{Created, Creations, Invocation};
+pub use exports::{LogCounts, MetricCounts};
 pub use family::Family;
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};

@@ -1,12 +1,16 @@
 //! What the process says about itself: lines on stderr.
 
 use blockhouse_model::OptionError;
+use blockhouse_telemetry::logs::LogQueue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::Error;
 
+mod export;
 mod line;
 
 pub use line::acts;
@@ -63,22 +67,24 @@ fn is_level(word: &str) -> bool {
     LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
 }
 
-/// Sends what the process logs to stderr. Call it once; a second call changes nothing.
+/// Sends what the process logs to stderr, and to `also`. Call it once; a second call changes nothing.
 ///
 /// # Errors
 /// If the level is not one.
-pub fn start(config: &Config) -> Result<(), Error> {
+pub fn start(config: &Config, also: Option<LogQueue>) -> Result<(), Error> {
     let filter = EnvFilter::try_new(&config.level).map_err(|e| Error::LogLevel(e.to_string()))?;
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let coloured = terminal && config.format == Format::Plain;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(move || line::Line::new(std::io::stderr(), coloured));
-    // An error means that somebody has installed a subscriber before: tests do.
-    let _installed_before = match config.format {
-        Format::Plain => lines.with_ansi(terminal).try_init(),
-        Format::Json => lines.json().flatten_event(true).try_init(),
+    let lines = match config.format {
+        Format::Plain => lines.with_ansi(terminal).boxed(),
+        Format::Json => lines.json().flatten_event(true).boxed(),
     };
+    let also = also.map(export::Exported::to);
+    let all = tracing_subscriber::registry().with(lines).with(also).with(filter);
+    // An error means that somebody has installed a subscriber before: tests do.
+    let _installed_before = all.try_init();
     Ok(())
 }
 

@@ -47,6 +47,8 @@ impl Identity {
 /// Makes text of a [`Meter`].
 pub struct Exporter {
     registry: Registry,
+    clock: Arc<dyn Clock>,
+    start: Duration,
 }
 
 impl Exporter {
@@ -69,13 +71,13 @@ impl Exporter {
         let descriptions: Result<Vec<_>, _> = CATALOGUE.iter().map(|m| describe(m)).collect();
         let collector = MeterCollector {
             meter,
-            clock,
+            clock: Arc::clone(&clock),
             start,
             version: identity.version,
             descriptions: descriptions.map_err(Error::Register)?,
         };
         registry.register(Box::new(collector)).map_err(Error::Register)?;
-        Ok(Self { registry })
+        Ok(Self { registry, clock, start })
     }
 
     /// All metrics in Prometheus' text format, version 0.0.4.
@@ -83,7 +85,17 @@ impl Exporter {
     /// # Errors
     /// If two samples of a metric have the same labels.
     pub fn text(&self) -> Result<String, Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(Error::Encode)
+        TextEncoder::new().encode_to_string(&self.families()).map_err(Error::Encode)
+    }
+
+    /// All metrics.
+    pub(crate) fn families(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    /// How long it has counted.
+    pub(crate) fn up(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.start)
     }
 }
 

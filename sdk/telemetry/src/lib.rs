@@ -1,4 +1,5 @@
-//! What becomes of what was counted and recorded: text in Prometheus' format, and spans for a collector.
+//! What becomes of what was counted, recorded and logged: text in Prometheus' format; spans, metrics and events
+//! of the log for a collector.
 //!
 //! The metrics themselves, with names, units and labels, are in `blockhouse_meter::catalogue`. This
 //! crate opens no port: `sdk/ops` serves the text.
@@ -8,6 +9,8 @@
 mod config;
 mod error;
 mod exporter;
+pub mod logs;
+pub mod metrics;
 pub mod otlp;
 pub mod traces;
 

@@ -217,6 +217,7 @@ fn every_hook_point_is_reached_in_a_process() {
         role: Role::Standalone,
         options: options::load(&args).unwrap().loaded,
         hooks: Arc::new(Hooks::new(HookChain::new(&[Arc::new(Recorder(recorder)) as _]))),
+        events: None,
     };
     let process = std::thread::spawn(|| setup.run());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

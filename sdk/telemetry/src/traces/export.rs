@@ -14,15 +14,13 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use super::Config;
 use super::assemble::{Assembler, Epoch};
 use super::enrich::{self, Enrich, Wholes};
-use crate::otlp::Transport;
+use crate::otlp::{LAST_PATIENCE, Story, Transport};
 use crate::{Error, Identity};
 
 /// How often records are looked for. Nobody is woken for one.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Records that become one batch.
 const BATCH: usize = 256;
-/// How long the last batches may take, when the process stops.
-const LAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Whose spans these are, and where records come from.
 pub struct Parts {
@@ -50,8 +48,7 @@ pub struct TraceExporter {
     records: Receiver<Record>,
     clock: Arc<dyn Clock>,
     enrich: Option<Arc<dyn Enrich>>,
-    /// Whether the last batch went out: the log is told of changes only.
-    works: bool,
+    story: Story,
 }
 
 impl fmt::Debug for TraceExporter {
@@ -79,7 +76,7 @@ impl TraceExporter {
             records,
             clock,
             enrich,
-            works: true,
+            story: Story::of("spans"),
         })
     }
 
@@ -134,25 +131,15 @@ impl TraceExporter {
         let count = batch.len() as u64;
         let counts = &self.spans.counts;
         let exported = tokio::time::timeout(self.timeout, self.exporter.export(batch)).await;
-        let trouble = match exported {
-            Ok(Ok(())) => {
-                counts.exported.add(count);
-                None
-            }
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("it took too long".to_owned()),
+        let sent = match exported {
+            Ok(exported) => exported.map_err(|error| error.to_string()),
+            Err(_) => Err("it took too long".to_owned()),
         };
-        if trouble.is_some() {
-            counts.drop(1, count);
+        match sent {
+            Ok(()) => counts.exported.add(count),
+            Err(_) => counts.drop(1, count),
         }
-        match trouble {
-            None if !self.works => tracing::info!("the collector takes spans again"),
-            Some(ref trouble) if self.works => {
-                tracing::warn!(%trouble, "spans are dropped: the collector does not take them");
-            }
-            _ => {}
-        }
-        self.works = trouble.is_none();
+        self.story.goes_on(self.clock.monotonic(), &sent);
     }
 }
 
