@@ -2,6 +2,7 @@
 
 mod audit;
 mod authn;
+mod bridge;
 pub(crate) mod clients;
 mod descriptors;
 mod exports;

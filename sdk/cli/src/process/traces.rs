@@ -14,7 +14,7 @@ use blockhouse_telemetry::otlp::Transport;
 use blockhouse_telemetry::traces::{Ended, Enrich, Parts, TraceExporter};
 
 use super::publisher::ToBroker;
-use super::{Role, Shared};
+use super::{Role, Shared, bridge};
 use crate::options::Config;
 
 /// Starts to export, if there is a collector. Before the broker starts.
@@ -40,7 +40,8 @@ pub(super) fn start(
     };
     let enrich = Some(Arc::new(adding) as Arc<dyn Enrich>);
     let code_name = response_code::name;
-    let parts = Parts { identity, spans, records, clock, code_name, enrich };
+    let bridged = traces.bridge.then(|| bridge::start(shared));
+    let parts = Parts { identity, spans, records, bridged, clock, code_name, enrich };
     let exporter = TraceExporter::new(traces, transport, parts);
     let exporter = exporter.context("telemetry.traces.endpoint")?;
     let tasks = shared.tasks.child("traces");

@@ -22,6 +22,9 @@ pub struct Config {
     pub slow_ms: u64,
     /// Record whatever is refused or fails.
     pub errors: bool,
+    /// Make spans of what clients with `enableMsgTrace` write into RocketMQ's own trace topic,
+    /// `RMQ_SYS_TRACE_TOPIC`, from the start on.
+    pub bridge: bool,
     /// Records that wait to be exported, of about 200 bytes each; further ones are dropped and counted.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub queue_max: usize,
@@ -34,6 +37,7 @@ impl Default for Config {
             head_ratio: 0.01,
             slow_ms: 500,
             errors: true,
+            bridge: false,
             queue_max: 8_192,
         }
     }

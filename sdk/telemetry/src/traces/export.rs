@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
 use super::Config;
 use super::assemble::{Assembler, Epoch};
+use super::bridge::Bridge;
 use super::enrich::{self, Enrich, Wholes};
 use crate::otlp::{LAST_PATIENCE, Story, Transport};
 use crate::{Error, Identity};
@@ -21,6 +22,8 @@ use crate::{Error, Identity};
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Records that become one batch.
 const BATCH: usize = 256;
+/// Messages of the trace topic that are in one: clients tell of 20 messages in one.
+const BODIES: usize = 8;
 
 /// Whose spans these are, and where records come from.
 pub struct Parts {
@@ -30,6 +33,8 @@ pub struct Parts {
     pub spans: Arc<Spans>,
     /// Its records.
     pub records: Receiver<Record>,
+    /// Messages of RocketMQ's own trace topic, if they become spans.
+    pub bridged: Option<Receiver<String>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The names of response codes.
@@ -46,6 +51,8 @@ pub struct TraceExporter {
     epoch: Epoch,
     spans: Arc<Spans>,
     records: Receiver<Record>,
+    bridged: Option<Receiver<String>>,
+    bridge: Bridge,
     clock: Arc<dyn Clock>,
     enrich: Option<Arc<dyn Enrich>>,
     story: Story,
@@ -64,16 +71,18 @@ impl TraceExporter {
     /// # Errors
     /// The endpoint is none.
     pub fn new(config: &Config, transport: &Transport, parts: Parts) -> Result<Self, Error> {
-        let Parts { identity, spans, records, clock, code_name, enrich } = parts;
+        let Parts { identity, spans, records, bridged, clock, code_name, enrich } = parts;
         let mut exporter = transport.spans(&config.endpoint)?;
         exporter.set_resource(&identity.resource());
         Ok(Self {
             exporter,
             timeout: transport.timeout(),
-            assembler: Assembler::new(identity.version, code_name),
+            assembler: Assembler::new(identity.version.clone(), code_name),
             epoch: Epoch::new(),
             spans,
             records,
+            bridged,
+            bridge: Bridge::new(identity.version),
             clock,
             enrich,
             story: Story::of("spans"),
@@ -123,6 +132,10 @@ impl TraceExporter {
                 wholes.push((batch.len(), record));
             }
             self.assembler.take(&self.spans, record, epoch, &mut batch);
+        }
+        let bodies = self.bridged.iter().flat_map(Receiver::try_iter);
+        for body in bodies.take(BODIES) {
+            self.bridge.take(&body, &mut batch);
         }
         (batch, wholes)
     }
