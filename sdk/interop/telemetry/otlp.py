@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -91,9 +92,9 @@ class Sink(Received):
 
     program = None
 
-    def __init__(self, port=0, **manner):
+    def __init__(self, port=None, **manner):
         super().__init__()
-        command = [self.built(), f"port={port}", *(f"{key}={value}" for key, value in manner.items())]
+        command = [self.built(), f"port={port or free()}", *(f"{key}={value}" for key, value in manner.items())]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         said = self.process.stdout.readline()
         check("listening on" in said, f"the receiver: {said}")
@@ -205,9 +206,14 @@ class _Taker(http.server.BaseHTTPRequestHandler):
 
 
 def free():
-    """A port that nobody has at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
+    """A port that nobody has at the moment, nor is given for a connection while nobody listens there."""
+    while True:
+        port = random.randrange(21_000, 31_000)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            pass
 
 
 def agent():

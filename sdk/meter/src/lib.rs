@@ -13,6 +13,7 @@
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
 //! | [`creations`] | [`Creations`]: how long it took to create topics and groups |
 //! | [`exemplars`] | [`Exemplars`]: requests that became spans, by how long they took |
+//! | [`exports`] | [`MetricCounts`], [`LogCounts`]: what collectors took besides spans |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
 //! | [`flight`] | [`Recorder`]: what the flight recorder is told |
 //! | [`histogram`] | [`Histogram`]: counts by size |
@@ -37,6 +38,7 @@ pub mod channels;
 pub mod codes;
 pub mod creations;
 pub mod exemplars;
+pub mod exports;
 pub mod family;
 pub mod flight;
 pub mod histogram;
@@ -59,6 +61,7 @@ pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
 pub use creations::{Created, Creations, Invocation};
 pub use exemplars::{Exemplar, Exemplars};
+pub use exports::{LogCounts, MetricCounts};
 pub use family::Family;
 pub use flight::{FlightRecord, LoggedRequests, NameNumber, Recorder};
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};

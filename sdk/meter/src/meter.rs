@@ -12,6 +12,7 @@ use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
 use crate::creations::Creations;
 use crate::exemplars::{self, Exemplars};
+use crate::exports::{LogCounts, MetricCounts};
 use crate::flight::{LoggedRequests, Recorder};
 use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
@@ -80,6 +81,8 @@ pub struct Meter {
     spans: OnceLock<Arc<Spans>>,
     flight: OnceLock<Arc<dyn Recorder>>,
     logged: OnceLock<LoggedRequests>,
+    metric_exports: OnceLock<Arc<MetricCounts>>,
+    log_exports: OnceLock<Arc<LogCounts>>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -257,6 +260,16 @@ impl Meter {
         self.flight.get()
     }
 
+    /// Has what becomes of exported metrics read as well.
+    pub fn watch_metric_exports(&self, counts: &Arc<MetricCounts>) {
+        self.metric_exports.get_or_init(|| Arc::clone(counts));
+    }
+
+    /// Has what becomes of exported events of the log read as well.
+    pub fn watch_log_exports(&self, counts: &Arc<LogCounts>) {
+        self.log_exports.get_or_init(|| Arc::clone(counts));
+    }
+
     /// Has what `plugins` says read as well.
     pub fn watch_plugins(&self, plugins: PluginSource) {
         self.plugins.get_or_init(|| plugins);
@@ -301,6 +314,12 @@ impl Meter {
         self.audit.read(visit);
         if let Some(spans) = self.spans.get() {
             spans.counts.read(visit);
+        }
+        if let Some(counts) = self.metric_exports.get() {
+            counts.read(visit);
+        }
+        if let Some(counts) = self.log_exports.get() {
+            counts.read(visit);
         }
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));

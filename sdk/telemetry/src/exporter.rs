@@ -49,6 +49,8 @@ impl Identity {
 pub struct Exporter {
     registry: Registry,
     meter: Arc<Meter>,
+    clock: Arc<dyn Clock>,
+    start: Duration,
 }
 
 impl Exporter {
@@ -71,13 +73,13 @@ impl Exporter {
         let descriptions: Result<Vec<_>, _> = CATALOGUE.iter().map(|m| describe(m)).collect();
         let collector = MeterCollector {
             meter: Arc::clone(&meter),
-            clock,
+            clock: Arc::clone(&clock),
             start,
             version: identity.version,
             descriptions: descriptions.map_err(Error::Register)?,
         };
         registry.register(Box::new(collector)).map_err(Error::Register)?;
-        Ok(Self { registry, meter })
+        Ok(Self { registry, meter, clock, start })
     }
 
     /// All metrics, in the format that `accept`, the header of a request, asks for: `OpenMetrics`' text, or
@@ -86,7 +88,7 @@ impl Exporter {
     /// # Errors
     /// If two samples of a metric have the same labels.
     pub fn show(&self, accept: &str) -> Result<Exposition, Error> {
-        let families = self.registry.gather();
+        let families = self.families();
         match accept::format(accept) {
             Format::Text => Exposition::text(&families),
             Format::OpenMetrics => {
@@ -99,6 +101,16 @@ impl Exporter {
                 })
             }
         }
+    }
+
+    /// All metrics.
+    pub(crate) fn families(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    /// How long it has counted.
+    pub(crate) fn up(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.start)
     }
 }
 

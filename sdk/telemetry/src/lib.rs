@@ -1,4 +1,5 @@
-//! What becomes of what was counted and recorded: text in Prometheus' format, and spans for a collector.
+//! What becomes of what was counted, recorded and logged: text in Prometheus' format; spans, metrics and events
+//! of the log for a collector.
 //!
 //! The metrics themselves, with names, units and labels, are in `blockhouse_meter::catalogue`. This
 //! crate opens no port: `sdk/ops` serves the text.
@@ -10,6 +11,8 @@ mod config;
 mod error;
 mod exporter;
 mod exposition;
+pub mod logs;
+pub mod metrics;
 mod openmetrics;
 pub mod otlp;
 mod render;

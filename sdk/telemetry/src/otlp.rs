@@ -7,6 +7,8 @@ mod config;
 mod dial;
 mod endpoint;
 mod http;
+mod requests;
+mod story;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,8 +24,14 @@ pub use config::{Config, Protocol};
 use dial::Dialer;
 pub use endpoint::Endpoint;
 use http::Http;
+pub(crate) use requests::Requests;
+use requests::{Posts, Way};
+pub(crate) use story::Story;
 
 use crate::Error;
+
+/// How long the last requests may take, when the process stops.
+pub(crate) const LAST_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The TLS of the moment: files are read again when they change.
 pub type Tls = Arc<dyn Fn() -> Arc<ClientConfig> + Send + Sync>;
@@ -75,6 +83,20 @@ impl Transport {
                 .build(),
         };
         exporter.map_err(Error::Collector)
+    }
+
+    /// What sends metrics and events of the log there. In a runtime.
+    pub(crate) fn requests(&self, endpoint: &str) -> Result<Requests, Error> {
+        let endpoint = Endpoint::parse(endpoint).ok_or(Error::Endpoint)?;
+        Ok(Requests(match self.config.protocol {
+            Protocol::Grpc => {
+                Way::Grpc(self.channel(&endpoint)?, self.config.metadata().unwrap_or_default())
+            }
+            Protocol::Http => {
+                let (http, config) = (self.http(&endpoint)?, self.config.clone());
+                Way::Http(Box::new(Posts { http, endpoint, config }))
+            }
+        }))
     }
 
     fn channel(&self, endpoint: &Endpoint) -> Result<Channel, Error> {

@@ -2,6 +2,7 @@
 //! out over OTLP. One task does it; nothing that makes records waits for it.
 
 mod assemble;
+mod bridge;
 mod config;
 mod enrich;
 mod export;

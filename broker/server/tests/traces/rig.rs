@@ -138,6 +138,7 @@ fn export(
         identity,
         spans: Arc::clone(&spans),
         records,
+        bridged: None,
         clock: Arc::clone(clock),
         code_name: response_code::name,
         enrich: Some(Arc::new(Tagger)),

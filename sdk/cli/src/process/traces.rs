@@ -16,7 +16,7 @@ use blockhouse_telemetry::otlp::Transport;
 use blockhouse_telemetry::traces::{Ended, Enrich, Parts, TraceExporter};
 
 use super::publisher::ToBroker;
-use super::{Role, Shared};
+use super::{Role, Shared, bridge};
 use crate::options::Config;
 pub(super) use rows::rows;
 pub(crate) use rows::{Knobs, Sampling, TuneRequest};
@@ -44,7 +44,8 @@ pub(super) fn start(
     };
     let enrich = Some(Arc::new(adding) as Arc<dyn Enrich>);
     let code_name = response_code::name;
-    let parts = Parts { identity, spans, records, clock, code_name, enrich };
+    let bridged = traces.bridge.then(|| bridge::start(shared));
+    let parts = Parts { identity, spans, records, bridged, clock, code_name, enrich };
     let exporter = TraceExporter::new(traces, transport, parts);
     let exporter = exporter.context("telemetry.traces.endpoint")?;
     let tasks = shared.tasks.child("traces");

@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 const LINKS_WAITING_MAX: usize = 4_096;
 
 /// The version of the conventions that names follow.
-const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
+pub(super) const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 /// Makes spans of records.
 pub(super) struct Assembler {
@@ -145,22 +145,31 @@ impl Assembler {
         }
     }
 
-    fn plain(&self, own: TraceParent, (start, end): (SystemTime, SystemTime)) -> SpanData {
-        SpanData {
-            span_context: context(own, false),
-            parent_span_id: SpanId::INVALID,
-            parent_span_is_remote: false,
-            span_kind: SpanKind::Internal,
-            name: Cow::Borrowed(""),
-            start_time: start,
-            end_time: end,
-            attributes: Vec::new(),
-            dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: SpanLinks::default(),
-            status: Status::Unset,
-            instrumentation_scope: self.scope.clone(),
-        }
+    fn plain(&self, own: TraceParent, times: (SystemTime, SystemTime)) -> SpanData {
+        plain(&self.scope, own, times)
+    }
+}
+
+/// A span of which nothing is known but what it is, and when.
+pub(super) fn plain(
+    scope: &InstrumentationScope,
+    own: TraceParent,
+    (start, end): (SystemTime, SystemTime),
+) -> SpanData {
+    SpanData {
+        span_context: context(own, false),
+        parent_span_id: SpanId::INVALID,
+        parent_span_is_remote: false,
+        span_kind: SpanKind::Internal,
+        name: Cow::Borrowed(""),
+        start_time: start,
+        end_time: end,
+        attributes: Vec::new(),
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: Status::Unset,
+        instrumentation_scope: scope.clone(),
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Config {
     /// Ratios of their own for some, each with `topic`, `group` (of producers) and `ratio`; a name, or its
     /// beginning and `*`, which is also what an absent one means. Of several rules the first that fits.
     pub rules: Vec<Rule>,
+    /// Make spans of what clients with `enableMsgTrace` write into RocketMQ's own trace topic,
+    /// `RMQ_SYS_TRACE_TOPIC`, from the start on.
+    pub bridge: bool,
     /// Records that wait to be exported, of about 200 bytes each; further ones are dropped and counted.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub queue_max: usize,
@@ -64,6 +67,7 @@ impl Default for Config {
             errors: true,
             per_second_max: 200,
             rules: Vec::new(),
+            bridge: false,
             queue_max: 8_192,
         }
     }
