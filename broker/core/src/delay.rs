@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use blockhouse_model::names::SCHEDULE_TOPIC;
-use blockhouse_model::{QueueId, QueueOffset, Timestamp, properties as name};
+use blockhouse_model::{QueueId, QueueOffset, Timestamp, TraceParent, properties as name};
 use blockhouse_record::{Draft, View, records};
 use blockhouse_store::{ColdRead, Purpose, ReadRequest, Settled};
 use bytes::Bytes;
@@ -75,14 +75,21 @@ impl Broker {
         if drafts.is_empty() {
             return true;
         }
+        let traced = self.recorded(&views);
+        let began = traced.first().map(|_| self.clock().monotonic());
         let mut placed = Vec::with_capacity(drafts.len());
         match self.store().place(&drafts, &mut placed) {
             Ok(placement) => {
-                for ((view, draft), place) in views.iter().zip(&drafts).zip(&placed) {
-                    self.carry_span(view, draft, place);
+                for (at, span) in &traced {
+                    if let (Some(draft), Some(place)) = (drafts.get(*at), placed.get(*at)) {
+                        self.carry_span(*span, draft, place);
+                    }
                 }
                 let ticket = self.store().settle(placement);
                 let stored = ticket.settled().await != Settled::Failed;
+                if let Some(began) = began.filter(|_| stored) {
+                    self.record_released(began, &traced, (&views, &drafts, &placed));
+                }
                 stored && placed.len() == drafts.len()
             }
             Err(refused) => {
@@ -90,6 +97,12 @@ impl Broker {
                 false
             }
         }
+    }
+
+    /// Those that are recorded, by their numbers, and the spans that they belong to.
+    fn recorded(&self, views: &[View<'_>]) -> Vec<(usize, TraceParent)> {
+        let spans = views.iter().map(|view| self.span_of(view).filter(|span| span.sampled));
+        spans.enumerate().filter_map(|(at, span)| Some((at, span?))).collect()
     }
 
     /// The message as its consumers get it. All its properties stay: RocketMQ's consumers see

@@ -16,6 +16,8 @@ pub struct Lag {
     pub topic: Topic,
     /// The group.
     pub group: Group,
+    /// What it committed, summed over queues.
+    pub committed: u64,
     /// Messages that it has not committed.
     pub messages: u64,
     /// Of these, messages that it has not pulled.
@@ -52,6 +54,7 @@ impl Pass<'_> {
     fn lag(&mut self, topic: Topic, group: Group, places: &[(QueueId, QueueOffset)]) -> Lag {
         let (store, offsets) = (self.broker.store(), self.broker.offsets());
         let (mut messages, mut ready) = (0, 0);
+        let all_committed = places.iter().map(|(_, committed)| committed.0).sum();
         let (mut behind, mut queueing) = (Duration::ZERO, Duration::ZERO);
         for (queue, committed) in places {
             let (min, max) = (store.min_offset(&topic, *queue), store.max_offset(&topic, *queue));
@@ -69,7 +72,7 @@ impl Pass<'_> {
             }
         }
         let members = self.broker.clients().client_ids(&group).len();
-        Lag { topic, group, messages, ready, behind, queueing, members }
+        Lag { topic, group, committed: all_committed, messages, ready, behind, queueing, members }
     }
 
     /// How old a message is.

@@ -42,6 +42,7 @@ pub mod send;
 pub mod send_back;
 pub mod stats;
 pub mod topics;
+mod traced;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -110,6 +111,15 @@ pub trait Announcer: Send + Sync + 'static {
     fn announced(&self, version: DataVersion) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
+/// Who records what the broker does.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    /// Takes the records.
+    pub spans: Arc<Spans>,
+    /// The protocol's code of a refusal.
+    pub code_of: fn(RefusalKind) -> i32,
+}
+
 /// Nobody is told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoAnnouncer;
@@ -133,7 +143,7 @@ pub struct Broker {
     next_queue: AtomicU32,
     next_key: AtomicU32,
     process: u16,
-    spans: Option<Arc<Spans>>,
+    recorder: Option<Recorder>,
 }
 
 impl Broker {
@@ -168,7 +178,7 @@ impl Broker {
             next_queue: AtomicU32::new(0),
             next_key: AtomicU32::new(0),
             process,
-            spans: None,
+            recorder: None,
             config,
             parts,
         })
@@ -176,14 +186,19 @@ impl Broker {
 
     /// The same, with what it does recorded as spans.
     #[must_use]
-    pub fn recording(self, spans: Option<Arc<Spans>>) -> Self {
-        Self { spans, ..self }
+    pub fn recording(self, recorder: Option<Recorder>) -> Self {
+        Self { recorder, ..self }
     }
 
     /// Who records spans, if anybody does.
     #[must_use]
     pub fn spans(&self) -> Option<&Arc<Spans>> {
-        self.spans.as_ref()
+        self.recorder.as_ref().map(|recorder| &recorder.spans)
+    }
+
+    /// The code that a refusal has in spans.
+    pub(crate) fn code_of(&self, refusal: &Refusal) -> i32 {
+        self.recorder.as_ref().map_or(0, |recorder| (recorder.code_of)(refusal.kind))
     }
 
     /// The options in force.

@@ -7,6 +7,7 @@ use blockhouse_store::{Boundary, ColdRead, Purpose, ReadRequest};
 use std::sync::Arc;
 
 use crate::refusal::{Refusal, RefusalKind};
+use crate::traced::Progress;
 use crate::{Broker, Caller, blocking};
 
 /// A queue's first message counts as still in memory while it is at most this far behind the log's
@@ -106,7 +107,8 @@ impl Broker {
         if self.offsets().has_reset(place.group, place.topic, queue) {
             return Ok(false);
         }
-        self.offsets().commit(place.group, place.topic, queue, offset);
+        let Place { group, topic, .. } = place;
+        self.commit(caller.cx, Progress { group, topic, queue, offset });
         if caller.hooks.has(Point::Ack) {
             let ack = Ack { group: place.group, topic: place.topic, queue, offset };
             caller.hooks.ack(caller.cx, &ack);

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_filter::Subscription;
-use blockhouse_hook::{Ack, HookChain, Point, Verdict};
+use blockhouse_hook::{Ack, Calls, HookChain, Point, Verdict};
 use blockhouse_model::{
     Access, Action, QueueId, QueueOffset, RequestContext, Resource, SubscriptionGroup, TopicConfig,
+    TraceParent,
 };
 use blockhouse_store::{ColdRead, Purpose, ReadOutcome, ReadRequest, ReadStatus};
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::held::{Held, Woken};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::traced::Progress;
 use crate::{Broker, Caller, stats};
 
 /// The longest time a pull may wait, whatever the client asks for.
@@ -89,6 +91,8 @@ pub struct PullOutcome {
     pub topic_sys_flag: u32,
     /// The group's system flag.
     pub group_sys_flag: i32,
+    /// The span that it became.
+    pub span: Option<TraceParent>,
 }
 
 /// A pull's answer, or the promise of one.
@@ -273,10 +277,10 @@ impl Broker {
     }
 
     fn commit_pulled(&self, plan: &Plan, hooks: &HookChain, offset: QueueOffset) {
-        self.offsets().commit(&plan.group.name, &plan.topic.name, plan.queue, offset);
+        let (group, topic, queue) = (&plan.group.name, &plan.topic.name, plan.queue);
+        self.commit(&plan.cx, Progress { group, topic, queue, offset });
         if hooks.has(Point::Ack) {
-            let ack =
-                Ack { group: &plan.group.name, topic: &plan.topic.name, queue: plan.queue, offset };
+            let ack = Ack { group, topic, queue, offset };
             hooks.ack(&plan.cx, &ack);
         }
     }
@@ -287,20 +291,27 @@ impl Broker {
         hooks: &Arc<HookChain>,
         (read, noted): Read,
     ) -> Result<PullOutcome, Refusal> {
-        let read = if hooks.has(Point::BeforeDeliver) && read.status == ReadStatus::Found {
-            deliver::through_hooks(plan, hooks, &read).map_err(Refusal::from)?
-        } else {
-            read
+        let is_seen = hooks.has(Point::BeforeDeliver) && read.status == ReadStatus::Found;
+        let calls = (is_seen && noted.is_some()).then(Calls::begin);
+        let read = match is_seen.then(|| deliver::through_hooks(plan, hooks, &read)) {
+            None => read,
+            Some(Ok(left)) => left,
+            Some(Err(rejection)) => {
+                let refusal = Refusal::from(rejection);
+                if let Some(noted) = &noted {
+                    self.record_delivered(plan, noted, &read, (calls.as_ref(), Some(&refusal)));
+                }
+                return Err(refusal);
+            }
         };
         self.offsets().pulled(&plan.group.name, &plan.topic.name, plan.queue, read.next);
         if read.count > 0 {
             let volume = stats::Volume { messages: read.count as u64, bytes: read.bytes as u64 };
             self.stats().group_get(&plan.topic.name, &plan.group.name, volume);
         }
-        if let Some(noted) = &noted {
-            self.record_delivered(plan, noted, &read);
-        }
-        Ok(outcome_of(plan, read))
+        let span = noted
+            .and_then(|noted| self.record_delivered(plan, &noted, &read, (calls.as_ref(), None)));
+        Ok(PullOutcome { span, ..outcome_of(plan, read) })
     }
 }
 
@@ -344,5 +355,6 @@ fn outcome_of(plan: &Plan, read: ReadOutcome) -> PullOutcome {
         suggested_broker: plan.group.broker_id,
         topic_sys_flag: plan.topic.sys_flag,
         group_sys_flag: plan.group.sys_flag,
+        span: None,
     }
 }

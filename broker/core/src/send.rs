@@ -11,7 +11,7 @@ mod traced;
 
 use std::borrow::Cow;
 
-use blockhouse_hook::{Appended, Point};
+use blockhouse_hook::{Appended, Calls, Point};
 use blockhouse_meter::SizeCounts;
 use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
 use blockhouse_record::Draft;
@@ -132,7 +132,8 @@ impl Broker {
     pub fn send<'a>(&self, caller: Caller<'_>, sends: &[Send<'a>]) -> Sent<'a> {
         let Caller { cx, hooks } = caller;
         let burst = self.begin_burst(sends.len());
-        let topics = sends.iter().map(|send| self.admit(caller, send)).collect();
+        let calls = burst.as_ref().filter(|_| !hooks.is_empty()).map(|_| Calls::begin());
+        let topics = self.admit_all(caller, sends, calls.as_ref());
         let mut plan = self.shape(caller, sends, topics, burst);
         let burst = plan.burst.take().map(|burst| (burst, self.clock().monotonic()));
 
@@ -144,8 +145,10 @@ impl Broker {
                 None
             }
         };
-        let traced =
-            burst.and_then(|burst| self.record_placed(caller, burst, (sends, &plan, &placed)));
+        let traced = burst.and_then(|(burst, shaped)| {
+            let burst = (burst, calls.as_ref(), shaped);
+            self.record_placed(caller, burst, (sends, &plan, &placed))
+        });
         if hooks.has(Point::AfterAppend) && !placed.is_empty() {
             self.tell_appended(caller, &plan.messages, &plan.texts, &placed);
         }

@@ -8,9 +8,12 @@ use blockhouse_record::{Draft, View};
 use blockhouse_store::{ColdRead, Settled};
 use bytes::Bytes;
 
+mod traced;
+
 use crate::refusal::{Forbidden, Refusal, RefusalKind};
 use crate::send::refused_append;
 use crate::{Broker, Caller, blocking};
+use traced::Noted;
 
 /// Without a level of its own, a message's first redelivery waits as long as this level.
 const FIRST_LEVEL: i32 = 3;
@@ -44,6 +47,22 @@ impl Broker {
     /// # Errors
     /// Why it is not taken back; the client then sends it again as a new message.
     pub async fn send_back(&self, caller: Caller<'_>, back: SendBack<'_>) -> Result<(), Refusal> {
+        let began = self.spans().map(|_| self.clock().monotonic());
+        let mut noted = Noted::default();
+        let outcome = self.take_back(caller, &back, &mut noted).await;
+        if let Some(began) = began {
+            let code = outcome.as_ref().map_or_else(|refusal| self.code_of(refusal), |()| 0);
+            self.record_back(caller, &back, (began, noted, code));
+        }
+        outcome
+    }
+
+    async fn take_back(
+        &self,
+        caller: Caller<'_>,
+        back: &SendBack<'_>,
+        noted: &mut Noted,
+    ) -> Result<(), Refusal> {
         let resource = Resource::Group(back.group);
         caller.authorize(&[Access { action: Action::Sub, resource }])?;
         let group = self.group_for_use(back.group)?;
@@ -62,10 +81,15 @@ impl Broker {
                 format!("look message by offset failed: {error}"),
             )
         })?;
+        noted.span = self.span_of(&view);
         caller.authorize_stored(view.topic)?;
         let times_max = back.max_reconsume_times.unwrap_or(group.retry_max_times);
-        let to = self.destination(&back, view.reconsume_times, times_max, group.retry_queues)?;
-        self.store_back(&view, to).await
+        let to = self.destination(back, view.reconsume_times, times_max, group.retry_queues)?;
+        noted.to = Some((to.topic.clone(), to.queue));
+        self.store_back(&view, to, noted).await?;
+        let first = name::find(view.properties, name::RETRY_TOPIC).unwrap_or(view.topic);
+        self.stats().sent_back(first, back.group);
+        Ok(())
     }
 
     async fn stored_message(&self, offset: PhysicalOffset) -> Result<Bytes, Refusal> {
@@ -107,10 +131,16 @@ impl Broker {
         Ok(Destination { topic, queue: self.pick_queue(retry_queues), delay_level })
     }
 
-    async fn store_back(&self, view: &View<'_>, to: Destination) -> Result<(), Refusal> {
+    async fn store_back(
+        &self,
+        view: &View<'_>,
+        to: Destination,
+        noted: &mut Noted,
+    ) -> Result<(), Refusal> {
         let mut properties = self.properties_back(view);
         let (topic, queue) = if to.delay_level > 0 {
             let level = self.delay_levels().clamp(to.delay_level);
+            noted.delay_level = level;
             name::set(&mut properties, name::DELAY, &level.to_string());
             name::set(&mut properties, name::REAL_TOPIC, &to.topic);
             name::set(&mut properties, name::REAL_QUEUE_ID, &to.queue.to_string());
@@ -136,8 +166,9 @@ impl Broker {
         let mut placed = Vec::with_capacity(1);
         let placement = self.store().place(std::slice::from_ref(&draft), &mut placed);
         let placement = placement.map_err(|error| refused_append(&error))?;
-        if let Some(place) = placed.first() {
-            self.carry_span(view, &draft, place);
+        noted.place = placed.first().copied();
+        if let (Some(span), Some(place)) = (noted.span, placed.first()) {
+            self.carry_span(span, &draft, place);
         }
         match self.store().settle(placement).settled().await {
             Settled::Failed => {

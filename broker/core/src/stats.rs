@@ -14,10 +14,13 @@ use parking_lot::{Mutex, RwLock};
 const KEYS_MAX: usize = 100_000;
 /// Where the overflow is counted.
 const OTHER: &str = "other";
+/// How often samples are taken.
+const SAMPLE_MS: i64 = 10_000;
 /// Samples kept: one per ten minutes for a day, and one per ten seconds for ten minutes.
 const FINE_MAX: usize = 60;
 const COARSE_MAX: usize = 144;
 const COARSE_EVERY: Duration = Duration::from_secs(600);
+const DAY_MS: i64 = 86_400_000;
 
 /// Some messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,10 +106,12 @@ impl Samples {
             samples.iter().rev().find(|(at, _)| now.since(*at) >= span).copied()
         };
         let first = self.coarse.front().copied();
+        // It came to be before its first sample, and after all others had one.
+        let begin = |at: Timestamp| Timestamp(at.0.saturating_sub(SAMPLE_MS));
         let unknown = if self.coarse.len() == COARSE_MAX {
             first
         } else {
-            first.map(|(at, _)| (at, Volume::default()))
+            first.map(|(at, _)| (begin(at), Volume::default()))
         };
         old(&self.fine).or_else(|| old(&self.coarse)).or(unknown)
     }
@@ -144,6 +149,38 @@ impl Rate {
     }
 }
 
+/// What had been counted since the start at the last two midnights (UTC).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mornings {
+    /// At the last.
+    pub today: Volume,
+    /// At the one before.
+    pub yesterday: Volume,
+}
+
+/// The day of the last sample, and what had been counted when it began.
+#[derive(Default)]
+struct Days {
+    day: Option<i64>,
+    mornings: [Mornings; KINDS],
+}
+
+impl Days {
+    fn begin(&mut self, now: Timestamp, totals: [Volume; KINDS]) {
+        let today = now.0.div_euclid(DAY_MS);
+        let day = *self.day.get_or_insert(today);
+        // Nor does a day begin again when the clock is set back.
+        if day >= today {
+            return;
+        }
+        self.day = Some(today);
+        for (mornings, total) in self.mornings.iter_mut().zip(totals) {
+            let yesterday = if day + 1 == today { mornings.today } else { total };
+            *mornings = Mornings { today: total, yesterday };
+        }
+    }
+}
+
 type Table = RwLock<HashMap<Box<str>, Arc<Counter>>>;
 
 /// All counts of the broker.
@@ -151,6 +188,7 @@ type Table = RwLock<HashMap<Box<str>, Arc<Counter>>>;
 pub struct Stats {
     tables: [Table; KINDS],
     totals: [Counter; KINDS],
+    days: Mutex<Days>,
     sizes: Arc<MessageSizes>,
 }
 
@@ -228,8 +266,15 @@ impl Stats {
         rate_of(&self.totals[kind as usize], now, span)
     }
 
+    /// What had been counted at the last midnights.
+    #[must_use]
+    pub fn mornings(&self, kind: Kind) -> Mornings {
+        self.days.lock().mornings[kind as usize]
+    }
+
     /// Takes a sample of everything; call it every ten seconds.
     pub fn sample(&self, now: Timestamp) {
+        self.days.lock().begin(now, self.totals.each_ref().map(Counter::total));
         for table in &self.tables {
             for counter in table.read().values() {
                 counter.samples.lock().take(now, counter.total());
@@ -279,6 +324,47 @@ mod tests {
         assert_eq!(hour.volume.messages, 1_200);
         assert_eq!(stats.rate(Kind::GroupGet, "t", now, Duration::from_secs(60)), None);
         assert_eq!(stats.total(Kind::TopicPut).messages, 1_200);
+    }
+
+    #[test]
+    fn what_came_just_now_is_not_a_flood() {
+        let stats = Stats::default();
+        stats.topic_put("t", Volume { messages: 100, bytes: 0 }, &SizeCounts::default());
+        let first = Timestamp(70_000);
+        stats.sample(first);
+        for (later, expected) in [(0, 10.0), (10, 5.0), (40, 2.0)] {
+            let now = first.plus(Duration::from_secs(later));
+            let rate = stats.rate(Kind::TopicPut, "t", now, Duration::from_secs(60)).unwrap();
+            let per_second = rate.messages_per_second();
+            assert!((per_second - expected).abs() < 1e-9, "{per_second} after {later} s");
+        }
+    }
+
+    #[test]
+    fn days_begin_at_midnight() {
+        let stats = Stats::default();
+        let put = |messages| {
+            stats.topic_put("t", Volume { messages, bytes: 0 }, &SizeCounts::default());
+        };
+        let hour = |hour: i64| Timestamp(hour * 3_600_000);
+        let mornings = || {
+            let Mornings { today, yesterday } = stats.mornings(Kind::TopicPut);
+            (yesterday.messages, today.messages)
+        };
+        put(1);
+        stats.sample(hour(23));
+        assert_eq!(mornings(), (0, 0), "it did not run at midnight");
+        put(2);
+        stats.sample(hour(24));
+        stats.sample(hour(25));
+        assert_eq!(mornings(), (0, 3));
+        stats.sample(hour(23));
+        put(4);
+        stats.sample(hour(48));
+        assert_eq!(mornings(), (3, 7), "the clock was set back for a while");
+        put(8);
+        stats.sample(hour(24 * 9));
+        assert_eq!(mornings(), (15, 15), "nobody looked for days");
     }
 
     #[test]

@@ -42,7 +42,10 @@ const VERSION_STEP: u64 = 500;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
     /// The progress is now what was committed.
-    Moved,
+    Moved {
+        /// From here; `None` if there was none.
+        from: Option<QueueOffset>,
+    },
     /// It was that already.
     Same,
     /// It went back, which RocketMQ allows: clients do so on purpose.
@@ -165,7 +168,7 @@ impl Offsets {
                 tracing::warn!(group, topic, %queue, %from, to = %offset, "progress goes back");
                 Committed::Back { from }
             }
-            Some(_) => Committed::Moved,
+            Some(from) => Committed::Moved { from },
         }
     }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use blockhouse_core::Broker;
 use blockhouse_meter::flight::Subject;
 use blockhouse_meter::{
-    Created, FlightRecord, Invocation, Meter, NameNumber, RpcKind, micros_since,
+    Created, Exemplar, FlightRecord, Invocation, Meter, NameNumber, RpcKind, micros_since,
 };
-use blockhouse_model::Clock;
+use blockhouse_model::{Clock, TraceParent};
 use blockhouse_protocol::RemotingCommand;
+use blockhouse_protocol::codes::request_code;
 use blockhouse_transport::{Connection, Replies};
 
 use crate::{request_log, subject};
@@ -29,6 +30,8 @@ pub(crate) struct Answers<'a> {
     is_late: bool,
     kinds: [(Answered, u32); KINDS],
     used: usize,
+    /// The last of them that became a span.
+    recorded: Option<(Kind, TraceParent)>,
 }
 
 /// When a burst came, and from whom.
@@ -100,7 +103,7 @@ impl<'a> Answers<'a> {
         replies: &'a mut Replies,
     ) -> Self {
         let kinds = [(Answered::default(), 0); KINDS];
-        Self { replies, meter, clock, asked, is_late: false, kinds, used: 0 }
+        Self { replies, meter, clock, asked, is_late: false, kinds, used: 0, recorded: None }
     }
 
     /// Counts a request that is answered.
@@ -117,6 +120,11 @@ impl<'a> Answers<'a> {
         }
         self.kinds[self.used] = (answered, 1);
         self.used += 1;
+    }
+
+    /// Notes that a request that is counted became a span.
+    pub(crate) fn recorded(&mut self, answered: Answered, span: TraceParent) {
+        self.recorded = Some((answered.kind, span));
     }
 
     /// A request and its answer, with what its fields say that it is about.
@@ -154,28 +162,13 @@ impl<'a> Answers<'a> {
         let micros = u64::try_from(total.as_micros()).unwrap_or(u64::MAX);
         let slow = self.meter.logged().slow;
         let is_slow = !self.asked.is_held && slow.is_some_and(|slow| total >= slow);
+        let recorded = self.recorded.take();
         for (Answered { kind, subject }, requests) in &self.kinds[..used] {
-            let Kind { request, response, is_one_way, is_unknown } = *kind;
-            let Asked { is_held, peer, connection, client, .. } = self.asked;
-            self.meter.requests.add(request, response, (*requests).into());
-            let alike = RpcKind { request, response, is_held, is_one_way };
-            self.meter.latencies.add((!is_unknown).then_some(alike), micros, (*requests).into());
+            let span = recorded.filter(|(of, _)| of == kind).map(|(_, span)| span);
+            self.measure(*kind, micros, *requests, span);
             let flight = self.meter.flight();
             if flight.is_some() || is_slow {
-                let record = FlightRecord {
-                    ended,
-                    total,
-                    request,
-                    response,
-                    requests: *requests,
-                    is_held,
-                    is_late: self.is_late && !is_held,
-                    is_one_way,
-                    peer,
-                    connection,
-                    client,
-                    subject: *subject,
-                };
+                let record = self.record_of((*kind, *subject), *requests, (ended, total));
                 if let Some(flight) = flight {
                     flight.record(&record);
                 }
@@ -183,6 +176,48 @@ impl<'a> Answers<'a> {
                     request_log::slow(&record, flight.map(|flight| &**flight));
                 }
             }
+        }
+    }
+
+    fn measure(&self, kind: Kind, micros: u64, requests: u32, span: Option<TraceParent>) {
+        let Kind { request, response, is_one_way, is_unknown } = kind;
+        let is_held = self.asked.is_held;
+        self.meter.requests.add(request, response, requests.into());
+        let alike = RpcKind { request, response, is_held, is_one_way };
+        self.meter.latencies.add((!is_unknown).then_some(alike), micros, requests.into());
+        if let Some(span) = span {
+            self.meter.exemplars.keep(alike, Exemplar { span, micros, at: self.clock.now() });
+        }
+        match request {
+            request_code::SEND_MESSAGE
+            | request_code::SEND_MESSAGE_V2
+            | request_code::SEND_BATCH_MESSAGE => self.meter.sends.sent(micros, requests.into()),
+            request_code::PULL_MESSAGE if !is_held => self.meter.sends.pulled(micros),
+            _ => {}
+        }
+    }
+
+    fn record_of(
+        &self,
+        (kind, subject): (Kind, Subject),
+        requests: u32,
+        (ended, total): (Duration, Duration),
+    ) -> FlightRecord {
+        let Kind { request, response, is_one_way, .. } = kind;
+        let Asked { is_held, peer, connection, client, .. } = self.asked;
+        FlightRecord {
+            ended,
+            total,
+            request,
+            response,
+            requests,
+            is_held,
+            is_late: self.is_late && !is_held,
+            is_one_way,
+            peer,
+            connection,
+            client,
+            subject,
         }
     }
 }

@@ -37,6 +37,7 @@ use blockhouse_hook::{Acls, Users};
 use blockhouse_meter::Meter;
 
 use quota::Quotas;
+pub use status::of as code_of;
 pub use table::{Entry, Row, TABLE};
 
 /// What the adapter tells clients that the core does not know: the process around it.

@@ -8,7 +8,7 @@ use blockhouse_store::{ReadStatus, Settled};
 
 /// The code of a refusal. Producers try another broker for 1, 2, 14, 16 and 17 only, so a kind's
 /// code decides whether a send is retried.
-pub(crate) const fn of(kind: RefusalKind) -> i32 {
+pub const fn of(kind: RefusalKind) -> i32 {
     match kind {
         RefusalKind::SystemError => code::SYSTEM_ERROR,
         RefusalKind::SystemBusy => code::SYSTEM_BUSY,

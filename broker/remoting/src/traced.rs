@@ -54,47 +54,66 @@ impl<'a> Finish<'a> {
         self.flush
     }
 
-    /// The next request that the core has seen is answered with `code`.
-    pub(crate) fn answered(&mut self, command: &RemotingCommand, code: i32, placed: &[Placed]) {
+    /// The next request that the core has seen is answered with `code`: its span, if it becomes one.
+    pub(crate) fn answered(
+        &mut self,
+        command: &RemotingCommand,
+        code: i32,
+        placed: &[Placed],
+    ) -> Option<TraceParent> {
         let request = self.request;
         self.request += 1;
         match self.picked.split_first() {
             Some(((number, record), rest)) if *number == request => {
                 self.picked = rest;
-                self.push(*record, code);
+                Some(self.push(request, *record, code))
             }
-            _ if code != response_code::SUCCESS || self.slow.is_some() => {
-                self.late(command, code, placed);
+            _ if code != response_code::SUCCESS
+                || self.slow.is_some()
+                || self.traced.has_failed_call(request) =>
+            {
+                self.late(request, command, (code, placed))
             }
-            _ => {}
+            _ => None,
         }
     }
 
-    fn push(&self, record: StageRecord, code: i32) {
+    fn push(&self, request: usize, record: StageRecord, code: i32) -> TraceParent {
+        self.traced.push_calls(self.spans, request, record.picked);
         let stages = Stages { flush: self.flush, ..record.stages };
         let record = StageRecord { code, stages, total: Ticks::of(self.total), ..record };
         self.spans.push(Record::Stages(record));
+        record.picked.own
     }
 
-    /// What nobody has looked at so far: it failed before its turn, or was slow.
-    fn late(&self, command: &RemotingCommand, code: i32, placed: &[Placed]) {
-        let Ok(header) = SendMessage::parse(&command.ext) else { return };
+    /// What nobody has looked at so far: it failed before its turn, or was slow, or a plugin failed.
+    fn late(
+        &self,
+        request: usize,
+        command: &RemotingCommand,
+        (code, placed): (i32, &[Placed]),
+    ) -> Option<TraceParent> {
+        let header = SendMessage::parse(&command.ext).ok()?;
         let failed = code != response_code::SUCCESS;
         let parent = TraceParent::of_properties(header.properties);
         let is_wanted = parent.is_some_and(|parent| parent.sampled);
-        let reason = if is_wanted {
-            Some(Reason::Parent)
+        let picked = if is_wanted {
+            Some(self.spans.picked(parent, Reason::Parent))
         } else {
-            self.spans.reconsider(self.total, failed)
+            let plugin = self.traced.has_failed_call(request);
+            let plugin = plugin.then(|| self.spans.reconsider_failed_call()).flatten();
+            let reason = plugin.or_else(|| self.spans.reconsider(self.total, failed));
+            let at = self.traced.began + self.total;
+            reason.and_then(|reason| self.spans.picked_within(parent, reason, at))
         };
-        let Some(reason) = reason else { return };
+        let picked = picked?;
         let mut stages = self.traced.stages;
         if placed.is_empty() {
             stages.append = Ticks::default();
         }
         let key = properties::find(header.properties, properties::UNIQUE_KEY);
         let record = StageRecord {
-            picked: self.spans.picked(parent, reason),
+            picked,
             operation: Operation::Send,
             began: self.traced.began,
             total: Ticks::default(),
@@ -108,8 +127,9 @@ impl<'a> Finish<'a> {
             key: Key::of(key.unwrap_or_default()),
             messages: u32::try_from(placed.len()).unwrap_or(u32::MAX).max(1),
             bytes: placed.iter().map(|place| u64::from(place.size)).sum(),
-            place: placed.first().map(|p| (p.queue_offset.0, p.physical_offset.0)),
+            place: placed.first().map(|p| (p.queue_offset.0, Some(p.physical_offset.0))),
+            delay_level: 0,
         };
-        self.push(record, code);
+        Some(self.push(request, record, code))
     }
 }

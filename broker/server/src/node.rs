@@ -37,6 +37,15 @@ impl Facts {
         Self { acls, ..self }
     }
 
+    pub(crate) const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// The room of the filesystem that holds the data; `None` if it does not say.
+    pub(crate) fn space(&self) -> Option<Space> {
+        self.disk.space(&self.data).ok()
+    }
+
     /// How long the process runs, in the words of RocketMQ's tools.
     fn runtime(&self) -> String {
         let seconds = self.clock.now().since(self.started).as_secs();
@@ -76,7 +85,7 @@ impl Node for Facts {
             ("runtime", self.runtime()),
             ("blockhouseVersion", env!("CARGO_PKG_VERSION").to_owned()),
         ];
-        if let Ok(space) = self.disk.space(&self.data) {
+        if let Some(space) = self.space() {
             facts.push(("commitLogDirCapacity", capacity(space)));
         }
         facts

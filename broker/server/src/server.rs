@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use blockhouse_core::{Announcer, HeldPulls, Identity};
-use blockhouse_disk::Disk;
+use blockhouse_core::{Announcer, HeldPulls, Identity, Recorder};
+use blockhouse_disk::{Disk, Space};
 use blockhouse_hook::{Acls, Hooks, Users};
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
 use blockhouse_meter::Meter;
-use blockhouse_model::{Clock, DataVersion, Perm};
+use blockhouse_model::{Clock, DataVersion, Perm, Timestamp};
 use blockhouse_protocol::signed::Signer;
 use blockhouse_registrar::{Changes, Registrar};
 use blockhouse_remoting::Remoting;
@@ -80,6 +80,7 @@ pub struct Running {
     vip: Option<Server>,
     registrar: Tasks,
     registered: Arc<blockhouse_registrar::State>,
+    facts: Arc<Facts>,
     tasks: Tasks,
 }
 
@@ -129,7 +130,8 @@ impl Broker {
         )
         .with_users(parts.users.clone())
         .with_acls(parts.acls.clone());
-        let (node, meter) = (Arc::new(facts), Arc::clone(&parts.meter));
+        let (facts, meter) = (Arc::new(facts), Arc::clone(&parts.meter));
+        let node = Arc::clone(&facts) as _;
         let remoting = Remoting::bounded(Arc::clone(&core), node, meter, &settings.quota);
         let mut endpoint =
             Endpoint::new(Arc::clone(&remoting) as _, remoting as _, settings.limits.clone());
@@ -140,7 +142,7 @@ impl Broker {
         let server = listener.serve(endpoint);
         info!(addr = %server.local_addr(), advertised = %advertised, "broker listens");
 
-        upkeep::start(&tasks, &core, &meta);
+        upkeep::start(&tasks, &core, &meta, &parts.meter);
         let mut stop = registrar_tasks.shutdown();
         registrar_tasks.spawn("registrar", registrar.run(async move { stop.requested().await }));
         // Whoever is told that the broker is up may ask a name server for it. One that is down does
@@ -154,6 +156,7 @@ impl Broker {
             vip,
             registrar: registrar_tasks,
             registered,
+            facts,
             tasks,
         })
     }
@@ -217,7 +220,9 @@ fn build_core(
     let [_, _, high, low] = std::process::id().to_be_bytes();
     let process = u16::from_be_bytes([high, low]);
     let broker = blockhouse_core::Broker::new(settings.core.clone(), core, process)?;
-    Ok(broker.recording(parts.meter.spans().cloned()))
+    let code_of = blockhouse_remoting::code_of;
+    let recorder = parts.meter.spans().cloned().map(|spans| Recorder { spans, code_of });
+    Ok(broker.recording(recorder))
 }
 
 /// Old clients and tools send to the port two below the broker's.
@@ -315,6 +320,18 @@ impl Running {
     #[must_use]
     pub fn unsaved(&self) -> Vec<(&'static str, String)> {
         self.meta.unsaved()
+    }
+
+    /// When it was started.
+    #[must_use]
+    pub fn started(&self) -> Timestamp {
+        self.facts.started()
+    }
+
+    /// The room of the filesystem that holds the messages; `None` if it does not say.
+    #[must_use]
+    pub fn space(&self) -> Option<Space> {
+        self.facts.space()
     }
 
     /// Open client connections.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use blockhouse_core::Broker;
 use blockhouse_meta::Meta;
+use blockhouse_meter::Meter;
 use blockhouse_service::{Shutdown, Tasks};
 use tokio::sync::Notify;
 use tracing::error;
@@ -14,9 +15,9 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// How often rates are sampled and silent clients are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-pub(crate) fn start(tasks: &Tasks, core: &Arc<Broker>, meta: &Meta) {
+pub(crate) fn start(tasks: &Tasks, core: &Arc<Broker>, meta: &Meta, meter: &Arc<Meter>) {
     tasks.spawn_vital("save", save(meta.clone(), tasks.clone(), tasks.shutdown()));
-    tasks.spawn_vital("look", look(Arc::clone(core), tasks.shutdown()));
+    tasks.spawn_vital("look", look(Arc::clone(core), Arc::clone(meter), tasks.shutdown()));
     tasks.spawn_vital("delay", deliver_delayed(Arc::clone(core), tasks.shutdown()));
 }
 
@@ -40,9 +41,10 @@ async fn save(meta: Meta, tasks: Tasks, mut shutdown: Shutdown) {
     }
 }
 
-async fn look(core: Arc<Broker>, mut shutdown: Shutdown) {
+async fn look(core: Arc<Broker>, meter: Arc<Meter>, mut shutdown: Shutdown) {
     while shutdown.wait(LOOK_EVERY).await {
         core.stats().sample(core.clock().now());
+        meter.sends.sample(core.clock().monotonic());
         core.clients().expire();
         core.queue_locks().expire();
     }

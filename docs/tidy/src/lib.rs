@@ -4,6 +4,8 @@
 //! The library only finds files and asks `cargo metadata`; the checks are in `tests/`. Run
 //! `UPDATE=1 cargo test -p blockhouse-tidy` to rewrite the generated pages.
 
+pub mod links;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;

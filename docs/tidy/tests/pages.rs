@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
+use blockhouse_meter::sidecar::families::{MISSING, SERVED};
 use blockhouse_meter::{CATALOGUE, Kind};
 use blockhouse_namesrv_remoting::table::{Needs, ROWS};
 use blockhouse_protocol::codes::request_code;
 use blockhouse_remoting::Entry;
-use blockhouse_tidy::{files, read, root, updating, write};
+use blockhouse_tidy::links::{anchor, is_broken};
+use blockhouse_tidy::{files, read, updating, write};
 
 fn check(path: &str, fresh: &str) {
     if updating() {
@@ -33,10 +35,16 @@ fn the_configuration_page_is_fresh() {
 #[test]
 fn the_metrics_page_is_fresh() {
     let mut page = String::from(
-        "# Metrics\n\nServed at `/metrics` of the ops listener in Prometheus' text format. Names that \
-         start with `rocketmq_` are\nthose of RocketMQ 5's own exporter. Every metric also has the \
-         labels `cluster`, `node_type` and `node_id`.\n\nThis page is written by a test in \
-         `docs/tidy` from the catalogue in `sdk/meter`.\n\n\
+        "# Metrics\n\nServed by the ops listener, in these ways:\n\n\
+         | path | what | formats |\n|---|---|---|\n\
+         | `/metrics` | the table below | Prometheus' text, OpenMetrics |\n\
+         | `/metrics/exporter` | [what rocketmq-exporter shows](#metricsexporter) | Prometheus' text |\n\n\
+         OpenMetrics (1.0.0) is for whoever's `Accept` wants it, as Prometheus' does. It says the same, and of each bucket of\n\
+         `rocketmq_rpc_latency_milliseconds` the last request that [became a span](tracing.md), with its trace. Prometheus keeps these with\n\
+         `--enable-feature=exemplar-storage`. Bounds are written `1.0` there and `1` in Prometheus' text.\n\n\
+         ## `/metrics`\n\nNames that start with `rocketmq_` are those of RocketMQ 5's own exporter. Every \
+         metric also has the labels `cluster`,\n`node_type` and `node_id`.\n\nThis page is written by a \
+         test in `docs/tidy` from the catalogues in `sdk/meter`.\n\n\
          | metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n",
     );
     for metric in CATALOGUE {
@@ -59,56 +67,30 @@ fn the_metrics_page_is_fresh() {
          to 1,000,000. Where two plugins have a name for different kinds of\nmetric, that of the first \
          in their order is shown.\n",
     );
+    page.push_str(&of_sidecar());
     check("docs/metrics.md", &page);
 }
 
-#[test]
-fn alerts_are_about_metrics_that_there_are() {
-    let mut seen = 0;
-    for file in files("yml").unwrap().into_iter().filter(|file| file.starts_with("dashboards")) {
-        let text = read(&file).unwrap();
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let words = text.split(|c| !is_part(c)).filter(|word| word.starts_with("blockhouse_"));
-        for word in words {
-            seen += 1;
-            assert!(
-                CATALOGUE.iter().any(|metric| metric.name == word),
-                "{}: {word}",
-                file.display()
-            );
-        }
+fn of_sidecar() -> String {
+    let mut page = String::from(
+        "\n## `/metrics/exporter`\n\nThe families of [rocketmq-exporter](https://github.com/apache/rocketmq-exporter), with its \
+         names, labels and values, for dashboards and\nalerts that were made for it; that process is not \
+         needed. Everything is a gauge. Values are of the moment of the scrape, and\na group that nobody \
+         of is connected is there. At most 10,000 topics, producer groups, and pairs of group and topic \
+         have series of\ntheir own; the sum of all others is in `_other`.\n\n\
+         | family | unit | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for metric in SERVED {
+        let labels = metric.labels.join(", ");
+        writeln!(page, "| `{}` | {} | {labels} | {} |", metric.name, metric.unit, metric.help)
+            .unwrap();
     }
-    assert!(seen > 0);
-}
-
-/// The words that follow a key, at each line that begins with it.
-fn after<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
-    text.lines().filter_map(move |line| line.trim_start().strip_prefix(key)).map(str::trim)
-}
-
-#[test]
-fn every_alert_has_a_runbook_and_a_test_in_which_it_fires() {
-    let is_rules = |file: &PathBuf| file.to_string_lossy().ends_with(".rules.yml");
-    let rules: Vec<PathBuf> = files("yml").unwrap().into_iter().filter(is_rules).collect();
-    assert!(!rules.is_empty());
-    for file in rules {
-        let text = read(&file).unwrap();
-        let tests = read(file.with_extension("test.yml")).unwrap();
-        let fires = |alert: &str| {
-            let named = format!("alertname: {alert}\n        exp_alerts:\n          - exp_labels:");
-            tests.contains(&named)
-        };
-        let alerts: Vec<&str> = after(&text, "- alert:").collect();
-        for alert in &alerts {
-            assert!(fires(alert), "{}: {alert} fires in no test", file.display());
-        }
-        let runbooks: Vec<&str> = after(&text, "runbook:").collect();
-        assert_eq!(runbooks.len(), alerts.len(), "{}: an alert without a runbook", file.display());
-        for runbook in runbooks {
-            let target = runbook.trim_matches('"');
-            assert!(!is_broken(Path::new("README.md"), target), "{}: {target}", file.display());
-        }
+    page.push_str("\nNot served:\n\n| family | labels | why |\n|---|---|---|\n");
+    for family in MISSING {
+        let labels = family.labels.join(", ");
+        writeln!(page, "| `{}` | {labels} | {} |", family.name, family.why).unwrap();
     }
+    page
 }
 
 fn of_broker(entry: Entry) -> String {
@@ -171,41 +153,6 @@ fn links(page: &str) -> Vec<String> {
         }
     }
     targets
-}
-
-/// A heading as the part of an address after `#`.
-fn anchor(heading: &str) -> String {
-    let lower = heading.trim_start_matches('#').trim().to_lowercase();
-    let kept = lower.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-}
-
-fn is_broken(page: &Path, target: &str) -> bool {
-    if target.contains("://") || target.starts_with("mailto:") {
-        return false;
-    }
-    let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
-    let path = if file.is_empty() {
-        page.to_owned()
-    } else {
-        page.parent().unwrap_or(Path::new("")).join(file)
-    };
-    let mut inside = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir if !inside.pop() => return true,
-            Component::ParentDir => {}
-            other => inside.push(other),
-        }
-    }
-    if !root().join(&inside).exists() {
-        return true;
-    }
-    let headings = || {
-        let text = read(&inside).unwrap_or_default();
-        text.lines().filter(|l| l.starts_with('#')).map(anchor).collect::<Vec<_>>()
-    };
-    !fragment.is_empty() && !headings().contains(&fragment.to_owned())
 }
 
 #[test]

@@ -15,6 +15,7 @@
 
 mod acls;
 pub mod audit;
+pub mod calls;
 mod chain;
 mod points;
 pub mod span;
@@ -23,6 +24,7 @@ mod verdict;
 
 pub use acls::{AclError, Acls};
 pub use audit::{AuditEvent, AuditKind, Auditor, Decided, Outcome, PluginEvent, Subject};
+pub use calls::{Calls, PluginCall};
 pub use chain::{HookChain, Hooks, Watcher};
 pub use points::{
     Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,

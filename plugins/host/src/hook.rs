@@ -4,6 +4,7 @@
 mod audit;
 mod convert;
 mod deliver;
+mod noted;
 mod queue;
 mod send;
 mod span;
@@ -103,7 +104,12 @@ impl PluginHook {
         ask: impl FnOnce(&mut Guest, u32) -> Result<(Verdict, Vec<String>), Failure>,
     ) -> Verdict {
         let traced = trace::asker(&subject).and_then(|cx| self.plugin.traced(cx));
-        let answer = self.plugin.call(interface, 1, ask);
+        let (answer, took) = self.plugin.timed(interface, 1, ask);
+        self.plugin.noted(interface, took, 1, &answer, |answer| match answer {
+            (Verdict::Reject(_), _) => "refuse",
+            (Verdict::Continue, changes) if changes.is_empty() => "continue",
+            (Verdict::Continue, _) => "change",
+        });
         if let Some(begun) = traced {
             self.plugin.note(&begun, interface, 1, |call| {
                 call.subject(subject);

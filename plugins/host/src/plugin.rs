@@ -58,6 +58,14 @@ pub(crate) enum Fit {
     Other,
 }
 
+/// The time of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Took {
+    /// When it began, on the monotonic clock.
+    pub(crate) begun: Duration,
+    pub(crate) time: Duration,
+}
+
 /// A binding and its plugin.
 pub(crate) struct Plugin {
     pub(crate) binding: Binding,
@@ -159,17 +167,28 @@ impl Plugin {
         messages: usize,
         work: impl FnOnce(&mut Guest, u32) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.timed(interface, messages, work).0
+    }
+
+    /// The same, with the time that it took.
+    pub(crate) fn timed<T>(
+        self: &Arc<Self>,
+        interface: Interface,
+        messages: usize,
+        work: impl FnOnce(&mut Guest, u32) -> Result<T, Failure>,
+    ) -> (Result<T, Failure>, Took) {
         let begun = self.clock.monotonic();
         let counts = self.counts(interface);
         let result = self.attempt(interface, begun, work);
         counts.calls.fetch_add(1, Ordering::Relaxed);
         counts.messages.fetch_add(messages as u64, Ordering::Relaxed);
-        let took = self.clock.monotonic().saturating_sub(begun).as_nanos();
-        counts.nanoseconds.fetch_add(u64::try_from(took).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let time = self.clock.monotonic().saturating_sub(begun);
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        counts.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
         if let Err(failure) = &result {
             counts.failures[failure.kind()].fetch_add(1, Ordering::Relaxed);
         }
-        result
+        (result, Took { begun, time })
     }
 
     fn attempt<T>(

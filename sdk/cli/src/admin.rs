@@ -6,6 +6,7 @@ mod groups;
 mod log;
 mod messages;
 mod store;
+mod telemetry;
 mod topics;
 mod users;
 
@@ -79,6 +80,9 @@ enum What {
     /// List the clients of a broker, or of a consumer or producer group
     #[command(after_help = clients::EXAMPLES)]
     Clients(clients::Args),
+    /// Show what a broker records as traces, or record more or less for a while
+    #[command(after_help = telemetry::EXAMPLES)]
+    Telemetry(telemetry::Args),
     /// Show or change the level of a running node's log
     #[command(after_help = log::EXAMPLES)]
     Log(log::Args),
@@ -150,6 +154,10 @@ impl Answer {
 pub(crate) fn run(args: Args) -> ExitCode {
     match args.what {
         What::Store(command) => store::run(&command, args.json),
+        What::Telemetry(knobs) => {
+            let shown = telemetry::run(&knobs, &args.cluster);
+            crate::report(shown.and_then(|answer| answer.print(args.json)))
+        }
         What::Log(log) => {
             let shown = log::run(&log, &args.cluster);
             crate::report(shown.and_then(|answer| answer.print(args.json)))
@@ -183,7 +191,9 @@ fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
             }
             What::Users(command) => users::run(&client, command).await?,
             What::Config(command) => brokers::config(&client, command).await?,
-            What::Store(_) | What::Log(_) => anyhow::bail!("this needs no cluster"),
+            What::Store(_) | What::Log(_) | What::Telemetry(_) => {
+                anyhow::bail!("this needs no cluster")
+            }
         };
         client.close().await;
         answer.print(as_json)

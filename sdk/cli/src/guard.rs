@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::bail;
 use blockhouse_service::config::{Loaded, Source};
+use blockhouse_telemetry::otlp::Endpoint;
 use blockhouse_transport::tls::{ClientAuth, Mode};
 
 use crate::options::{Config, Node};
@@ -75,7 +76,19 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
             );
         }
     }
-    Ok(())
+    check_collectors(config)
+}
+
+/// Refuses to tell strangers on the way what clients do.
+fn check_collectors(config: &Config) -> anyhow::Result<()> {
+    let mut open = config.telemetry.endpoints().filter(|(_, endpoint)| !endpoint.is_private());
+    match open.next() {
+        Some((option, Endpoint { host, .. })) if !config.node.insecure => bail!(
+            "{option}: whoever is on the way to {host} can read what is exported: use https:// (docs/tracing.md), \
+             or a collector on this host, or add --insecure if the network is trusted"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// What a listener lacks that strangers may reach.
@@ -175,6 +188,23 @@ mod tests {
         assert!(text(Role::Namesrv, &ops).contains("everybody may do everything"));
         // Where it is not going to listen does not matter.
         assert_eq!(text(Role::Broker, &[open]), "");
+    }
+
+    #[test]
+    fn collectors_elsewhere_are_reached_by_tls() {
+        let to = |endpoint: &str| {
+            text(Role::Broker, &[&format!("telemetry.traces.endpoint={endpoint}")])
+        };
+        for near in ["http://127.0.0.1:1", "http://[::1]:1", "http://localhost:1", "https://far:1"]
+        {
+            assert_eq!(to(near), "", "{near}");
+        }
+        let refused = to("http://far.example:4317");
+        assert!(
+            refused.starts_with("telemetry.traces.endpoint") && refused.contains("far.example")
+        );
+        let endpoint = "telemetry.traces.endpoint=http://far.example:4317";
+        assert_eq!(text(Role::Broker, &[endpoint, "node.insecure=true"]), "");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 mod audit;
 mod authn;
+mod bridge;
 pub(crate) mod clients;
 mod descriptors;
+mod exports;
 pub(crate) mod flight;
 pub(crate) mod log;
 mod metrics;
@@ -14,10 +16,11 @@ pub(crate) mod policies;
 mod publisher;
 mod readiness;
 mod sandbox;
+mod sidecar;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod traces;
+pub(crate) mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +92,7 @@ pub(crate) struct Setup {
     options: Loaded<Config>,
     hooks: Arc<Hooks>,
     level: Arc<Level>,
+    events: Option<exports::Events>,
 }
 
 /// What the parts of a process share.
@@ -140,7 +144,9 @@ impl Setup {
         let mut options = options::load(args)?;
         let config = &options.loaded.config;
         options::check(&options.loaded, role)?;
-        let level = blockhouse_service::log::start(&config.log)?;
+        let events = exports::events(config);
+        let queue = events.as_ref().map(|(queue, _)| queue.clone());
+        let level = blockhouse_service::log::start(&config.log, queue)?;
         options.unhonoured.iter().for_each(|key| out::note(&key.to_string()));
         if role.has_broker()
             && let Some(doubt) = guard::doubt(&config.node)
@@ -148,7 +154,8 @@ impl Setup {
             tracing::warn!("{doubt}");
         }
         descriptors::fit(&mut options.loaded.config);
-        Ok(Self { role, options: options.loaded, hooks: Arc::new(Hooks::none()), level })
+        let hooks = Arc::new(Hooks::none());
+        Ok(Self { role, options: options.loaded, hooks, level, events })
     }
 
     /// Runs until a signal or the failure of a part that cannot be missed.
@@ -165,7 +172,7 @@ impl Setup {
         result
     }
 
-    async fn serve(self) -> anyhow::Result<()> {
+    async fn serve(mut self) -> anyhow::Result<()> {
         let mut signals = StopSignals::listen()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let auditor = Arc::new(Auditor::new(Arc::clone(&clock)));
@@ -189,9 +196,10 @@ impl Setup {
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
         shared.meter.log_requests(log::requests(&self.options.config.log));
-        let identity = ops::identity(&self.options.config, self.role);
-        traces::start(&self.options.config, self.role, identity, &shared)?;
-        tls::watch(&shared.tls, &self.options.config.tls, &shared.tasks.child("tls"))?;
+        let events = self.events.take();
+        let connector = exports::start(&self.options.config, self.role, &shared, events)?;
+        let watching = shared.tasks.child("tls");
+        tls::watch(&shared.tls, connector, &self.options.config.tls, &watching)?;
         let flight = flight::start(&self.options.config, self.role, &shared)?;
         let audit = audit::start(&self.options.config, self.role, &shared)?;
         shared.authenticated = authn::start(&self.options.config, self.role, &shared)?;

@@ -2,6 +2,8 @@
 
 #[path = "process/clients.rs"]
 mod clients;
+#[path = "process/telemetry.rs"]
+mod telemetry;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

@@ -46,6 +46,7 @@ class Node:
         self.settings, self.prefix, self.options = dict(settings), list(prefix), list(options)
         self.process, self.broker, self.ops, self.runs = None, None, None, 0
         self.admin = None  # who asks the ops listener of a secured node
+        self.ops_listen = "0"
 
     def start(self, seconds=30, **more):
         """Starts it and waits for `ready`; Wrong with its last words if it ends instead."""
@@ -53,7 +54,7 @@ class Node:
         self.out = os.path.join(self.work, f"{self.runs}.out")
         self.log = os.path.join(self.work, f"{self.runs}.log")
         command = [*self.prefix, self.binary, "standalone", "--data", self.data, "--namesrv-listen", "0", "--broker-listen", "0",
-                   "--ops-listen", "0", "--log", "info", *self.options]
+                   "--ops-listen", self.ops_listen, "--log", "info", *self.options]
         for key, value in (self.settings | more).items():
             command += ["--set", f"{key}={value}"]
         with open(self.out, "w") as out, open(self.log, "w") as log:

@@ -134,6 +134,21 @@ func pluginFilter(c *scene) {
 	}
 }
 
+// What has no tag is refused, alone and in a batch; a node that runs a plugin from a template says so (plugins/languages).
+func pluginRequiredTag(c *scene) {
+	topic := c.topic("T", 1)
+	bare := primitive.NewMessage(topic, []byte("bare"))
+	c.send(message(topic, "A", "k", "tagged"))
+	_, err := c.producer().SendSync(context.Background(), bare)
+	c.expect("bare", "broker 16", failure(err))
+	c.expect("toldWhy", true, strings.Contains(told(err), "set the property TAGS"))
+	_, err = c.producer().SendSync(context.Background(), message(topic, "A", "k", "b1"), bare)
+	c.expect("batch", "broker 16", failure(err))
+	_, seen := c.push(c.named("G"), topic, "A", nil)
+	c.await("1 message", 30*time.Second, func() bool { return seen.len() >= 1 })
+	c.expect("stored", []string{"tagged"}, bodies(c.collectQuietly(topic)))
+}
+
 func allButTheBody(m *primitive.MessageExt) string {
 	properties := without(without(m.GetProperties(), "CONSUME_START_TIME"), "MAX_OFFSET")
 	return fmt.Sprint(m.MsgId, m.OffsetMsgId, " ", m.Queue.QueueId, "@", m.QueueOffset, " at ", m.CommitLogOffset, " born ", m.BornTimestamp,

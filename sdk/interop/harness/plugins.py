@@ -11,6 +11,8 @@ from .collector import Collector
 # Scenarios of this part, and the one that is run at the second name server.
 PREFIXES = ("plugin-", "go-plugin-")
 CLOSED = ("plugin-acl-registration", "go-plugin-acl-registration")
+# Those that plugins from the templates meet, of each language (../plugins/languages).
+FROM_A_TEMPLATE = ("plugin-required-tag", "go-plugin-required-tag")
 SENDS, PULLS, ROUTE_QUERY, REGISTER_BROKER = [10, 310, 320], [11, 361], [105], [103]
 
 
@@ -64,7 +66,7 @@ def run(report, clients, blockhouse, only):
 
 def _client(report, client, cluster, collector, only):
     begun = int(1000 * time.time())
-    names = [name for name in client.names() if mine(name) and (not only or name in only)]
+    names = [name for name in client.names() if mine(name) and name not in FROM_A_TEMPLATE and (not only or name in only)]
     home = cluster.directory / client.label
     addresses = cluster.namesrv_addresses()
 

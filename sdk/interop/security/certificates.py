@@ -30,7 +30,7 @@ class Authority:
                       "[extensions]\nauthorityKeyIdentifier=keyid:always\n")
         self.list()
 
-    def issue(self, name, names, at=None):
+    def issue(self, name, names, at=None, days=20):
         """A certificate with these alternative names (`IP:..`, `URI:..`): its files, certificate first."""
         self.serial += 1
         cert, key = (os.path.join(at or self.directory, f"{name}.{kind}") for kind in ("pem", "key"))
@@ -39,7 +39,7 @@ class Authority:
                 "-subj", f"/O=Example/OU=Apps/CN={name}")
         with open(extensions, "w") as out:
             out.write(f"subjectAltName={names}\n")
-        openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-set_serial", self.serial, "-days", 20,
+        openssl("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self.key, "-set_serial", self.serial, "-days", days,
                 "-extfile", extensions, "-out", f"{cert}.new")
         for file in (key, cert):
             os.replace(f"{file}.new", file)

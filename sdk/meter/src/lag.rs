@@ -85,20 +85,25 @@ fn within(mut lags: Vec<GroupLag>, pairs: usize) -> Vec<GroupLag> {
                 .cmp(&a.messages)
                 .then_with(|| (&a.topic, &a.group).cmp(&(&b.topic, &b.group)))
         });
-        let others = lags.split_off(pairs);
-        let mut rest = GroupLag {
-            topic: REST.into(),
-            group: REST.into(),
-            messages: 0,
-            ready: 0,
-            behind_ms: 0,
-            queueing_ms: 0,
-            members: 0,
-        };
-        others.iter().for_each(|other| rest.join(other));
+        let rest = sum(lags.split_off(pairs).iter());
         lags.push(rest);
     }
     lags
+}
+
+/// All of these as one.
+pub(crate) fn sum<'a>(lags: impl Iterator<Item = &'a GroupLag>) -> GroupLag {
+    let mut sum = GroupLag {
+        topic: REST.into(),
+        group: REST.into(),
+        messages: 0,
+        ready: 0,
+        behind_ms: 0,
+        queueing_ms: 0,
+        members: 0,
+    };
+    lags.for_each(|lag| sum.join(lag));
+    sum
 }
 
 #[cfg(test)]

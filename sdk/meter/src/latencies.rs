@@ -8,10 +8,12 @@ use crate::histogram::{Counted, in_micros};
 
 /// The bounds, in milliseconds: those of RocketMQ.
 pub const LATENCY_BOUNDS_MS: [u64; 9] = [1, 3, 5, 7, 10, 100, 1_000, 2_000, 3_000];
-const BOUNDS: [u64; 9] = in_micros(LATENCY_BOUNDS_MS);
+pub(crate) const BOUNDS: [u64; 9] = in_micros(LATENCY_BOUNDS_MS);
 const CELLS: usize = BOUNDS.len() + 2;
 /// Kinds per shard: some 80 request codes are served, most with two or three results.
 const SLOTS: usize = 256;
+/// Kinds that can have series of their own.
+pub(crate) const KINDS_MAX: usize = SLOTS;
 /// Of an empty slot, and of the one for all kinds that have none of their own.
 const NONE: u64 = 0;
 

@@ -12,6 +12,8 @@
 //! | [`channels`] | [`Channels`]: plaintext and TLS, handshakes, certificates |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
 //! | [`creations`] | [`Creations`]: how long it took to create topics and groups |
+//! | [`exemplars`] | [`Exemplars`]: requests that became spans, by how long they took |
+//! | [`exports`] | [`MetricCounts`], [`LogCounts`]: what collectors took besides spans |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
 //! | [`flight`] | [`Recorder`]: what the flight recorder is told |
 //! | [`histogram`] | [`Histogram`]: counts by size |
@@ -22,6 +24,8 @@
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
 //! | [`spans`] | [`Spans`]: which messages become spans, and their records |
 //! | [`quotas`] | [`QuotaRefusals`]: what quotas kept back |
+//! | [`sends`] | [`SendTimes`]: how long sends and pulls took of late |
+//! | [`sidecar`] | [`SidecarView`]: the broker as rocketmq-exporter shows it |
 //! | [`sizes`] | [`MessageSizes`]: how large messages are |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
@@ -33,6 +37,8 @@ pub mod cell;
 pub mod channels;
 pub mod codes;
 pub mod creations;
+pub mod exemplars;
+pub mod exports;
 pub mod family;
 pub mod flight;
 pub mod histogram;
@@ -43,6 +49,8 @@ pub mod meter;
 pub mod plugins;
 pub mod policies;
 pub mod quotas;
+pub mod sends;
+pub mod sidecar;
 pub mod sizes;
 pub mod spans;
 
@@ -52,6 +60,8 @@ pub use cell::{Cells, Counter, Gauge, own_shard, shard_count};
 pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
 pub use creations::{Created, Creations, Invocation};
+pub use exemplars::{Exemplar, Exemplars};
+pub use exports::{LogCounts, MetricCounts};
 pub use family::Family;
 pub use flight::{FlightRecord, LoggedRequests, NameNumber, Recorder};
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
@@ -65,5 +75,7 @@ pub use plugins::{
 };
 pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
+pub use sends::{LastMinute, SendTimes};
+pub use sidecar::{GroupView, MembersView, SidecarSource, SidecarView, TopicView};
 pub use sizes::{MessageSizes, SizeCounts, TopicSizes};
 pub use spans::Spans;

@@ -11,14 +11,18 @@ use crate::catalogue as c;
 use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
 use crate::creations::Creations;
+use crate::exemplars::{self, Exemplars};
+use crate::exports::{LogCounts, MetricCounts};
 use crate::flight::{LoggedRequests, Recorder};
 use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
-use crate::latencies::Latencies;
+use crate::latencies::{Latencies, RpcKind};
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
 use crate::quotas::QuotaRefusals;
+use crate::sends::SendTimes;
+use crate::sidecar::{SidecarSource, SidecarView};
 use crate::sizes::MessageSizes;
 use crate::spans::Spans;
 use crate::{Cells, Counter, Family, Gauge, Metric};
@@ -38,6 +42,10 @@ pub struct Meter {
     pub requests: CodeCounts,
     /// Times of requests.
     pub latencies: Latencies,
+    /// Of these, requests that became spans.
+    pub exemplars: Exemplars,
+    /// Times of sends and pulls of late.
+    pub sends: SendTimes,
     /// Times of commands that create topics and groups.
     pub creations: Creations,
     /// What quotas kept back.
@@ -68,10 +76,13 @@ pub struct Meter {
     policies: OnceLock<PolicySource>,
     lags: OnceLock<LagSource>,
     members: OnceLock<MemberSource>,
+    sidecar: OnceLock<SidecarSource>,
     sizes: OnceLock<Arc<MessageSizes>>,
     spans: OnceLock<Arc<Spans>>,
     flight: OnceLock<Arc<dyn Recorder>>,
     logged: OnceLock<LoggedRequests>,
+    metric_exports: OnceLock<Arc<MetricCounts>>,
+    log_exports: OnceLock<Arc<LogCounts>>,
     before_read: Mutex<Vec<Refresh>>,
     names: OnceLock<CodeNames>,
 }
@@ -200,6 +211,17 @@ impl Meter {
         self.members.get_or_init(|| members);
     }
 
+    /// Has `sidecar` look at the broker as rocketmq-exporter does.
+    pub fn watch_sidecar(&self, sidecar: SidecarSource) {
+        self.sidecar.get_or_init(|| sidecar);
+    }
+
+    /// The broker as rocketmq-exporter shows it, if there is a broker. It may read the disk.
+    #[must_use]
+    pub fn sidecar(&self) -> Option<SidecarView> {
+        self.sidecar.get().and_then(|source| source())
+    }
+
     /// Has the sizes of messages read as well, which whoever stores them counts.
     pub fn watch_sizes(&self, sizes: &Arc<MessageSizes>) {
         self.sizes.get_or_init(|| Arc::clone(sizes));
@@ -236,6 +258,16 @@ impl Meter {
     #[must_use]
     pub fn flight(&self) -> Option<&Arc<dyn Recorder>> {
         self.flight.get()
+    }
+
+    /// Has what becomes of exported metrics read as well.
+    pub fn watch_metric_exports(&self, counts: &Arc<MetricCounts>) {
+        self.metric_exports.get_or_init(|| Arc::clone(counts));
+    }
+
+    /// Has what becomes of exported events of the log read as well.
+    pub fn watch_log_exports(&self, counts: &Arc<LogCounts>) {
+        self.log_exports.get_or_init(|| Arc::clone(counts));
     }
 
     /// Has what `plugins` says read as well.
@@ -283,6 +315,12 @@ impl Meter {
         if let Some(spans) = self.spans.get() {
             spans.counts.read(visit);
         }
+        if let Some(counts) = self.metric_exports.get() {
+            counts.read(visit);
+        }
+        if let Some(counts) = self.log_exports.get() {
+            counts.read(visit);
+        }
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
         one(&c::CONSUMER_GROUP_NUMBER, signed(self.consumer_groups.read()));
@@ -303,18 +341,36 @@ impl Meter {
             sizes.read(visit);
         }
         for (kind, times) in self.latencies.read() {
-            let other = || Cow::Borrowed(REST);
-            let [request, response] = kind.map_or([other(), other()], |kind| {
-                [self.name(0, kind.request), self.name(1, kind.response)]
-            });
-            let is_held = kind.map_or(REST, |kind| truth(kind.is_held));
-            let result =
-                kind.map_or(REST, |kind| if kind.is_one_way { "oneway" } else { "success" });
-            let labels: &[&str] = &["remoting", &request, &response, is_held, result];
+            let labels = self.rpc_labels(kind);
+            let labels: &[&str] = &labels.each_ref().map(|label| &**label);
             let (counts, sum) = (times.counts(), times.sum() as f64 / 1e3);
             visit(&HistogramSample { metric: &c::RPC_LATENCY, labels, counts, sum });
         }
         self.creations.read(visit);
+    }
+
+    /// Requests that became spans, by the labels of the histogram of times of requests.
+    #[must_use]
+    pub fn rpc_exemplars(&self) -> Vec<(Vec<String>, exemplars::Row)> {
+        let rows = self.exemplars.read().into_iter();
+        let labelled = |(kind, row)| {
+            (self.rpc_labels(Some(kind)).into_iter().map(Cow::into_owned).collect(), row)
+        };
+        rows.map(labelled).collect()
+    }
+
+    /// In the order of the label names of `RPC_LATENCY`.
+    fn rpc_labels(&self, kind: Option<RpcKind>) -> [Cow<'static, str>; 5] {
+        let Some(kind) = kind else {
+            return ["remoting", REST, REST, REST, REST].map(Cow::Borrowed);
+        };
+        [
+            "remoting".into(),
+            self.name(0, kind.request),
+            self.name(1, kind.response),
+            truth(kind.is_held).into(),
+            (if kind.is_one_way { "oneway" } else { "success" }).into(),
+        ]
     }
 
     /// The metrics that plugins made themselves.

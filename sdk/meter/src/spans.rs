@@ -8,6 +8,7 @@ mod ids;
 mod names;
 mod recent;
 mod record;
+mod sampling;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -22,21 +23,12 @@ use names::Names;
 pub use names::{NAMES_MAX, NameId};
 pub use recent::RECENT;
 use recent::Recent;
-pub use record::{Key, Link, Operation, Reason, Record, StageRecord, Stages, Ticks};
+pub use record::{CallRecord, Key, Link, Operation, Reason, Record, StageRecord, Stages, Ticks};
+use sampling::Sampling;
+pub use sampling::{RatioRule, Rules, Tuned, Undecided};
 
 /// Why spans do not reach a collector, in the order of [`SpanCounts::dropped`].
-pub const SPAN_DROPS: [&str; 2] = ["queue", "failed"];
-
-/// What becomes a span.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rules {
-    /// How much of what carries no decision of its own is recorded: from 0 to 1.
-    pub head: f64,
-    /// What takes at least so long is recorded after all.
-    pub slow: Option<Duration>,
-    /// What fails is recorded after all.
-    pub errors: bool,
-}
+pub const SPAN_DROPS: [&str; 3] = ["queue", "failed", "limit"];
 
 /// What became of spans.
 #[derive(Debug, Default)]
@@ -76,7 +68,17 @@ pub struct Picked {
     pub reason: Reason,
 }
 
+/// What ids of stages step by: an odd number, so that they meet no other soon.
+const STAGE_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 impl Picked {
+    /// The span of its stage of this number, counted from 1: made of its own, so that those who know one
+    /// know the others.
+    #[must_use]
+    pub fn stage(&self, number: u64) -> u64 {
+        self.own.span_id.wrapping_add(STAGE_STEP.wrapping_mul(number)).max(1)
+    }
+
     /// The span that what comes later for the message is a child of: its sender's own, if there is one.
     #[must_use]
     pub const fn context(&self) -> TraceParent {
@@ -88,10 +90,7 @@ impl Picked {
 /// Decides, and takes records.
 #[derive(Debug)]
 pub struct Spans {
-    /// `head` in 2^32ths.
-    head: u64,
-    slow: Option<Duration>,
-    errors: bool,
+    sampling: Sampling,
     turns: AtomicU64,
     ids: Ids,
     names: Names,
@@ -106,13 +105,8 @@ impl Spans {
     #[must_use]
     pub fn new(rules: Rules, queue_len: usize) -> (Self, Receiver<Record>) {
         let (queue, records) = sync_channel(queue_len.max(1));
-        let Rules { head, slow, errors } = rules;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2^32")]
-        let head = (head.clamp(0.0, 1.0) * 4_294_967_296.0) as u64;
         let spans = Self {
-            head,
-            slow,
-            errors,
+            sampling: Sampling::new(rules),
             turns: AtomicU64::new(0),
             ids: Ids::default(),
             names: Names::default(),
@@ -123,36 +117,90 @@ impl Spans {
         (spans, records)
     }
 
-    /// Turns for so many requests of a burst: the first one.
-    pub fn turns(&self, requests: usize) -> u64 {
-        if self.head == 0 { 0 } else { self.turns.fetch_add(requests as u64, Ordering::Relaxed) }
+    /// The same, with ratios of their own for some, the first that fits, and so many traces a second at
+    /// most of what carries no decision; 0 for no limit.
+    #[must_use]
+    pub fn sampling(self, ratios: Vec<RatioRule>, per_second: u32) -> Self {
+        Self { sampling: self.sampling.with(ratios, per_second), ..self }
     }
 
-    /// Whether what carries this span, if any, is recorded. `turn` is one of [`Self::turns`].
-    pub fn pick(&self, parent: Option<TraceParent>, turn: u64) -> Option<Picked> {
+    /// Puts other rules in force for a while, or ends that.
+    pub fn tune(&self, tuned: Option<Tuned>) {
+        self.sampling.tune(tuned);
+    }
+
+    /// Ends rules that have had their time. Gives whether there were some.
+    pub fn expire(&self, now: Duration) -> bool {
+        self.sampling.expire(now)
+    }
+
+    /// The rules that are in force for a while.
+    #[must_use]
+    pub fn tuned(&self) -> Option<Tuned> {
+        self.sampling.tuned()
+    }
+
+    /// The rules that are in force otherwise.
+    #[must_use]
+    pub const fn configured(&self) -> Rules {
+        self.sampling.configured()
+    }
+
+    /// Turns for so many requests of a burst: the first one.
+    pub fn turns(&self, requests: usize) -> u64 {
+        let has_head = self.sampling.has_head();
+        if has_head { self.turns.fetch_add(requests as u64, Ordering::Relaxed) } else { 0 }
+    }
+
+    /// Whether what carries this span, if any, is recorded. The request's turn is one of [`Self::turns`].
+    pub fn pick(&self, parent: Option<TraceParent>, request: &Undecided<'_>) -> Option<Picked> {
         match parent {
             Some(parent) if parent.sampled => Some(self.picked(Some(parent), Reason::Parent)),
             Some(_) => None,
-            // Evenly spread: whenever the sum of the ratios passes a whole number.
-            None if turn.wrapping_mul(self.head) & 0xffff_ffff < self.head => {
-                Some(self.picked(None, Reason::Head))
+            None if self.sampling.is_turn(request) => {
+                self.picked_within(None, Reason::Head, request.at)
             }
             None => None,
         }
     }
 
+    /// What is recorded though nobody's `traceparent` wants it, if there is room for one more trace at
+    /// this moment; otherwise it is counted.
+    pub fn picked_within(
+        &self,
+        parent: Option<TraceParent>,
+        reason: Reason,
+        at: Duration,
+    ) -> Option<Picked> {
+        if !self.sampling.has_room(at) {
+            self.counts.drop(2, 1);
+            return None;
+        }
+        Some(self.picked(parent, reason))
+    }
+
     /// Whether it matters how long something took.
     #[must_use]
-    pub const fn minds_time(&self) -> bool {
-        self.slow.is_some()
+    pub fn minds_time(&self) -> bool {
+        self.sampling.slow().is_some()
     }
 
     /// What was not picked and took `total`, or failed: whether it is recorded after all, and why.
     pub fn reconsider(&self, total: Duration, failed: bool) -> Option<Reason> {
-        if failed && self.errors {
+        if failed && self.sampling.errors() {
             return Some(Reason::Error);
         }
-        self.slow.filter(|slow| total >= *slow).map(|_| Reason::Slow)
+        self.sampling.slow().filter(|slow| total >= *slow).map(|_| Reason::Slow)
+    }
+
+    /// What was not picked, and a plugin has failed at: whether it is recorded after all, and why.
+    pub fn reconsider_failed_call(&self) -> Option<Reason> {
+        self.sampling.errors().then_some(Reason::Plugin)
+    }
+
+    /// A span of its own below another of the same trace.
+    pub fn below(&self, of: TraceParent) -> TraceParent {
+        TraceParent { span_id: self.ids.span(), ..of }
     }
 
     /// What is recorded, as a child of `parent` if there is one.
@@ -226,25 +274,30 @@ mod tests {
         Spans::new(Rules { head, slow: Some(Duration::from_millis(5)), errors: true }, 2)
     }
 
+    fn turn(turn: u64) -> Undecided<'static> {
+        Undecided { turn, ..Undecided::default() }
+    }
+
     const PARENT: TraceParent = TraceParent { trace_id: 7, span_id: 9, sampled: true };
 
     #[test]
     fn a_parent_decides() {
         let (all, _queue) = spans(1.0);
-        assert_eq!(all.pick(Some(TraceParent { sampled: false, ..PARENT }), 0), None);
+        assert_eq!(all.pick(Some(TraceParent { sampled: false, ..PARENT }), &turn(0)), None);
         let (none, _queue) = spans(0.0);
-        let picked = none.pick(Some(PARENT), 0).unwrap();
+        let picked = none.pick(Some(PARENT), &turn(0)).unwrap();
         assert_eq!((picked.own.trace_id, picked.parent, picked.reason), (7, 9, Reason::Parent));
         assert_ne!(picked.own.span_id, 9);
         assert_eq!(picked.context().span_id, 9, "what comes later is the sender's child as well");
-        assert_eq!(none.pick(None, 0), None);
+        assert_eq!(none.pick(None, &turn(0)), None);
     }
 
     #[test]
     fn the_head_ratio_is_kept_and_evenly_spread() {
         for (head, of_thousand) in [(0.0, 0), (0.01, 10), (0.25, 250), (0.999, 999), (1.0, 1_000)] {
             let (spans, _queue) = spans(head);
-            let picked: Vec<u64> = (0..1_000).filter(|t| spans.pick(None, *t).is_some()).collect();
+            let picked: Vec<u64> =
+                (0..1_000).filter(|t| spans.pick(None, &turn(*t)).is_some()).collect();
             assert!(picked.len().abs_diff(of_thousand) <= 1, "{head}: {}", picked.len());
             let gaps = picked.windows(2).map(|pair| pair[1] - pair[0]);
             let (least, most) = gaps.fold((u64::MAX, 0), |(a, b), g| (a.min(g), b.max(g)));
@@ -252,7 +305,7 @@ mod tests {
         }
         let (spans, _queue) = spans(0.5);
         assert_eq!((spans.turns(3), spans.turns(2), spans.turns(1)), (0, 3, 5));
-        let roots = [spans.pick(None, 0), spans.pick(None, 2)].map(Option::unwrap);
+        let roots = [spans.pick(None, &turn(0)), spans.pick(None, &turn(2))].map(Option::unwrap);
         assert_ne!(roots[0].own.trace_id, roots[1].own.trace_id);
         assert_eq!((roots[0].parent, roots[0].context()), (0, roots[0].own));
     }
@@ -266,6 +319,19 @@ mod tests {
         assert_eq!(spans.reconsider(millis(0), true), Some(Reason::Error));
         let (silent, _queue) = Spans::new(Rules { head: 1.0, slow: None, errors: false }, 1);
         assert_eq!(silent.reconsider(millis(9_999), true), None);
+    }
+
+    #[test]
+    fn beyond_the_limit_only_parents_are_recorded() {
+        let (spans, _queue) = spans(1.0);
+        let spans = spans.sampling(Vec::new(), 3);
+        let at = Duration::from_secs(5);
+        let request = Undecided { at, ..Undecided::default() };
+        let picked = (0..10).filter(|_| spans.pick(None, &request).is_some()).count();
+        assert_eq!((picked, spans.counts.dropped[2].read()), (3, 7));
+        assert_eq!(spans.picked_within(None, Reason::Slow, at), None);
+        assert!(spans.pick(Some(PARENT), &request).is_some());
+        assert_eq!(spans.counts.dropped[2].read(), 8);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/healthz` | 200 while the process works, with a line per fault that passes; 503 if only a restart helps |
 //! | `/readyz` | 200 when all parts can serve, else 503 and a line per part that says why |
-//! | `/metrics` | Prometheus' text format |
+//! | `/metrics`, `/metrics/...` | metrics, in the ways that the process put in: see [`View`] |
 //! | `/v1/...` | the rows that the process put in: see [`Row`] |
 //!
 //! All but health asks who it is, where users are asked ([`Door`]), and what he may do, where policies are in force.
@@ -20,6 +20,7 @@ mod failures;
 mod listener;
 mod routes;
 mod row;
+mod view;
 
 pub use config::Config;
 pub use door::{Door, Sign};
@@ -27,3 +28,4 @@ pub use error::Error;
 pub use listener::{Ops, Running};
 pub use routes::{Check, Complaint, Parts};
 pub use row::{Call, Change, Handler, Refuse, Reply, Row};
+pub use view::{Page, Show, View};

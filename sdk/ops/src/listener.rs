@@ -140,7 +140,7 @@ where
         let (shared, visitor) = (shared.clone(), Arc::clone(&visitor));
         async move {
             let answer = answer(&shared, &visitor, request).await;
-            Ok::<Response<_>, Infallible>(answer.map(|text| Full::new(Bytes::from(text))))
+            Ok::<Response<_>, Infallible>(answer.map(Full::new))
         }
     });
     let serving = http1::Builder::new()
@@ -163,37 +163,34 @@ where
     }
 }
 
-async fn answer(
-    shared: &Shared,
-    visitor: &Visitor,
-    request: Request<Incoming>,
-) -> Response<String> {
+async fn answer(shared: &Shared, visitor: &Visitor, request: Request<Incoming>) -> Response<Bytes> {
     let (parts, (head, body)) = (&shared.parts, request.into_parts());
     if let Some(response) = parts.open(&head) {
-        return response;
+        return response.map(Bytes::from);
     }
     let who = parts.door.who(visitor, (&parts.hooks.load(), &shared.failures), &head);
     let context = match who {
         Ok(context) => context,
-        Err(refused) => return *refused,
+        Err(refused) => return refused.map(Bytes::from),
     };
     match parts.answer(&head, &context) {
         Answer::Ready(response) => {
             if response.status() == StatusCode::FORBIDDEN {
                 refusal_recorded(shared, &head.method).await;
             }
-            response
+            response.map(Bytes::from)
         }
-        Answer::Metrics => {
+        Answer::View(at, accept) => {
             let parts = Arc::clone(parts);
-            let told = tokio::task::spawn_blocking(move || parts.exposition()).await;
-            told.unwrap_or_else(|_| rendered(&failed()))
+            let shown = tokio::task::spawn_blocking(move || parts.shown(at, &accept)).await;
+            shown.unwrap_or_else(|_| rendered(&failed()).map(Bytes::from))
         }
         Answer::Change(change, call) => {
             let command = format!("{} {}", head.method, head.uri.path());
             tracing::info!(peer = %visitor.peer(), principal = ?context.principal, "ops: {command}");
             tell(shared, &context, &command);
-            rendered(&audited(shared, make(&shared.changes, change, call, body)).await)
+            let made = make(&shared.changes, change, call, body);
+            rendered(&audited(shared, made).await).map(Bytes::from)
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{Hooks, Point, Verdict};
-use blockhouse_model::{Access, Action, RequestContext, Resource};
+use blockhouse_model::{Access, RequestContext};
 use blockhouse_service::Tasks;
+use hyper::body::Bytes;
 use hyper::http::request;
-use hyper::http::{HeaderValue, Method, Response, StatusCode, header};
+use hyper::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
-use crate::{Call, Change, Door, Handler, Reply, Row};
+use crate::{Call, Change, Door, Handler, Reply, Row, View};
 
 /// What the listener shows.
 pub struct Parts {
@@ -18,8 +19,8 @@ pub struct Parts {
     pub complaints: Box<dyn Fn() -> Vec<Complaint> + Send + Sync>,
     /// What is not as it might be expected though all is well; told where the process is ready.
     pub notes: Box<dyn Fn() -> Vec<String> + Send + Sync>,
-    /// Makes the text of `/metrics`. It may wait for the disk.
-    pub metrics: Box<dyn Fn() -> Result<String, String> + Send + Sync>,
+    /// Ways of showing metrics.
+    pub views: Vec<View>,
     /// The control API.
     pub rows: Vec<Row>,
     /// Decide who may use the control API.
@@ -50,14 +51,25 @@ pub struct Complaint {
 /// What becomes of a request.
 pub(crate) enum Answer {
     Ready(Response<String>),
-    /// What waits for the disk is to be asked beside the workers.
-    Metrics,
+    /// What waits for the disk is to be asked beside the workers: which of the views, for whoever accepts this.
+    View(usize, String),
     /// The body is to be read, and this to be made.
     Change(Arc<Change>, Call),
 }
 
-/// What looking at metrics takes.
-const METRICS: Access<'_> = Access { action: Action::Get, resource: Resource::Cluster };
+/// Longest `Accept` that is looked at.
+const ACCEPT_MAX: usize = 2_048;
+
+/// Everything that a request says it accepts.
+fn accepted(headers: &HeaderMap) -> String {
+    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let mut all = lines.collect::<Vec<_>>().join(",");
+    if all.len() > ACCEPT_MAX {
+        // Nobody means this: it gets what everybody understands.
+        all.clear();
+    }
+    all
+}
 
 fn is_look(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
@@ -79,20 +91,24 @@ impl Parts {
         if let Some(response) = self.open(head) {
             return Answer::Ready(response);
         }
-        if head.uri.path() != "/metrics" {
+        let Some(at) = self.views.iter().position(|view| view.path == head.uri.path()) else {
             return self.row(head, context);
-        }
+        };
         if !is_look(&head.method) {
             return Answer::Ready(not_allowed("GET, HEAD"));
         }
-        self.denied(METRICS, context).map_or(Answer::Metrics, Answer::Ready)
+        let denied = self.views.get(at).and_then(|view| self.denied(view.access, context));
+        denied.map_or_else(|| Answer::View(at, accepted(&head.headers)), Answer::Ready)
     }
 
-    /// The answer to who may see the metrics. It may wait for the disk.
-    pub(crate) fn exposition(&self) -> Response<String> {
-        match (self.metrics)() {
-            Ok(text) => plain(StatusCode::OK, text),
-            Err(problem) => plain(StatusCode::INTERNAL_SERVER_ERROR, problem + "\n"),
+    /// The answer to who may see the metrics so. It may wait for the disk.
+    pub(crate) fn shown(&self, view: usize, accept: &str) -> Response<Bytes> {
+        match self.views.get(view).map(|view| (view.show)(accept)) {
+            Some(Ok(page)) => with_type(StatusCode::OK, page.content_type, page.body.into()),
+            Some(Err(problem)) => {
+                plain(StatusCode::INTERNAL_SERVER_ERROR, problem + "\n").map(Bytes::from)
+            }
+            None => plain(StatusCode::NOT_FOUND, String::new()).map(Bytes::from),
         }
     }
 
@@ -192,8 +208,8 @@ pub(crate) fn plain(status: StatusCode, text: String) -> Response<String> {
     with_type(status, "text/plain; version=0.0.4; charset=utf-8", text)
 }
 
-fn with_type(status: StatusCode, content_type: &'static str, text: String) -> Response<String> {
-    let mut response = Response::new(text);
+fn with_type<T>(status: StatusCode, content_type: &'static str, body: T) -> Response<T> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
@@ -203,7 +219,7 @@ fn with_type(status: StatusCode, content_type: &'static str, text: String) -> Re
 mod tests {
     use std::net::SocketAddr;
 
-    use blockhouse_model::{ManualClock, Timestamp};
+    use blockhouse_model::{Action, ManualClock, Resource, Timestamp};
 
     use super::*;
 
@@ -218,7 +234,11 @@ mod tests {
             checks: Vec::new(),
             complaints: Box::new(Vec::new),
             notes: Box::new(Vec::new),
-            metrics: Box::new(|| Err("no metrics".to_owned())),
+            views: vec![View {
+                path: "/metrics",
+                access: Access { action: Action::Get, resource: Resource::Cluster },
+                show: Box::new(|_| Err("no metrics".to_owned())),
+            }],
             rows: Vec::new(),
             hooks: Arc::new(Hooks::none()),
             door: door(),
@@ -230,7 +250,7 @@ mod tests {
             let head = hyper::http::Request::get(path).body(()).unwrap().into_parts().0;
             match parts.answer(&head, &context) {
                 Answer::Ready(response) => response.status(),
-                Answer::Metrics => parts.exposition().status(),
+                Answer::View(at, accept) => parts.shown(at, &accept).status(),
                 Answer::Change(..) => panic!("nothing is changed"),
             }
         };
@@ -252,7 +272,7 @@ mod tests {
                 vec![Complaint { text: "store: bad".to_owned(), lasting }]
             }),
             notes: Box::new(Vec::new),
-            metrics: Box::new(|| Ok(String::new())),
+            views: Vec::new(),
             rows: Vec::new(),
             hooks: Arc::new(Hooks::none()),
             door: door(),

@@ -12,7 +12,7 @@ use blockhouse_hook::{
 use blockhouse_model::{
     Access, Action, ManualClock, Principal, RequestContext, Resource, Timestamp,
 };
-use blockhouse_ops::{Change, Check, Config, Door, Handler, Ops, Parts, Reply, Row};
+use blockhouse_ops::{Change, Check, Config, Door, Handler, Ops, Page, Parts, Reply, Row, View};
 use blockhouse_service::Tasks;
 use hyper::http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -118,7 +118,14 @@ async fn start_with(door: Door) -> Result<Fixture, blockhouse_ops::Error> {
         checks: vec![Check { name: "store", ready: Box::new(check) }],
         complaints: Box::new(Vec::new),
         notes: Box::new(|| vec!["all is well".to_owned()]),
-        metrics: Box::new(|| Ok("a_total 1\n".to_owned())),
+        views: vec![View {
+            path: "/metrics",
+            access: Access { action: Action::Get, resource: Resource::Cluster },
+            show: Box::new(|accept| {
+                let content_type = "text/plain; version=0.0.4; charset=utf-8";
+                Ok(Page { content_type, body: format!("a_total 1\n{accept}").into_bytes() })
+            }),
+        }],
         rows: rows(),
         hooks: Arc::clone(&hooks),
         door,

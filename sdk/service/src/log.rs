@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use blockhouse_model::OptionError;
+use blockhouse_telemetry::logs::LogQueue;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::reload::Handle;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload::{self, Handle};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::{Error, SystemClock};
 
+mod export;
 mod level;
 mod line;
 mod site;
@@ -91,32 +95,33 @@ fn is_level(word: &str) -> bool {
     LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
 }
 
-/// Sends what the process logs to stderr, and gives the level, to be changed. Call it once; a second
-/// call changes nothing, nor does its level.
+/// Sends what the process logs to stderr and to `also`, and gives the level, to be changed. Call it once;
+/// a second call changes nothing, nor does its level.
 ///
 /// # Errors
 /// If the level is not one.
-pub fn start(config: &Config) -> Result<Arc<Level>, Error> {
+pub fn start(config: &Config, also: Option<LogQueue>) -> Result<Arc<Level>, Error> {
     let filter = EnvFilter::try_new(&config.level).map_err(|e| Error::LogLevel(e.to_string()))?;
+    let (filter, handle) = reload::Layer::new(filter);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let is_json = config.format == Format::Json;
-    let (coloured, lines, format) = (terminal && !is_json, config.lines_per_second, config.format);
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let (per_second, format) = (config.lines_per_second, config.format);
+    let coloured = terminal && format == Format::Plain;
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(move || line::Line::new(std::io::stderr(), format, coloured));
+    let lines = match format {
+        Format::Plain => {
+            lines.with_ansi(terminal).map_event_format(|f| sited(f, per_second)).boxed()
+        }
+        Format::Json => {
+            let lines = lines.json().flatten_event(true);
+            lines.map_event_format(|f| sited(f, per_second)).boxed()
+        }
+    };
+    let also = also.map(export::Exported::to);
     // An error means that somebody has installed a subscriber before: tests do.
-    if is_json {
-        let builder = builder.json().flatten_event(true).map_event_format(|f| sited(f, lines));
-        let builder = builder.with_filter_reloading();
-        let level = changeable(config, builder.reload_handle());
-        let _installed_before = builder.try_init();
-        return Ok(level);
-    }
-    let builder = builder.with_ansi(terminal).map_event_format(|f| sited(f, lines));
-    let builder = builder.with_filter_reloading();
-    let level = changeable(config, builder.reload_handle());
-    let _installed_before = builder.try_init();
-    Ok(level)
+    let _installed_before =
+        tracing_subscriber::registry().with(filter).with(lines).with(also).try_init();
+    Ok(changeable(config, handle))
 }
 
 fn sited<F>(format: F, lines: u32) -> Sited<F> {

@@ -10,7 +10,13 @@ pub enum Error {
     /// The text could not be made.
     #[error("the metrics cannot be written: {0}")]
     Encode(#[source] prometheus::Error),
-    /// There cannot be such a collector.
-    #[error("spans cannot be exported: {0}")]
+    /// There cannot be a collector there.
+    #[error("that is no address of a collector")]
+    Endpoint,
+    /// The endpoint wants TLS.
+    #[error("there is no TLS for collectors")]
+    NoTls,
+    /// There cannot be such an exporter.
+    #[error("there cannot be an exporter: {0}")]
     Collector(#[source] opentelemetry_otlp::ExporterBuildError),
 }

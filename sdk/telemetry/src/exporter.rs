@@ -4,15 +4,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_meter::{
-    CATALOGUE, CustomFamily, CustomValue, HistogramSample, Kind, Meter, Metric, Sample, catalogue,
-};
+use blockhouse_meter::{CATALOGUE, Meter, Metric, Sample, catalogue};
 use blockhouse_model::Clock;
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use prometheus::Registry;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
-use prometheus::{Registry, TextEncoder};
+use prometheus::proto::MetricFamily;
 
-use crate::Error;
+use crate::accept::{self, Format};
+use crate::openmetrics::{self, Exemplars};
+use crate::render::{Families, custom, describe};
+use crate::{Error, Exposition};
 
 /// Who the metrics are of. These become labels of every metric, as RocketMQ's own exporter has
 /// them.
@@ -28,9 +31,26 @@ pub struct Identity {
     pub version: String,
 }
 
+impl Identity {
+    /// The same, where it is said once for all that is exported.
+    pub(crate) fn resource(&self) -> Resource {
+        let attributes = [
+            ("service.name", "blockhouse"),
+            ("service.namespace", &self.cluster),
+            ("service.instance.id", &self.node_id),
+            ("service.version", &self.version),
+        ];
+        let attributes = attributes.map(|(name, value)| KeyValue::new(name, value.to_owned()));
+        Resource::builder_empty().with_attributes(attributes).build()
+    }
+}
+
 /// Makes text of a [`Meter`].
 pub struct Exporter {
     registry: Registry,
+    meter: Arc<Meter>,
+    clock: Arc<dyn Clock>,
+    start: Duration,
 }
 
 impl Exporter {
@@ -52,22 +72,45 @@ impl Exporter {
         let start = clock.monotonic();
         let descriptions: Result<Vec<_>, _> = CATALOGUE.iter().map(|m| describe(m)).collect();
         let collector = MeterCollector {
-            meter,
-            clock,
+            meter: Arc::clone(&meter),
+            clock: Arc::clone(&clock),
             start,
             version: identity.version,
             descriptions: descriptions.map_err(Error::Register)?,
         };
         registry.register(Box::new(collector)).map_err(Error::Register)?;
-        Ok(Self { registry })
+        Ok(Self { registry, meter, clock, start })
     }
 
-    /// All metrics in Prometheus' text format, version 0.0.4.
+    /// All metrics, in the format that `accept`, the header of a request, asks for: `OpenMetrics`' text, or
+    /// Prometheus' own. It may wait for the disk.
     ///
     /// # Errors
     /// If two samples of a metric have the same labels.
-    pub fn text(&self) -> Result<String, Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(Error::Encode)
+    pub fn show(&self, accept: &str) -> Result<Exposition, Error> {
+        let families = self.families();
+        match accept::format(accept) {
+            Format::Text => Exposition::text(&families),
+            Format::OpenMetrics => {
+                let Metric { name, labels, .. } = catalogue::RPC_LATENCY;
+                let exemplars = Exemplars::of(name, labels, self.meter.rpc_exemplars());
+                let content_type = openmetrics::CONTENT_TYPE;
+                Ok(Exposition {
+                    content_type,
+                    body: openmetrics::encode(&families, &exemplars).into(),
+                })
+            }
+        }
+    }
+
+    /// All metrics.
+    pub(crate) fn families(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+
+    /// How long it has counted.
+    pub(crate) fn up(&self) -> Duration {
+        self.clock.monotonic().saturating_sub(self.start)
     }
 }
 
@@ -91,149 +134,22 @@ impl Collector for MeterCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let mut families: Vec<(&'static str, MetricFamily)> = Vec::new();
-        let mut visit = |sample: &Sample<'_>| {
-            let name = sample.metric.name;
-            // Samples of a metric come one after the other.
-            if families.last().is_none_or(|(last, _)| *last != name) {
-                families.push((name, family(sample.metric)));
-            }
-            if let Some((_, family)) = families.last_mut() {
-                family.mut_metric().push(metric(sample));
-            }
-        };
-        self.meter.read(&mut visit);
+        let mut families = Families::default();
+        self.meter.read(&mut |sample| families.add(sample));
         let up = self.clock.monotonic().saturating_sub(self.start).as_secs_f64();
-        visit(&Sample { metric: &catalogue::UPTIME, labels: &[], value: up });
+        families.add(&Sample { metric: &catalogue::UPTIME, labels: &[], value: up });
         let version: &[&str] = &[&self.version];
-        visit(&Sample { metric: &catalogue::BUILD_INFO, labels: version, value: 1.0 });
-        let mut collect = |sample: &HistogramSample<'_>| {
-            let name = sample.metric.name;
-            if families.last().is_none_or(|(last, _)| *last != name) {
-                families.push((name, family(sample.metric)));
-            }
-            if let Some((_, family)) = families.last_mut() {
-                family.mut_metric().push(by_size(sample));
-            }
-        };
-        self.meter.read_histograms(&mut collect);
+        families.add(&Sample { metric: &catalogue::BUILD_INFO, labels: version, value: 1.0 });
+        self.meter.read_histograms(&mut |sample| families.add_histogram(sample));
         let own = self.meter.custom().into_iter().map(custom);
-        families.into_iter().map(|(_, family)| family).chain(own).collect()
+        families.into_vec().into_iter().chain(own).collect()
     }
-}
-
-/// What plugins counted themselves. These are not in the catalogue, and nobody else has their prefix.
-fn custom(metrics: CustomFamily) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(metrics.name);
-    family.set_help(metrics.help);
-    for (plugin, value) in metrics.values {
-        let mut metric = proto::Metric::default();
-        let mut label = LabelPair::default();
-        label.set_name("plugin".to_owned());
-        label.set_value(plugin);
-        metric.set_label(vec![label]);
-        let kind = match value {
-            CustomValue::Counter(count) => {
-                let mut counter = proto::Counter::default();
-                counter.set_value(count as f64);
-                metric.set_counter(counter);
-                MetricType::COUNTER
-            }
-            CustomValue::Gauge(value) => {
-                let mut gauge = proto::Gauge::default();
-                gauge.set_value(value);
-                metric.set_gauge(gauge);
-                MetricType::GAUGE
-            }
-            CustomValue::Histogram { count, sum, buckets } => {
-                metric.set_histogram(histogram(count, sum, buckets));
-                MetricType::HISTOGRAM
-            }
-        };
-        family.set_field_type(kind);
-        family.mut_metric().push(metric);
-    }
-    family
-}
-
-fn histogram(count: u64, sum: f64, buckets: Vec<(f64, u64)>) -> proto::Histogram {
-    let mut histogram = proto::Histogram::default();
-    histogram.set_sample_count(count);
-    histogram.set_sample_sum(sum);
-    let bucket = |(bound, count)| {
-        let mut bucket = proto::Bucket::default();
-        bucket.set_upper_bound(bound);
-        bucket.set_cumulative_count(count);
-        bucket
-    };
-    histogram.set_bucket(buckets.into_iter().map(bucket).collect());
-    histogram
-}
-
-fn describe(metric: &Metric) -> Result<Desc, prometheus::Error> {
-    let labels = metric.labels.iter().map(|&l| l.to_owned()).collect();
-    Desc::new(metric.name.to_owned(), metric.help.to_owned(), labels, HashMap::new())
-}
-
-fn family(metric: &Metric) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(metric.name.to_owned());
-    family.set_help(metric.help.to_owned());
-    family.set_field_type(match metric.kind {
-        Kind::Counter => MetricType::COUNTER,
-        Kind::Gauge => MetricType::GAUGE,
-        Kind::Histogram => MetricType::HISTOGRAM,
-    });
-    family
-}
-
-fn pairs(metric: &Metric, values: &[&str]) -> Vec<LabelPair> {
-    let pair = |(name, value): (&&str, &&str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
-        pair
-    };
-    metric.labels.iter().zip(values).map(pair).collect()
-}
-
-/// A histogram: Prometheus wants to know how many are up to each bound, those of lower ones included.
-fn by_size(sample: &HistogramSample<'_>) -> proto::Metric {
-    let mut below = 0;
-    let buckets = sample.metric.bounds.iter().zip(sample.counts).map(|(bound, count)| {
-        below += count;
-        (*bound as f64, below)
-    });
-    let buckets = buckets.collect();
-    let mut metric = proto::Metric::default();
-    metric.set_label(pairs(sample.metric, sample.labels));
-    metric.set_histogram(histogram(sample.counts.iter().sum(), sample.sum, buckets));
-    metric
-}
-
-fn metric(sample: &Sample<'_>) -> proto::Metric {
-    let mut metric = proto::Metric::default();
-    metric.set_label(pairs(sample.metric, sample.labels));
-    match sample.metric.kind {
-        Kind::Counter => {
-            let mut counter = proto::Counter::default();
-            counter.set_value(sample.value);
-            metric.set_counter(counter);
-        }
-        Kind::Gauge | Kind::Histogram => {
-            let mut gauge = proto::Gauge::default();
-            gauge.set_value(sample.value);
-            metric.set_gauge(gauge);
-        }
-    }
-    metric
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blockhouse_meter::{CustomCounts, PluginCounts, RpcKind};
+    use blockhouse_meter::{CustomCounts, CustomValue, PluginCounts, RpcKind};
     use blockhouse_model::{ManualClock, Timestamp};
 
     #[test]
@@ -249,7 +165,7 @@ mod tests {
         let exporter = Exporter::new(identity, Arc::clone(&meter), clock.clone()).unwrap();
         meter.stored.of("orders").add([3, 300]);
         clock.advance(Duration::from_millis(2_500));
-        let text = exporter.text().unwrap();
+        let text = exporter.show("").unwrap().into_text();
         for line in [
             "# TYPE rocketmq_messages_in_total counter",
             "rocketmq_messages_in_total{topic=\"orders\",message_type=\"normal\",\
@@ -283,7 +199,7 @@ mod tests {
             version: String::new(),
         };
         let clock = Arc::new(ManualClock::at(Timestamp(5)));
-        let text = Exporter::new(identity, meter, clock).unwrap().text().unwrap();
+        let text = Exporter::new(identity, meter, clock).unwrap().show("").unwrap().into_text();
         let labels = "protocol_type=\"remoting\",request_code=\"11\",response_code=\"0\",\
                       is_long_polling=\"false\",result=\"success\"";
         for (name, end) in [
@@ -328,7 +244,7 @@ mod tests {
             version: String::new(),
         };
         let clock = Arc::new(ManualClock::at(Timestamp(5)));
-        let text = Exporter::new(identity, meter, clock).unwrap().text().unwrap();
+        let text = Exporter::new(identity, meter, clock).unwrap().show("").unwrap().into_text();
         let labels = r#"plugin="acl""#;
         for (begin, end) in [
             ("# HELP blockhouse_plugin_custom_hits One\\nor two".to_owned(), ""),

@@ -1,15 +1,26 @@
-//! What becomes of what was counted and recorded: text in Prometheus' format, and spans for a collector.
+//! What becomes of what was counted, recorded and logged: text in Prometheus' format; spans, metrics and events
+//! of the log for a collector.
 //!
 //! The metrics themselves, with names, units and labels, are in `blockhouse_meter::catalogue`. This
 //! crate opens no port: `sdk/ops` serves the text.
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod config;
 mod error;
 mod exporter;
+mod exposition;
+pub mod logs;
+pub mod metrics;
+mod openmetrics;
+pub mod otlp;
+mod render;
+mod sidecar;
 pub mod traces;
 
 pub use config::Config;
 pub use error::Error;
 pub use exporter::{Exporter, Identity};
+pub use exposition::Exposition;
+pub use sidecar::Sidecar;

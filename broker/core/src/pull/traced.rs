@@ -3,18 +3,15 @@
 
 use std::time::Duration;
 
+use blockhouse_hook::Calls;
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{
-    Key, Link, Operation, Picked, Reason, RecentQueue, Record, StageRecord, Stages, Ticks,
-};
+use blockhouse_meter::spans::{Operation, RecentQueue, Record, StageRecord, Ticks};
 use blockhouse_model::{QueueOffset, TraceParent};
 use blockhouse_store::{Accept, ReadOutcome};
 
 use super::Plan;
-use crate::Broker;
-
-/// Links of one delivery.
-const LINKS_MAX: usize = 32;
+use crate::traced::{Asked, LINKS_MAX, pick, push_calls};
+use crate::{Broker, Refusal};
 
 /// What is noted while a queue is read.
 pub(super) struct Reading {
@@ -79,45 +76,46 @@ impl Broker {
         Some(Reading { began: self.clock().monotonic(), entries: 0, found: Vec::new() })
     }
 
-    /// Records a delivery, if it is to be. `read` is what goes out.
-    pub(super) fn record_delivered(&self, plan: &Plan, reading: &Reading, read: &ReadOutcome) {
-        let Some(spans) = self.spans() else { return };
+    /// Records a delivery, if it is to be: as what span. `read` is what goes out, or would if it were not
+    /// refused.
+    pub(super) fn record_delivered(
+        &self,
+        plan: &Plan,
+        reading: &Reading,
+        read: &ReadOutcome,
+        (calls, refused): (Option<&Calls>, Option<&Refusal>),
+    ) -> Option<TraceParent> {
+        let spans = self.spans()?;
         let found = reading.delivered(plan, read.next);
-        if read.count == 0 || (found.is_empty() && !spans.minds_time()) {
-            return;
+        let failed_call = calls.is_some_and(Calls::has_failure);
+        let is_plain = refused.is_none() && !failed_call;
+        if is_plain && (read.count == 0 || (found.is_empty() && !spans.minds_time())) {
+            return None;
         }
         let total = self.clock().monotonic().saturating_sub(reading.began);
-        let Some(picked) = pick(spans, found, total) else { return };
-        if found.len() > 1 {
-            for (_, context) in found {
-                spans.push(Record::Link(Link { of: picked.own.span_id, to: *context }));
-            }
+        let picked = if found.is_empty() {
+            let plugin = failed_call.then(|| spans.reconsider_failed_call()).flatten();
+            let reason = plugin.or_else(|| spans.reconsider(total, refused.is_some()));
+            let at = reading.began + total;
+            reason.and_then(|reason| spans.picked_within(None, reason, at))
+        } else {
+            Some(pick(spans, found.iter().map(|(_, context)| *context)))
+        };
+        let picked = picked?;
+        if let Some(calls) = calls {
+            calls.read(|calls| push_calls(spans, (picked, Asked::InSpan), calls.iter()));
         }
+        let topic = spans.name(&plan.topic.name);
         spans.push(Record::Stages(StageRecord {
-            picked,
-            operation: Operation::Deliver,
-            began: reading.began,
             total: Ticks::of(total),
-            stages: Stages::default(),
-            peer: plan.cx.peer,
             principal: spans.principal(&plan.cx.principal),
-            code: 0,
-            topic: spans.name(&plan.topic.name),
             group: Some(spans.name(&plan.group.name)),
             queue: Some(plan.queue.0),
-            key: Key::default(),
             messages: u32::try_from(read.count).unwrap_or(u32::MAX),
             bytes: read.bytes as u64,
-            place: None,
+            code: refused.map_or(0, |refusal| self.code_of(refusal)),
+            ..StageRecord::new(picked, Operation::Deliver, reading.began, plan.cx.peer, topic)
         }));
-    }
-}
-
-/// One recorded message goes on with its own trace; several are linked from another.
-fn pick(spans: &Spans, found: &[(QueueOffset, TraceParent)], total: Duration) -> Option<Picked> {
-    match found {
-        [] => spans.reconsider(total, false).map(|reason| spans.picked(None, reason)),
-        [(_, context)] => Some(spans.picked(Some(*context), Reason::Parent)),
-        _ => Some(spans.picked(None, Reason::Parent)),
+        Some(picked.own)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use blockhouse_hook::Calls;
 use blockhouse_model::names::{self, check_topic};
 use blockhouse_model::{Access, Action, Resource, TopicConfig};
 
@@ -10,6 +11,26 @@ use crate::refusal::{Forbidden, Refusal};
 use crate::{Broker, Caller};
 
 impl Broker {
+    /// Admits all requests of a burst. What plugins are asked is noted for each.
+    pub(super) fn admit_all(
+        &self,
+        caller: Caller<'_>,
+        sends: &[Send<'_>],
+        calls: Option<&Calls>,
+    ) -> Vec<Result<Arc<TopicConfig>, Refusal>> {
+        let admit = |(at, send): (usize, &Send<'_>)| {
+            if let Some(calls) = calls {
+                calls.are_of(Some(at));
+            }
+            self.admit(caller, send)
+        };
+        let topics = sends.iter().enumerate().map(admit).collect();
+        if let Some(calls) = calls {
+            calls.are_of(None);
+        }
+        topics
+    }
+
     /// Authorizes one request and finds its topic, creating it where that is allowed.
     pub(super) fn admit(
         &self,

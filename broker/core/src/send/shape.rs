@@ -181,7 +181,8 @@ impl Broker {
         }
         let First { unique_key, parent } = planned?;
         if let (Some(burst), Some(spans)) = (&mut plan.burst, self.spans()) {
-            burst.decide(spans, plan.outcomes.len(), traced::of_batch(send, parent));
+            let request = (plan.outcomes.len(), send);
+            burst.decide(spans, request, traced::of_batch(send, parent));
         }
         let unique_key = unique_key.unwrap_or_default();
         Ok(Accepted { queue, placed: messages..plan.messages.len(), unique_key })

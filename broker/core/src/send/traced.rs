@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use blockhouse_hook::{Calls, PluginCall};
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{Key, Operation, Picked, StageRecord, Stages, Ticks};
+use blockhouse_meter::spans::{Key, Operation, Picked, StageRecord, Stages, Ticks, Undecided};
 use blockhouse_model::{Principal, TraceParent};
-use blockhouse_record::{Draft, View};
 use blockhouse_store::Placed;
 
 use super::shape::Plan;
 use super::{Content, Send};
+use crate::traced::{Asked, push_calls};
 use crate::{Broker, Caller};
 
 /// A burst whose sends may be recorded.
@@ -39,19 +40,48 @@ pub struct Traced {
     pub peer: SocketAddr,
     /// Who sent it.
     pub principal: Principal,
+    /// What plugins were asked, if anything is or will be recorded.
+    calls: Vec<PluginCall>,
     /// The requests that are recorded, by their numbers, in order. What comes after the places is still
     /// to be filled in.
     pub records: Vec<(usize, StageRecord)>,
 }
 
+impl Traced {
+    /// Whether a plugin failed at this request.
+    #[must_use]
+    pub fn has_failed_call(&self, request: usize) -> bool {
+        self.calls.iter().any(|call| call.failure.is_some() && call.is_of(request))
+    }
+
+    /// Records what plugins were asked for this request, whose span is `picked`.
+    pub fn push_calls(&self, spans: &Spans, request: usize, picked: Picked) {
+        let calls = self.calls.iter().filter(|call| call.is_of(request));
+        push_calls(spans, (picked, Asked::InHooks), calls);
+    }
+}
+
 impl Burst {
     /// Decides on the next request, whose first message with a span names this one.
-    pub(super) fn decide(&mut self, spans: &Spans, request: usize, parent: Option<TraceParent>) {
+    pub(super) fn decide(
+        &mut self,
+        spans: &Spans,
+        (request, send): (usize, &Send<'_>),
+        parent: Option<TraceParent>,
+    ) {
         let turn = self.turn.wrapping_add(request as u64);
-        if let Some(picked) = spans.pick(parent, turn) {
+        let (topic, group) = (send.topic, send.producer_group);
+        let undecided = Undecided { turn, at: self.began, topic, group };
+        if let Some(picked) = spans.pick(parent, &undecided) {
             self.picks.push(Pick { request, picked });
         }
     }
+}
+
+/// What plugins were asked, where something is recorded that shows it; `is_seen`: whatever they said.
+fn kept_calls(spans: &Spans, calls: &Calls, is_seen: bool) -> Vec<PluginCall> {
+    let is_kept = is_seen || (calls.has_failure() && spans.reconsider_failed_call().is_some());
+    if is_kept { calls.read(<[PluginCall]>::to_vec) } else { Vec::new() }
 }
 
 /// The span that a batch's messages belong to: its envelope's, or the first that is sampled.
@@ -74,11 +104,18 @@ impl Broker {
     pub(super) fn record_placed(
         &self,
         caller: Caller<'_>,
-        (burst, shaped): (Burst, Duration),
+        (burst, calls, shaped): (Burst, Option<&Calls>, Duration),
         (sends, plan, placed): (&[Send<'_>], &Plan<'_>, &[Placed]),
     ) -> Option<Traced> {
         let (spans, Burst { began, picks, .. }) = (self.spans()?, burst);
         let at = self.clock().monotonic();
+        let kept = |calls| {
+            let is_seen = !picks.is_empty()
+                || plan.outcomes.iter().any(Result::is_err)
+                || spans.reconsider(at.saturating_sub(began), false).is_some();
+            kept_calls(spans, calls, is_seen)
+        };
+        let calls = calls.map(kept).unwrap_or_default();
         let stages = Stages {
             admit: Ticks::of(shaped.saturating_sub(began)),
             hooked: !caller.hooks.is_empty(),
@@ -112,22 +149,12 @@ impl Broker {
                 key: Key::of(&accepted.unique_key),
                 messages: u32::try_from(send.count()).unwrap_or(u32::MAX),
                 bytes: places.iter().map(|place| u64::from(place.size)).sum(),
-                place: places.first().map(|p| (p.queue_offset.0, p.physical_offset.0)),
+                place: places.first().map(|p| (p.queue_offset.0, Some(p.physical_offset.0))),
+                delay_level: 0,
             };
             records.push((request, record));
         }
         let (peer, principal) = (caller.cx.peer, caller.cx.principal.clone());
-        Some(Traced { began, placed: at, stages, peer, principal, records })
-    }
-
-    /// A message that was recorded is stored anew, for a retry or after its delay: what comes of it
-    /// belongs to the same trace. Between its place and its visibility.
-    pub(crate) fn carry_span(&self, view: &View<'_>, new: &Draft<'_>, place: &Placed) {
-        let Some(spans) = self.spans() else { return };
-        let remembered = spans.queue(view.topic, view.queue.0).at(view.queue_offset.0);
-        let said = || TraceParent::of_properties(view.properties).filter(|span| span.sampled);
-        if let Some(context) = remembered.or_else(said) {
-            spans.remember(new.topic, new.queue.0, place.queue_offset.0, context);
-        }
+        Some(Traced { began, placed: at, stages, peer, principal, calls, records })
     }
 }

@@ -31,7 +31,9 @@ fn at(offsets: &Offsets, group: &str, topic: &str) -> Option<u64> {
 fn commits_go_forward_back_and_nowhere() {
     let offsets = open(&MemDisk::new());
     assert_eq!(at(&offsets, "g", "t"), None);
-    assert_eq!(commit(&offsets, "g", "t", 5), Committed::Moved);
+    assert_eq!(commit(&offsets, "g", "t", 4), Committed::Moved { from: None });
+    let from = Some(QueueOffset(4));
+    assert_eq!(commit(&offsets, "g", "t", 5), Committed::Moved { from });
     assert_eq!(commit(&offsets, "g", "t", 5), Committed::Same);
     assert_eq!(commit(&offsets, "g", "t", 3), Committed::Back { from: QueueOffset(5) });
     assert_eq!(at(&offsets, "g", "t"), Some(3));

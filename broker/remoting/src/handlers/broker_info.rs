@@ -26,6 +26,7 @@ pub(crate) fn runtime(call: OwnedCall) -> Answer {
         };
         versions(&mut put);
         rates(&call.broker, &mut put);
+        times(&call, &mut put);
         store(&call.broker, &mut put);
         put("earliestMessageTimeStamp", earliest.to_string());
         not_ours(&mut put);
@@ -39,6 +40,7 @@ pub(crate) fn runtime(call: OwnedCall) -> Answer {
 type Put<'a> = &'a mut dyn FnMut(&str, String);
 
 fn versions(put: Put<'_>) {
+    put("brokerVersion", codes::version::CURRENT.to_string());
     put("brokerVersionDesc", codes::version::CURRENT_NAME.to_owned());
     put("brokerActive", "true".to_owned());
 }
@@ -66,15 +68,43 @@ fn rates(broker: &Broker, put: Put<'_>) {
     put("msgGetTotalTodayNow", delivered.messages.to_string());
     let average = stored.bytes.checked_div(stored.messages).unwrap_or(0);
     put("putMessageAverageSize", average.to_string());
-    // What was counted before midnight is not kept: the counts above are since the start.
-    for name in [
-        "msgPutTotalTodayMorning",
-        "msgPutTotalYesterdayMorning",
-        "msgGetTotalTodayMorning",
-        "msgGetTotalYesterdayMorning",
-    ] {
-        put(name, "0".to_owned());
+    for (which, kind) in [("Put", Kind::TopicPut), ("Get", Kind::GroupGet)] {
+        let mornings = broker.stats().mornings(kind);
+        for (day, volume) in [("Today", mornings.today), ("Yesterday", mornings.yesterday)] {
+            put(&format!("msg{which}Total{day}Morning"), volume.messages.to_string());
+        }
     }
+}
+
+/// RocketMQ's names for spans of time that a send can take.
+const BANDS: [&str; 13] = [
+    "<=0ms",
+    "0~10ms",
+    "10~50ms",
+    "50~100ms",
+    "100~200ms",
+    "200~500ms",
+    "500ms~1s",
+    "1~2s",
+    "2~3s",
+    "3~4s",
+    "4~5s",
+    "5~10s",
+    "10s~",
+];
+
+fn times(call: &OwnedCall, put: Put<'_>) {
+    let sends = &call.meter.sends;
+    let minute = sends.last_minute(call.broker.clock().monotonic());
+    let band = |(name, count): (&&str, &u64)| format!("[{name}]:{count}");
+    let bands: Vec<String> = BANDS.iter().zip(&minute.bands).map(band).collect();
+    put("putMessageDistributeTime", bands.join(" "));
+    let [p99, p999] = minute.quantiles;
+    put("putLatency99", format!("{p99:.2}"));
+    put("putLatency999", format!("{p999:.2}"));
+    let [send, pull] = sends.longest_ms();
+    put("putMessageEntireTimeMax", send.to_string());
+    put("getMessageEntireTimeMax", pull.to_string());
 }
 
 fn store(broker: &Broker, put: Put<'_>) {

@@ -45,9 +45,7 @@ pub(crate) fn handle(
             if let Err(refusal) = &outcome {
                 answers.log_refused(command, status::of(refusal.kind), &refusal.reason);
             }
-            let bytes = bytes_of_answer(&outcome);
-            let code = write(opaque, outcome, answers.replies);
-            return answers.add(answered.with(code).of_bytes(bytes));
+            return finish(opaque, outcome, answered, answers);
         }
         Pulled::Later(outcome) => (answers.later(broker, meter), outcome),
         Pulled::Held(outcome) => (answers.later(broker, meter).held(), outcome),
@@ -55,12 +53,23 @@ pub(crate) fn handle(
     answers.replies.defer(async move {
         let outcome = outcome.await;
         pay(later.broker(), payer.as_ref(), &outcome);
-        later.write(|answers| {
-            let bytes = bytes_of_answer(&outcome);
-            let code = write(opaque, outcome, answers.replies);
-            answers.add(answered.with(code).of_bytes(bytes));
-        })
+        later.write(|answers| finish(opaque, outcome, answered, answers))
     });
+}
+
+fn finish(
+    opaque: i32,
+    outcome: Result<PullOutcome, Refusal>,
+    answered: Answered,
+    answers: &mut Answers<'_>,
+) {
+    let span = outcome.as_ref().ok().and_then(|outcome| outcome.span);
+    let bytes = bytes_of_answer(&outcome);
+    let answered = answered.with(write(opaque, outcome, answers.replies)).of_bytes(bytes);
+    answers.add(answered);
+    if let Some(span) = span {
+        answers.recorded(answered, span);
+    }
 }
 
 /// Only now is it known how much the consumer gets.

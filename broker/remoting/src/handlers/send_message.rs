@@ -207,14 +207,18 @@ impl Answer<'_> {
             }
             let mut subject = self.subject(command, &outcome);
             subject.stages.flush = finish.as_ref().map(Finish::flush).unwrap_or_default();
-            answers.add(Answered::of(command, result, subject));
+            let answered = Answered::of(command, result, subject);
+            answers.add(answered);
             if let Some(finish) = &mut finish {
-                match &outcome {
+                let span = match &outcome {
                     Outcome::Stored(accepted) => {
-                        finish.answered(command, result, self.places(accepted));
+                        finish.answered(command, result, self.places(accepted))
                     }
                     Outcome::Failed(_) => finish.answered(command, result, &[]),
-                    Outcome::Unread(_) => {}
+                    Outcome::Unread(_) => None,
+                };
+                if let Some(span) = span {
+                    answers.recorded(answered, span);
                 }
             }
             if command.is_one_way() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use blockhouse_core::stats::Kind;
 use blockhouse_model::names::{dlq_topic, retry_topic};
 use blockhouse_model::{MessageId, properties as name};
 use blockhouse_protocol::codes::{request_code, response_code as code};
@@ -110,6 +111,9 @@ async fn a_message_sent_back_comes_again_and_then_is_given_up() {
     assert_eq!(send_back(&client, &offset, "1").await, code::SUCCESS);
     let (_, properties) = only_record(&client, &dlq_topic("consumers")).await;
     assert_eq!(name::find(&properties, name::RETRY_TOPIC), Some("t"));
+    let counted = world.broker.stats().by_key(Kind::SendBack);
+    let [(key, volume)] = &counted[..] else { panic!("{counted:?}") };
+    assert_eq!((&**key, volume.messages), ("t@consumers", 2), "by the topic it came from at first");
     world.server.shutdown().await;
 }
 

@@ -148,3 +148,25 @@ async fn creating_topics_and_groups_is_timed_whether_it_can_be_done_or_not() {
     assert_eq!(groups, ["success,false 1"]);
     world.server.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_state_of_the_broker_tells_how_long_sends_took_of_late() {
+    let world = World::new(&[]).await;
+    let client = world.client().await;
+    for _ in 0..3 {
+        assert_eq!(client.send("t", "", b"1").await.code, code::SUCCESS);
+    }
+    world.meter.sends.sent(12_000, 1);
+    let answer = client.ask(request_code::GET_BROKER_RUNTIME_INFO, &[], b"").await;
+    let text = String::from_utf8(answer.body.to_vec()).unwrap();
+    for part in [
+        r#""putMessageDistributeTime":"[<=0ms]:3 [0~10ms]:0 [10~50ms]:1 [50~100ms]:0 [100~200ms]:0 "#,
+        r#"[3~4s]:0 [4~5s]:0 [5~10s]:0 [10s~]:0""#,
+        r#""putMessageEntireTimeMax":"12""#,
+        r#""getMessageEntireTimeMax":"0""#,
+        r#""putLatency99":"19.60""#,
+        r#""brokerVersion":"493""#,
+    ] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}

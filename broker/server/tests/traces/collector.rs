@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use blockhouse_client::Producer;
+use blockhouse_telemetry::otlp::Config as Otlp;
 use blockhouse_telemetry::traces::Config;
 use tokio::net::TcpListener;
 
@@ -14,13 +15,18 @@ use crate::{traced, traces};
 /// Only a test that is going to fail waits this long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A request that is not answered is soon given up.
+fn hurried() -> Otlp {
+    Otlp { timeout_ms: 300, ..Otlp::default() }
+}
+
 impl Rig {
-    fn dropped(&self) -> [u64; 2] {
+    fn dropped(&self) -> [u64; 3] {
         self.spans.as_ref().unwrap().counts.dropped.each_ref().map(blockhouse_meter::Counter::read)
     }
 
     /// Waits until drops are as `are_so` wants them.
-    async fn dropped_until(&self, are_so: impl Fn([u64; 2]) -> bool) {
+    async fn dropped_until(&self, are_so: impl Fn([u64; 3]) -> bool) {
         let wait = async {
             while !are_so(self.dropped()) {
                 tokio::task::yield_now().await;
@@ -38,16 +44,15 @@ async fn a_collector_that_hangs_costs_spans_and_no_messages() {
     let config = Config {
         endpoint: format!("http://{}", silent.local_addr().unwrap()),
         queue_max: 8,
-        timeout_ms: 300,
         ..Config::default()
     };
-    let rig = Rig::start(&config, &[]).await;
+    let rig = Rig::start_over(&hurried(), &config, &[]).await;
     let producer = Producer::new(&rig.client, "producers");
     for n in 0..100 {
         let sent = producer.send(&traced("orders", "01")).await.unwrap();
         assert_eq!(sent.queue_offset, n);
     }
-    rig.dropped_until(|[queue, failed]| queue > 0 && failed > 0).await;
+    rig.dropped_until(|[queue, failed, _]| queue > 0 && failed > 0).await;
     rig.stop().await;
 }
 
@@ -58,7 +63,7 @@ async fn a_collector_that_refuses_is_asked_again() {
     let producer = Producer::new(&rig.client, "producers");
     sink.refuses.store(true, Ordering::SeqCst);
     producer.send(&traced("lost", "01")).await.unwrap();
-    rig.dropped_until(|[_, failed]| failed > 0).await;
+    rig.dropped_until(|[_, failed, _]| failed > 0).await;
 
     sink.refuses.store(false, Ordering::SeqCst);
     producer.send(&traced("orders", "01")).await.unwrap();
@@ -72,9 +77,10 @@ async fn a_collector_that_is_not_there_costs_spans_and_no_messages() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
-    let rig = Rig::start(&Config { endpoint, timeout_ms: 300, ..Config::default() }, &[]).await;
+    let config = Config { endpoint, ..Config::default() };
+    let rig = Rig::start_over(&hurried(), &config, &[]).await;
     let producer = Producer::new(&rig.client, "producers");
     producer.send(&traced("orders", "01")).await.unwrap();
-    rig.dropped_until(|[_, failed]| failed > 0).await;
+    rig.dropped_until(|[_, failed, _]| failed > 0).await;
     rig.stop().await;
 }

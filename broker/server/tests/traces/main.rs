@@ -1,13 +1,16 @@
 //! What a broker does for messages, as a collector gets to know it.
 #![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
 
+mod afterwards;
 mod collector;
+mod plugins;
 mod rig;
 mod rules;
 mod sink;
 
 use blockhouse_client::{Outgoing, Producer, Pull};
 use blockhouse_model::properties;
+use blockhouse_protocol::codes::request_code;
 use blockhouse_telemetry::traces::Config;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
@@ -73,7 +76,7 @@ async fn a_send_is_a_child_of_its_producers_span() {
     // Nothing else was recorded.
     assert_eq!(sink.left(), []);
     let counts = &rig.spans.as_ref().unwrap().counts;
-    assert_eq!(counts.dropped.each_ref().map(blockhouse_meter::Counter::read), [0; 2]);
+    assert_eq!(counts.dropped.each_ref().map(blockhouse_meter::Counter::read), [0; 3]);
     rig.stop().await;
 }
 
@@ -97,6 +100,32 @@ async fn what_has_no_span_is_recorded_by_the_head_ratio() {
     }
     assert_ne!(first.trace_id, second.trace_id);
     assert!(!sink.left().iter().any(|span| span.name.starts_with("send")), "no others");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_became_spans_are_the_exemplars_of_how_long_they_took() {
+    let sink = Sink::start().await;
+    let rig = Rig::start(&traces(&sink), &[]).await;
+    let producer = Producer::new(&rig.client, "producers");
+    producer.send(&Outgoing::new("orders", "body")).await.unwrap();
+    producer.send(&traced("orders", "00")).await.unwrap();
+    assert!(rig.meter.exemplars.read().is_empty(), "neither of them was recorded");
+    let sent = producer.send(&traced("orders", "01")).await.unwrap();
+    let (queue, filter) = (&sent.queue, "*");
+    let pull = Pull { group: "consumers", queue, offset: 2, max: 1, filter, hold: None };
+    assert_eq!(rig.client.pull(&pull).await.unwrap().messages.len(), 1);
+    let kept: Vec<_> = rig.meter.exemplars.read().into_iter().collect();
+    let [(pulled, of_pulls), (send, of_sends)] = &kept[..] else { panic!("{kept:?}") };
+    assert_eq!((pulled.request, pulled.response), (request_code::PULL_MESSAGE, 0));
+    assert_eq!((send.request, send.response), (request_code::SEND_MESSAGE_V2, 0));
+    for row in [of_pulls, of_sends] {
+        let exemplars: Vec<_> = row.iter().flatten().collect();
+        let [one] = exemplars[..] else { panic!("{row:?}") };
+        assert_eq!(format!("{:032x}", one.span.trace_id), TRACE);
+        assert_ne!(format!("{:016x}", one.span.span_id), SPAN, "it is the broker's own span");
+        assert!(one.at.0 > 1_700_000_000_000);
+    }
     rig.stop().await;
 }
 

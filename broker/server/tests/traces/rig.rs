@@ -14,24 +14,50 @@ use blockhouse_namesrv::NameServer;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_service::{SystemClock, Tasks};
 use blockhouse_telemetry::Identity;
+use blockhouse_telemetry::otlp::{Config as Otlp, Transport};
 use blockhouse_telemetry::traces::{Config, Ended, Enrich, Parts as TraceParts, TraceExporter};
 
 pub(crate) struct Rig {
     pub(crate) client: Client,
     pub(crate) spans: Option<Arc<Spans>>,
+    pub(crate) meter: Arc<Meter>,
     broker: Running,
     namesrv: blockhouse_namesrv::Running,
     tasks: Tasks,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Rig {
     pub(crate) async fn start(traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let tasks = Tasks::new("test");
+        Self::start_at(traces, |_| hooks.to_vec()).await
+    }
+
+    /// The same, with another way to the collector.
+    pub(crate) async fn start_over(otlp: &Otlp, traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        Self::start_in(tempfile::tempdir().unwrap(), clock, (otlp, traces), hooks).await
+    }
+
+    /// The same, with hooks that read the same clock.
+    pub(crate) async fn start_at(
+        traces: &Config,
+        hooks: impl FnOnce(Arc<dyn Clock>) -> Vec<Arc<dyn Hook>>,
+    ) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let hooks = hooks(Arc::clone(&clock));
+        let over = (&Otlp::default(), traces);
+        Self::start_in(tempfile::tempdir().unwrap(), clock, over, &hooks).await
+    }
+
+    async fn start_in(
+        dir: tempfile::TempDir,
+        clock: Arc<dyn Clock>,
+        (otlp, traces): (&Otlp, &Config),
+        hooks: &[Arc<dyn Hook>],
+    ) -> Self {
+        let tasks = Tasks::new("test");
         let meter: Arc<Meter> = Arc::default();
-        let spans = traces.is_on().then(|| export(traces, &clock, &meter, &tasks));
+        let spans = traces.is_on().then(|| export((otlp, traces), &clock, &meter, &tasks));
         let hooks = Arc::new(Hooks::new(HookChain::new(hooks)));
         let namesrv = name_server(dir.path(), &clock, &tasks).await;
         let settings = settings(dir.path(), &namesrv.local_addr().to_string());
@@ -39,7 +65,7 @@ impl Rig {
             clock: Arc::clone(&clock),
             hooks,
             disk: Arc::new(RealDisk),
-            meter,
+            meter: Arc::clone(&meter),
             tasks: tasks.clone(),
             budget: None,
             tls: blockhouse_broker::Tls::default(),
@@ -50,15 +76,30 @@ impl Rig {
         let broker = Broker::start(settings, parts).await.unwrap();
         let options = Options::new(&namesrv.local_addr().to_string());
         let client = Client::new(options, clock).unwrap();
-        Self { client, spans, broker, namesrv, tasks, _dir: dir }
+        Self { client, spans, meter, broker, namesrv, tasks, dir }
+    }
+
+    pub(crate) fn broker_addr(&self) -> std::net::SocketAddr {
+        self.broker.local_addr()
     }
 
     pub(crate) async fn stop(self) {
+        drop(self.end().await);
+    }
+
+    /// Stops and starts with the same files. Nothing that was in memory is left.
+    pub(crate) async fn restart(self, traces: &Config) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        Self::start_in(self.end().await, clock, (&Otlp::default(), traces), &[]).await
+    }
+
+    async fn end(self) -> tempfile::TempDir {
         self.client.close().await;
         self.broker.stop().await.unwrap();
         self.namesrv.stop().await;
         let late = self.tasks.stop(Duration::from_secs(5)).await;
         assert_eq!(late, Vec::<String>::new(), "the exporter ends by itself");
+        self.dir
     }
 }
 
@@ -79,13 +120,13 @@ impl Enrich for Tagger {
 }
 
 fn export(
-    traces: &Config,
+    (otlp, traces): (&Otlp, &Config),
     clock: &Arc<dyn Clock>,
     meter: &Arc<Meter>,
     tasks: &Tasks,
 ) -> Arc<Spans> {
     let (spans, records) = Spans::new(traces.rules(), traces.queue_max);
-    let spans = Arc::new(spans);
+    let spans = Arc::new(spans.sampling(traces.ratios(), traces.per_second_max));
     meter.record_spans(Arc::clone(&spans));
     let identity = Identity {
         cluster: "c".to_owned(),
@@ -97,11 +138,12 @@ fn export(
         identity,
         spans: Arc::clone(&spans),
         records,
+        bridged: None,
         clock: Arc::clone(clock),
         code_name: response_code::name,
         enrich: Some(Arc::new(Tagger)),
     };
-    let exporter = TraceExporter::new(traces, parts).unwrap();
+    let exporter = TraceExporter::new(traces, &Transport::new(otlp, None), parts).unwrap();
     let group = tasks.child("traces");
     let mut stop = group.shutdown();
     group.spawn("traces", exporter.run(async move { stop.requested().await }));

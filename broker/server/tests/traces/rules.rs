@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use blockhouse_client::{Outgoing, Producer};
 use blockhouse_hook::{Decision, Draft, Hook, Point, Points, Rejection};
+use blockhouse_meter::spans::{Rules, Tuned};
 use blockhouse_model::{Clock as _, RequestContext};
 use blockhouse_service::SystemClock;
-use blockhouse_telemetry::traces::Config;
+use blockhouse_telemetry::traces::{Config, Rule};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
 use crate::rig::Rig;
@@ -63,6 +64,56 @@ async fn what_is_slow_is_recorded_in_the_trace_that_it_belongs_to() {
     assert_eq!(hooks.parent_span_id, send.span_id);
     let took = hooks.end_time_unix_nano - hooks.start_time_unix_nano;
     assert!(u128::from(took) >= SLOW.as_nanos() - 100, "{took}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn topics_have_ratios_of_their_own_within_the_limit_of_all() {
+    let mut sink = Sink::start().await;
+    let rule = |topic: &str, ratio| Rule { topic: topic.to_owned(), group: "*".to_owned(), ratio };
+    let rules = vec![rule("orders-*", 1.0), rule("*", 0.0)];
+    let config = Config { head_ratio: 1.0, per_second_max: 2, rules, ..traces(&sink) };
+    let rig = Rig::start(&config, &[]).await;
+    let producer = Producer::new(&rig.client, "producers");
+    producer.send(&Outgoing::new("bills", "body")).await.unwrap();
+    producer.send(&Outgoing::new("orders-eu", "body")).await.unwrap();
+    let [send] = sink.take(["send orders-eu"]).await;
+    assert_eq!(attribute(&send, "blockhouse.sampling.reason").as_deref(), Some("head"));
+    // In a burst of one second at most: one connection, one answer after the other.
+    let counts = &rig.spans.as_ref().unwrap().counts;
+    while counts.dropped[2].read() == 0 {
+        producer.send(&Outgoing::new("orders-eu", "body")).await.unwrap();
+    }
+    producer.send(&traced("last", "01")).await.unwrap();
+    let [_last] = sink.take(["send last"]).await;
+    assert!(sink.left().iter().all(|span| span.name != "send bills"));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_rules_are_in_force_until_their_time_is_over() {
+    let mut sink = Sink::start().await;
+    let rig = Rig::start(&traces(&sink), &[]).await;
+    let producer = Producer::new(&rig.client, "producers");
+    let spans = rig.spans.as_ref().unwrap();
+    producer.send(&Outgoing::new("before", "body")).await.unwrap();
+    let rules = Rules { head: 1.0, ..spans.configured() };
+    spans.tune(Some(Tuned { rules, until: Duration::MAX }));
+    producer.send(&Outgoing::new("during", "body")).await.unwrap();
+    let [_during] = sink.take(["send during"]).await;
+    // The exporter looks at the time.
+    spans.tune(Some(Tuned { rules, until: Duration::ZERO }));
+    let over = async {
+        while spans.tuned().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), over).await.unwrap();
+    producer.send(&Outgoing::new("after", "body")).await.unwrap();
+    producer.send(&traced("last", "01")).await.unwrap();
+    let [_last] = sink.take(["send last"]).await;
+    let is_other = |name: &str| name.ends_with("before") || name.ends_with("after");
+    assert!(!sink.left().iter().any(|span| is_other(&span.name)));
     rig.stop().await;
 }
 

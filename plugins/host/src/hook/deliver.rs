@@ -24,10 +24,14 @@ impl PluginHook {
         while !rest.is_empty() {
             let (now, later) = rest.split_at_mut(run(rest, wants.batch_max));
             let traced = self.plugin.traced(cx);
-            let asked = self.plugin.call(Interface::BeforeDeliver, now.len(), |guest, deadline| {
-                let answer = ask(guest, cx, (deadline, wants), delivery, now)?;
-                check(&answer, now)?;
-                Ok(answer)
+            let (asked, took) =
+                self.plugin.timed(Interface::BeforeDeliver, now.len(), |guest, deadline| {
+                    let answer = ask(guest, cx, (deadline, wants), delivery, now)?;
+                    check(&answer, now)?;
+                    Ok(answer)
+                });
+            self.plugin.noted(Interface::BeforeDeliver, took, now.len(), &asked, |answer| {
+                word(answer, now)
             });
             if let Some(begun) = traced {
                 self.plugin.note(&begun, Interface::BeforeDeliver, now.len(), |call| {
@@ -138,6 +142,12 @@ fn check(answer: &Answer, messages: &[Outbound<'_>]) -> Result<(), Failure> {
 
 fn keeps(answer: &Answer, message: usize) -> bool {
     answer.keep.get(message / 8).is_none_or(|byte| byte & 1 << (message % 8) != 0)
+}
+
+/// What the plugin said, in a word.
+fn word(answer: &Answer, messages: &[Outbound<'_>]) -> &'static str {
+    let hides = (0..messages.len()).any(|i| messages[i].keep && !keeps(answer, i));
+    if hides || !answer.bodies.is_empty() { "change" } else { "continue" }
 }
 
 /// What becomes of the messages, in words.

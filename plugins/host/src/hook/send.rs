@@ -36,11 +36,13 @@ impl PluginHook {
     fn shape_run(&self, cx: &RequestContext, run: &mut [Draft<'_>]) {
         let wants = self.plugin.wants();
         let traced = self.plugin.traced(cx);
-        let asked = self.plugin.call(Interface::BeforeSend, run.len(), |guest, deadline| {
-            let changes = ask(guest, cx, deadline, wants, run)?;
-            check(&changes, run)?;
-            Ok(changes)
-        });
+        let (asked, took) =
+            self.plugin.timed(Interface::BeforeSend, run.len(), |guest, deadline| {
+                let changes = ask(guest, cx, deadline, wants, run)?;
+                check(&changes, run)?;
+                Ok(changes)
+            });
+        self.plugin.noted(Interface::BeforeSend, took, run.len(), &asked, |changes| word(changes));
         if let Some(begun) = traced {
             self.plugin.note(&begun, Interface::BeforeSend, run.len(), |call| {
                 run.iter().take(1).for_each(|m| call.about(m.topic, m.producer_group));
@@ -82,6 +84,16 @@ impl PluginHook {
             wit::Decision::Reject(why) => (Outcome::Refused, why.reason.as_str()),
         };
         self.tell(Subject::Send(cx, message.topic), outcome, reason);
+    }
+}
+
+/// What the plugin said, in a word.
+fn word(changes: &[Change]) -> &'static str {
+    let refuses = |change: &Change| matches!(change.decision, wit::Decision::Reject(_));
+    match changes {
+        [] => "continue",
+        some if some.iter().any(refuses) => "refuse",
+        _ => "change",
     }
 }
 

@@ -12,6 +12,7 @@ mod deploy;
 mod faults;
 mod guard;
 mod load;
+mod noted;
 mod outside;
 mod policy;
 mod rig;

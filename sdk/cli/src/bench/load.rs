@@ -28,6 +28,9 @@ pub(crate) struct LoadArgs {
     /// Requests that each connection keeps in flight
     #[arg(long, short = 'w', default_value_t = 16)]
     pub(crate) in_flight: usize,
+    /// Send a connection's requests all at once, and again when all are answered
+    #[arg(long, conflicts_with = "rate")]
+    pub(crate) bursts: bool,
     /// Bytes of a message's body
     #[arg(long, short = 's', default_value_t = 1024)]
     pub(crate) size: usize,
@@ -94,6 +97,7 @@ impl LoadArgs {
             kind != Kind::Consume || self.rate.is_none(),
             "--rate is for sending: consume pulls as fast as the broker answers, so leave it out"
         );
+        ensure!(kind != Kind::Consume || !self.bursts, "--bursts is for sending: leave it out");
         ensure!(self.duration > 0.0 && self.duration < 1e6, "--duration must be over 0");
         ensure!((0.0..1e6).contains(&self.warmup), "--warmup must not be negative");
         Ok(())
@@ -139,5 +143,8 @@ mod tests {
         let refused = paced.check(Kind::Consume).unwrap_err().to_string();
         assert!(refused.starts_with("--rate is for sending"), "{refused}");
         assert!(Line::parse_from(["bench"]).load.check(Kind::Consume).is_ok());
+        let bursts = Line::parse_from(["bench", "--bursts"]).load;
+        assert!(bursts.check(Kind::Produce).is_ok() && bursts.check(Kind::Consume).is_err());
+        assert!(Line::try_parse_from(["bench", "--bursts", "--rate", "5"]).is_err());
     }
 }

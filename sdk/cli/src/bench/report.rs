@@ -131,13 +131,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let LoadArgs { connections, in_flight, size, batch, .. } = &self.load;
+        let LoadArgs { connections, in_flight, size, batch, bursts, .. } = &self.load;
         let what = match self.kind {
             Kind::Produce => "produce",
             Kind::Consume => "consume",
             Kind::EndToEnd => "end to end",
         };
-        write!(f, "{what}: {connections} connections x {in_flight} in flight, {size} bytes")?;
+        let flow = if *bursts { "at once" } else { "in flight" };
+        write!(f, "{what}: {connections} connections x {in_flight} {flow}, {size} bytes")?;
         writeln!(
             f,
             "{}",

@@ -10,7 +10,8 @@ use super::{clock, load};
 /// Timers are this coarse: a request that leaves so much later than it was due is not late.
 const TIMER_NS: u64 = 2_000_000;
 
-/// Keeps a window of send requests in flight, or as many as a rate allows.
+/// Keeps a window of send requests in flight, or as many as a rate allows, or sends a whole window
+/// at once.
 pub(crate) struct Sending {
     slots: Vec<Slot>,
     free: Vec<usize>,
@@ -19,6 +20,7 @@ pub(crate) struct Sending {
     size: u64,
     stamp: bool,
     pace: Option<Pace>,
+    bursts: bool,
 }
 
 struct Slot {
@@ -55,6 +57,13 @@ impl Sending {
             size: u64::try_from(load.size).unwrap_or(0),
             stamp: kind == load::Kind::EndToEnd,
             pace,
+            bursts: load.bursts,
+        }
+    }
+
+    fn send_all(&mut self, now: u64, out: &mut Vec<u8>) {
+        while let Some(at) = self.free.pop() {
+            self.send(at, now, now, out);
         }
     }
 
@@ -71,9 +80,7 @@ impl Sending {
 impl Script for Sending {
     fn start(&mut self, now: u64, out: &mut Vec<u8>) {
         if self.pace.is_none() {
-            while let Some(at) = self.free.pop() {
-                self.send(at, now, now, out);
-            }
+            self.send_all(now, out);
         }
     }
 
@@ -98,10 +105,12 @@ impl Script for Sending {
                 code => stats.refuse(code, || response.remark()),
             }
         }
-        if self.pace.is_some() {
-            self.free.push(at);
-        } else {
-            self.send(at, now, now, out);
+        if self.pace.is_none() && !self.bursts {
+            return self.send(at, now, now, out);
+        }
+        self.free.push(at);
+        if self.bursts && self.free.len() == self.slots.len() {
+            self.send_all(now, out);
         }
     }
 
@@ -119,5 +128,43 @@ impl Script for Sending {
             let started = if now - due > TIMER_NS { due } else { now };
             self.send(at, now, started, out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        load: LoadArgs,
+    }
+
+    /// How many requests an answer brings, for each of `answered` slots in turn.
+    fn requests(arguments: &[&str], answered: &[i32]) -> Vec<usize> {
+        let load = Line::parse_from(arguments).load;
+        let queue = Queue { topic: "t".to_owned(), queue_id: 0 };
+        let mut sending = Sending::new(0, &load, load::Kind::Produce, &[queue]);
+        let count = |out: &[u8]| out.windows(8).filter(|w| *w == b"\"opaque\"").count();
+        let mut out = Vec::new();
+        sending.start(1, &mut out);
+        let mut seen = vec![count(&out)];
+        for slot in answered {
+            out.clear();
+            let opaque = 1_000_000_000 + slot;
+            let answer = Response { code: 0, opaque, is_request: false, header: b"", body: b"" };
+            sending.answer(2, &answer, &mut out, None);
+            seen.push(count(&out));
+        }
+        seen
+    }
+
+    #[test]
+    fn a_window_is_kept_full_or_sent_at_once() {
+        assert_eq!(requests(&["bench", "-w", "3"], &[1, 0, 2, 1]), [3, 1, 1, 1, 1]);
+        assert_eq!(requests(&["bench", "-w", "3", "--bursts"], &[1, 0, 2, 1]), [3, 0, 0, 3, 0]);
     }
 }

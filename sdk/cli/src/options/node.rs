@@ -37,7 +37,7 @@ pub struct Node {
     /// `off`: the one of `broker_listen`.
     pub advertise: Option<IpAddr>,
     /// Allow listeners on other than loopback addresses though nothing is encrypted and nobody is
-    /// asked who he is.
+    /// asked who he is, and collectors there that are reached in plain text.
     pub insecure: bool,
 }
 

@@ -56,8 +56,13 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
 
 /// How far all groups with progress are behind.
 pub(super) fn lags(core: &blockhouse_core::Broker, times: &mut LagTimes) -> Vec<GroupLag> {
+    core.lags(times).iter().map(told).collect()
+}
+
+/// How far a group is behind, as the meter has it.
+pub(super) fn told(lag: &Lag) -> GroupLag {
     let millis = |age: Duration| u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-    let told = |lag: Lag| GroupLag {
+    GroupLag {
         topic: lag.topic.as_str().into(),
         group: lag.group.as_str().into(),
         messages: lag.messages,
@@ -65,8 +70,7 @@ pub(super) fn lags(core: &blockhouse_core::Broker, times: &mut LagTimes) -> Vec<
         behind_ms: millis(lag.behind),
         queueing_ms: millis(lag.queueing),
         members: lag.members,
-    };
-    core.lags(times).into_iter().map(told).collect()
+    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use blockhouse_authn::SigningKey;
 use blockhouse_hook::{AdminCommand, Auditor, Decided, Outcome, Subject};
 use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
-use blockhouse_ops::{Door, Handler, Ops, Parts, Reply, Row, Running, Sign};
-use blockhouse_telemetry::{Exporter, Identity};
+use blockhouse_ops::{Door, Handler, Ops, Page, Parts, Reply, Row, Running, Sign, View};
+use blockhouse_telemetry::{Error, Exporter, Exposition, Identity, Sidecar};
 
-use super::{Control, Role, Shared, audit, clients, flight, log, node_name, plugins, policies};
+use super::{
+    Control, Role, Shared, audit, clients, flight, log, node_name, plugins, policies, traces,
+};
 use crate::options::Config;
 
 /// Who the process is, where it tells of itself.
@@ -45,6 +47,7 @@ pub(super) async fn start(
     rows.extend(flight::rows(control.flight));
     rows.extend(log::rows(control.level, shared));
     rows.extend(clients::rows(&shared.connected));
+    rows.extend(traces::rows(shared));
     rows.push(Row {
         path: "/v1/info",
         method: hyper::http::Method::GET,
@@ -52,17 +55,34 @@ pub(super) async fn start(
         handler: Handler::Look(Box::new(move |_| Reply::ok(info.clone()))),
     });
     let exporter = Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
+    let sidecar = Sidecar::new(Arc::clone(&shared.meter))?;
     let parts = Parts {
         checks: shared.readiness.checks(),
         complaints: Box::new(move || readiness.complaints()),
         notes: Box::new(move || noting.notes()),
-        metrics: Box::new(move || exporter.text().map_err(|e| e.to_string())),
+        views: vec![
+            view("/metrics", move |accept| exporter.show(accept)),
+            view("/metrics/exporter", move |_| sidecar.text()),
+        ],
         rows,
         hooks: Arc::clone(&shared.hooks),
         door: door(config, shared),
         tasks: shared.tasks.child("ops"),
     };
     Ok(Ops::start(&config.ops, parts).await?)
+}
+
+/// A way of showing metrics, for whoever may look at the cluster.
+fn view(
+    path: &'static str,
+    show: impl Fn(&str) -> Result<Exposition, Error> + Send + Sync + 'static,
+) -> View {
+    let page = |shown: Exposition| Page { content_type: shown.content_type, body: shown.body };
+    View {
+        path,
+        access: Access { action: Action::Get, resource: Resource::Cluster },
+        show: Box::new(move |accept| show(accept).map(page).map_err(|error| error.to_string())),
+    }
 }
 
 fn door(config: &Config, shared: &Shared) -> Door {

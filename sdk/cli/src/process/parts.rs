@@ -11,7 +11,7 @@ use blockhouse_namesrv::NameServer;
 use blockhouse_service::config::Loaded;
 use parking_lot::Mutex;
 
-use super::{Shared, clients, metrics};
+use super::{Shared, clients, metrics, sidecar};
 use crate::options::Config;
 use crate::{java_conf, out};
 
@@ -129,6 +129,14 @@ pub(super) async fn broker(
     shared.meter.watch_members(Box::new(move || {
         let running = seen.lock();
         running.as_ref().map(|running| clients::members(running.core())).unwrap_or_default()
+    }));
+    let seen = Arc::clone(&slot);
+    let (times, meter) = (Mutex::default(), Arc::downgrade(&shared.meter));
+    shared.meter.watch_sidecar(Box::new(move || {
+        // The meter is who asks.
+        let meter = meter.upgrade()?;
+        let node = sidecar::Node::of(seen.lock().as_ref()?);
+        Some(node.look(&meter, &mut times.lock()))
     }));
     let seen = Arc::clone(&slot);
     shared.readiness.watch_store(Box::new(move || {

@@ -218,6 +218,7 @@ fn every_hook_point_is_reached_in_a_process() {
         options: options::load(&args).unwrap().loaded,
         hooks: Arc::new(Hooks::new(HookChain::new(&[Arc::new(Recorder(recorder)) as _]))),
         level: Arc::new(Level::fixed("info")),
+        events: None,
     };
     let process = std::thread::spawn(|| setup.run());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

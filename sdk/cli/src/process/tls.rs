@@ -9,7 +9,8 @@ use blockhouse_disk::{Disk, RealDisk};
 use blockhouse_meter::Connections;
 use blockhouse_model::Clock;
 use blockhouse_service::{Hangups, Tasks};
-use blockhouse_transport::tls::{Acceptor, Config, Connector};
+use blockhouse_telemetry::otlp::Transport;
+use blockhouse_transport::tls::{Acceptor, Config, Connector, Outgoing};
 
 /// Longest sleep while a client's certificate is going to end. Under a second, which is promised.
 const LOOK_AT_CLOCK: Duration = Duration::from_millis(500);
@@ -32,10 +33,33 @@ pub(super) fn load(
     Ok(Tls { acceptor, connector })
 }
 
+/// The way to collectors, and what encrypts it, if any of them wants that.
+pub(super) fn to_collectors(
+    config: &blockhouse_telemetry::Config,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(Transport, Option<Arc<Connector>>)> {
+    if !config.endpoints().any(|(_, endpoint)| endpoint.is_tls) {
+        return Ok((Transport::new(&config.otlp, None), None));
+    }
+    let blockhouse_telemetry::otlp::Config { ca, cert, key, .. } = config.otlp.clone();
+    let outgoing = Outgoing { enabled: true, ca, cert, key, ..Outgoing::default() };
+    let connector = Connector::load(&outgoing, Arc::new(RealDisk), Arc::clone(clock));
+    let connector = Arc::new(connector.context("TLS to collectors ([telemetry.otlp])")?);
+    let current = Arc::clone(&connector);
+    let transport = Transport::new(&config.otlp, Some(Arc::new(move || current.client_config())));
+    Ok((transport, Some(connector)))
+}
+
 /// Looks at the files every `reload_ms` and at each SIGHUP. Without TLS nothing is started, and
 /// SIGHUP is what it was.
-pub(super) fn watch(tls: &Tls, config: &Config, tasks: &Tasks) -> anyhow::Result<()> {
-    if tls.acceptor.is_none() && tls.connector.is_none() {
+pub(super) fn watch(
+    tls: &Tls,
+    collectors: Option<Arc<Connector>>,
+    config: &Config,
+    tasks: &Tasks,
+) -> anyhow::Result<()> {
+    let connectors: Vec<_> = tls.connector.iter().cloned().chain(collectors).collect();
+    if tls.acceptor.is_none() && connectors.is_empty() {
         return Ok(());
     }
     if let Some(acceptor) = &tls.acceptor {
@@ -43,15 +67,17 @@ pub(super) fn watch(tls: &Tls, config: &Config, tasks: &Tasks) -> anyhow::Result
     }
     let mut hangups = Hangups::listen()?;
     let period = Duration::from_millis(config.reload_ms);
-    let (tls, group, mut shutdown) = (tls.clone(), tasks.clone(), tasks.shutdown());
+    let (acceptor, group, mut shutdown) = (tls.acceptor.clone(), tasks.clone(), tasks.shutdown());
     tasks.spawn_vital("certificates", async move {
         loop {
             tokio::select! {
                 goes_on = shutdown.wait(period) => if !goes_on { return },
                 () = hangups.next() => tracing::info!("SIGHUP: looking at certificates"),
             }
-            let looked = tls.clone();
-            let looking = group.spawn_blocking("certificates", move || look(&looked));
+            let (acceptor, connectors) = (acceptor.clone(), connectors.clone());
+            let looking = group.spawn_blocking("certificates", move || {
+                look(acceptor.as_deref(), &connectors);
+            });
             // A panic is logged by the group; the next look is another try.
             let _panicked = looking.await;
         }
@@ -78,8 +104,10 @@ fn expire(acceptor: Arc<Acceptor>, tasks: &Tasks) {
     });
 }
 
-fn look(tls: &Tls) {
+fn look(acceptor: Option<&Acceptor>, connectors: &[Arc<Connector>]) {
     // What is wrong was logged where it was found.
-    let _logged = tls.acceptor.as_ref().map(|acceptor| acceptor.reload());
-    let _logged = tls.connector.as_ref().map(|connector| connector.reload());
+    let _logged = acceptor.map(Acceptor::reload);
+    for connector in connectors {
+        let _logged = connector.reload();
+    }
 }

@@ -1,5 +1,7 @@
 //! What the broker does for messages, as spans for a collector.
 
+mod rows;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -10,11 +12,14 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_record::View;
 use blockhouse_store::ColdRead;
 use blockhouse_telemetry::Identity;
+use blockhouse_telemetry::otlp::Transport;
 use blockhouse_telemetry::traces::{Ended, Enrich, Parts, TraceExporter};
 
 use super::publisher::ToBroker;
-use super::{Role, Shared};
+use super::{Role, Shared, bridge};
 use crate::options::Config;
+pub(super) use rows::rows;
+pub(crate) use rows::{Knobs, Sampling, TuneRequest};
 
 /// Starts to export, if there is a collector. Before the broker starts.
 pub(super) fn start(
@@ -22,13 +27,14 @@ pub(super) fn start(
     role: Role,
     identity: Identity,
     shared: &Shared,
+    transport: &Transport,
 ) -> anyhow::Result<()> {
     let traces = &config.telemetry.traces;
     if !role.has_broker() || !traces.is_on() {
         return Ok(());
     }
     let (spans, records) = Spans::new(traces.rules(), traces.queue_max);
-    let spans = Arc::new(spans);
+    let spans = Arc::new(spans.sampling(traces.ratios(), traces.per_second_max));
     shared.meter.record_spans(Arc::clone(&spans));
     let clock = Arc::clone(&shared.clock);
     let adding = Adding {
@@ -38,8 +44,10 @@ pub(super) fn start(
     };
     let enrich = Some(Arc::new(adding) as Arc<dyn Enrich>);
     let code_name = response_code::name;
-    let parts = Parts { identity, spans, records, clock, code_name, enrich };
-    let exporter = TraceExporter::new(traces, parts).context("telemetry.traces.endpoint")?;
+    let bridged = traces.bridge.then(|| bridge::start(shared));
+    let parts = Parts { identity, spans, records, bridged, clock, code_name, enrich };
+    let exporter = TraceExporter::new(traces, transport, parts);
+    let exporter = exporter.context("telemetry.traces.endpoint")?;
     let tasks = shared.tasks.child("traces");
     let mut stop = tasks.shutdown();
     tasks.spawn("traces", exporter.run(async move { stop.requested().await }));
@@ -94,7 +102,7 @@ impl Adding {
     /// The message of a span, if it is one that was stored, and there is room for it.
     fn bring(&self, span: &Ended, seen: &mut SpanRecord, room: &mut usize) {
         let record = &span.record;
-        let Some((_, offset)) = record.place.filter(|_| record.messages == 1) else { return };
+        let Some((_, Some(offset))) = record.place.filter(|_| record.messages == 1) else { return };
         let Ok(left) = usize::try_from(record.bytes).map(|bytes| room.checked_sub(bytes)) else {
             return;
         };

@@ -14,6 +14,8 @@ pub enum Record {
     Stages(StageRecord),
     /// A link of a span whose record follows.
     Link(Link),
+    /// A plugin's call, as a span below that of its request.
+    Call(CallRecord),
 }
 
 /// A span belongs to several traces.
@@ -25,6 +27,31 @@ pub struct Link {
     pub to: TraceParent,
 }
 
+/// What a plugin was asked while a request went through the hooks.
+#[derive(Clone, Copy, Debug)]
+pub struct CallRecord {
+    /// Its own span.
+    pub own: TraceParent,
+    /// The span that it is a child of.
+    pub parent: u64,
+    /// The plugin.
+    pub plugin: NameId,
+    /// The hook.
+    pub hook: &'static str,
+    /// What the plugin said.
+    pub verdict: &'static str,
+    /// How it failed, if it did.
+    pub failure: Option<&'static str>,
+    /// Whether nothing comes of what it said.
+    pub is_shadow: bool,
+    /// How many messages it was shown.
+    pub messages: u32,
+    /// When it began, on the monotonic clock.
+    pub began: Duration,
+    /// How long it took.
+    pub took: Ticks,
+}
+
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -32,6 +59,14 @@ pub enum Operation {
     Send,
     /// Messages went out.
     Deliver,
+    /// A group's progress passed messages.
+    Commit,
+    /// A message was sent back, to come again.
+    Retry,
+    /// A message was sent back and given up.
+    DeadLetter,
+    /// A message's delay is over.
+    Release,
 }
 
 /// Why something is recorded.
@@ -45,6 +80,8 @@ pub enum Reason {
     Slow,
     /// It failed.
     Error,
+    /// A plugin failed at it.
+    Plugin,
 }
 
 impl Reason {
@@ -56,6 +93,7 @@ impl Reason {
             Self::Head => "head",
             Self::Slow => "slow",
             Self::Error => "error",
+            Self::Plugin => "plugin",
         }
     }
 }
@@ -177,8 +215,41 @@ pub struct StageRecord {
     pub messages: u32,
     /// Bytes of their records.
     pub bytes: u64,
-    /// Where the first of them lies: in its queue and in the log.
-    pub place: Option<(u64, u64)>,
+    /// Where the first of them lies: in its queue and in the log, as far as there is a place in it.
+    pub place: Option<(u64, Option<u64>)>,
+    /// The level of its delay; 0 without one.
+    pub delay_level: u32,
+}
+
+impl StageRecord {
+    /// A record of which no more is known than this.
+    #[must_use]
+    pub const fn new(
+        picked: Picked,
+        operation: Operation,
+        began: Duration,
+        peer: SocketAddr,
+        topic: NameId,
+    ) -> Self {
+        Self {
+            picked,
+            operation,
+            began,
+            total: Ticks(0),
+            stages: Stages { admit: Ticks(0), hooked: false, append: Ticks(0), flush: Ticks(0) },
+            peer,
+            principal: None,
+            code: 0,
+            topic,
+            group: None,
+            queue: None,
+            key: Key { len: 0, bytes: [0; Key::LEN_MAX] },
+            messages: 1,
+            bytes: 0,
+            place: None,
+            delay_level: 0,
+        }
+    }
 }
 
 const _: () = assert!(size_of::<Record>() <= 256, "records are copied, and wait in memory");

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{Link as LinkRecord, Operation, Record, StageRecord};
+use blockhouse_meter::spans::{CallRecord, Link as LinkRecord, Operation, Record, StageRecord};
 use blockhouse_model::TraceParent;
 use opentelemetry::trace::{
     Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
@@ -17,7 +18,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 const LINKS_WAITING_MAX: usize = 4_096;
 
 /// The version of the conventions that names follow.
-const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
+pub(super) const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 /// Makes spans of records.
 pub(super) struct Assembler {
@@ -50,6 +51,7 @@ impl Assembler {
                 }
                 self.links.entry(of).or_default().push(Link::with_context(context(to, true)));
             }
+            Record::Call(record) => out.push(self.call(spans, &record, epoch)),
             Record::Stages(record) => {
                 let whole = self.whole(spans, &record, epoch);
                 let parent = whole.span_context.clone();
@@ -62,10 +64,9 @@ impl Assembler {
     fn whole(&mut self, spans: &Spans, record: &StageRecord, epoch: SystemTime) -> SpanData {
         let topic = spans.text(record.topic);
         let began = epoch + record.began;
-        let failed = record.code != 0 && record.operation == Operation::Send;
         let mut attributes = attributes(spans, record);
         let mut status = Status::Unset;
-        if failed {
+        if record.code != 0 {
             let name = (self.code_name)(record.code);
             attributes.push(KeyValue::new("error.type", name));
             status = Status::error(name);
@@ -75,7 +76,7 @@ impl Assembler {
         let own = record.picked.own;
         SpanData {
             name: format!("{} {topic}", operation(record.operation).0).into(),
-            span_kind: SpanKind::Server,
+            span_kind: kind(record.operation),
             parent_span_id: SpanId::from_bytes(record.picked.parent.to_be_bytes()),
             parent_span_is_remote: record.picked.parent != 0,
             attributes,
@@ -95,15 +96,14 @@ impl Assembler {
     ) {
         let stages = record.stages;
         let mut at = epoch + record.began;
-        let mut own = record.picked.own;
-        for (name, time, is_shown) in [
-            ("hooks", stages.admit, stages.hooked),
-            ("append", stages.append, true),
-            ("flush", stages.flush, true),
+        for (number, name, time, is_shown) in [
+            (1, "hooks", stages.admit, stages.hooked),
+            (2, "append", stages.append, true),
+            (3, "flush", stages.flush, true),
         ] {
             let end = at + time.time();
-            // Ids of stages are made of the span's: a step of an odd number meets no other soon.
-            own.span_id = own.span_id.wrapping_add(0x9e37_79b9_7f4a_7c15).max(1);
+            let span_id = record.picked.stage(number);
+            let own = TraceParent { span_id, ..record.picked.own };
             if is_shown && !time.is_zero() {
                 let mut span = self.plain(own, (at, end));
                 span.name = Cow::Borrowed(name);
@@ -114,30 +114,82 @@ impl Assembler {
         }
     }
 
-    fn plain(&self, own: TraceParent, (start, end): (SystemTime, SystemTime)) -> SpanData {
-        SpanData {
-            span_context: context(own, false),
-            parent_span_id: SpanId::INVALID,
-            parent_span_is_remote: false,
-            span_kind: SpanKind::Internal,
-            name: Cow::Borrowed(""),
-            start_time: start,
-            end_time: end,
-            attributes: Vec::new(),
-            dropped_attributes_count: 0,
-            events: SpanEvents::default(),
-            links: SpanLinks::default(),
-            status: Status::Unset,
-            instrumentation_scope: self.scope.clone(),
+    /// A plugin's call.
+    fn call(&self, spans: &Spans, record: &CallRecord, epoch: SystemTime) -> SpanData {
+        let plugin = spans.text(record.plugin);
+        let began = epoch + record.began;
+        let mut attributes = vec![
+            KeyValue::new("blockhouse.plugin.name", Arc::clone(&plugin)),
+            KeyValue::new("blockhouse.plugin.hook", record.hook),
+            KeyValue::new("blockhouse.plugin.verdict", record.verdict),
+            KeyValue::new(
+                "blockhouse.plugin.mode",
+                if record.is_shadow { "shadow" } else { "enforce" },
+            ),
+        ];
+        if record.messages > 1 {
+            let messages = i64::from(record.messages);
+            attributes.push(KeyValue::new("messaging.batch.message_count", messages));
         }
+        let mut status = Status::Unset;
+        if let Some(failure) = record.failure {
+            attributes.push(KeyValue::new("error.type", failure));
+            status = Status::error(failure);
+        }
+        SpanData {
+            name: format!("{} {plugin}", record.hook).into(),
+            parent_span_id: SpanId::from_bytes(record.parent.to_be_bytes()),
+            attributes,
+            status,
+            ..self.plain(record.own, (began, began + record.took.time()))
+        }
+    }
+
+    fn plain(&self, own: TraceParent, times: (SystemTime, SystemTime)) -> SpanData {
+        plain(&self.scope, own, times)
     }
 }
 
-/// The name and the type of an operation.
-const fn operation(operation: Operation) -> (&'static str, &'static str) {
+/// A span of which nothing is known but what it is, and when.
+pub(super) fn plain(
+    scope: &InstrumentationScope,
+    own: TraceParent,
+    (start, end): (SystemTime, SystemTime),
+) -> SpanData {
+    SpanData {
+        span_context: context(own, false),
+        parent_span_id: SpanId::INVALID,
+        parent_span_is_remote: false,
+        span_kind: SpanKind::Internal,
+        name: Cow::Borrowed(""),
+        start_time: start,
+        end_time: end,
+        attributes: Vec::new(),
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: Status::Unset,
+        instrumentation_scope: scope.clone(),
+    }
+}
+
+/// The name and the type of an operation; the conventions have none for setting free.
+const fn operation(operation: Operation) -> (&'static str, Option<&'static str>) {
     match operation {
-        Operation::Send => ("send", "send"),
-        Operation::Deliver => ("deliver", "receive"),
+        Operation::Send => ("send", Some("send")),
+        Operation::Deliver => ("deliver", Some("receive")),
+        Operation::Commit => ("commit", Some("settle")),
+        Operation::Retry => ("retry", Some("settle")),
+        Operation::DeadLetter => ("dead_letter", Some("settle")),
+        Operation::Release => ("release", None),
+    }
+}
+
+/// Nobody asks for a message to be set free: its time is over.
+const fn kind(operation: Operation) -> SpanKind {
+    match operation {
+        Operation::Release => SpanKind::Internal,
+        _ => SpanKind::Server,
     }
 }
 
@@ -153,12 +205,16 @@ fn attributes(spans: &Spans, record: &StageRecord) -> Vec<KeyValue> {
     let mut all = vec![
         KeyValue::new("messaging.system", "rocketmq"),
         KeyValue::new("messaging.operation.name", name),
-        KeyValue::new("messaging.operation.type", kind),
         KeyValue::new("messaging.destination.name", spans.text(record.topic)),
-        KeyValue::new("network.peer.address", record.peer.ip().to_string()),
-        KeyValue::new("network.peer.port", i64::from(record.peer.port())),
         KeyValue::new("blockhouse.sampling.reason", record.picked.reason.name()),
     ];
+    if let Some(kind) = kind {
+        all.push(KeyValue::new("messaging.operation.type", kind));
+    }
+    if record.operation != Operation::Release {
+        all.push(KeyValue::new("network.peer.address", record.peer.ip().to_string()));
+        all.push(KeyValue::new("network.peer.port", i64::from(record.peer.port())));
+    }
     if let Some(queue) = record.queue {
         all.push(KeyValue::new("messaging.destination.partition.id", queue.to_string()));
     }
@@ -175,7 +231,13 @@ fn attributes(spans: &Spans, record: &StageRecord) -> Vec<KeyValue> {
     }
     if let Some((queue_offset, physical)) = record.place {
         all.push(KeyValue::new("blockhouse.queue.offset", whole(queue_offset)));
-        all.push(KeyValue::new("blockhouse.log.offset", whole(physical)));
+        let physical =
+            physical.map(|physical| KeyValue::new("blockhouse.log.offset", whole(physical)));
+        all.extend(physical);
+    }
+    if record.delay_level > 0 {
+        let level = i64::from(record.delay_level);
+        all.push(KeyValue::new("messaging.rocketmq.message.delay_time_level", level));
     }
     all
 }
@@ -206,7 +268,7 @@ impl Epoch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blockhouse_meter::spans::{Key, Picked, Reason, Rules, Stages, Ticks};
+    use blockhouse_meter::spans::{Picked, Reason, Rules, Stages, Ticks};
 
     #[test]
     fn the_epoch_follows_steps_and_not_the_grain() {
@@ -234,22 +296,13 @@ mod tests {
         }
         assert_eq!(assembler.links.len(), 1);
         let own = TraceParent { span_id: LINKS_WAITING_MAX as u64, ..to };
+        let picked = Picked { own, parent: 0, reason: Reason::Head };
+        let (peer, topic) = (([127, 0, 0, 1], 9).into(), spans.name("a\"b"));
         let record = StageRecord {
-            picked: Picked { own, parent: 0, reason: Reason::Head },
-            operation: Operation::Send,
-            began: Duration::ZERO,
             total: Ticks::of(Duration::from_millis(3)),
             stages: Stages { append: Ticks::of(Duration::from_millis(1)), ..Stages::default() },
-            peer: ([127, 0, 0, 1], 9).into(),
-            principal: None,
             code: 2,
-            topic: spans.name("a\"b"),
-            group: None,
-            queue: None,
-            key: Key::default(),
-            messages: 1,
-            bytes: 0,
-            place: None,
+            ..StageRecord::new(picked, Operation::Send, Duration::ZERO, peer, topic)
         };
         assembler.take(&spans, Record::Stages(record), SystemTime::UNIX_EPOCH, &mut out);
         let [whole, append] = &out[..] else { unreachable!("{out:?}") };

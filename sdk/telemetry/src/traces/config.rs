@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use blockhouse_meter::spans::Rules;
+use blockhouse_meter::spans::{RatioRule, Rules};
 use blockhouse_model::OptionError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
+
+use crate::otlp::Endpoint;
 
 /// Section `[telemetry.traces]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The collector that takes OTLP over gRPC, as `http://HOST:PORT`. Empty: no traces.
+    /// The collector, as `http://HOST:PORT` or `https://HOST:PORT`. Empty: no traces.
     pub endpoint: String,
     /// How much is recorded of what comes without a `traceparent`, which decides otherwise: from 0
     /// (nothing) to 1 (all).
@@ -21,16 +22,41 @@ pub struct Config {
     pub slow_ms: u64,
     /// Record whatever is refused or fails.
     pub errors: bool,
+    /// So many traces a second are recorded at most of what comes without a `traceparent`, slow and failed
+    /// requests included; further ones are counted. 0 does not limit.
+    #[schemars(range(max = 1_000_000))]
+    pub per_second_max: u32,
+    /// Ratios of their own for some, each with `topic`, `group` (of producers) and `ratio`; a name, or its
+    /// beginning and `*`, which is also what an absent one means. Of several rules the first that fits.
+    pub rules: Vec<Rule>,
+    /// Make spans of what clients with `enableMsgTrace` write into RocketMQ's own trace topic,
+    /// `RMQ_SYS_TRACE_TOPIC`, from the start on.
+    pub bridge: bool,
     /// Records that wait to be exported, of about 200 bytes each; further ones are dropped and counted.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub queue_max: usize,
-    /// How long a collector may take for a batch, in milliseconds; then it is dropped and counted.
-    #[schemars(range(min = 1, max = 600_000))]
-    pub timeout_ms: u64,
-    /// Headers of requests to the collector, each as `name=value`. They travel in plain text, and
-    /// `config show` prints them: no place for secrets.
-    pub headers: Vec<String>,
 }
+
+/// A ratio of its own: `[[telemetry.traces.rules]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The topics: a name, or its beginning and `*`.
+    #[serde(default = "all")]
+    pub topic: String,
+    /// The producer groups, likewise.
+    #[serde(default = "all")]
+    pub group: String,
+    /// In place of `head_ratio`: from 0 to 1.
+    pub ratio: f64,
+}
+
+fn all() -> String {
+    "*".to_owned()
+}
+
+/// Most rules: each send that carries no decision is held against them.
+const RULES_MAX: usize = 64;
 
 impl Default for Config {
     fn default() -> Self {
@@ -39,9 +65,10 @@ impl Default for Config {
             head_ratio: 0.01,
             slow_ms: 500,
             errors: true,
+            per_second_max: 200,
+            rules: Vec::new(),
+            bridge: false,
             queue_max: 8_192,
-            timeout_ms: 5_000,
-            headers: Vec::new(),
         }
     }
 }
@@ -52,19 +79,18 @@ impl Config {
     /// # Errors
     /// The option that no exporter could work with.
     pub fn validate(&self) -> Result<(), OptionError> {
-        if self.is_on() && !is_http(&self.endpoint) {
-            let rule = "must be empty or http://HOST:PORT (a collector on the same host can carry \
-                        traces on over TLS)";
-            return Err(OptionError::new("endpoint", rule));
-        }
+        Endpoint::check(&self.endpoint)?;
         if !(0.0..=1.0).contains(&self.head_ratio) {
             return Err(OptionError::new("head_ratio", "must be from 0 to 1"));
         }
-        OptionError::check_range("queue_max", &self.queue_max, &(1..=1_048_576))?;
-        OptionError::check_range("timeout_ms", &self.timeout_ms, &(1..=600_000))?;
-        if self.metadata().is_none() {
-            return Err(OptionError::new("headers", "must be a list of name=value"));
+        if self.rules.len() > RULES_MAX {
+            return Err(OptionError::new("rules", format!("must be at most {RULES_MAX}")));
         }
+        for (at, rule) in self.rules.iter().enumerate() {
+            rule.validate().map_err(|error| error.within(&format!("rules[{at}]")))?;
+        }
+        OptionError::check_range("per_second_max", &self.per_second_max, &(0..=1_000_000))?;
+        OptionError::check_range("queue_max", &self.queue_max, &(1..=1_048_576))?;
         Ok(())
     }
 
@@ -81,27 +107,26 @@ impl Config {
         Rules { head: self.head_ratio, slow, errors: self.errors }
     }
 
-    /// The headers; `None` if one is none.
-    pub(super) fn metadata(&self) -> Option<MetadataMap> {
-        let mut all = MetadataMap::new();
-        for header in &self.headers {
-            let (name, value) = header.split_once('=')?;
-            let name: AsciiMetadataKey = name.trim().to_ascii_lowercase().parse().ok()?;
-            let value: AsciiMetadataValue = value.trim().parse().ok()?;
-            all.append(name, value);
-        }
-        Some(all)
+    /// The ratios that some have of their own.
+    #[must_use]
+    pub fn ratios(&self) -> Vec<RatioRule> {
+        self.rules.iter().map(|rule| RatioRule::new(&rule.topic, &rule.group, rule.ratio)).collect()
     }
 }
 
-fn is_http(endpoint: &str) -> bool {
-    let Some(authority) = endpoint.strip_prefix("http://") else { return false };
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-_.:[]".contains(&b);
-    let port = authority.trim_end_matches('/').rsplit_once(':');
-    authority.trim_end_matches('/').bytes().all(legal)
-        && port.is_some_and(|(host, port)| {
-            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
-        })
+impl Rule {
+    fn validate(&self) -> Result<(), OptionError> {
+        for (option, text) in [("topic", &self.topic), ("group", &self.group)] {
+            if text.is_empty() || text.strip_suffix('*').unwrap_or(text).contains('*') {
+                let rule = "must be a name, or its beginning and `*`";
+                return Err(OptionError::new(option, rule));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.ratio) {
+            return Err(OptionError::new("ratio", "must be from 0 to 1"));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -114,36 +139,33 @@ mod tests {
     #[test]
     fn what_no_exporter_could_work_with_is_refused() {
         assert_eq!(Config::default().validate(), Ok(()));
-        let set: [Case; 13] = [
+        let rule = |topic: &str, ratio| Rule { topic: topic.to_owned(), group: all(), ratio };
+        let legal =
+            Config { rules: vec![rule("orders-*", 1.0), rule("*", 0.0)], ..Config::default() };
+        assert_eq!(legal.validate(), Ok(()));
+        for (bad, option) in [
+            (rule("a*b", 0.5), "rules[1].topic"),
+            (rule("", 0.5), "rules[1].topic"),
+            (rule("a", 1.5), "rules[1].ratio"),
+            (rule("a", f64::NAN), "rules[1].ratio"),
+        ] {
+            let config = Config { rules: vec![rule("a", 0.5), bad], ..Config::default() };
+            assert_eq!(config.validate().unwrap_err().option, option);
+        }
+        let set: [Case; 8] = [
             ("endpoint", |c| c.endpoint = "127.0.0.1:4317".to_owned()),
-            ("endpoint", |c| c.endpoint = "https://127.0.0.1:4317".to_owned()),
             ("endpoint", |c| c.endpoint = "http://host".to_owned()),
-            ("endpoint", |c| c.endpoint = "http://host:1/a b".to_owned()),
             ("head_ratio", |c| c.head_ratio = 1.1),
             ("head_ratio", |c| c.head_ratio = f64::NAN),
             ("head_ratio", |c| c.head_ratio = -0.1),
+            ("per_second_max", |c| c.per_second_max = 1_000_001),
             ("queue_max", |c| c.queue_max = 0),
             ("queue_max", |c| c.queue_max = 1_048_577),
-            ("timeout_ms", |c| c.timeout_ms = 0),
-            ("headers", |c| c.headers = vec!["alone".to_owned()]),
-            ("headers", |c| c.headers = vec!["a b=c".to_owned()]),
-            ("headers", |c| c.headers = vec!["a=b\nc".to_owned()]),
         ];
         for (option, set) in set {
             let mut config = Config::default();
             set(&mut config);
             assert_eq!(config.validate().unwrap_err().option, option, "{config:?}");
         }
-        for endpoint in ["http://127.0.0.1:4317", "http://[::1]:4317/", "http://otel.example:1"] {
-            let config = Config { endpoint: endpoint.to_owned(), ..Config::default() };
-            assert_eq!(config.validate(), Ok(()), "{endpoint}");
-        }
-    }
-
-    #[test]
-    fn headers_may_hold_what_divides_them() {
-        let headers = vec!["X-Scope-OrgID = a=b".to_owned()];
-        let metadata = Config { headers, ..Config::default() }.metadata().unwrap();
-        assert_eq!(metadata.get("x-scope-orgid").unwrap(), "a=b");
     }
 }

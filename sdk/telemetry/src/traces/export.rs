@@ -8,22 +8,22 @@ use std::time::Duration;
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::Record;
 use blockhouse_model::Clock;
-use opentelemetry::KeyValue;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithTonicConfig as _};
-use opentelemetry_sdk::Resource;
+use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 
 use super::Config;
 use super::assemble::{Assembler, Epoch};
+use super::bridge::Bridge;
 use super::enrich::{self, Enrich, Wholes};
+use crate::otlp::{LAST_PATIENCE, Story, Transport};
 use crate::{Error, Identity};
 
 /// How often records are looked for. Nobody is woken for one.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Records that become one batch.
 const BATCH: usize = 256;
-/// How long the last batches may take, when the process stops.
-const LAST_PATIENCE: Duration = Duration::from_millis(100);
+/// Messages of the trace topic that are in one: clients tell of 20 messages in one.
+const BODIES: usize = 8;
 
 /// Whose spans these are, and where records come from.
 pub struct Parts {
@@ -33,6 +33,8 @@ pub struct Parts {
     pub spans: Arc<Spans>,
     /// Its records.
     pub records: Receiver<Record>,
+    /// Messages of RocketMQ's own trace topic, if they become spans.
+    pub bridged: Option<Receiver<String>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The names of response codes.
@@ -49,10 +51,11 @@ pub struct TraceExporter {
     epoch: Epoch,
     spans: Arc<Spans>,
     records: Receiver<Record>,
+    bridged: Option<Receiver<String>>,
+    bridge: Bridge,
     clock: Arc<dyn Clock>,
     enrich: Option<Arc<dyn Enrich>>,
-    /// Whether the last batch went out: the log is told of changes only.
-    works: bool,
+    story: Story,
 }
 
 impl fmt::Debug for TraceExporter {
@@ -67,33 +70,22 @@ impl TraceExporter {
     ///
     /// # Errors
     /// The endpoint is none.
-    pub fn new(config: &Config, parts: Parts) -> Result<Self, Error> {
-        let Parts { identity, spans, records, clock, code_name, enrich } = parts;
-        let timeout = Duration::from_millis(config.timeout_ms);
-        let mut exporter = SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(config.endpoint.clone())
-            .with_timeout(timeout)
-            .with_metadata(config.metadata().unwrap_or_default())
-            .build()
-            .map_err(Error::Collector)?;
-        let resource = Resource::builder_empty().with_attributes([
-            KeyValue::new("service.name", "blockhouse"),
-            KeyValue::new("service.namespace", identity.cluster),
-            KeyValue::new("service.instance.id", identity.node_id),
-            KeyValue::new("service.version", identity.version.clone()),
-        ]);
-        exporter.set_resource(&resource.build());
+    pub fn new(config: &Config, transport: &Transport, parts: Parts) -> Result<Self, Error> {
+        let Parts { identity, spans, records, bridged, clock, code_name, enrich } = parts;
+        let mut exporter = transport.spans(&config.endpoint)?;
+        exporter.set_resource(&identity.resource());
         Ok(Self {
             exporter,
-            timeout,
-            assembler: Assembler::new(identity.version, code_name),
+            timeout: transport.timeout(),
+            assembler: Assembler::new(identity.version.clone(), code_name),
             epoch: Epoch::new(),
             spans,
             records,
+            bridged,
+            bridge: Bridge::new(identity.version),
             clock,
             enrich,
-            works: true,
+            story: Story::of("spans"),
         })
     }
 
@@ -120,6 +112,9 @@ impl TraceExporter {
     /// Exports batch by batch what is there.
     async fn export_all(&mut self) {
         loop {
+            if self.spans.expire(self.clock.monotonic()) {
+                tracing::info!("traces are sampled as configured again");
+            }
             let (mut batch, wholes) = self.next_batch();
             if batch.is_empty() {
                 return;
@@ -141,6 +136,10 @@ impl TraceExporter {
             }
             self.assembler.take(&self.spans, record, epoch, &mut batch);
         }
+        let bodies = self.bridged.iter().flat_map(Receiver::try_iter);
+        for body in bodies.take(BODIES) {
+            self.bridge.take(&body, &mut batch);
+        }
         (batch, wholes)
     }
 
@@ -148,25 +147,15 @@ impl TraceExporter {
         let count = batch.len() as u64;
         let counts = &self.spans.counts;
         let exported = tokio::time::timeout(self.timeout, self.exporter.export(batch)).await;
-        let trouble = match exported {
-            Ok(Ok(())) => {
-                counts.exported.add(count);
-                None
-            }
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("it took too long".to_owned()),
+        let sent = match exported {
+            Ok(exported) => exported.map_err(|error| error.to_string()),
+            Err(_) => Err("it took too long".to_owned()),
         };
-        if trouble.is_some() {
-            counts.drop(1, count);
+        match sent {
+            Ok(()) => counts.exported.add(count),
+            Err(_) => counts.drop(1, count),
         }
-        match trouble {
-            None if !self.works => tracing::info!("the collector takes spans again"),
-            Some(ref trouble) if self.works => {
-                tracing::warn!(%trouble, "spans are dropped: the collector does not take them");
-            }
-            _ => {}
-        }
-        self.works = trouble.is_none();
+        self.story.goes_on(self.clock.monotonic(), &sent);
     }
 }
 

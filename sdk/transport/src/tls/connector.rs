@@ -68,7 +68,7 @@ impl Connector {
             }
             let config = Arc::new(build(&self.config, &files, &self.now)?);
             *self.current.write() = (config, next);
-            info!("certificates for connections to name servers were read again");
+            info!("certificates for outgoing connections were read again");
             Ok(true)
         });
         let text = renewed.as_ref().err().map(ToString::to_string);
@@ -78,6 +78,12 @@ impl Connector {
         }
         *self.failed.write() = text;
         renewed
+    }
+
+    /// What is in force now, for those who shake hands themselves.
+    #[must_use]
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.current.read().0)
     }
 
     /// Shakes hands with the server at `addr` (`host:port`).

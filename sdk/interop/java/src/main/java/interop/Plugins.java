@@ -1,7 +1,10 @@
 package interop;
 
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -34,6 +37,7 @@ final class Plugins {
         all.put("plugin-acl-route", Plugins::route);
         all.put("plugin-acl-registration", Plugins::registration);
         all.put("plugin-filter", Plugins::filter);
+        all.put("plugin-required-tag", Plugins::requiredTag);
     }
 
     /** Nothing may be sent to a guarded topic: not alone, not at once, not by callback and not without an answer. */
@@ -124,6 +128,24 @@ final class Plugins {
         Message message = Context.message(c.named("T"), "A", "k", "nowhere");
         c.expect("send", "client 10005", Context.failure(() -> c.producer().send(message)));
         c.expect("queues", "client -1", Context.failure(() -> c.reader().fetchSubscribeMessageQueues(c.named("T"))));
+    }
+
+    /** What has no tag is refused, alone and in a batch; a node that runs a plugin from a template says so (plugins/languages). */
+    private static void requiredTag(Context c) throws Exception {
+        String topic = c.topic("T", 1);
+        Message tagged = Context.message(topic, "A", "k", "tagged");
+        Message bare = new Message(topic, "bare".getBytes(StandardCharsets.UTF_8));
+        c.expect("tagged", "none", Context.failure(() -> c.producer().send(tagged)));
+        c.expect("bare", "client 16 broker 16", Context.failure(() -> c.producer().send(bare)));
+        c.expect("toldWhy", true, told(() -> c.producer().send(bare)).contains("set the property TAGS"));
+        c.expect("batch", "client 16 broker 16", Context.failure(() -> c.producer().send(Arrays.asList(tagged, bare))));
+        List<Message> both = Arrays.asList(Context.message(topic, "A", "k", "b1"), Context.message(topic, "A", "k", "b2"));
+        c.expect("batchTagged", "none", Context.failure(() -> c.producer().send(both)));
+        c.producer().sendOneway(bare);
+        Collection<MessageExt> seen = consume(c, "G", topic, "A");
+        c.await("3 messages", 30, () -> seen.size() >= 3);
+        c.expect("stored", "[b1, b2, tagged]", Context.texts(c.readAll(topic)));
+        c.expect("storedOnce", 3, c.readAll(topic).size());
     }
 
     /** Some groups are shown masked bodies, and not all messages; everything else of a message is as it was stored. */

@@ -1,0 +1,65 @@
+"""What spans of a broker have to look like: the messaging conventions of OpenTelemetry 1.44, and what we add to them."""
+
+from node import check
+
+SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
+# All attributes that the conventions have for messaging as such and for RocketMQ.
+KNOWN = {f"messaging.{name}" for name in (
+    "batch.message_count", "client.id", "consumer.group.name", "destination.name", "destination.subscription.name", "destination.template",
+    "destination.anonymous", "destination.temporary", "destination.partition.id", "message.conversation_id", "message.envelope.size",
+    "message.id", "message.body.size", "operation.type", "operation.name", "system", "rocketmq.consumption_model",
+    "rocketmq.message.delay_time_level", "rocketmq.message.delivery_timestamp", "rocketmq.message.group", "rocketmq.message.keys",
+    "rocketmq.message.tag", "rocketmq.message.type", "rocketmq.namespace")}
+TYPES = {"create", "send", "receive", "process", "settle"}
+# Of other parts of the conventions, and of our own.
+FURTHER = ("network.peer.address", "network.peer.port", "error.type", "blockhouse.", "plugin.")
+NUMBERS = {"messaging.message.body.size", "blockhouse.retries", "messaging.batch.message_count", "messaging.message.envelope.size", "network.peer.port"}
+# What a span of an operation has, besides what all have.
+OPERATIONS = {
+    "send": ("send", {"messaging.destination.name"}),
+    "deliver": ("receive", {"messaging.destination.name", "messaging.consumer.group.name"}),
+}
+REQUIRED = {"messaging.system", "messaging.operation.name", "messaging.operation.type", "network.peer.address", "network.peer.port",
+            "blockhouse.sampling.reason"}
+STAGES = {"hooks", "append", "flush"}
+RESOURCE = {"service.name", "service.namespace", "service.instance.id", "service.version"}
+
+
+def hold(span):
+    """Wrong if a broker's span is not as the table says."""
+    has = span.attributes
+    check(RESOURCE <= set(span.service), f"{span}: the resource has {span.service}")
+    check(span.scope.get("schemaUrl") == SCHEMA, f"{span}: schema {span.scope.get('schemaUrl')}")
+    check(span.flags & 1, f"{span} is exported and not sampled")
+    check(span.begin <= span.end, f"{span} ends before it begins")
+    check(len(span.trace) == 32 and int(span.trace, 16) and len(span.id) == 16 and int(span.id, 16), f"{span}: ids")
+    for name, value in has.items():
+        check(name in KNOWN or name.startswith(FURTHER), f"{span}: the conventions have no {name}")
+        check(isinstance(value, int) == (name in NUMBERS or name.startswith("blockhouse.") and name.endswith("offset")),
+              f"{span}: {name} is {value!r}")
+    operation = has.get("messaging.operation.name")
+    if operation is None:
+        check(span.kind == "INTERNAL" and span.parent and (span.name in STAGES or span.name.startswith("plugin ")), f"{span}: {span.kind}")
+        return
+    if span.scope["scope"]["name"] == "blockhouse.trace-topic":
+        hold_bridged(span, operation)
+        return
+    check(operation in OPERATIONS, f"{span}: there is no operation {operation}")
+    kind, required = OPERATIONS[operation]
+    check(has.get("messaging.operation.type") == kind and kind in TYPES, f"{span}: {has}")
+    check(REQUIRED | required <= set(has), f"{span} lacks {(REQUIRED | required) - set(has)}")
+    check(has["messaging.system"] == "rocketmq" and span.kind == "SERVER", f"{span}: {span.kind} {has}")
+    check(span.name == f"{operation} {has['messaging.destination.name']}", f"{span}: its name")
+    check(("error.type" in has) == (span.status == 2), f"{span}: error {has.get('error.type')}, status {span.status}")
+    check(has.get("messaging.batch.message_count", 2) > 1, f"{span}: a batch of one")
+
+
+def hold_bridged(span, operation):
+    """The same of a span that a client told of in RocketMQ's own way."""
+    has = span.attributes
+    kind = {"send": "PRODUCER", "process": "CONSUMER"}.get(operation)
+    check(span.kind == kind and has.get("messaging.operation.type") == operation, f"{span}: {span.kind} {has}")
+    check(has.get("messaging.system") == "rocketmq" and has.get("messaging.message.id"), f"{span}: {has}")
+    check(span.name == f"{operation} {has.get('messaging.destination.name', '')}".strip(), f"{span}: its name")
+    check(("error.type" in has) == (span.status == 2), f"{span}: error {has.get('error.type')}, status {span.status}")
+    check(operation == "send" or "messaging.consumer.group.name" in has, f"{span}: {has}")

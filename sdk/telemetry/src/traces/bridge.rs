@@ -1,0 +1,260 @@
+//! RocketMQ's own traces: what clients that are told to trace write into a topic, as spans.
+//!
+//! A message's trace and the span of its send follow from its id, so that what producers and consumers tell,
+//! to whichever broker, meets without being kept.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use blockhouse_model::TraceParent;
+use opentelemetry::trace::{SpanId, SpanKind, Status};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::trace::SpanData;
+use sha2::{Digest as _, Sha256};
+
+use super::assemble::{SCHEMA, plain};
+
+/// Begun consumptions that wait for their end, and messages whose topic is known.
+const WAITING_MAX: usize = 4_096;
+/// Records of one message; clients put in 20.
+const RECORDS_MAX: usize = 256;
+/// Longest time that a client may say something took: a day.
+const TOOK_MAX_MS: u64 = 86_400_000;
+
+const FIELD: char = '\u{1}';
+const RECORD: char = '\u{2}';
+
+/// What a client told.
+#[derive(Debug, PartialEq, Eq)]
+enum Told<'a> {
+    /// It sent a message.
+    Sent { at: u64, topic: &'a str, id: &'a str, kind: &'a str, size: &'a str, took: u64, ok: bool },
+    /// It began to consume one.
+    Begun { at: u64, group: &'a str, request: &'a str, id: &'a str, retries: u32 },
+    /// It has consumed one.
+    Ended { request: &'a str, id: &'a str, took: u64, ok: bool },
+}
+
+fn parse(record: &str) -> Option<Told<'_>> {
+    let took = |text: &str| text.parse().ok().map(|took: u64| took.min(TOOK_MAX_MS));
+    let fields: Vec<&str> = record.splitn(24, FIELD).collect();
+    match *fields.as_slice() {
+        ["Pub", at, _, _, topic, id, _, _, _, size, cost, kind, ref rest @ ..] => {
+            // Before the outcome newer clients say where the message lies.
+            let ok = match rest {
+                [_, ok, ..] | [ok] => *ok == "true",
+                [] => true,
+            };
+            Some(Told::Sent { at: at.parse().ok()?, topic, id, kind, size, took: took(cost)?, ok })
+        }
+        ["SubBefore", at, _, group, request, id, retries, ..] => {
+            let (at, retries) = (at.parse().ok()?, retries.parse().unwrap_or(0));
+            Some(Told::Begun { at, group, request, id, retries })
+        }
+        ["SubAfter", request, id, cost, ok, ..] => {
+            Some(Told::Ended { request, id, took: took(cost)?, ok: ok == "true" })
+        }
+        _ => None,
+    }
+}
+
+struct Begun {
+    at: u64,
+    group: String,
+    retries: u32,
+}
+
+/// Makes spans of what clients told.
+pub(super) struct Bridge {
+    scope: InstrumentationScope,
+    begun: HashMap<(u128, u64), Begun>,
+    topics: HashMap<u128, String>,
+}
+
+impl Bridge {
+    pub(super) fn new(version: String) -> Self {
+        let scope = InstrumentationScope::builder("blockhouse.trace-topic")
+            .with_version(version)
+            .with_schema_url(SCHEMA)
+            .build();
+        Self { scope, begun: HashMap::new(), topics: HashMap::new() }
+    }
+
+    /// Adds the spans of a message of the topic to `out`. What is not understood makes none.
+    pub(super) fn take(&mut self, body: &str, out: &mut Vec<SpanData>) {
+        for told in body.split(RECORD).take(RECORDS_MAX).filter_map(parse) {
+            match told {
+                Told::Begun { at, group, request, id, retries } => {
+                    let begun = Begun { at, group: group.to_owned(), retries };
+                    bounded(&mut self.begun);
+                    self.begun.insert((trace(id).trace_id, process(request, id)), begun);
+                }
+                Told::Ended { request, id, took, ok } => {
+                    let span_id = process(request, id);
+                    let begun = self.begun.remove(&(trace(id).trace_id, span_id));
+                    out.extend(begun.map(|begun| self.processed((id, span_id), &begun, took, ok)));
+                }
+                Told::Sent { at, topic, id, kind, size, took, ok } => {
+                    bounded(&mut self.topics);
+                    self.topics.insert(trace(id).trace_id, topic.to_owned());
+                    let mut span = self.span(("send", topic), (id, trace(id)), (at, took), ok);
+                    span.span_kind = SpanKind::Producer;
+                    let size =
+                        size.parse().ok().map(|size: i64| ("messaging.message.body.size", size));
+                    span.attributes.extend(size.map(|(name, size)| KeyValue::new(name, size)));
+                    let kind = KeyValue::new("messaging.rocketmq.message.type", kind_of(kind));
+                    span.attributes.push(kind);
+                    out.push(span);
+                }
+            }
+        }
+    }
+
+    fn processed(
+        &self,
+        (id, span_id): (&str, u64),
+        begun: &Begun,
+        took: u64,
+        ok: bool,
+    ) -> SpanData {
+        let sent = trace(id);
+        let topic = self.topics.get(&sent.trace_id).map_or("", String::as_str);
+        let own = TraceParent { span_id, ..sent };
+        let mut span = self.span(("process", topic), (id, own), (begun.at, took), ok);
+        span.span_kind = SpanKind::Consumer;
+        span.parent_span_id = SpanId::from_bytes(sent.span_id.to_be_bytes());
+        span.parent_span_is_remote = true;
+        let group = begun.group.clone();
+        span.attributes.push(KeyValue::new("messaging.consumer.group.name", group));
+        if begun.retries > 0 {
+            span.attributes.push(KeyValue::new("blockhouse.retries", i64::from(begun.retries)));
+        }
+        span
+    }
+
+    fn span(
+        &self,
+        (operation, topic): (&'static str, &str),
+        (id, own): (&str, TraceParent),
+        (at, took): (u64, u64),
+        ok: bool,
+    ) -> SpanData {
+        let begin = SystemTime::UNIX_EPOCH + Duration::from_millis(at.min(u64::MAX >> 22));
+        let mut span = plain(&self.scope, own, (begin, begin + Duration::from_millis(took)));
+        span.name = format!("{operation} {topic}").trim_end().to_owned().into();
+        span.attributes = vec![
+            KeyValue::new("messaging.system", "rocketmq"),
+            KeyValue::new("messaging.operation.name", operation),
+            KeyValue::new("messaging.operation.type", operation),
+            KeyValue::new("messaging.message.id", id.to_owned()),
+        ];
+        if !topic.is_empty() {
+            span.attributes.push(KeyValue::new("messaging.destination.name", topic.to_owned()));
+        }
+        if !ok {
+            // Clients do not say why.
+            span.attributes.push(KeyValue::new("error.type", "_OTHER"));
+            span.status = Status::error("");
+        }
+        span
+    }
+}
+
+/// What is forgotten is forgotten together: clients make ids up.
+fn bounded<K, V>(map: &mut HashMap<K, V>) {
+    if map.len() >= WAITING_MAX {
+        map.clear();
+    }
+}
+
+const fn kind_of(ordinal: &str) -> &'static str {
+    match ordinal.as_bytes() {
+        b"1" | b"2" => "transaction",
+        b"3" => "delay",
+        _ => "normal",
+    }
+}
+
+/// The trace of a message, and the span of its send.
+fn trace(id: &str) -> TraceParent {
+    let [high, low, span, _] = numbers(id.as_bytes());
+    let trace_id = (u128::from(high) << 64 | u128::from(low)).max(1);
+    TraceParent { trace_id, span_id: span.max(1), sampled: true }
+}
+
+/// The span of a consumption: clients number these.
+fn process(request: &str, id: &str) -> u64 {
+    let [span, ..] = numbers(format!("{request}{FIELD}{id}").as_bytes());
+    span.max(1)
+}
+
+fn numbers(text: &[u8]) -> [u64; 4] {
+    let digest: [u8; 32] = Sha256::digest(text).into();
+    let mut parts = digest.chunks_exact(8);
+    std::array::from_fn(|_| {
+        let part = parts.next().and_then(|part| part.try_into().ok());
+        part.map_or(0, u64::from_be_bytes)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "7F00000100002A139A55000000000001";
+
+    fn spans(bridge: &mut Bridge, records: &[&[&str]]) -> Vec<SpanData> {
+        let records: Vec<String> = records.iter().map(|fields| fields.join("\u{1}")).collect();
+        let mut out = Vec::new();
+        bridge.take(&records.join("\u{2}"), &mut out);
+        out
+    }
+
+    #[test]
+    fn a_send_and_its_consumption_are_one_trace() {
+        let mut bridge = Bridge::new("1".to_owned());
+        let sent =
+            ["Pub", "1700000000000", "r", "g", "orders", ID, "t", "k", "h:1", "12", "7", "3"];
+        let older = [&sent[..], &["true"]].concat();
+        let newer = [&sent[..], &["offset-id", "false", "client"]].concat();
+        let before = ["SubBefore", "1700000000100", "r", "shop", "req-1", ID, "2", "k"];
+        let after = ["SubAfter", "req-1", ID, "30", "true", "k", "0"];
+        let out = spans(&mut bridge, &[&older, &before, &after, &newer, &[""]]);
+        let [send, process, failed] = &out[..] else { unreachable!("{out:?}") };
+        assert_eq!((&*send.name, &send.span_kind), ("send orders", &SpanKind::Producer));
+        assert_eq!((&*process.name, &process.span_kind), ("process orders", &SpanKind::Consumer));
+        assert_eq!(process.span_context.trace_id(), send.span_context.trace_id());
+        assert_eq!(process.parent_span_id, send.span_context.span_id());
+        assert_ne!(process.span_context.span_id(), send.span_context.span_id());
+        let took = |span: &SpanData| span.end_time.duration_since(span.start_time).unwrap();
+        assert_eq!(
+            (took(send), took(process)),
+            (Duration::from_millis(7), Duration::from_millis(30))
+        );
+        assert_eq!((&send.status, &failed.status), (&Status::Unset, &Status::error("")));
+        assert!(bridge.begun.is_empty());
+    }
+
+    #[test]
+    fn whatever_is_in_the_topic_does_no_harm() {
+        let mut bridge = Bridge::new("1".to_owned());
+        let sent = |at, cost| ["Pub", at, "", "", "", "", "", "", "", "size", cost, "x"];
+        let out = spans(
+            &mut bridge,
+            &[
+                &["Pub"],
+                &["SubAfter", "nobody", "began", "1", "true"],
+                &["Recall", "1"],
+                &sent("no time", "1"),
+                &sent("1", "-1"),
+                &sent("18446744073709551615", "18446744073709551615"),
+            ],
+        );
+        assert_eq!(out.len(), 1, "{out:?}");
+        let many: Vec<String> = (0..=WAITING_MAX + 1).map(|n| n.to_string()).collect();
+        for id in &many {
+            spans(&mut bridge, &[&["SubBefore", "1", "r", "g", "q", id, "0"]]);
+        }
+        assert!(bridge.begun.len() <= WAITING_MAX);
+    }
+}
