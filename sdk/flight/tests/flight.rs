@@ -218,6 +218,49 @@ fn readers_pass_over_what_is_not_whole() {
 }
 
 #[test]
+fn whatever_a_file_holds_it_is_read_or_refused() {
+    let (disk, clock, dir) = (MemDisk::new(), clock(), Path::new("/d"));
+    let recorder = FlightRecorder::start(&config(1_024), &disk, dir, &clock).unwrap();
+    for n in 0..200 {
+        let topic = recorder.name(&format!("t{n}"));
+        recorder.record(&record(&clock, topic, Duration::from_micros(n)));
+    }
+    let file = disk.open(&dir.join(NOW)).unwrap();
+    let head = *Flight::open(&disk, &dir.join(NOW)).unwrap().head();
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    for round in 0..300 {
+        // A few bytes anywhere, among them the head, names that are used, and records.
+        let parts =
+            [(0, 64), (4_096, 256 * 210), (head.ring_at(0), 128 * 1_024 * u64::from(head.rings))];
+        let (begin, len) = parts[usize::try_from(next() % 3).unwrap()];
+        file.write_at(&next().to_le_bytes(), begin + next() % (len - 8)).unwrap();
+        let Ok(found) =
+            find(&disk, &[dir.join(NOW)], &Select { limit: 50, ..Select::default() }, NAMES)
+        else {
+            file.write_at(&head_bytes(&disk, dir, &clock), 0).unwrap();
+            continue;
+        };
+        assert!(found.records.len() <= 50 && found.seen <= 200, "{round}");
+    }
+}
+
+/// The head of a file that was just begun.
+fn head_bytes(disk: &MemDisk, dir: &Path, clock: &ManualClock) -> Vec<u8> {
+    let other = dir.join("other");
+    let recorder = FlightRecorder::start(&config(1_024), disk, &other, clock).unwrap();
+    let mut bytes = vec![0; 64];
+    disk.open(&other.join(NOW)).unwrap().read_at(&mut bytes, 0).unwrap();
+    drop(recorder);
+    bytes
+}
+
+#[test]
 fn without_room_there_is_no_recorder_and_no_file() {
     let (disk, clock, dir) = (MemDisk::new(), clock(), Path::new("/d"));
     disk.fail_allocations(true);

@@ -182,3 +182,27 @@ fn refuse(context: &RequestContext) -> Option<String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_any_thread_is_told_and_the_hook_before_is_asked_first() {
+        let seen = Arc::new(Notify::new());
+        let first = Arc::clone(&seen);
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |_| first.notify_one()));
+        let told = tell_of_panics();
+        assert!(std::thread::spawn(|| panic!("expected by the test")).join().is_err());
+        let patience = Duration::from_secs(30);
+        for notified in [&seen, &told] {
+            tokio::time::timeout(patience, notified.notified()).await.unwrap();
+        }
+        drop(told);
+        // Nobody listens any more, and nothing happens but what did before.
+        assert!(std::thread::spawn(|| panic!("expected by the test")).join().is_err());
+        tokio::time::timeout(patience, seen.notified()).await.unwrap();
+        panic::set_hook(before);
+    }
+}
