@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use blockhouse_meter::sidecar::families::{MISSING, SERVED};
-use blockhouse_meter::{CATALOGUE, Kind};
+use blockhouse_meter::{
+    CATALOGUE, CONSUMER_SERIES_MAX, Kind, LABEL_SETS_MAX, LAG_PAIRS_MAX, PRODUCER_SERIES_MAX,
+    SIZE_TOPICS_MAX,
+};
 use blockhouse_namesrv_remoting::table::{Needs, ROWS};
 use blockhouse_protocol::codes::request_code;
 use blockhouse_remoting::Entry;
@@ -66,8 +69,31 @@ fn the_metrics_page_is_fresh() {
          to 1,000,000. Where two plugins have a name for different kinds of\nmetric, that of the first \
          in their order is shown.\n",
     );
+    page.push_str(&budgets());
     page.push_str(&of_sidecar());
     check("docs/metrics.md", &page);
+}
+
+/// How many series there can be.
+fn budgets() -> String {
+    let mut page = String::from(
+        "\n### How many series there can be\n\nClients choose the names of topics and groups. So many label sets \
+         have series of their own; the sum of all others is in one\nmore, with `_other` for each label, so that \
+         sums over all series stay exact.\n\n\
+         | metrics | label sets | which of them |\n|---|---|---|\n",
+    );
+    let first = "the first to come";
+    for (metrics, sets, which) in [
+        ("messages and bytes in, each", LABEL_SETS_MAX, first),
+        ("messages and bytes out, dead letters, each", LABEL_SETS_MAX, first),
+        ("`rocketmq_message_size`, topics", SIZE_TOPICS_MAX, first),
+        ("lag, pairs of group and topic", LAG_PAIRS_MAX, "those that are behind most"),
+        ("`rocketmq_consumer_connections`", CONSUMER_SERIES_MAX, "the largest"),
+        ("`rocketmq_producer_connections`", PRODUCER_SERIES_MAX, "the largest"),
+    ] {
+        writeln!(page, "| {metrics} | {sets} | {which} |").unwrap();
+    }
+    page
 }
 
 fn of_sidecar() -> String {

@@ -11,6 +11,7 @@
 //! | [`cell`] | [`Cells`], [`Counter`], [`Gauge`] |
 //! | [`channels`] | [`Channels`]: plaintext and TLS, handshakes, certificates |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
+//! | [`copies`] | [`Copies`]: counts that are kept elsewhere, bounded in number |
 //! | [`creations`] | [`Creations`]: how long it took to create topics and groups |
 //! | [`exemplars`] | [`Exemplars`]: requests that became spans, by how long they took |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
@@ -34,6 +35,7 @@ pub mod catalogue;
 pub mod cell;
 pub mod channels;
 pub mod codes;
+pub mod copies;
 pub mod creations;
 pub mod exemplars;
 pub mod family;
@@ -55,9 +57,10 @@ pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge};
 pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
+pub use copies::Copies;
 pub use creations::{Created, Creations, Invocation};
 pub use exemplars::{Exemplar, Exemplars};
-pub use family::Family;
+pub use family::{Family, LABEL_SETS_MAX};
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};
 pub use lag::{GroupLag, LAG_PAIRS_MAX, LagSource};
@@ -71,5 +74,5 @@ pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
 pub use sends::{LastMinute, SendTimes};
 pub use sidecar::{GroupView, MembersView, SidecarSource, SidecarView, TopicView};
-pub use sizes::{MessageSizes, SizeCounts, TopicSizes};
+pub use sizes::{MessageSizes, SIZE_TOPICS_MAX, SizeCounts, TopicSizes};
 pub use spans::Spans;

@@ -135,7 +135,7 @@ mod tests {
             version: "1.2.3".into(),
         };
         let exporter = Exporter::new(identity, Arc::clone(&meter), clock.clone()).unwrap();
-        meter.stored.of("orders").add([3, 300]);
+        meter.stored.take([("orders".into(), [3, 300])]);
         clock.advance(Duration::from_millis(2_500));
         let text = exporter.show("").unwrap().into_text();
         for line in [
