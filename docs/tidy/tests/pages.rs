@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Component, Path, PathBuf};
 
+use blockhouse_meter::native::NATIVE;
 use blockhouse_meter::sidecar::families::{MISSING, SERVED};
 use blockhouse_meter::{
     CATALOGUE, CONSUMER_SERIES_MAX, Kind, LABEL_SETS_MAX, LAG_PAIRS_MAX, PRODUCER_SERIES_MAX,
@@ -40,6 +41,7 @@ fn the_metrics_page_is_fresh() {
         "# Metrics\n\nServed by the ops listener, in these ways:\n\n\
          | path | what | formats |\n|---|---|---|\n\
          | `/metrics` | the table below | Prometheus' text, OpenMetrics |\n\
+         | `/metrics/native` | the same by [our own names](#metricsnative), in seconds and bytes | Prometheus' text, OpenMetrics, protobuf |\n\
          | `/metrics/exporter` | [what rocketmq-exporter shows](#metricsexporter) | Prometheus' text |\n\n\
          OpenMetrics (1.0.0) is for whoever's `Accept` wants it, as Prometheus' does. It says the same, and of each bucket of\n\
          `rocketmq_rpc_latency_milliseconds` the last request that [became a span](tracing.md), with its trace. Prometheus keeps these with\n\
@@ -70,6 +72,7 @@ fn the_metrics_page_is_fresh() {
          in their order is shown.\n",
     );
     page.push_str(&budgets());
+    page.push_str(&of_native());
     page.push_str(&of_sidecar());
     check("docs/metrics.md", &page);
 }
@@ -92,6 +95,20 @@ fn budgets() -> String {
         ("`rocketmq_producer_connections`", PRODUCER_SERIES_MAX, "the largest"),
     ] {
         writeln!(page, "| {metrics} | {sets} | {which} |").unwrap();
+    }
+    page
+}
+
+fn of_native() -> String {
+    let mut page = String::from(
+        "\n## `/metrics/native`\n\nEverything of `/metrics` by our own names, in base units; what is not listed here is called \
+         the same in both. In protobuf\n(`application/vnd.google.protobuf`, which Prometheus asks for with \
+         `--enable-feature=native-histograms`), times of requests are native\nhistograms: quantiles of them are \
+         right to 5 %, from 1 µs to 17 minutes.\n\n\
+         | here | in `/metrics` |\n|---|---|\n",
+    );
+    for native in NATIVE {
+        writeln!(page, "| `{}` | `{}` |", native.name, native.metric.name).unwrap();
     }
     page
 }

@@ -15,10 +15,12 @@
 //! | [`creations`] | [`Creations`]: how long it took to create topics and groups |
 //! | [`exemplars`] | [`Exemplars`]: requests that became spans, by how long they took |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
+//! | [`fine`] | [`FineCounts`](fine::FineCounts): times by exponential buckets |
 //! | [`histogram`] | [`Histogram`]: counts by size |
 //! | [`inventory`] | [`MemberCount`]: members of groups, by what clients they are |
 //! | [`lag`] | [`GroupLag`]: how far consumer groups are behind |
 //! | [`latencies`] | [`Latencies`]: how long requests took |
+//! | [`native`] | our own names, in base units |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
 //! | [`spans`] | [`Spans`]: which messages become spans, and their records |
@@ -39,11 +41,13 @@ pub mod copies;
 pub mod creations;
 pub mod exemplars;
 pub mod family;
+pub mod fine;
 pub mod histogram;
 pub mod inventory;
 pub mod lag;
 pub mod latencies;
 pub mod meter;
+pub mod native;
 pub mod plugins;
 pub mod policies;
 pub mod quotas;

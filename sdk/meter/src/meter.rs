@@ -12,6 +12,7 @@ use crate::channels::{Channels, Shed};
 use crate::codes::CodeCounts;
 use crate::creations::Creations;
 use crate::exemplars::{self, Exemplars};
+use crate::fine::FineCounts;
 use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
@@ -311,6 +312,16 @@ impl Meter {
         let rows = self.exemplars.read().into_iter();
         let labelled = |(kind, row)| {
             (self.rpc_labels(Some(kind)).into_iter().map(Cow::into_owned).collect(), row)
+        };
+        rows.map(labelled).collect()
+    }
+
+    /// Times of requests by exponential buckets, by the labels of their histogram.
+    #[must_use]
+    pub fn rpc_fine(&self) -> Vec<(Vec<String>, FineCounts)> {
+        let rows = self.latencies.read_fine().into_iter();
+        let labelled = |(kind, counts)| {
+            (self.rpc_labels(kind).into_iter().map(Cow::into_owned).collect(), counts)
         };
         rows.map(labelled).collect()
     }

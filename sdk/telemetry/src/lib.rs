@@ -10,8 +10,11 @@ mod config;
 mod error;
 mod exporter;
 mod exposition;
+mod native;
 mod openmetrics;
+mod protobuf;
 mod render;
+mod requests;
 mod sidecar;
 pub mod traces;
 
