@@ -86,16 +86,18 @@ fn budgets() -> String {
          | metrics | label sets | which of them |\n|---|---|---|\n",
     );
     let first = "the first to come";
-    for (metrics, sets, which) in [
+    let rows = [
         ("messages and bytes in, each", LABEL_SETS_MAX, first),
         ("messages and bytes out, dead letters, each", LABEL_SETS_MAX, first),
         ("`rocketmq_message_size`, topics", SIZE_TOPICS_MAX, first),
         ("lag, pairs of group and topic", LAG_PAIRS_MAX, "those that are behind most"),
         ("`rocketmq_consumer_connections`", CONSUMER_SERIES_MAX, "the largest"),
         ("`rocketmq_producer_connections`", PRODUCER_SERIES_MAX, "the largest"),
-    ] {
-        writeln!(page, "| {metrics} | {sets} | {which} |").unwrap();
-    }
+    ];
+    let row = |(metrics, sets, which): &(&str, usize, &str)| {
+        format!("| {metrics} | {sets} | {which} |\n")
+    };
+    page.extend(rows.iter().map(row));
     page
 }
 
@@ -107,9 +109,7 @@ fn of_native() -> String {
          right to 5 %, from 1 µs to 17 minutes.\n\n\
          | here | in `/metrics` |\n|---|---|\n",
     );
-    for native in NATIVE {
-        writeln!(page, "| `{}` | `{}` |", native.name, native.metric.name).unwrap();
-    }
+    page.extend(NATIVE.iter().map(|n| format!("| `{}` | `{}` |\n", n.name, n.metric.name)));
     page
 }
 
@@ -122,16 +122,14 @@ fn of_sidecar() -> String {
          have series of\ntheir own; the sum of all others is in `_other`.\n\n\
          | family | unit | labels | meaning |\n|---|---|---|---|\n",
     );
-    for metric in SERVED {
+    page.extend(SERVED.iter().map(|metric| {
         let labels = metric.labels.join(", ");
-        writeln!(page, "| `{}` | {} | {labels} | {} |", metric.name, metric.unit, metric.help)
-            .unwrap();
-    }
+        format!("| `{}` | {} | {labels} | {} |\n", metric.name, metric.unit, metric.help)
+    }));
     page.push_str("\nNot served:\n\n| family | labels | why |\n|---|---|---|\n");
-    for family in MISSING {
-        let labels = family.labels.join(", ");
-        writeln!(page, "| `{}` | {labels} | {} |", family.name, family.why).unwrap();
-    }
+    page.extend(MISSING.iter().map(|family| {
+        format!("| `{}` | {} | {} |\n", family.name, family.labels.join(", "), family.why)
+    }));
     page
 }
 

@@ -1,7 +1,7 @@
-//! What becomes of what was counted and recorded: text in Prometheus' format, and spans for a collector.
+//! What becomes of what was counted and recorded: metrics in Prometheus' formats, and spans for a collector.
 //!
 //! The metrics themselves, with names, units and labels, are in `blockhouse_meter::catalogue`. This
-//! crate opens no port: `sdk/ops` serves the text.
+//! crate opens no port: `sdk/ops` serves what it makes.
 
 #![forbid(unsafe_code)]
 
