@@ -13,7 +13,8 @@ KNOWN = {f"messaging.{name}" for name in (
 TYPES = {"create", "send", "receive", "process", "settle"}
 # Of other parts of the conventions, and of our own.
 FURTHER = ("network.peer.address", "network.peer.port", "error.type", "blockhouse.", "plugin.")
-NUMBERS = {"messaging.message.body.size", "blockhouse.retries", "messaging.batch.message_count", "messaging.message.envelope.size", "network.peer.port"}
+NUMBERS = {"messaging.message.body.size", "messaging.batch.message_count", "messaging.message.envelope.size", "network.peer.port",
+           "blockhouse.retries"}
 # What a span of an operation has, besides what all have.
 OPERATIONS = {
     "send": ("send", {"messaging.destination.name"}),
