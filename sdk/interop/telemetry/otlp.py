@@ -111,7 +111,9 @@ class Sink(Received):
 
     def _read(self):
         for line in self.process.stdout:
-            self.take(line)
+            # One that is killed may end in the middle.
+            if line.endswith("\n"):
+                self.take(line)
 
     @property
     def endpoint(self):
