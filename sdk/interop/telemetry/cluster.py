@@ -82,6 +82,18 @@ class Cluster:
         self.parts.__exit__()
 
 
+class Plain:
+    """A node without security, for a load."""
+
+    security = SimpleNamespace(admin=None)
+
+    def __init__(self, node):
+        self.node = node
+
+    def client(self, _user=None):
+        return Client(self.node, Ledger())
+
+
 class Load:
     """Messages that are sent, pulled and committed by a member of a group, until it is ended. Then `trouble` is what went wrong."""
 

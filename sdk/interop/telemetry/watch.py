@@ -59,16 +59,17 @@ def filled_in(text, values):
 
 
 class Prometheus:
-    """`jobs` are scrape configurations; `rules` are files of alerts."""
+    """`jobs` are scrape configurations; `rules` are files of alerts; `features` are not on by themselves."""
 
-    def __init__(self, work, jobs, rules):
+    def __init__(self, work, jobs, rules=(), features=()):
         config = os.path.join(work, "prometheus.yml")
         with open(config, "w") as out:
             json.dump({"global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-                       "rule_files": rules, "scrape_configs": jobs}, out)
+                       "rule_files": list(rules), "scrape_configs": jobs}, out)
         self.port, self.log = free_port(), open(os.path.join(work, "prometheus.log"), "w")
         self.process = subprocess.Popen(
-            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={work}/tsdb", f"--web.listen-address=127.0.0.1:{self.port}"],
+            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={work}/tsdb", f"--web.listen-address=127.0.0.1:{self.port}",
+             *[f"--enable-feature={feature}" for feature in features]],
             stdout=self.log, stderr=self.log)
         until("Prometheus answers", self._ready)
 
