@@ -376,7 +376,7 @@ def no_route_is_left_over_cve_2026_57219(server, _work):
     """Paths that servers have, or once had, and other spellings of ours: nobody is shown anything."""
     node = server(**{"audit.enabled": "true"}).authenticated().authorized("p, user:alice, *, Topic:orders, Pub, -, allow\n").start()
     node.user("alice")
-    ours = ["/metrics", "/v1/info", "/v1/plugins", "/v1/plugins/acl/logs", "/v1/plugins/trace", "/v1/plugins/deploy", "/v1/plugins/disable", "/v1/plugins/enable",
+    ours = ["/metrics", "/metrics/native", "/metrics/exporter", "/v1/info", "/v1/plugins", "/v1/plugins/acl/logs", "/v1/plugins/trace", "/v1/plugins/deploy", "/v1/plugins/disable", "/v1/plugins/enable",
             "/v1/plugins/rollback", "/v1/plugins/components", "/v1/policy", "/v1/policy/files", "/v1/policy/apply", "/v1/policy/reload",
             "/v1/policy/rollback", "/v1/audit", "/v1/audit/records"]
     spelled = [spell(path) for path in ours for spell in (

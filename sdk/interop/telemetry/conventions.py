@@ -13,15 +13,22 @@ KNOWN = {f"messaging.{name}" for name in (
 TYPES = {"create", "send", "receive", "process", "settle"}
 # Of other parts of the conventions, and of our own.
 FURTHER = ("network.peer.address", "network.peer.port", "error.type", "blockhouse.", "plugin.")
-NUMBERS = {"messaging.message.body.size", "blockhouse.retries", "messaging.batch.message_count", "messaging.message.envelope.size", "network.peer.port"}
+NUMBERS = {"messaging.message.body.size", "blockhouse.retries", "messaging.batch.message_count", "messaging.message.envelope.size",
+           "messaging.rocketmq.message.delay_time_level", "network.peer.port"}
 # What a span of an operation has, besides what all have.
 OPERATIONS = {
     "send": ("send", {"messaging.destination.name"}),
     "deliver": ("receive", {"messaging.destination.name", "messaging.consumer.group.name"}),
+    "commit": ("settle", {"messaging.destination.name", "messaging.consumer.group.name", "blockhouse.queue.offset"}),
+    "retry": ("settle", {"messaging.destination.name", "messaging.consumer.group.name"}),
+    "dead_letter": ("settle", {"messaging.destination.name", "messaging.consumer.group.name"}),
+    # Nobody asks for it, and the conventions have no type for it.
+    "release": (None, {"messaging.destination.name", "messaging.rocketmq.message.delay_time_level"}),
 }
-REQUIRED = {"messaging.system", "messaging.operation.name", "messaging.operation.type", "network.peer.address", "network.peer.port",
-            "blockhouse.sampling.reason"}
+REQUIRED = {"messaging.system", "messaging.operation.name", "blockhouse.sampling.reason"}
+ASKED = {"messaging.operation.type", "network.peer.address", "network.peer.port"}
 STAGES = {"hooks", "append", "flush"}
+CALL = {"blockhouse.plugin.name", "blockhouse.plugin.hook", "blockhouse.plugin.verdict", "blockhouse.plugin.mode"}
 RESOURCE = {"service.name", "service.namespace", "service.instance.id", "service.version"}
 
 
@@ -39,16 +46,21 @@ def hold(span):
               f"{span}: {name} is {value!r}")
     operation = has.get("messaging.operation.name")
     if operation is None:
-        check(span.kind == "INTERNAL" and span.parent and (span.name in STAGES or span.name.startswith("plugin ")), f"{span}: {span.kind}")
+        check(span.kind == "INTERNAL" and span.parent, f"{span}: {span.kind}")
+        is_call = CALL <= set(has) and span.name == f"{has['blockhouse.plugin.hook']} {has['blockhouse.plugin.name']}"
+        check(is_call or span.name in STAGES, f"{span}: neither a stage nor a plugin's call: {has}")
         return
     if span.scope["scope"]["name"] == "blockhouse.trace-topic":
         hold_bridged(span, operation)
         return
     check(operation in OPERATIONS, f"{span}: there is no operation {operation}")
     kind, required = OPERATIONS[operation]
-    check(has.get("messaging.operation.type") == kind and kind in TYPES, f"{span}: {has}")
-    check(REQUIRED | required <= set(has), f"{span} lacks {(REQUIRED | required) - set(has)}")
-    check(has["messaging.system"] == "rocketmq" and span.kind == "SERVER", f"{span}: {span.kind} {has}")
+    is_asked = kind is not None
+    required = REQUIRED | required | (ASKED if is_asked else set())
+    check(has.get("messaging.operation.type") == kind and kind in TYPES | {None}, f"{span}: {has}")
+    check(required <= set(has), f"{span} lacks {required - set(has)}")
+    check(has["messaging.system"] == "rocketmq", f"{span}: {has}")
+    check(span.kind == ("SERVER" if is_asked else "INTERNAL"), f"{span}: {span.kind}")
     check(span.name == f"{operation} {has['messaging.destination.name']}", f"{span}: its name")
     check(("error.type" in has) == (span.status == 2), f"{span}: error {has.get('error.type')}, status {span.status}")
     check(has.get("messaging.batch.message_count", 2) > 1, f"{span}: a batch of one")

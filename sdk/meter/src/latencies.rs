@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cell::{own_shard, shard_count};
+use crate::fine::{Fine, FineCounts};
 use crate::histogram::{Counted, in_micros};
 
 /// The bounds, in milliseconds: those of RocketMQ.
@@ -41,6 +42,7 @@ pub struct Latencies {
 struct Slot {
     kind: AtomicU64,
     cells: [AtomicU64; CELLS],
+    fine: Fine,
 }
 
 /// Times of requests that are alike, in thousandths of a millisecond.
@@ -51,6 +53,7 @@ impl Default for Latencies {
         let slot = |_| Slot {
             kind: AtomicU64::new(NONE),
             cells: std::array::from_fn(|_| AtomicU64::new(0)),
+            fine: Fine::default(),
         };
         // One more slot at the end, for all others.
         let table = |_| (0..=SLOTS).map(slot).collect();
@@ -72,6 +75,7 @@ impl Latencies {
                 cell.fetch_add(amount, Ordering::Relaxed);
             }
         }
+        slot.fine.add(micros, requests);
     }
 
     /// All kinds that were counted; `None` stands for those not told apart.
@@ -86,6 +90,17 @@ impl Latencies {
             }
         }
         sums.into_iter().map(|(kind, cells)| (kind, Counted::from_cells(cells))).collect()
+    }
+
+    /// The same by exponential buckets.
+    #[must_use]
+    pub fn read_fine(&self) -> BTreeMap<Option<RpcKind>, FineCounts> {
+        let mut sums: BTreeMap<_, FineCounts> = BTreeMap::new();
+        for slot in self.shards.iter().flatten().filter(|slot| slot.fine.is_used()) {
+            let kind = unpack(slot.kind.load(Ordering::Relaxed));
+            slot.fine.add_to(sums.entry(kind).or_default());
+        }
+        sums
     }
 }
 
@@ -163,6 +178,12 @@ mod tests {
         );
         assert_eq!(of(RpcKind { is_one_way: true, ..kind(15) }).counts()[..2], [0, 4]);
         assert_eq!(of(RpcKind { response: -1, ..kind(-7) }).count(), 4);
+        let fine = latencies.read_fine();
+        assert_eq!(fine.keys().collect::<Vec<_>>(), read.keys().collect::<Vec<_>>());
+        for (kind, counts) in &fine {
+            assert_eq!(counts.count(), read[kind].count(), "{kind:?}");
+        }
+        assert_eq!(fine[&Some(RpcKind { response: -1, ..kind(-7) })].zeros(), 4);
     }
 
     #[test]

@@ -11,15 +11,18 @@
 //! | [`cell`] | [`Cells`], [`Counter`], [`Gauge`] |
 //! | [`channels`] | [`Channels`]: plaintext and TLS, handshakes, certificates |
 //! | [`codes`] | [`CodeCounts`]: a count per request code and result |
+//! | [`copies`] | [`Copies`]: counts that are kept elsewhere, bounded in number |
 //! | [`creations`] | [`Creations`]: how long it took to create topics and groups |
 //! | [`exemplars`] | [`Exemplars`]: requests that became spans, by how long they took |
 //! | [`exports`] | [`MetricCounts`], [`LogCounts`]: what collectors took besides spans |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
+//! | [`fine`] | [`FineCounts`](fine::FineCounts): times by exponential buckets |
 //! | [`flight`] | [`Recorder`]: what the flight recorder is told |
 //! | [`histogram`] | [`Histogram`]: counts by size |
 //! | [`inventory`] | [`MemberCount`]: members of groups, by what clients they are |
 //! | [`lag`] | [`GroupLag`]: how far consumer groups are behind |
 //! | [`latencies`] | [`Latencies`]: how long requests took |
+//! | [`native`] | our own names, in base units |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
 //! | [`spans`] | [`Spans`]: which messages become spans, and their records |
@@ -36,16 +39,19 @@ pub mod catalogue;
 pub mod cell;
 pub mod channels;
 pub mod codes;
+pub mod copies;
 pub mod creations;
 pub mod exemplars;
 pub mod exports;
 pub mod family;
+pub mod fine;
 pub mod flight;
 pub mod histogram;
 pub mod inventory;
 pub mod lag;
 pub mod latencies;
 pub mod meter;
+pub mod native;
 pub mod plugins;
 pub mod policies;
 pub mod quotas;
@@ -59,10 +65,11 @@ pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge, own_shard, shard_count};
 pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::CodeCounts;
+pub use copies::Copies;
 pub use creations::{Created, Creations, Invocation};
 pub use exemplars::{Exemplar, Exemplars};
 pub use exports::{LogCounts, MetricCounts};
-pub use family::Family;
+pub use family::{Family, LABEL_SETS_MAX};
 pub use flight::{FlightRecord, LoggedRequests, NameNumber, Recorder};
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};
@@ -77,5 +84,5 @@ pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
 pub use sends::{LastMinute, SendTimes};
 pub use sidecar::{GroupView, MembersView, SidecarSource, SidecarView, TopicView};
-pub use sizes::{MessageSizes, SizeCounts, TopicSizes};
+pub use sizes::{MessageSizes, SIZE_TOPICS_MAX, SizeCounts, TopicSizes};
 pub use spans::Spans;

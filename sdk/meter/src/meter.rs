@@ -13,6 +13,7 @@ use crate::codes::CodeCounts;
 use crate::creations::Creations;
 use crate::exemplars::{self, Exemplars};
 use crate::exports::{LogCounts, MetricCounts};
+use crate::fine::FineCounts;
 use crate::flight::{LoggedRequests, Recorder};
 use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
@@ -25,17 +26,17 @@ use crate::sends::SendTimes;
 use crate::sidecar::{SidecarSource, SidecarView};
 use crate::sizes::MessageSizes;
 use crate::spans::Spans;
-use crate::{Cells, Counter, Family, Gauge, Metric};
+use crate::{Cells, Copies, Counter, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
 #[derive(Default)]
 pub struct Meter {
     /// Messages and bytes stored, by topic.
-    pub stored: Family<String, Cells<2>>,
+    pub stored: Copies<Box<str>, 2>,
     /// Messages and bytes handed out, by topic and consumer group.
-    pub delivered: Family<OutLabels, Cells<2>>,
+    pub delivered: Copies<OutLabels, 2>,
     /// Messages that ended in a dead-letter topic, by topic and consumer group.
-    pub dead_lettered: Family<OutLabels, Counter>,
+    pub dead_lettered: Copies<OutLabels, 1>,
     /// Pulls that wait for messages.
     pub held_pulls: Gauge,
     /// Requests by code and result.
@@ -359,6 +360,16 @@ impl Meter {
         rows.map(labelled).collect()
     }
 
+    /// Times of requests by exponential buckets, by the labels of their histogram.
+    #[must_use]
+    pub fn rpc_fine(&self) -> Vec<(Vec<String>, FineCounts)> {
+        let rows = self.latencies.read_fine().into_iter();
+        let labelled = |(kind, counts)| {
+            (self.rpc_labels(kind).into_iter().map(Cow::into_owned).collect(), counts)
+        };
+        rows.map(labelled).collect()
+    }
+
     /// In the order of the label names of `RPC_LATENCY`.
     fn rpc_labels(&self, kind: Option<RpcKind>) -> [Cow<'static, str>; 5] {
         let Some(kind) = kind else {
@@ -382,25 +393,25 @@ impl Meter {
     fn read_messages(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
         let stored = self.stored.read();
         for (metric, at) in [(&c::MESSAGES_IN, 0), (&c::THROUGHPUT_IN, 1)] {
-            for (topic, cells) in &stored {
+            for (topic, counts) in &stored {
                 let topic = topic.as_deref().unwrap_or(REST);
                 let labels = &[topic, "normal", truth(names::is_system_topic(topic))];
-                visit(&Sample { metric, labels, value: count(cells.read()[at]) });
+                visit(&Sample { metric, labels, value: count(counts[at]) });
             }
         }
         let delivered = self.delivered.read();
         for (metric, at) in [(&c::MESSAGES_OUT, 0), (&c::THROUGHPUT_OUT, 1)] {
-            for (labels, cells) in &delivered {
+            for (labels, counts) in &delivered {
                 let (topic, group) = texts(labels.as_ref());
                 let retry = truth(names::is_retry(topic));
                 let labels = &[topic, group, truth(names::is_system_topic(topic)), retry];
-                visit(&Sample { metric, labels, value: count(cells.read()[at]) });
+                visit(&Sample { metric, labels, value: count(counts[at]) });
             }
         }
-        for (labels, counter) in self.dead_lettered.read() {
+        for (labels, [messages]) in self.dead_lettered.read() {
             let (topic, group) = texts(labels.as_ref());
             let labels = &[topic, group, truth(names::is_system_topic(topic))];
-            visit(&Sample { metric: &c::SEND_TO_DLQ, labels, value: count(counter.read()) });
+            visit(&Sample { metric: &c::SEND_TO_DLQ, labels, value: count(messages) });
         }
     }
 
@@ -505,9 +516,9 @@ mod tests {
     #[test]
     fn what_was_recorded_is_read_with_its_labels() {
         let meter = Meter::default();
-        meter.stored.of("orders").add([3, 300]);
+        meter.stored.take([("orders".into(), [3, 300])]);
         let labels = OutLabels { topic: "%RETRY%g".into(), group: "g".into() };
-        meter.delivered.of(&labels).add([2, 200]);
+        meter.delivered.take([(labels, [2, 200])]);
         meter.requests.add(310, 0, 7);
         meter.requests.add(9_999, 0, 1);
         meter.name_codes([|c| if c == 310 { "SEND_V2" } else { "UNKNOWN" }, |_| "SUCCESS"]);
@@ -588,8 +599,7 @@ mod tests {
     #[test]
     fn samples_of_a_metric_are_together_and_all_are_in_the_catalogue() {
         let meter = Meter::default();
-        meter.stored.of("a").add([1, 1]);
-        meter.stored.of("b").add([1, 1]);
+        meter.stored.take([("a".into(), [1, 1]), ("b".into(), [1, 1])]);
         let mut seen: Vec<&str> = Vec::new();
         meter.read(&mut |s| {
             assert!(crate::CATALOGUE.contains(&s.metric));

@@ -180,9 +180,9 @@ async fn answer(shared: &Shared, visitor: &Visitor, request: Request<Incoming>) 
             }
             response.map(Bytes::from)
         }
-        Answer::View(at, accept) => {
+        Answer::View(at, wanted) => {
             let parts = Arc::clone(parts);
-            let shown = tokio::task::spawn_blocking(move || parts.shown(at, &accept)).await;
+            let shown = tokio::task::spawn_blocking(move || parts.shown(at, &wanted)).await;
             shown.unwrap_or_else(|_| rendered(&failed()).map(Bytes::from))
         }
         Answer::Change(change, call) => {

@@ -7,8 +7,9 @@ use blockhouse_model::{Access, RequestContext};
 use blockhouse_service::Tasks;
 use hyper::body::Bytes;
 use hyper::http::request;
-use hyper::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use hyper::http::{HeaderValue, Method, Response, StatusCode, header};
 
+use crate::view::Wanted;
 use crate::{Call, Change, Door, Handler, Reply, Row, View};
 
 /// What the listener shows.
@@ -51,24 +52,10 @@ pub struct Complaint {
 /// What becomes of a request.
 pub(crate) enum Answer {
     Ready(Response<String>),
-    /// What waits for the disk is to be asked beside the workers: which of the views, for whoever accepts this.
-    View(usize, String),
+    /// What waits for the disk is to be asked beside the workers: which of the views, and how.
+    View(usize, Wanted),
     /// The body is to be read, and this to be made.
     Change(Arc<Change>, Call),
-}
-
-/// Longest `Accept` that is looked at.
-const ACCEPT_MAX: usize = 2_048;
-
-/// Everything that a request says it accepts.
-fn accepted(headers: &HeaderMap) -> String {
-    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    let mut all = lines.collect::<Vec<_>>().join(",");
-    if all.len() > ACCEPT_MAX {
-        // Nobody means this: it gets what everybody understands.
-        all.clear();
-    }
-    all
 }
 
 fn is_look(method: &Method) -> bool {
@@ -98,13 +85,13 @@ impl Parts {
             return Answer::Ready(not_allowed("GET, HEAD"));
         }
         let denied = self.views.get(at).and_then(|view| self.denied(view.access, context));
-        denied.map_or_else(|| Answer::View(at, accepted(&head.headers)), Answer::Ready)
+        denied.map_or_else(|| Answer::View(at, Wanted::of(&head.headers)), Answer::Ready)
     }
 
     /// The answer to who may see the metrics so. It may wait for the disk.
-    pub(crate) fn shown(&self, view: usize, accept: &str) -> Response<Bytes> {
-        match self.views.get(view).map(|view| (view.show)(accept)) {
-            Some(Ok(page)) => with_type(StatusCode::OK, page.content_type, page.body.into()),
+    pub(crate) fn shown(&self, view: usize, wanted: &Wanted) -> Response<Bytes> {
+        match self.views.get(view).map(|view| (view.show)(&wanted.accept)) {
+            Some(Ok(page)) => wanted.packed(page.content_type, page.body),
             Some(Err(problem)) => {
                 plain(StatusCode::INTERNAL_SERVER_ERROR, problem + "\n").map(Bytes::from)
             }
@@ -208,7 +195,7 @@ pub(crate) fn plain(status: StatusCode, text: String) -> Response<String> {
     with_type(status, "text/plain; version=0.0.4; charset=utf-8", text)
 }
 
-fn with_type<T>(status: StatusCode, content_type: &'static str, body: T) -> Response<T> {
+pub(crate) fn with_type<T>(status: StatusCode, content_type: &'static str, body: T) -> Response<T> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -250,7 +237,7 @@ mod tests {
             let head = hyper::http::Request::get(path).body(()).unwrap().into_parts().0;
             match parts.answer(&head, &context) {
                 Answer::Ready(response) => response.status(),
-                Answer::View(at, accept) => parts.shown(at, &accept).status(),
+                Answer::View(at, wanted) => parts.shown(at, &wanted).status(),
                 Answer::Change(..) => panic!("nothing is changed"),
             }
         };

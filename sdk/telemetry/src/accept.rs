@@ -7,15 +7,17 @@ pub(crate) enum Format {
     Text,
     /// `OpenMetrics`' text, version 1.0.0.
     OpenMetrics,
+    /// Prometheus' protobuf format, each family with its length before it.
+    Protobuf,
 }
 
-/// The format that `accept`, the header of a request, prefers. Whoever says nothing that is known gets
-/// Prometheus' text.
-pub(crate) fn format(accept: &str) -> Format {
+/// The format that `accept`, the header of a request, prefers of those that are `served`. Whoever says
+/// nothing that is known gets Prometheus' text.
+pub(crate) fn format(accept: &str, served: &[Format]) -> Format {
     let mut best = (Format::Text, 0.0);
     for range in accept.split(',') {
         let (name, quality) = quality_of(range);
-        let Some(format) = name else { continue };
+        let Some(format) = name.filter(|format| served.contains(format)) else { continue };
         // Of two that are wanted alike, the first.
         if quality > best.1 {
             best = (format, quality);
@@ -29,16 +31,22 @@ fn quality_of(range: &str) -> (Option<Format>, f32) {
     let mut parts = range.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
     let (mut version, mut quality) = ("", 1.0);
+    let (mut message, mut encoding) = ("", "");
     for part in parts {
         match part.split_once('=') {
             Some(("q", text)) => quality = text.trim().parse().unwrap_or(0.0),
             Some(("version", text)) => version = text.trim().trim_matches('"'),
+            Some(("proto", text)) => message = text.trim().trim_matches('"'),
+            Some(("encoding", text)) => encoding = text.trim().trim_matches('"'),
             _ => {}
         }
     }
     let is = |known: &str| name.eq_ignore_ascii_case(known);
     let format = if is("application/openmetrics-text") {
         matches!(version, "" | "0.0.1" | "1.0.0").then_some(Format::OpenMetrics)
+    } else if is("application/vnd.google.protobuf") {
+        let is_known = (message, encoding) == ("io.prometheus.client.MetricFamily", "delimited");
+        is_known.then_some(Format::Protobuf)
     } else if is("text/plain") {
         matches!(version, "" | "0.0.4").then_some(Format::Text)
     } else {
@@ -77,7 +85,23 @@ mod tests {
                 Format::OpenMetrics,
             ),
         ] {
-            assert_eq!(format(accept), wanted, "{accept}");
+            let served = [Format::Text, Format::OpenMetrics];
+            assert_eq!(format(accept, &served), wanted, "{accept}");
+        }
+    }
+
+    #[test]
+    fn protobuf_is_given_where_it_is_served_and_asked_for_as_it_is() {
+        let all = [Format::Text, Format::OpenMetrics, Format::Protobuf];
+        let name = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily";
+        // Prometheus 2.42 with native histograms.
+        let asked =
+            format!("{name};encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8");
+        assert_eq!(format(&asked, &all), Format::Protobuf);
+        assert_eq!(format(&asked, &all[..2]), Format::OpenMetrics);
+        for other in [format!("{name};encoding=text"), "application/vnd.google.protobuf".to_owned()]
+        {
+            assert_eq!(format(&other, &all), Format::Text, "{other}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blockhouse_meter::native::NATIVE;
 use blockhouse_meter::{CATALOGUE, Meter, Metric, Sample, catalogue};
 use blockhouse_model::Clock;
 use opentelemetry::KeyValue;
@@ -13,8 +14,9 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 
 use crate::accept::{self, Format};
-use crate::openmetrics::{self, Exemplars};
+use crate::native::translated;
 use crate::render::{Families, custom, describe};
+use crate::requests::Requests;
 use crate::{Error, Exposition};
 
 /// Who the metrics are of. These become labels of every metric, as RocketMQ's own exporter has
@@ -30,6 +32,9 @@ pub struct Identity {
     /// The version that runs.
     pub version: String,
 }
+
+const MICROS_PER_MILLISECOND: f64 = 1e3;
+const MICROS_PER_SECOND: f64 = 1e6;
 
 impl Identity {
     /// The same, where it is said once for all that is exported.
@@ -88,19 +93,30 @@ impl Exporter {
     /// # Errors
     /// If two samples of a metric have the same labels.
     pub fn show(&self, accept: &str) -> Result<Exposition, Error> {
-        let families = self.families();
-        match accept::format(accept) {
-            Format::Text => Exposition::text(&families),
-            Format::OpenMetrics => {
-                let Metric { name, labels, .. } = catalogue::RPC_LATENCY;
-                let exemplars = Exemplars::of(name, labels, self.meter.rpc_exemplars());
-                let content_type = openmetrics::CONTENT_TYPE;
-                Ok(Exposition {
-                    content_type,
-                    body: openmetrics::encode(&families, &exemplars).into(),
-                })
-            }
-        }
+        let Metric { name, labels, .. } = catalogue::RPC_LATENCY;
+        let format = accept::format(accept, &[Format::Text, Format::OpenMetrics]);
+        let requests = || {
+            let exemplars = self.meter.rpc_exemplars();
+            Requests::new((name, labels), MICROS_PER_MILLISECOND, exemplars, Vec::new())
+        };
+        Exposition::of(format, &self.families(), requests)
+    }
+
+    /// All metrics by our own names, in base units: also in Prometheus' protobuf format, which has the
+    /// times of requests as native histograms.
+    ///
+    /// # Errors
+    /// If two samples of a metric have the same labels.
+    pub fn show_native(&self, accept: &str) -> Result<Exposition, Error> {
+        let Metric { name, labels, .. } = catalogue::RPC_LATENCY;
+        let native = NATIVE.iter().find(|native| native.metric.name == name);
+        let name = native.map_or(name, |native| native.name);
+        let format = accept::format(accept, &[Format::Text, Format::OpenMetrics, Format::Protobuf]);
+        let requests = || {
+            let (exemplars, fine) = (self.meter.rpc_exemplars(), self.meter.rpc_fine());
+            Requests::new((name, labels), MICROS_PER_SECOND, exemplars, fine)
+        };
+        Exposition::of(format, &translated(self.families()), requests)
     }
 
     /// All metrics.
@@ -163,7 +179,7 @@ mod tests {
             version: "1.2.3".into(),
         };
         let exporter = Exporter::new(identity, Arc::clone(&meter), clock.clone()).unwrap();
-        meter.stored.of("orders").add([3, 300]);
+        meter.stored.take([("orders".into(), [3, 300])]);
         clock.advance(Duration::from_millis(2_500));
         let text = exporter.show("").unwrap().into_text();
         for line in [
@@ -216,6 +232,40 @@ mod tests {
             assert!(found, "{begin} {end} is not in\n{text}");
         }
         assert!(text.contains("# TYPE rocketmq_rpc_latency_milliseconds histogram\n"));
+    }
+
+    #[test]
+    fn native_names_have_base_units_and_protobuf_is_there_for_them_only() {
+        let meter = Arc::new(Meter::default());
+        let kind = RpcKind { request: 11, response: 0, is_held: false, is_one_way: false };
+        meter.latencies.add(Some(kind), 6_000, 2);
+        meter.reserve_ms.set(1_500);
+        meter.store_health.disk_used.set(42);
+        let identity = Identity {
+            cluster: "c".into(),
+            node_type: "broker".into(),
+            node_id: "b-0".into(),
+            version: String::new(),
+        };
+        let clock = Arc::new(ManualClock::at(Timestamp(5)));
+        let exporter = Exporter::new(identity, meter, clock).unwrap();
+        let text = exporter.show_native("").unwrap().into_text();
+        for (begin, end) in [
+            ("# TYPE blockhouse_rpc_duration_seconds histogram", ""),
+            ("blockhouse_rpc_duration_seconds_bucket{", "le=\"0.005\"} 0"),
+            ("blockhouse_rpc_duration_seconds_bucket{", "le=\"0.007\"} 2"),
+            ("blockhouse_rpc_duration_seconds_sum{", " 0.012"),
+            ("blockhouse_store_oldest_message_age_seconds{", " 1.5"),
+            ("blockhouse_store_disk_used_ratio{", " 0.42"),
+        ] {
+            let found = text.lines().any(|line| line.starts_with(begin) && line.ends_with(end));
+            assert!(found, "{begin} {end} is not in\n{text}");
+        }
+        assert!(!text.contains("rocketmq_"), "{text}");
+        let accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+        let shown = exporter.show_native(accept).unwrap();
+        assert!(shown.content_type.starts_with("application/vnd.google.protobuf;"));
+        assert!(exporter.show(accept).unwrap().content_type.starts_with("text/plain;"));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use prometheus::TextEncoder;
 use prometheus::proto::MetricFamily;
 
-use crate::Error;
+use crate::accept::Format;
+use crate::requests::Requests;
+use crate::{Error, openmetrics, protobuf};
 
 /// Metrics at one moment, in a format.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,22 @@ pub struct Exposition {
 }
 
 impl Exposition {
+    /// Families in a format, with what `requests` says of the times of requests.
+    pub(crate) fn of(
+        format: Format,
+        families: &[MetricFamily],
+        requests: impl FnOnce() -> Requests,
+    ) -> Result<Self, Error> {
+        let (content_type, body) = match format {
+            Format::Text => return Self::text(families),
+            Format::OpenMetrics => {
+                (openmetrics::CONTENT_TYPE, openmetrics::encode(families, &requests()).into_bytes())
+            }
+            Format::Protobuf => (protobuf::CONTENT_TYPE, protobuf::encode(families, &requests())),
+        };
+        Ok(Self { content_type, body })
+    }
+
     /// Prometheus' text format, which everybody understands.
     pub(crate) fn text(families: &[MetricFamily]) -> Result<Self, Error> {
         let text = TextEncoder::new().encode_to_string(families).map_err(Error::Encode)?;

@@ -1,8 +1,8 @@
-//! What becomes of what was counted, recorded and logged: text in Prometheus' format; spans, metrics and events
+//! What becomes of what was counted, recorded and logged: metrics in Prometheus' formats; spans, metrics and events
 //! of the log for a collector.
 //!
 //! The metrics themselves, with names, units and labels, are in `blockhouse_meter::catalogue`. This
-//! crate opens no port: `sdk/ops` serves the text.
+//! crate opens no port: `sdk/ops` serves what it makes.
 
 #![forbid(unsafe_code)]
 
@@ -13,9 +13,12 @@ mod exporter;
 mod exposition;
 pub mod logs;
 pub mod metrics;
+mod native;
 mod openmetrics;
 pub mod otlp;
+mod protobuf;
 mod render;
+mod requests;
 mod sidecar;
 pub mod traces;
 

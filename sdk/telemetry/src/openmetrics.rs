@@ -1,60 +1,27 @@
 //! `OpenMetrics`' text, version 1.0.0: the same families, with exemplars.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use blockhouse_meter::exemplars::{Exemplar, Row};
-use prometheus::proto::{Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use blockhouse_meter::exemplars::Row;
+use prometheus::proto::{Histogram, Metric, MetricFamily, MetricType};
+
+use crate::requests::{self, Requests};
 
 /// The format, as `Content-Type` has it.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Exemplars of one family.
-#[derive(Debug, Default)]
-pub(crate) struct Exemplars {
-    family: &'static str,
-    /// Names of the labels that tell its histograms apart.
-    names: &'static [&'static str],
-    rows: HashMap<Vec<String>, Row>,
-}
-
-impl Exemplars {
-    pub(crate) fn of(
-        family: &'static str,
-        names: &'static [&'static str],
-        rows: Vec<(Vec<String>, Row)>,
-    ) -> Self {
-        Self { family, names, rows: rows.into_iter().collect() }
-    }
-
-    /// Those of a histogram, by bucket.
-    fn row(&self, family: &str, labels: &[LabelPair]) -> Option<&Row> {
-        if family != self.family || self.rows.is_empty() {
-            return None;
-        }
-        let value = |name: &&str| {
-            labels.iter().find(|pair| pair.name() == *name).map(|pair| pair.value().to_owned())
-        };
-        self.rows.get(&self.names.iter().map(value).collect::<Option<Vec<_>>>()?)
-    }
-}
-
 /// All families as text.
-pub(crate) fn encode(families: &[MetricFamily], exemplars: &Exemplars) -> String {
+pub(crate) fn encode(families: &[MetricFamily], requests: &Requests) -> String {
     let mut out = String::new();
     for family in families {
         // Writing to a string does not fail.
-        let _always_ok = write_family(&mut out, family, exemplars);
+        let _always_ok = write_family(&mut out, family, requests);
     }
     out.push_str("# EOF\n");
     out
 }
 
-fn write_family(
-    out: &mut String,
-    family: &MetricFamily,
-    exemplars: &Exemplars,
-) -> std::fmt::Result {
+fn write_family(out: &mut String, family: &MetricFamily, requests: &Requests) -> std::fmt::Result {
     let name = family.name();
     let (base, kind) = match family.get_field_type() {
         MetricType::COUNTER => match name.strip_suffix("_total") {
@@ -78,7 +45,8 @@ fn write_family(
                 writeln!(out, " {}", Number(metric.get_counter().get_value()))?;
             }
             MetricType::HISTOGRAM => {
-                let row = exemplars.row(name, metric.get_label());
+                let key = requests.key(name, metric.get_label());
+                let row = key.and_then(|key| requests.exemplars(&key)).map(|row| (row, requests));
                 write_histogram(out, name, metric, row)?;
             }
             _ => {
@@ -94,7 +62,7 @@ fn write_histogram(
     out: &mut String,
     name: &str,
     metric: &Metric,
-    row: Option<&Row>,
+    exemplars: Option<(&Row, &Requests)>,
 ) -> std::fmt::Result {
     let histogram: &Histogram = metric.get_histogram();
     let (count, sum) = (histogram.get_sample_count(), histogram.get_sample_sum());
@@ -104,8 +72,13 @@ fn write_histogram(
     for (at, (bound, count)) in bounded.chain([(f64::INFINITY, count)]).enumerate() {
         write_sample(out, (name, "_bucket"), metric, Some(bound))?;
         write!(out, " {count}")?;
-        if let Some(exemplar) = row.and_then(|row| row.get(at)).and_then(Option::as_ref) {
-            write_exemplar(out, exemplar)?;
+        if let Some((row, requests)) = exemplars
+            && let Some(Some(exemplar)) = row.get(at)
+        {
+            let [value, seconds] =
+                [requests.value(exemplar), exemplar.at.0 as f64 / 1e3].map(Number);
+            let [trace, span] = requests::ids(exemplar);
+            write!(out, " # {{trace_id=\"{trace}\",span_id=\"{span}\"}} {value} {seconds}")?;
         }
         out.push('\n');
     }
@@ -113,14 +86,6 @@ fn write_histogram(
     writeln!(out, " {}", Number(sum))?;
     write_sample(out, (name, "_count"), metric, None)?;
     writeln!(out, " {count}")
-}
-
-/// Milliseconds, as the histogram is in; and when that was, in seconds.
-fn write_exemplar(out: &mut String, exemplar: &Exemplar) -> std::fmt::Result {
-    let Exemplar { span, micros, at } = exemplar;
-    write!(out, " # {{trace_id=\"{:032x}\",span_id=\"{:016x}\"}}", span.trace_id, span.span_id)?;
-    let seconds = Number(at.0 as f64 / 1e3);
-    write!(out, " {} {seconds}", Number(*micros as f64 / 1e3))
 }
 
 fn write_sample(
@@ -193,7 +158,7 @@ impl std::fmt::Display for Bound {
 mod tests {
     use super::*;
     use crate::render::Families;
-    use blockhouse_meter::{HistogramSample, Sample, catalogue as c};
+    use blockhouse_meter::{Exemplar, HistogramSample, Sample, catalogue as c};
     use blockhouse_model::{Timestamp, TraceParent};
 
     fn families() -> Vec<MetricFamily> {
@@ -216,14 +181,15 @@ mod tests {
         families.into_vec()
     }
 
-    fn exemplars() -> Exemplars {
+    fn exemplars() -> Requests {
         let span = TraceParent { trace_id: 0xabc, span_id: 0xdef, sampled: true };
         let exemplar = |micros| Some(Exemplar { span, micros, at: Timestamp(1_700_000_000_125) });
         let mut row = Row::default();
         (row[0], row[9]) = (exemplar(250), exemplar(9_000_000));
         let labels = ["remoting", "pull_message", "success", "false", "success"];
         let labels = labels.map(str::to_owned).to_vec();
-        Exemplars::of(c::RPC_LATENCY.name, c::RPC_LATENCY.labels, vec![(labels, row)])
+        let blockhouse_meter::Metric { name, labels: names, .. } = c::RPC_LATENCY;
+        Requests::new((name, names), 1_000.0, vec![(labels, row)], Vec::new())
     }
 
     #[test]
@@ -263,7 +229,7 @@ mod tests {
             assert!(text.lines().any(|line| line.ends_with(&end)), "{end} is not in\n{text}");
         }
         assert_eq!(text.matches(" # {").count(), 2);
-        let none = encode(&families(), &Exemplars::default());
+        let none = encode(&families(), &Requests::default());
         assert!(!none.contains(" # {"));
     }
 

@@ -4,25 +4,26 @@ use std::time::Duration;
 
 use blockhouse_broker::Running;
 use blockhouse_core::lag::{Lag, LagTimes};
-use blockhouse_core::stats::Kind;
+use blockhouse_core::stats::{Kind, Volume};
 use blockhouse_meter::{GroupLag, METADATA_FILES, Meter, OutLabels, STORE_FAULTS};
 use blockhouse_model::PhysicalOffset;
 
 pub(super) fn refresh(meter: &Meter, broker: &Running) {
     let stats = broker.core().stats();
-    for (topic, volume) in stats.by_key(Kind::TopicPut) {
-        meter.stored.of(topic.as_ref()).set([volume.messages, volume.bytes]);
-    }
-    for (key, volume) in stats.by_key(Kind::GroupGet) {
+    let both = |volume: Volume| [volume.messages, volume.bytes];
+    let stored = stats.by_key(Kind::TopicPut).into_iter();
+    meter.stored.take(stored.map(|(topic, volume)| (topic, both(volume))));
+    let delivered = stats.by_key(Kind::GroupGet).into_iter().map(|(key, volume)| {
         let (topic, group) = key.split_once('@').unwrap_or((&key, ""));
-        let labels = OutLabels { topic: topic.into(), group: group.into() };
-        meter.delivered.of(&labels).set([volume.messages, volume.bytes]);
-    }
-    for (group, volume) in stats.by_key(Kind::DeadLetter) {
+        (OutLabels { topic: topic.into(), group: group.into() }, both(volume))
+    });
+    meter.delivered.take(delivered);
+    let given_up = stats.by_key(Kind::DeadLetter).into_iter().map(|(group, volume)| {
         let topic = blockhouse_model::names::dlq_topic(&group);
         let labels = OutLabels { topic: topic.as_str().into(), group: group.as_ref().into() };
-        meter.dead_lettered.of(&labels).set(volume.messages);
-    }
+        (labels, [volume.messages])
+    });
+    meter.dead_lettered.take(given_up);
     let core = broker.core();
     let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     meter.held_pulls.set(whole(core.held().count()));

@@ -55,6 +55,8 @@ pub(super) async fn start(
         handler: Handler::Look(Box::new(move |_| Reply::ok(info.clone()))),
     });
     let exporter = Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
+    let exporter = Arc::new(exporter);
+    let native = Arc::clone(&exporter);
     let sidecar = Sidecar::new(Arc::clone(&shared.meter))?;
     let parts = Parts {
         checks: shared.readiness.checks(),
@@ -62,6 +64,7 @@ pub(super) async fn start(
         notes: Box::new(move || noting.notes()),
         views: vec![
             view("/metrics", move |accept| exporter.show(accept)),
+            view("/metrics/native", move |accept| native.show_native(accept)),
             view("/metrics/exporter", move |_| sidecar.text()),
         ],
         rows,

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use blockhouse_model::Clock as _;
+use blockhouse_model::{Clock as _, trace};
 use blockhouse_telemetry::logs::{LogEvent, LogQueue};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -10,6 +10,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use crate::SystemClock;
+
+/// The field that becomes the record's trace.
+const TRACE_ID: &str = "trace_id";
 
 /// Puts what is logged into a queue. It never waits.
 pub(super) struct Exported {
@@ -31,6 +34,10 @@ impl<S: Subscriber> Layer<S> for Exported {
         }
         let mut said = Said::default();
         event.record(&mut said);
+        let trace_id = trace::current();
+        if trace_id != 0 && !said.fields.iter().any(|(name, _)| *name == TRACE_ID) {
+            said.fields.push((TRACE_ID, format!("{trace_id:032x}")));
+        }
         self.queue.push(LogEvent {
             at_ms: self.clock.now().0,
             level: *metadata.level(),
@@ -91,5 +98,19 @@ mod tests {
         let fields = [("topic", "a\nb"), ("topic", "a\nb"), ("count", "3")];
         assert_eq!(event.fields, fields.map(|(name, value)| (name, value.to_owned())));
         assert!(event.target.starts_with("blockhouse_service") && event.at_ms > 0);
+    }
+
+    #[test]
+    fn an_event_names_the_trace_that_its_thread_works_for() {
+        let (queue, events) = LogQueue::new(8);
+        let subscriber = tracing_subscriber::registry().with(Exported::to(queue));
+        tracing::subscriber::with_default(subscriber, || {
+            let _entered = trace::enter(0xab);
+            tracing::warn!("refused");
+            tracing::warn!(trace_id = "its own", "refused");
+        });
+        let fields: Vec<_> = events.try_iter().map(|event| event.fields).collect();
+        let trace = |id: &str| vec![(TRACE_ID, id.to_owned())];
+        assert_eq!(fields, [trace(&format!("{:032x}", 0xab)), trace("its own")]);
     }
 }
