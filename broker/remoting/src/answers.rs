@@ -168,7 +168,10 @@ impl<'a> Answers<'a> {
             self.measure(*kind, micros, *requests, span);
             let flight = self.meter.flight();
             if flight.is_some() || is_slow {
-                let record = self.record_of((*kind, *subject), *requests, (ended, total));
+                let of_span = span.map_or(0, |span| span.trace_id);
+                let known = if subject.trace_id == 0 { of_span } else { subject.trace_id };
+                let subject = Subject { trace_id: known, ..*subject };
+                let record = self.record_of((*kind, subject), *requests, (ended, total));
                 if let Some(flight) = flight {
                     flight.record(&record);
                 }

@@ -172,15 +172,15 @@ impl Setup {
         result
     }
 
-    async fn serve(mut self) -> anyhow::Result<()> {
-        let mut signals = StopSignals::listen()?;
+    /// What parts share, before any is there.
+    fn shared(&self) -> anyhow::Result<Shared> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let auditor = Arc::new(Auditor::new(Arc::clone(&clock)));
         self.hooks.audit_with(&auditor);
         let tasks = Tasks::new("process");
         let meter = Arc::new(Meter::default());
         let tls = tls::load(&self.options.config.tls, &clock, &meter.connections)?;
-        let mut shared = Shared {
+        let shared = Shared {
             clock,
             hooks: Arc::clone(&self.hooks),
             auditor,
@@ -196,6 +196,12 @@ impl Setup {
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
         shared.meter.log_requests(log::requests(&self.options.config.log));
+        Ok(shared)
+    }
+
+    async fn serve(mut self) -> anyhow::Result<()> {
+        let mut signals = StopSignals::listen()?;
+        let mut shared = self.shared()?;
         let events = self.events.take();
         let connector = exports::start(&self.options.config, self.role, &shared, events)?;
         let watching = shared.tasks.child("tls");

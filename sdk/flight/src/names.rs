@@ -97,12 +97,12 @@ impl Names {
 /// Keyed, and a few nanoseconds for names as they are.
 fn hash(key: [u64; 2], bytes: &[u8]) -> u64 {
     let mut sum = key[0] ^ bytes.len() as u64;
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
-        sum = fold(sum ^ u64::from_le_bytes(word), key[1]);
+    let (words, rest) = bytes.as_chunks();
+    for word in words {
+        sum = fold(sum ^ u64::from_le_bytes(*word), key[1]);
     }
-    fold(sum, key[1])
+    let rest = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    fold(sum ^ rest, key[1])
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "both halves are meant")]

@@ -106,7 +106,9 @@ impl Ticks {
     /// As close as it gets.
     #[must_use]
     pub fn of(time: Duration) -> Self {
-        Self(u32::try_from(time.as_nanos() / 100).unwrap_or(u32::MAX))
+        let seconds = time.as_secs().saturating_mul(10_000_000);
+        let ticks = seconds.saturating_add(u64::from(time.subsec_nanos() / 100));
+        Self(u32::try_from(ticks).unwrap_or(u32::MAX))
     }
 
     /// As a duration.
