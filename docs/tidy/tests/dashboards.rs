@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use blockhouse_meter::{CATALOGUE, Kind};
 use blockhouse_tidy::links::is_broken;
-use blockhouse_tidy::{files, read};
+use blockhouse_tidy::{files, read, root};
 use serde_json::Value;
 
 fn below(dir: &str, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
@@ -144,5 +144,16 @@ fn links_of_dashboards_lead_to_dashboards_and_runbooks() {
         let links = list(board, "links");
         let others = links.iter().any(|link| text(link, "type") == "dashboards");
         assert!(others, "{file}: no way to the other dashboards");
+    }
+}
+
+#[test]
+fn what_the_stack_mounts_is_there() {
+    let dir = Path::new("dashboards/stack");
+    let text = read(dir.join("compose.yml")).unwrap();
+    let mounts: Vec<&str> = after(&text, "- .").filter_map(|rest| rest.split(':').next()).collect();
+    assert!(mounts.len() > 5, "{mounts:?}");
+    for mount in mounts {
+        assert!(root().join(dir).join(format!(".{mount}")).exists(), "compose.yml: .{mount}");
     }
 }

@@ -16,6 +16,8 @@ use crate::writer::Writer;
 
 /// How often what is new is signed, files are looked for, and a failed write is tried again.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// From so many on that a failed write left here, further events stay in their queue.
+const STUCK_MAX: usize = 8_192;
 /// Records after which they are signed at once.
 const SIGN_AFTER: u64 = 1_024;
 
@@ -107,9 +109,15 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Whether events have to wait in their queue.
+    /// Whether the last attempt to write failed.
     pub(crate) const fn is_failed(&self) -> bool {
         self.failed.is_some()
+    }
+
+    /// Whether events are to be taken out of their queue. They stay there between two attempts, and
+    /// while many are here already: the queue has an end, and says what finds no room.
+    pub(crate) fn takes_events(&self) -> bool {
+        !self.is_failed() || (self.is_time() && self.stuck.len() < STUCK_MAX)
     }
 
     /// How long nothing has to be done if nothing happens.
@@ -129,12 +137,16 @@ impl Engine {
 
     /// Writes what there is, and does what is due.
     pub(crate) fn turn(&mut self, work: Work) {
-        let Work { entries, waiters, lost, told, is_stopping } = work;
+        let Work { entries, mut waiters, lost, told, has_events, is_stopping } = work;
         let since = entries.first().map(Entry::time);
         self.progress.since = self.progress.since.or(since);
         let told = told.max(self.written);
         self.gap = lost.map_or(self.gap, |lost| Some(lost.and(self.gap)));
         self.stuck.extend(entries);
+        if !has_events {
+            // What they wait for is not among what is written now.
+            answer(std::mem::take(&mut waiters), false);
+        }
         if !self.is_time() && !is_stopping {
             answer(waiters, false);
             return;

@@ -53,6 +53,8 @@ pub(crate) struct Work {
     pub(crate) lost: Option<Lost>,
     /// How many events had come in.
     pub(crate) told: u64,
+    /// The events that had come in are in it.
+    pub(crate) has_events: bool,
     pub(crate) is_stopping: bool,
 }
 
@@ -123,10 +125,11 @@ impl Queue {
     pub(crate) fn take(&mut self, now: Duration, with_events: bool) -> Work {
         let mut work = Work {
             waiters: std::mem::take(&mut self.waiters),
+            has_events: with_events || self.is_stopping,
             is_stopping: self.is_stopping,
             ..Work::default()
         };
-        if with_events || self.is_stopping {
+        if work.has_events {
             work.entries = std::mem::take(&mut self.entries);
             self.bytes = 0;
             work.told = self.told;

@@ -195,7 +195,7 @@ impl Shared {
             // What has come meanwhile, or nothing but the time.
             let _timed_out = self.wake.wait_for(&mut queue, engine.idle());
         }
-        queue.take(self.clock.monotonic(), !engine.is_failed() || engine.is_time())
+        queue.take(self.clock.monotonic(), engine.takes_events())
     }
 }
 

@@ -89,8 +89,7 @@ impl Bench {
 
     pub(super) fn turn(&mut self) {
         use blockhouse_model::Clock as _;
-        let with_events = !self.engine.is_failed() || self.engine.is_time();
-        let work = self.queue.take(self.clock.monotonic(), with_events);
+        let work = self.queue.take(self.clock.monotonic(), self.engine.takes_events());
         self.engine.turn(work);
     }
 

@@ -71,6 +71,7 @@ class Server:
             "store.segment_size": "8MiB", "store.write_buffer_size": "5MiB"} | settings
         self.root, self.scheme, self.guests = None, "http", None
         self.listen, self.prefix, self.level = "0", [], "debug"
+        self.broker_listen = None  # if it is not as the name server
 
     def authenticated(self, **more):
         self.settings |= {"authn.enabled": "true", "authn.key_file": self.work / "users.key",
@@ -89,7 +90,7 @@ class Server:
         out, log = self.work / f"{self.runs}.out", self.work / f"{self.runs}.log"
         command = [*self.prefix, str(self.binary), self.role, "--data", str(self.data), "--ops-listen", "0", "--log", self.level, *self.options]
         command += ["--namesrv-listen", self.listen] if self.role != "broker" else []
-        command += ["--broker-listen", self.listen] if self.role != "namesrv" else []
+        command += ["--broker-listen", self.broker_listen or self.listen] if self.role != "namesrv" else []
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         with open(out, "w") as o, open(log, "w") as l:

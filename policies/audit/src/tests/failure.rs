@@ -86,6 +86,41 @@ fn a_full_queue_keeps_room_for_what_matters_and_counts_the_rest() {
 }
 
 #[test]
+fn what_waits_for_a_full_disk_has_an_end() {
+    const EACH: usize = 20_000;
+    // What was in the queue at the first attempt, and the half that such events may fill.
+    const KEPT: usize = EACH + 65_536 / 2;
+    let disk = MemDisk::new();
+    let mut bench = Bench::open(Arc::new(disk.clone()), &Config::default()).unwrap();
+    disk.fail_writes(true);
+    let mut open = plugin("waits");
+    open.kind = blockhouse_hook::AuditKind::Connection;
+    for _ in 0..5 {
+        for _ in 0..EACH {
+            bench.put(open.clone());
+        }
+        bench.pass(SECOND);
+    }
+    assert_eq!(bench.counts.lost.read(), (5 * EACH - KEPT) as u64);
+
+    disk.fail_writes(false);
+    // First what was taken out of the queue: nothing of theirs who wait is written with it.
+    bench.clock.advance(SECOND);
+    assert!(!bench.admin("early"));
+    assert!(bench.admin("after"));
+    let records = bench.records();
+    let early = records.iter().find(|record| record.resource() == "early").unwrap();
+    assert_eq!(&*early.unmapped.outcome, "failed");
+    let told = targets(&records);
+    assert_eq!(told.iter().filter(|target| *target == "plugin:waits").count(), KEPT);
+    assert_eq!(told.last().unwrap(), "after");
+    let gaps = records.iter().filter(|record| record.activity_name == "Audit events lost");
+    let gaps: u64 = gaps.filter_map(|record| record.count).sum();
+    assert_eq!(gaps, bench.counts.lost.read());
+    assert_eq!(bench.verify().findings, []);
+}
+
+#[test]
 fn a_failed_rotation_is_tried_again() {
     let disk = MemDisk::new();
     let config = Config { segment_bytes: 1 << 16, ..Config::default() };
