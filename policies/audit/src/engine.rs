@@ -140,6 +140,8 @@ impl Engine {
         let Work { entries, mut waiters, lost, told, has_events, is_stopping } = work;
         let since = entries.first().map(Entry::time);
         self.progress.since = self.progress.since.or(since);
+        // Before it is written: a disk that hangs ends no turn, and its lag is to be seen.
+        self.status.lock().progress.since = self.progress.since;
         let told = told.max(self.written);
         self.gap = lost.map_or(self.gap, |lost| Some(lost.and(self.gap)));
         self.stuck.extend(entries);

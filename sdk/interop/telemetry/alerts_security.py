@@ -157,8 +157,11 @@ def frozen_audit_log(stage, *names, seconds):
         waiting.begin(SEND, message("orders"), b"x")
         waiting.begin(17, dict(topic="waits", defaultTopic="TBW102", readQueueNums=1, writeQueueNums=1, perm=6, topicFilterType="SINGLE_TAG",
                                topicSysFlag=0, order="false"))
+        # And later ones: they wait in a queue of their own.
+        again = Raw(node.broker)
         for name in names:
-            prometheus.fires(name, seconds)
+            until(f"{name} is seen", lambda name=name: again.call(SEND, message(f"more-{time.monotonic_ns()}"), b"x") and prometheus.alerts(name), seconds)
+            prometheus.fires(name)
     finally:
         subprocess.run(["fsfreeze", "--unfreeze", disk.path], capture_output=True, check=False)
     for name in names:

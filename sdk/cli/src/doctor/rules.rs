@@ -195,6 +195,7 @@ mod tests {
     use blockhouse_protocol::codes::response_code;
 
     use crate::doctor::Check;
+    use crate::doctor::table::{ANY, FLUSH_DISK_TIMEOUT};
 
     use super::*;
 
@@ -253,6 +254,8 @@ mod tests {
         );
         let named = response_code::name(response_code::SYSTEM_BUSY);
         assert_eq!(named.to_ascii_lowercase(), SYSTEM_BUSY, "as the meter does it");
+        let named = response_code::name(response_code::FLUSH_DISK_TIMEOUT);
+        assert_eq!(named.to_ascii_lowercase(), FLUSH_DISK_TIMEOUT, "as the meter does it");
         let ends = |days: f64| {
             bad(&format!("blockhouse_tls_certificate_expiry_seconds {}\n", (1_000.0 + days) * DAY))
         };
@@ -268,15 +271,42 @@ mod tests {
         assert_eq!(same_version(&[node("a", "1"), node("b", "2")]).map(|f| f.state), Some(Warning));
     }
 
+    fn read(path: &str) -> String {
+        let path = format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));
+        String::from_utf8(whole::read(&RealDisk, path.as_ref()).unwrap().unwrap()).unwrap()
+    }
+
+    /// The bounds of alerts that compare one metric with a number, and the metric.
+    fn bounds(rules: &str) -> Vec<(&str, f64)> {
+        let exprs = rules.lines().filter_map(|line| line.trim_start().strip_prefix("expr: "));
+        let parts = exprs.filter_map(|expr| expr.rsplit_once(" > "));
+        let found = parts.filter_map(|(metric, bound)| {
+            let metric = metric.trim_start_matches("max by (consumer_group, topic) (");
+            let metric = metric.trim_end_matches(')').split('{').next()?;
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let bound = bound.parse().ok().filter(|_| metric.chars().all(is_name))?;
+            Some((metric, bound))
+        });
+        found.collect()
+    }
+
+    #[test]
+    fn an_alert_fires_from_where_on_the_doctor_warns() {
+        let rules = ["operations", "security"]
+            .map(|name| read(&format!("dashboards/prometheus/{name}.rules.yml")));
+        let bounds: Vec<_> = rules.iter().flat_map(|rules| bounds(rules)).collect();
+        let mut tied = 0;
+        for rule in RULES.iter().filter(|rule| rule.limits[0] != ANY) {
+            let found: Vec<f64> =
+                bounds.iter().filter(|(m, _)| *m == rule.metric).map(|(_, at)| *at).collect();
+            assert_eq!(found, [rule.limits[0]], "{}", rule.metric);
+            tied += 1;
+        }
+        assert!(tied > 3, "{bounds:?}");
+    }
+
     #[test]
     fn every_metric_panel_and_page_is_there() {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../");
-        let read = |path: &str| {
-            String::from_utf8(
-                whole::read(&RealDisk, format!("{root}{path}").as_ref()).unwrap().unwrap(),
-            )
-            .unwrap()
-        };
         let (metrics, board) = (read("docs/metrics.md"), read("dashboards/grafana/overview.json"));
         let others = [
             ASKED,

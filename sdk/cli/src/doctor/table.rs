@@ -15,9 +15,11 @@ pub(super) struct Rule {
     pub(super) check: Check,
 }
 
+/// As metrics name the code.
+pub(super) const FLUSH_DISK_TIMEOUT: &str = "flush_disk_timeout";
 const NEVER: f64 = f64::INFINITY;
 /// More than none.
-const ANY: f64 = 1.0;
+pub(super) const ANY: f64 = 1.0;
 
 const fn all(_: &Sample) -> bool {
     true
@@ -43,17 +45,18 @@ const fn check(
 }
 
 const DISK: &str = "operations.md#when-the-disk-fails";
+const GROUPS: &str = "operations.md#when-groups-fall-behind";
 const LIMITS: &str = "operations.md#connections-that-only-take";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
         metric: "blockhouse_store_disk_used_percent",
         keep: all,
-        limits: [75.0, 90.0],
+        limits: [80.0, 90.0],
         unit: "% of the log's filesystem is used",
         check: check(
             "disk-use",
-            "make room, or keep less (store.retention_days): at store.disk_max_used_percent sends are refused",
+            "make room, or keep less (store.file_reserved_hours): at store.disk_max_used_percent sends are refused",
             "Disk",
             DISK,
         ),
@@ -116,15 +119,15 @@ pub(super) const RULES: &[Rule] = &[
         ),
     },
     Rule {
-        metric: "rocketmq_storage_dispatch_behind_bytes",
-        keep: all,
-        limits: [64e6, 1e9],
-        unit: "bytes of the log consumers do not see yet",
+        metric: "blockhouse_requests_total",
+        keep: |sample| sample.label("response_code") == FLUSH_DISK_TIMEOUT,
+        limits: [ANY, NEVER],
+        unit: "sends were stored and not synced in time",
         check: check(
-            "dispatch-behind",
-            "after a start it catches up; otherwise the machine is overloaded",
-            "Log",
-            DISK,
+            "syncs-too-slow",
+            "under flush = \"sync\" the disk took longer than store.sync_flush_timeout_ms: it is overloaded or hangs",
+            "Answers other than success",
+            "operations.md#what-is-promised-and-what-may-be-lost",
         ),
     },
     Rule {
@@ -136,7 +139,7 @@ pub(super) const RULES: &[Rule] = &[
             "group-late",
             "`blockhouse admin progress GROUP` says where: add consumers or mend what they wait for",
             "Time behind",
-            "metrics.md",
+            GROUPS,
         ),
     },
     lost(
@@ -146,7 +149,7 @@ pub(super) const RULES: &[Rule] = &[
             "dead-letters",
             "consumers failed on them again and again: read topic %DLQ%GROUP, mend the consumer, send them again",
             "Messages stored",
-            "metrics.md",
+            GROUPS,
         ),
     ),
     lost(
@@ -342,7 +345,7 @@ pub(super) const ALONE: Check = check(
     "group-stands-still",
     "messages wait and nobody of the group is connected: start its consumers, or delete the group",
     "Messages behind",
-    "metrics.md",
+    GROUPS,
 );
 pub(super) const BUSY: Check = check(
     "busy",
