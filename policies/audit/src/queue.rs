@@ -73,6 +73,12 @@ const fn share(event: &AuditEvent) -> usize {
 }
 
 impl Queue {
+    /// Whether the record of a command that is about to be carried out will find room. A sixteenth is
+    /// left for those that passed here at the same moment, and for plugins.
+    pub(crate) const fn takes_commands(&self) -> bool {
+        self.entries.len() < EVENTS_MAX / 16 * 15 && self.bytes < BYTES_MAX / 16 * 15
+    }
+
     pub(crate) fn put(&mut self, event: &AuditEvent, now: Duration, counts: &AuditCounts) {
         let merges = is_mergeable(event);
         if merges && self.merges.absorb(event) {

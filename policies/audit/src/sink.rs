@@ -256,7 +256,8 @@ impl Hook for AuditLog {
     }
 
     fn admin_command(&self, _: &RequestContext, _: &AdminCommand<'_>) -> Verdict {
-        if self.is_writable() {
+        // A command whose record finds no room would be carried out without one.
+        if self.is_writable() && self.shared.queue.lock().takes_commands() {
             return Verdict::Continue;
         }
         Verdict::Reject(Rejection::with_code(SYSTEM_ERROR, REFUSAL))

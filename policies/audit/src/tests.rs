@@ -80,6 +80,10 @@ impl Bench {
         self.settle()
     }
 
+    pub(super) fn takes_commands(&self) -> bool {
+        self.queue.takes_commands()
+    }
+
     pub(super) fn settle(&mut self) -> bool {
         let (tell, mut told) = oneshot::channel();
         self.queue.wait(tell);

@@ -86,6 +86,24 @@ fn a_full_queue_keeps_room_for_what_matters_and_counts_the_rest() {
 }
 
 #[test]
+fn commands_are_refused_before_their_records_find_no_room() {
+    let disk = MemDisk::new();
+    let mut bench = Bench::open(Arc::new(disk), &Config::default()).unwrap();
+    let mut commands = 0;
+    while bench.takes_commands() {
+        bench.put(admin("waits", Outcome::Allowed));
+        commands += 1;
+    }
+    assert_eq!((commands, bench.counts.lost.read()), (65_536 / 16 * 15, 0));
+    // Those that passed at the same moment.
+    for _ in 0..65_536 / 16 {
+        bench.put(admin("passed", Outcome::Allowed));
+    }
+    assert_eq!(bench.counts.lost.read(), 0);
+    assert!(bench.settle() && bench.takes_commands());
+}
+
+#[test]
 fn what_waits_for_a_full_disk_has_an_end() {
     const EACH: usize = 20_000;
     // What was in the queue at the first attempt, and the half that such events may fill.
