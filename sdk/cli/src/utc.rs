@@ -1,8 +1,7 @@
 //! Times as people read and write them: UTC.
 
-use std::time::Duration;
-
 use blockhouse_model::date::{date_of, day_of};
+use blockhouse_model::delay::length;
 
 const DAY: i64 = 86_400;
 /// What [`since`] takes.
@@ -48,20 +47,6 @@ pub(crate) fn since(text: &str, now: i64) -> Option<i64> {
         return Some(at);
     }
     now.checked_sub(i64::try_from(length(text)?.as_millis()).ok()?)
-}
-
-/// A length of time with its unit: `90s`, `15m`, `2h`, `7d`.
-pub(crate) fn length(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let number: u64 = number.parse().ok()?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    Some(Duration::from_secs(number.checked_mul(seconds)?))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ impl DelayLevels {
     /// Reads RocketMQ's form, e.g. `1s 5s 1m 2h 1d`. `None` if a word is not number and unit.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let levels: Option<Vec<_>> = text.split_ascii_whitespace().map(parse_one).collect();
+        let levels: Option<Vec<_>> = text.split_ascii_whitespace().map(length).collect();
         levels.filter(|l| !l.is_empty() && l.len() <= 128).map(Self)
     }
 
@@ -44,7 +44,9 @@ impl Default for DelayLevels {
     }
 }
 
-fn parse_one(word: &str) -> Option<Duration> {
+/// A length of time with its unit: `90s`, `15m`, `2h`, `7d`.
+#[must_use]
+pub fn length(word: &str) -> Option<Duration> {
     let (number, unit) = word.split_at_checked(word.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,

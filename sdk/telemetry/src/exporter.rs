@@ -168,17 +168,20 @@ mod tests {
     use blockhouse_meter::{CustomCounts, CustomValue, PluginCounts, RpcKind};
     use blockhouse_model::{ManualClock, Timestamp};
 
-    #[test]
-    fn the_text_has_types_labels_and_values() {
-        let meter = Arc::new(Meter::default());
-        let clock = Arc::new(ManualClock::at(Timestamp(5)));
-        let identity = Identity {
+    fn identity() -> Identity {
+        Identity {
             cluster: "c".into(),
             node_type: "broker".into(),
             node_id: "b-0".into(),
             version: "1.2.3".into(),
-        };
-        let exporter = Exporter::new(identity, Arc::clone(&meter), clock.clone()).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_text_has_types_labels_and_values() {
+        let meter = Arc::new(Meter::default());
+        let clock = Arc::new(ManualClock::at(Timestamp(5)));
+        let exporter = Exporter::new(identity(), Arc::clone(&meter), clock.clone()).unwrap();
         meter.stored.take([("orders".into(), [3, 300])]);
         clock.advance(Duration::from_millis(2_500));
         let text = exporter.show("").unwrap().into_text();
@@ -208,14 +211,8 @@ mod tests {
         for (micros, requests) in [(1_000, 5), (6_000, 2), (9_000_000, 1)] {
             meter.latencies.add(Some(kind), micros, requests);
         }
-        let identity = Identity {
-            cluster: "c".into(),
-            node_type: "broker".into(),
-            node_id: "b-0".into(),
-            version: String::new(),
-        };
         let clock = Arc::new(ManualClock::at(Timestamp(5)));
-        let text = Exporter::new(identity, meter, clock).unwrap().show("").unwrap().into_text();
+        let text = Exporter::new(identity(), meter, clock).unwrap().show("").unwrap().into_text();
         let labels = "protocol_type=\"remoting\",request_code=\"11\",response_code=\"0\",\
                       is_long_polling=\"false\",result=\"success\"";
         for (name, end) in [
@@ -241,14 +238,8 @@ mod tests {
         meter.latencies.add(Some(kind), 6_000, 2);
         meter.reserve_ms.set(1_500);
         meter.store_health.disk_used.set(42);
-        let identity = Identity {
-            cluster: "c".into(),
-            node_type: "broker".into(),
-            node_id: "b-0".into(),
-            version: String::new(),
-        };
         let clock = Arc::new(ManualClock::at(Timestamp(5)));
-        let exporter = Exporter::new(identity, meter, clock).unwrap();
+        let exporter = Exporter::new(identity(), meter, clock).unwrap();
         let text = exporter.show_native("").unwrap().into_text();
         for (begin, end) in [
             ("# TYPE blockhouse_rpc_duration_seconds histogram", ""),
@@ -287,14 +278,8 @@ mod tests {
             ..PluginCounts::default()
         };
         meter.watch_plugins(Box::new(move || vec![plugin.clone()]));
-        let identity = Identity {
-            cluster: String::new(),
-            node_type: String::new(),
-            node_id: String::new(),
-            version: String::new(),
-        };
         let clock = Arc::new(ManualClock::at(Timestamp(5)));
-        let text = Exporter::new(identity, meter, clock).unwrap().show("").unwrap().into_text();
+        let text = Exporter::new(identity(), meter, clock).unwrap().show("").unwrap().into_text();
         let labels = r#"plugin="acl""#;
         for (begin, end) in [
             ("# HELP blockhouse_plugin_custom_hits One\\nor two".to_owned(), ""),

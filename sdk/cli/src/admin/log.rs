@@ -1,11 +1,11 @@
 //! The level of a running node's log.
 
+use blockhouse_model::delay::length;
 use serde_json::json;
 
 use super::{Answer, ClusterFlags};
 use crate::plugin::node::{DEFAULT, Node};
 use crate::process::log::{LevelAnswer, LevelRequest};
-use crate::utc::length;
 use crate::wrong_use;
 
 pub(super) const EXAMPLES: &str = "\
