@@ -15,7 +15,7 @@ sys.path[:0] = [os.path.join(HERE, "../faults"), os.path.join(HERE, "..")]
 from harness import everything, servers
 from harness.sample import GRANTS
 from node import GROUP, Client, Frame, Ledger, check, until
-from sink import Sink
+from otlp import Sink
 
 TOPIC, STOPPED, BROKEN = "orders", "stopped", b"this breaks the sample"
 HEARTBEAT, SEND_BACK, PULL = 34, 36, 11
@@ -50,7 +50,7 @@ class Observed(servers.Blockhouse):
 
     def command(self, server, role, *options):
         command, environment = super().command(server, role, *options)
-        settings = BROKER | {"telemetry.traces.endpoint": self.sink.url} if role == "broker" else {}
+        settings = BROKER | {"telemetry.traces.endpoint": self.sink.endpoint} if role == "broker" else {}
         return command + [word for key, value in settings.items() for word in ("--set", f"{key}={value}")], environment
 
 
@@ -80,6 +80,7 @@ class Cluster:
 
     def end(self):
         self.parts.__exit__()
+        self.software.sink.close()
 
 
 class Plain:
