@@ -346,10 +346,12 @@ def damaged_revocation_lists_are_refused_ghsa_82j2_j2ch_gfr8(server, work):
         return count(taken) > before[1]
 
     check(is_taken(revoking) and not comes_in(member) and comes_in(other), "the list that is good is not in force")
+    check(not is_taken(pem(der[:-1] + bytes([der[-1] ^ 1]))), "a list with a wrong signature is taken")
+    check(comes_in(other), "a list that was not taken keeps somebody out")
     taken = 0
     for content in damaged:
         if is_taken(content):
-            # Its form is right, and nobody of its authority is let in by a list that is not the authority's.
+            # It names somebody who is no root: it may be of an authority below one. Nobody is let in by it.
             taken += 1
             check(not comes_in(member) and not comes_in(other), "a list with a wrong signature is believed")
             check(is_taken(revoking), "the good one again")

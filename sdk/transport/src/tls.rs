@@ -28,6 +28,7 @@ mod hello;
 mod identity;
 mod material;
 mod provider;
+mod revocation;
 mod turns;
 mod verifier;
 pub mod wire;

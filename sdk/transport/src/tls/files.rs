@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Error, revocation};
 
 /// Longest file: lists of revoked certificates can be long.
 const FILE_LEN_MAX: u64 = 64 << 20;
@@ -60,12 +60,22 @@ impl Pem {
         Ok(roots)
     }
 
-    pub(crate) fn lists(&self) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
+    /// Lists of revoked certificates, none of which is of one of `roots` without its signature.
+    pub(crate) fn lists(
+        &self,
+        roots: &RootCertStore,
+    ) -> Result<Vec<CertificateRevocationListDer<'static>>, Error> {
         let lists: Vec<_> = CertificateRevocationListDer::pem_slice_iter(&self.bytes)
             .collect::<Result<_, _>>()
             .map_err(|e| Error::in_file(&self.file, &format!("no PEM ({e})")))?;
         if lists.is_empty() {
             return Err(Error::in_file(&self.file, &"there is no revocation list in it"));
+        }
+        if lists.iter().any(|list| revocation::is_forged(list, roots)) {
+            return Err(Error::in_file(
+                &self.file,
+                &"a list in it is not signed by the authority of tls.client_ca that it names",
+            ));
         }
         Ok(lists)
     }

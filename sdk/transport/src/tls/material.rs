@@ -97,11 +97,11 @@ impl Material {
 
     fn verifier(&self, config: &Config) -> Result<Option<Arc<Named>>, Error> {
         let Some((roots, lists)) = &self.trust else { return Ok(None) };
+        let roots = Arc::new(roots.roots()?);
         let mut crls = Vec::new();
         for list in lists {
-            crls.extend(list.lists()?);
+            crls.extend(list.lists(&roots)?);
         }
-        let roots = Arc::new(roots.roots()?);
         let mut builder =
             WebPkiClientVerifier::builder_with_provider(roots, provider()).with_crls(crls);
         if config.client_auth == ClientAuth::Optional {

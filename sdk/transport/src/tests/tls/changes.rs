@@ -69,8 +69,12 @@ async fn what_cannot_be_used_changes_nothing_and_is_said_once() {
         let error = scene.tls.reload().unwrap_err().to_string();
         assert!(error.contains(file) && error.contains(why), "{error}");
     }
-    // All the time, the first ones were in force.
+    // An authority of the same name, but not that of client_ca.
     scene.write("ca.pem", &scene.authority.cert);
+    scene.write("crl.pem", &Authority::new("test root").revoke(&[]));
+    let error = scene.tls.reload().unwrap_err().to_string();
+    assert!(error.contains("crl.pem") && error.contains("is not signed by"), "{error}");
+    // All the time, the first ones were in force.
     let dialer = scene.dialer(None, |_| {});
     let connection = scene.dial(&dialer).await.unwrap();
     connection.call(ECHO, |_| {}, b"", PATIENCE).await.unwrap();
