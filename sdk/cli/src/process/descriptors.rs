@@ -4,6 +4,8 @@ use crate::options::Config;
 
 /// For listeners, logs, CommitLog and index files, and what is opened for a moment.
 const RESERVE: u64 = 64;
+/// Most that stay free for log files: 4 TiB of log in files of 1 GiB.
+const LOG_FILES_MAX: u64 = 4_096;
 
 /// Raises the process's limit as far as it may, and keeps connections and open ConsumeQueue files
 /// within it: a store that cannot make its next file takes no messages.
@@ -31,13 +33,13 @@ pub(super) fn fit(config: &mut Config) {
     (config.transport.connections_max, config.store.open_queue_files) = fitting;
 }
 
-/// Connections and ConsumeQueue files under `limit`: a quarter at most for the files, a quarter and
-/// the reserve stay free, as log files come to be many.
+/// Connections and ConsumeQueue files under `limit`: a quarter at most for the files; a quarter, or
+/// [`LOG_FILES_MAX`], and the reserve stay free, as log files come to be many.
 fn share(limit: u64, (connections, queue_files): (usize, usize)) -> (usize, usize) {
     let quarter = limit / 4;
     let at_most = |value: usize, most: u64| value.min(usize::try_from(most).unwrap_or(usize::MAX));
     let files = at_most(queue_files, quarter.max(1));
-    let rest = limit.saturating_sub(quarter + files as u64 + RESERVE).max(1);
+    let rest = limit.saturating_sub(quarter.min(LOG_FILES_MAX) + files as u64 + RESERVE).max(1);
     (at_most(connections, rest), files)
 }
 
@@ -48,6 +50,7 @@ mod tests {
     #[test]
     fn connections_leave_descriptors_for_the_store() {
         assert_eq!(share(1 << 20, (65_536, 512)), (65_536, 512));
+        assert_eq!(share(20_000, (65_536, 512)), (20_000 - 4_096 - 512 - 64, 512));
         assert_eq!(share(1_024, (65_536, 512)), (1_024 - 256 - 256 - 64, 256));
         assert_eq!(share(256, (65_536, 512)), (64, 64));
         assert_eq!(share(256, (10, 20)), (10, 20));
