@@ -52,6 +52,7 @@ mod stamp;
 pub mod store;
 mod upkeep;
 mod verify;
+mod waits;
 mod worker;
 
 pub use append::{Placed, Placement, Settled};

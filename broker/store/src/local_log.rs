@@ -21,6 +21,7 @@ use crate::log::{Encoded, Follower, Landing, Log, LogStats, Piece, Place};
 use crate::progress::{Progress, Ticket, Wait};
 use crate::read::ColdRead;
 use crate::segments::Segments;
+use crate::waits::{Operation, Waits};
 use crate::worker::{Round, Signal, Worker};
 use crate::{AppendError, Error};
 use tail::{Plan, Tail};
@@ -73,6 +74,7 @@ struct Core {
     flushed_timestamp: AtomicI64,
     flushes: AtomicU64,
     failed_reads: AtomicU64,
+    waits: Waits,
     closed: AtomicBool,
     /// Asks the flush thread for a round.
     signal: Arc<Signal>,
@@ -122,6 +124,7 @@ impl LocalLog {
             flushed_timestamp: AtomicI64::new(parts.last_timestamp.0),
             flushes: AtomicU64::new(0),
             failed_reads: AtomicU64::new(0),
+            waits: Waits::default(),
             closed: AtomicBool::new(false),
             signal: Arc::clone(&signal),
         });
@@ -261,6 +264,8 @@ impl Core {
             writer.filled = tail::fill_end(end, self.segments.size);
             writer.spare.pad(usize::try_from(writer.filled - end).unwrap_or(0));
         }
+        // What was stored last was stored just now: no look at the clock is needed.
+        let under_way = self.waits.begin(Operation::Write, Timestamp(writer.last_timestamp));
         for (at, bytes) in writer.spare.extents() {
             let segment = self.segments.holding(at).ok_or(Error::Poisoned);
             let written = segment.and_then(|segment| {
@@ -271,6 +276,7 @@ impl Core {
                 return Err(self.poison(&e));
             }
         }
+        drop(under_way);
         writer.spare.clear();
         if self.flush == Flush::Async {
             self.confirm(end);
@@ -313,6 +319,7 @@ impl Core {
             return Ok(());
         }
         let size = self.segments.size;
+        let under_way = self.waits.begin(Operation::Sync, self.clock.now());
         let mut base = start - start % size;
         while base < end {
             // A file that is gone was removed by retention.
@@ -324,6 +331,7 @@ impl Core {
             }
             base += size;
         }
+        drop(under_way);
         self.flushed_timestamp.store(last_timestamp, Ordering::Release);
         self.flushes.fetch_add(1, Ordering::Relaxed);
         if self.flush == Flush::Sync {
@@ -405,6 +413,7 @@ impl Log for LocalLog {
             segments: core.segments.count(),
             flushes: core.flushes.load(Ordering::Relaxed),
             failed_reads: core.failed_reads.load(Ordering::Relaxed),
+            waits: core.waits.at(core.clock.now()),
             poisoned: core.progress.is_poisoned(),
         }
     }

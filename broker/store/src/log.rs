@@ -1,6 +1,7 @@
 //! What the store needs of a log: a growing sequence of bytes with a confirmed part.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use blockhouse_disk::{FileMap, Lent};
 use blockhouse_model::{PhysicalOffset, QueueOffset, Timestamp};
@@ -121,6 +122,8 @@ pub struct LogStats {
     pub flushes: u64,
     /// How many reads the disk has failed.
     pub failed_reads: u64,
+    /// For how long a write and a sync have been under way; zero if none is.
+    pub waits: [Duration; 2],
     /// Whether a write or sync failed.
     pub poisoned: bool,
 }

@@ -73,6 +73,8 @@ pub struct StoreStats {
     pub disk_full: bool,
     /// How often the log was synced.
     pub flushes: u64,
+    /// For how long a write and a sync of the log have been under way; zero if none is.
+    pub waits: [Duration; 2],
     /// Whether a write or sync failed.
     pub poisoned: bool,
     /// Keys that wait for the index.
@@ -444,6 +446,7 @@ impl Store {
             disk_used_percent: shared.disk_used.load(Ordering::Relaxed),
             disk_full: shared.is_disk_full(),
             flushes: log.flushes,
+            waits: log.waits,
             poisoned: log.poisoned,
             index_backlog: shared.index.backlog(),
             replayed: shared.replayed,

@@ -17,6 +17,7 @@ mod publisher;
 mod readiness;
 mod sandbox;
 mod sidecar;
+mod stall;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -37,6 +38,8 @@ use blockhouse_service::log::Level;
 use blockhouse_service::{StopSignals, SystemClock, Tasks};
 use blockhouse_transport::Budget;
 
+use tokio::runtime::{Builder, Handle};
+
 use crate::args::NodeArgs;
 use crate::guard::{self, Listener};
 use crate::options::{self, Config};
@@ -45,6 +48,7 @@ use authn::Authenticated;
 use parts::Started;
 use publisher::ToBroker;
 use readiness::Readiness;
+use stall::Pulse;
 
 /// How long all parts together may take to stop. Under the five seconds that operators are
 /// promised, since the process has a little to do afterwards.
@@ -114,6 +118,10 @@ struct Shared {
     /// What RocketMQ's tools say of users, if policies are asked.
     acls: Option<Arc<dyn Acls>>,
     tasks: Tasks,
+    /// Where runs what must get on while the threads that serve clients wait for the disk.
+    aside: Handle,
+    /// Whether these threads get on.
+    pulse: Arc<Pulse>,
 }
 
 impl Shared {
@@ -161,25 +169,30 @@ impl Setup {
     /// Runs until a signal or the failure of a part that cannot be missed.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         sandbox::enter(&self.options.config, self.role)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .thread_name("blockhouse")
-            .build()
-            .context("cannot start threads")?;
-        let result = runtime.block_on(self.serve());
+        let threads = |name| {
+            let mut builder = Builder::new_multi_thread();
+            builder.enable_all().thread_name(name);
+            builder
+        };
+        let failed = "cannot start threads";
+        let runtime = threads("blockhouse").build().context(failed)?;
+        let aside = threads("blockhouse-ops").worker_threads(1).build().context(failed)?;
+        let result = runtime.block_on(self.serve(aside.handle()));
         // Only blocking work that ignored its end is left; a process that stops does not wait.
+        aside.shutdown_background();
         runtime.shutdown_background();
         result
     }
 
     /// What parts share, before any is there.
-    fn shared(&self) -> anyhow::Result<Shared> {
+    fn shared(&self, aside: &Handle) -> anyhow::Result<Shared> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let auditor = Arc::new(Auditor::new(Arc::clone(&clock)));
         self.hooks.audit_with(&auditor);
         let tasks = Tasks::new("process");
         let meter = Arc::new(Meter::default());
         let tls = tls::load(&self.options.config.tls, &clock, &meter.connections)?;
+        let pulse = stall::watch(&clock, &tasks);
         let shared = Shared {
             clock,
             hooks: Arc::clone(&self.hooks),
@@ -193,15 +206,22 @@ impl Setup {
             authenticated: Authenticated::default(),
             acls: None,
             tasks,
+            aside: aside.clone(),
+            pulse,
         };
         shared.meter.name_codes([request_code::name, response_code::name]);
         shared.meter.log_requests(log::requests(&self.options.config.log));
+        shared.readiness.watch_threads(Arc::clone(&shared.pulse));
+        let pulse = Arc::clone(&shared.pulse);
+        shared.meter.before_read(Box::new(move |meter| {
+            meter.stalled.set(i64::try_from(pulse.stalled().as_secs()).unwrap_or(i64::MAX));
+        }));
         Ok(shared)
     }
 
-    async fn serve(mut self) -> anyhow::Result<()> {
+    async fn serve(mut self, aside: &Handle) -> anyhow::Result<()> {
         let mut signals = StopSignals::listen()?;
-        let mut shared = self.shared()?;
+        let mut shared = self.shared(aside)?;
         let events = self.events.take();
         let connector = exports::start(&self.options.config, self.role, &shared, events)?;
         let watching = shared.tasks.child("tls");
@@ -265,7 +285,7 @@ impl Setup {
         control: Control<'_>,
         started: &mut Vec<Started>,
     ) -> anyhow::Result<()> {
-        let ops = ops::start(&self.options.config, self.role, shared, control).await?;
+        let ops = ops::start(&self.options.config, self.role, shared, control)?;
         let mut namesrv = self.options.config.node.namesrv.clone();
         if self.role.has_namesrv() {
             let part = parts::namesrv(&self.options.config, shared).await;

@@ -122,7 +122,7 @@ class Frozen:
         run("fsfreeze", "--freeze", self.host.path)
 
     def thaw(self):
-        subprocess.run(["fsfreeze", "--unfreeze", self.host.path], capture_output=True, check=False)
+        thaw(self.host)
 
 
 def a_disk_that_does_not_sync(stage):
@@ -153,6 +153,50 @@ def a_disk_that_does_not_sync(stage):
     return "and does so again"
 
 
+def a_disk_that_hangs(stage):
+    """All of a node is on it: senders wait, then everybody does, and the node says so."""
+    names, disk = ["BlockhouseDiskHangs", "BlockhouseStalled"], stage.disk(lambda: SmallDisk(stage.work, "disk", 192))
+    node, prometheus, client = on_a_disk(stage, disk)
+    prometheus.quiet(*names)
+    check(node.http("/readyz")[0] == 200, "it is ready")
+    # Whoever asks for something is recorded for the flight recorder, on that disk.
+    asking = [threading.Thread(target=patient, args=(stage.client(node).end_of, "orders", number)) for number in range(4)]
+    run("fsfreeze", "--freeze", disk.path)
+    try:
+        sending = threading.Thread(target=patient, args=(client.send, "orders", 0))
+        sending.start()
+        prometheus.fires(names[0], instance=node.ops_listen, operation="write")
+        check(not prometheus.alerts(names[1]), "only senders wait")
+        check(node.http("/readyz")[0] == 200, "others are served")
+        for one in asking:
+            one.start()
+        prometheus.fires(names[1], instance=node.ops_listen)
+        code, told = node.http("/readyz")
+        check(code == 503 and "has got on" in told, f"/readyz: {code} {told}")
+        check(node.http("/healthz")[0] == 200, "no restart would help")
+    finally:
+        thaw(disk)
+        for one in [*asking, sending]:
+            one.join(60)
+    for name in names:
+        prometheus.ends(name, 60)
+    until("a send is stored", lambda: stage.client(node).send("orders", 0).code == 0)
+    check(node.http("/readyz")[0] == 200, "it is ready again")
+    return "and serves again"
+
+
+def patient(ask, *what):
+    try:
+        ask(*what)
+    except (Closed, Timeout, OSError):
+        # Nobody answered as long as the disk hung.
+        pass
+
+
+def thaw(disk):
+    subprocess.run(["fsfreeze", "--unfreeze", disk.path], capture_output=True, check=False)
+
+
 def sends(client, queue):
     try:
         for _ in range(3):
@@ -163,7 +207,7 @@ def sends(client, queue):
 
 
 def much_that_is_not_synced(stage):
-    """A node that is told to sync once a day. (Where a disk hangs instead, the filesystem soon lets nobody write, and nobody is told.)"""
+    """A node that is told to sync once a day."""
     node, prometheus = stage.watched(stage.node(**{"store.flush_interval_ms": 86_400_000, "store.segment_size": "512MiB"}))
     client = stage.client(node)
     client.create_topic("orders", 1)
@@ -182,6 +226,7 @@ SCENES = {
     a_write_that_fails: ["BlockhouseStorePoisoned"],
     a_device_that_does_not_give_what_it_has: ["BlockhouseFailedReads"],
     a_disk_that_does_not_sync: ["BlockhouseSyncsTakeTooLong"],
+    a_disk_that_hangs: ["BlockhouseDiskHangs", "BlockhouseStalled"],
     much_that_is_not_synced: ["BlockhouseFlushBehind"],
 }
 SLOW = [much_that_is_not_synced]

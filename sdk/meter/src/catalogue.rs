@@ -118,6 +118,10 @@ catalogue! {
         "Reads of the log that the disk failed: pulls are answered with an error, and come again.";
     STORE_LOST_PAGES: Counter "blockhouse_store_lost_pages_total" ["pages"] {}
         "Pages of the log that were in memory and that the disk did not give a moment later; read again, or a failed read.";
+    STORE_WAIT: Gauge "blockhouse_store_wait_seconds" ["seconds"] {"operation"}
+        "For how long the write, or the sync, of the log that is under way now has been so; 0 in between. Seconds are a disk that hangs.";
+    STALLED: Gauge "blockhouse_stalled_seconds" ["seconds"] {}
+        "For how long none of the threads that serve clients has got on: all of them wait for a disk that hangs; 0 while they do.";
     METADATA_UNSAVED: Gauge "blockhouse_metadata_unsaved" ["1"] {"file"}
         "1 while the file that the label names cannot be written: its changes are only in memory.";
     CONNECTIONS: Gauge "blockhouse_connections" ["connections"] {}

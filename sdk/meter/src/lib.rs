@@ -30,6 +30,7 @@
 //! | [`sends`] | [`SendTimes`]: how long sends and pulls took of late |
 //! | [`sidecar`] | [`SidecarView`]: the broker as rocketmq-exporter shows it |
 //! | [`sizes`] | [`MessageSizes`]: how large messages are |
+//! | [`store`] | [`StoreHealth`]: where a store stands, and how it gets on with its disk |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
 #![forbid(unsafe_code)]
@@ -59,6 +60,7 @@ pub mod sends;
 pub mod sidecar;
 pub mod sizes;
 pub mod spans;
+pub mod store;
 
 pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
@@ -75,7 +77,7 @@ pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};
 pub use lag::{GroupLag, LAG_PAIRS_MAX, LagSource};
 pub use latencies::{Latencies, RpcKind, RpcTimes};
-pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, STORE_FAULTS, Sample, StoreHealth};
+pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, Sample};
 pub use plugins::{
     CODE_SOURCES, CUSTOM_PREFIX, CustomCounts, CustomFamily, CustomValue, PluginChanges,
     PluginCounts, PluginHookCounts,
@@ -86,3 +88,4 @@ pub use sends::{LastMinute, SendTimes};
 pub use sidecar::{GroupView, MembersView, SidecarSource, SidecarView, TopicView};
 pub use sizes::{MessageSizes, SIZE_TOPICS_MAX, SizeCounts, TopicSizes};
 pub use spans::Spans;
+pub use store::{STORE_FAULTS, STORE_WAITS, StoreHealth, StoreOffsets};

@@ -26,6 +26,7 @@ use crate::sends::SendTimes;
 use crate::sidecar::{SidecarSource, SidecarView};
 use crate::sizes::MessageSizes;
 use crate::spans::Spans;
+use crate::store::{StoreHealth, StoreOffsets};
 use crate::{Cells, Copies, Counter, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
@@ -39,6 +40,8 @@ pub struct Meter {
     pub dead_lettered: Copies<OutLabels, 1>,
     /// Pulls that wait for messages.
     pub held_pulls: Gauge,
+    /// For how long the threads that serve have stood still, in seconds.
+    pub stalled: Gauge,
     /// Requests by code and result.
     pub requests: CodeCounts,
     /// Times of requests.
@@ -123,43 +126,9 @@ pub struct Connections {
     pub channels: Channels,
 }
 
-/// Offsets in the log, in bytes.
-#[derive(Debug, Default)]
-pub struct StoreOffsets {
-    /// The first message.
-    pub min: Gauge,
-    /// Handed to the operating system up to here.
-    pub written: Gauge,
-    /// On disk up to here.
-    pub flushed: Gauge,
-    /// Acknowledged up to here.
-    pub confirmed: Gauge,
-    /// Visible to consumers up to here.
-    pub dispatched: Gauge,
-}
-
-/// What can be wrong with a store, in the order of [`StoreHealth::faults`].
-pub const STORE_FAULTS: [&str; 7] =
-    ["poisoned", "disk_full", "commit_log", "consume_queue", "index", "checkpoint", "retention"];
-
 /// What a broker keeps besides messages, in the order of [`Meter::metadata_unsaved`].
 pub const METADATA_FILES: [&str; 5] =
     ["topics", "groups", "offsets", "delay_offsets", "offsets_journal"];
-
-/// How the store gets on with its disk.
-#[derive(Debug, Default)]
-pub struct StoreHealth {
-    /// Use of the filesystem in percent.
-    pub disk_used: Gauge,
-    /// 1 while sends are refused.
-    pub refuses: Gauge,
-    /// Reads that the disk failed.
-    pub failed_reads: Counter,
-    /// Pages that went between the question for them and the look at them.
-    pub lost_pages: Counter,
-    /// 1 for each of [`STORE_FAULTS`] that there is now.
-    pub faults: [Gauge; STORE_FAULTS.len()],
-}
 
 /// One value with its labels.
 #[derive(Debug)]
@@ -325,6 +294,7 @@ impl Meter {
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
         one(&c::CONSUMER_GROUP_NUMBER, signed(self.consumer_groups.read()));
+        one(&c::STALLED, signed(self.stalled.read()));
         one(&c::HELD_PULLS, signed(self.held_pulls.read()));
         let [bytes_in, bytes_out] = self.connections.bytes.read();
         one(&c::CONNECTIONS, signed(self.connections.open.read()));
@@ -416,46 +386,12 @@ impl Meter {
     }
 
     fn read_store(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
-        let at = &self.store;
-        let (min, written, flushed) = (at.min.read(), at.written.read(), at.flushed.read());
-        let (confirmed, dispatched) = (at.confirmed.read(), at.dispatched.read());
-        // The gauges are not set at one moment: a flush may pass what was read before.
-        for (metric, value) in [
-            (&c::STORAGE_SIZE, written - min),
-            (&c::FLUSH_BEHIND, written - flushed),
-            (&c::DISPATCH_BEHIND, written - dispatched),
-        ] {
-            visit(&Sample { metric, labels: &["local", "disk"], value: signed(value.max(0)) });
-        }
+        self.store.read(visit);
         let value = signed(self.reserve_ms.read());
         visit(&Sample { metric: &c::RESERVE_TIME, labels: &["local", "disk"], value });
         let value = signed(self.permission.read());
         visit(&Sample { metric: &c::BROKER_PERMISSION, labels: &[], value });
-        for (place, value) in [
-            ("min", min),
-            ("written", written),
-            ("flushed", flushed),
-            ("confirmed", confirmed),
-            ("dispatched", dispatched),
-        ] {
-            visit(&Sample { metric: &c::STORE_OFFSET, labels: &[place], value: signed(value) });
-        }
-        let health = &self.store_health;
-        for (metric, gauge) in
-            [(&c::STORE_DISK_USED, &health.disk_used), (&c::STORE_REFUSES, &health.refuses)]
-        {
-            visit(&Sample { metric, labels: &[], value: signed(gauge.read()) });
-        }
-        for (fault, gauge) in STORE_FAULTS.iter().zip(&health.faults) {
-            let value = signed(gauge.read());
-            visit(&Sample { metric: &c::STORE_FAULT, labels: &[fault], value });
-        }
-        for (metric, counter) in [
-            (&c::STORE_FAILED_READS, &health.failed_reads),
-            (&c::STORE_LOST_PAGES, &health.lost_pages),
-        ] {
-            visit(&Sample { metric, labels: &[], value: count(counter.read()) });
-        }
+        self.store_health.read(visit);
         for (file, gauge) in METADATA_FILES.iter().zip(&self.metadata_unsaved) {
             let value = signed(gauge.read());
             visit(&Sample { metric: &c::METADATA_UNSAVED, labels: &[file], value });
@@ -489,11 +425,11 @@ pub(crate) const fn truth(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 
-const fn count(value: u64) -> f64 {
+pub(crate) const fn count(value: u64) -> f64 {
     value as f64
 }
 
-const fn signed(value: i64) -> f64 {
+pub(crate) const fn signed(value: i64) -> f64 {
     value as f64
 }
 

@@ -51,14 +51,15 @@ impl Running {
 }
 
 impl Ops {
-    /// Starts to listen; `None` if the configuration has no address.
+    /// Starts to listen, where `parts.tasks` run; `None` if the configuration has no address.
     ///
     /// # Errors
     /// If the address cannot be listened on.
-    pub async fn start(config: &Config, parts: Parts) -> Result<Option<Running>, Error> {
+    pub fn start(config: &Config, parts: Parts) -> Result<Option<Running>, Error> {
         let Some(address) = config.listen else { return Ok(None) };
         let failed = |source| Error::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
         let changes = Arc::new(Semaphore::new(1));
         let slots = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
@@ -79,7 +80,11 @@ struct Shared {
     changes: Arc<Semaphore>,
 }
 
-async fn accept(listener: TcpListener, shared: Shared, slots: Arc<Semaphore>) {
+async fn accept(listener: std::net::TcpListener, shared: Shared, slots: Arc<Semaphore>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "ops: cannot listen"),
+    };
     let mut shutdown = shared.parts.tasks.shutdown();
     loop {
         let accepted = tokio::select! {

@@ -102,11 +102,11 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp(0)))
 }
 
-async fn start() -> Result<Fixture, blockhouse_ops::Error> {
-    start_with(Door::open(clock())).await
+fn start() -> Result<Fixture, blockhouse_ops::Error> {
+    start_with(Door::open(clock()))
 }
 
-async fn start_with(door: Door) -> Result<Fixture, blockhouse_ops::Error> {
+fn start_with(door: Door) -> Result<Fixture, blockhouse_ops::Error> {
     let tasks = Tasks::new("ops");
     let ready = Arc::new(AtomicBool::new(false));
     let hooks = Arc::new(Hooks::none());
@@ -133,7 +133,7 @@ async fn start_with(door: Door) -> Result<Fixture, blockhouse_ops::Error> {
     };
     let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
     let config = Config { listen, connections_max: 2, tls: false };
-    let running = Ops::start(&config, parts).await?;
+    let running = Ops::start(&config, parts)?;
     let address = running.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |r| r.local_addr());
     Ok(Fixture { address, tasks, ready, hooks })
 }
@@ -149,7 +149,7 @@ async fn ask(fixture: &Fixture, line: &str) -> std::io::Result<String> {
 
 #[tokio::test]
 async fn health_readiness_and_metrics() {
-    let fixture = start().await.unwrap();
+    let fixture = start().unwrap();
     let answer = ask(&fixture, "GET /healthz").await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\nok\n"), "{answer}");
     let answer = ask(&fixture, "GET /readyz").await.unwrap();
@@ -165,7 +165,7 @@ async fn health_readiness_and_metrics() {
 
 #[tokio::test]
 async fn rows_are_found_by_path_and_method_and_need_permission() {
-    let fixture = start().await.unwrap();
+    let fixture = start().unwrap();
     let answer = ask(&fixture, "GET /v1/info?x=1").await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.contains("content-type: application/json"), "{answer}");
@@ -180,7 +180,7 @@ async fn rows_are_found_by_path_and_method_and_need_permission() {
 
 #[tokio::test]
 async fn changes_have_a_body_that_is_bounded_and_come_from_where_they_may() {
-    let fixture = start().await.unwrap();
+    let fixture = start().unwrap();
     let send = async |line: &str, headers: &str, body: &str| {
         let mut stream = TcpStream::connect(fixture.address).await.unwrap();
         let len = body.len();
@@ -209,7 +209,7 @@ async fn changes_have_a_body_that_is_bounded_and_come_from_where_they_may() {
 
 #[tokio::test]
 async fn connections_are_limited_and_idle_ones_do_not_hold_up_a_stop() {
-    let fixture = start().await.unwrap();
+    let fixture = start().unwrap();
     let mut idle = Vec::new();
     for _ in 0..2 {
         // An answered request on a kept connection: it is known to have its slot.
@@ -229,7 +229,7 @@ async fn connections_are_limited_and_idle_ones_do_not_hold_up_a_stop() {
 
 #[tokio::test]
 async fn changes_and_their_refusals_are_answered_after_the_record_of_them() {
-    let fixture = start().await.unwrap();
+    let fixture = start().unwrap();
     let (tell, mut asked) = mpsc::channel(8);
     fixture.hooks.swap(HookChain::new(&[Arc::new(Holding(tell)) as _]));
     let send = async |line: &str| {
@@ -322,7 +322,7 @@ const WRONG: &str = "YW5uOmJvYg==";
 
 #[tokio::test]
 async fn all_but_health_asks_who_it_is() {
-    let fixture = start_with(asking(&clock())).await.unwrap();
+    let fixture = start_with(asking(&clock())).unwrap();
     fixture.hooks.swap(HookChain::new(&[Arc::new(Users) as Arc<dyn Hook>]));
     assert_eq!(status(&fixture, "GET /healthz", "").await, "200");
     for line in ["GET /metrics", "GET /v1/info", "GET /v1/unknown", "PUT /v1/things/x"] {
@@ -340,7 +340,7 @@ async fn all_but_health_asks_who_it_is() {
 #[tokio::test]
 async fn who_guesses_passwords_waits() {
     let clock = clock();
-    let fixture = start_with(asking(&clock)).await.unwrap();
+    let fixture = start_with(asking(&clock)).unwrap();
     fixture.hooks.swap(HookChain::new(&[Arc::new(Users) as Arc<dyn Hook>]));
     for _ in 0..10 {
         assert_eq!(status(&fixture, "GET /metrics", WRONG).await, "401");

@@ -67,8 +67,14 @@ impl Tasks {
     /// A group below this one.
     #[must_use]
     pub fn child(&self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.child_on(name, self.inner.runtime.clone())
+    }
+
+    /// A group below this one whose tasks run elsewhere: they get on whatever blocks the threads here.
+    #[must_use]
+    pub fn child_on(&self, name: impl Into<Cow<'static, str>>, runtime: Handle) -> Self {
         let parent = Arc::clone(&self.inner);
-        let child = Inner::new(name.into(), parent.runtime.clone(), Some(Arc::clone(&parent)));
+        let child = Inner::new(name.into(), runtime, Some(Arc::clone(&parent)));
         if parent.is_requested() {
             child.request();
         }

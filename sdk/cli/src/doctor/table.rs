@@ -44,6 +44,9 @@ const fn check(
     Check { name, advice, panel, page }
 }
 
+const HANGS: &str = "operations.md#when-the-disk-hangs";
+const HANGS_ADVICE: &str =
+    "look at the kernel's log (dmesg) and at the volume (iostat -x): clients wait for the disk";
 const DISK: &str = "operations.md#when-the-disk-fails";
 const GROUPS: &str = "operations.md#when-groups-fall-behind";
 const LIMITS: &str = "operations.md#connections-that-only-take";
@@ -60,6 +63,20 @@ pub(super) const RULES: &[Rule] = &[
             "Disk",
             DISK,
         ),
+    },
+    Rule {
+        metric: "blockhouse_store_wait_seconds",
+        keep: all,
+        limits: [5.0, 30.0],
+        unit: "s of waiting for the disk",
+        check: check("disk-hangs", HANGS_ADVICE, "Faults", HANGS),
+    },
+    Rule {
+        metric: "blockhouse_stalled_seconds",
+        keep: all,
+        limits: [5.0, 5.0],
+        unit: "s without any thread that serves clients getting on",
+        check: check("stalled", HANGS_ADVICE, "Faults", HANGS),
     },
     broken(
         "blockhouse_store_refuses_sends",

@@ -46,6 +46,9 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     health.refuses.set(faults.iter().any(|fault| fault.refuses).into());
     health.failed_reads.set(store.failed_reads);
     health.lost_pages.set(store.lost_pages);
+    for (wait, gauge) in store.waits.iter().zip(&health.waits) {
+        gauge.set(i64::try_from(wait.as_secs()).unwrap_or(i64::MAX));
+    }
     for (name, gauge) in STORE_FAULTS.iter().zip(&health.faults) {
         gauge.set(faults.iter().any(|fault| fault.name == *name).into());
     }

@@ -24,8 +24,8 @@ pub(super) fn identity(config: &Config, role: Role) -> Identity {
     }
 }
 
-/// Starts to listen, if there is an address.
-pub(super) async fn start(
+/// Starts to listen, if there is an address, on threads of its own: what the disk keeps waiting can be looked at.
+pub(super) fn start(
     config: &Config,
     role: Role,
     shared: &Shared,
@@ -70,9 +70,9 @@ pub(super) async fn start(
         rows,
         hooks: Arc::clone(&shared.hooks),
         door: door(config, shared),
-        tasks: shared.tasks.child("ops"),
+        tasks: shared.tasks.child_on("ops", shared.aside.clone()),
     };
-    Ok(Ops::start(&config.ops, parts).await?)
+    Ok(Ops::start(&config.ops, parts)?)
 }
 
 /// A way of showing metrics, for whoever may look at the cluster.

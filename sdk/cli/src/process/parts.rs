@@ -119,8 +119,12 @@ pub(super) async fn broker(
         }
     }));
     let seen = Arc::clone(&slot);
-    let times = Mutex::default();
+    let (times, pulse) = (Mutex::default(), Arc::clone(&shared.pulse));
     shared.meter.watch_lags(Box::new(move || {
+        // Whoever looks would be kept waiting by the same disk.
+        if !pulse.stalled().is_zero() {
+            return Vec::new();
+        }
         // The log is read, and a stop must not wait for that.
         let core = seen.lock().as_ref().map(|running| Arc::clone(running.core()));
         core.map(|core| metrics::lags(&core, &mut times.lock())).unwrap_or_default()

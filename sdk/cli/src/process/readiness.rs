@@ -7,6 +7,8 @@ use blockhouse_ops::{Check, Complaint};
 use blockhouse_registrar::State;
 use blockhouse_store::Fault;
 
+use super::stall::Pulse;
+
 /// Tells what is wrong with the store.
 type Faults = Box<dyn Fn() -> Vec<Fault> + Send + Sync>;
 
@@ -28,6 +30,7 @@ pub(super) struct Readiness {
     unsaved: OnceLock<Unsaved>,
     plugins: OnceLock<Notes>,
     audit: OnceLock<AuditTrouble>,
+    threads: OnceLock<Arc<Pulse>>,
 }
 
 impl Readiness {
@@ -61,6 +64,11 @@ impl Readiness {
         self.plugins.get_or_init(|| plugins);
     }
 
+    /// There are threads that serve, and this says whether they get on.
+    pub(super) fn watch_threads(&self, threads: Arc<Pulse>) {
+        self.threads.get_or_init(|| threads);
+    }
+
     /// What is not as it might be expected though all is well.
     pub(super) fn notes(&self) -> Vec<String> {
         self.plugins.get().map(|plugins| plugins()).unwrap_or_default()
@@ -68,10 +76,13 @@ impl Readiness {
 
     pub(super) fn checks(self: &Arc<Self>) -> Vec<Check> {
         let (parts, registrar, store) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        let threads = Arc::clone(self);
+        let get_on = move || threads.threads.get().map_or(Ok(()), |pulse| pulse.check());
         vec![
             Check { name: "process", ready: Box::new(move || parts.parts()) },
             Check { name: "registrar", ready: Box::new(move || registrar.registrar()) },
             Check { name: "store", ready: Box::new(move || store.store()) },
+            Check { name: "threads", ready: Box::new(get_on) },
         ]
     }
 

@@ -221,7 +221,7 @@ fn every_hook_point_is_reached_in_a_process() {
         events: None,
     };
     let process = std::thread::spawn(|| setup.run());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let up = |seen: &Seen| !seen.lifecycle.is_empty() && seen.broker.is_some();
         let up = tokio::time::timeout(PATIENCE, seen.wait_for(up)).await.unwrap().unwrap().clone();
