@@ -93,21 +93,26 @@ impl Auditor {
 
     /// Tells who is behind a connection, unless that was said before.
     pub(crate) fn identified(&self, subject: Subject<'_>, by: &str, principal: &Principal) {
-        if !self.is_on() {
+        // With each request: an event is put together only for the first one.
+        if !self.is_on() || !self.is_new(subject.connection(), principal) {
             return;
         }
-        let mut event =
-            subject.event(Decided { outcome: Outcome::Allowed, by, shadow: false, reason: "" });
+        let decided = Decided { outcome: Outcome::Allowed, by, shadow: false, reason: "" };
+        let mut event = subject.event(decided);
         event.principal = principal.clone();
-        let mut state = self.state.lock();
-        if state.known.get(&event.connection) == Some(principal) {
-            return;
-        }
-        if state.known.len() < KNOWN_MAX || state.known.contains_key(&event.connection) {
-            state.known.insert(event.connection, principal.clone());
-        }
-        drop(state);
         self.send(event);
+    }
+
+    /// Whether nobody, or somebody else, was behind the connection; from now on it is `principal`.
+    fn is_new(&self, connection: u64, principal: &Principal) -> bool {
+        let mut state = self.state.lock();
+        if state.known.get(&connection) == Some(principal) {
+            return false;
+        }
+        if state.known.len() < KNOWN_MAX || state.known.contains_key(&connection) {
+            state.known.insert(connection, principal.clone());
+        }
+        true
     }
 
     /// A connection has ended.

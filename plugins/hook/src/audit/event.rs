@@ -123,7 +123,27 @@ pub enum Subject<'a> {
     Route(&'a RequestContext, &'a str),
 }
 
-impl Subject<'_> {
+/// Where it comes from.
+enum Origin<'a> {
+    Connection(&'a ConnectionInfo),
+    Request(&'a RequestContext),
+}
+
+impl<'a> Subject<'a> {
+    fn origin(self) -> Origin<'a> {
+        match self {
+            Self::Opened(connection) | Self::Closed(connection) => Origin::Connection(connection),
+            Self::Authenticate(cx, _)
+            | Self::Authorize(cx, _)
+            | Self::Send(cx, _)
+            | Self::Pull(cx, _)
+            | Self::Deliver(cx, _)
+            | Self::Admin(cx, _)
+            | Self::Register(cx, _)
+            | Self::Route(cx, _) => Origin::Request(cx),
+        }
+    }
+
     /// The event, but for its number and its time.
     pub(super) fn event(self, decided: Decided<'_>) -> AuditEvent {
         let (kind, action, resource) = self.words();
@@ -133,21 +153,22 @@ impl Subject<'_> {
             resource: cut(resource, TEXT_MAX),
             ..AuditEvent::of_node(decided)
         };
-        match self {
-            Self::Opened(connection) | Self::Closed(connection) => {
+        match self.origin() {
+            Origin::Connection(connection) => {
                 event.peer = connection.peer;
                 event.connection = connection.id;
             }
-            Self::Authenticate(cx, _)
-            | Self::Authorize(cx, _)
-            | Self::Send(cx, _)
-            | Self::Pull(cx, _)
-            | Self::Deliver(cx, _)
-            | Self::Admin(cx, _)
-            | Self::Register(cx, _)
-            | Self::Route(cx, _) => event.of(cx),
+            Origin::Request(cx) => event.of(cx),
         }
         event
+    }
+
+    /// The number of the connection that it came over.
+    pub(super) fn connection(self) -> u64 {
+        match self.origin() {
+            Origin::Connection(connection) => connection.id,
+            Origin::Request(cx) => cx.connection,
+        }
     }
 
     /// Kind, action and resource.
