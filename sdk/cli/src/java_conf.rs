@@ -1,6 +1,7 @@
 //! RocketMQ's `broker.conf`, translated key by key through the one table in `table`, and its
 //! `tls.properties`.
 
+mod metrics;
 mod properties;
 mod table;
 pub(crate) mod tls_properties;
@@ -9,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use blockhouse_service::config::{Layer, Loaded, Source};
 use blockhouse_store::Flush;
 use serde_json::Value;
@@ -49,10 +50,16 @@ fn through(name: &str, text: &str, meaning: fn(&str) -> Meaning) -> anyhow::Resu
     let mut layer = Layer::default();
     let mut unhonoured = Vec::new();
     let entries = properties::parse(text);
+    let mut miss = |key: &str, place: &Source, because| {
+        unhonoured.push(Unhonoured { place: place.to_string(), key: key.to_owned(), because });
+    };
     for entry in &entries {
         let Entry { line, key, value } = entry;
         let source = Source::File { name: name.to_owned(), line: *line };
-        let broken = |allowed| format!("`{key}` must be {allowed}, not `{value}` ({source})");
+        // A password is not repeated, nor is what a collector may take for one.
+        let is_secret = key.ends_with("Password") || key.ends_with("Header");
+        let shown = if is_secret { "..." } else { value.as_str() };
+        let broken = |allowed| format!("`{key}` must be {allowed}, not `{shown}` ({source})");
         match meaning(key) {
             Meaning::Is(path) => layer.set(path, value, called(key, &source)),
             Meaning::Only(path, is_good, allowed) => {
@@ -65,9 +72,7 @@ fn through(name: &str, text: &str, meaning: fn(&str) -> Meaning) -> anyhow::Resu
             }
             Meaning::Refused(works, because) => {
                 if !works.iter().any(|w| w.eq_ignore_ascii_case(value)) {
-                    // A password is not repeated.
-                    let value = if key.ends_with("Password") { "..." } else { value };
-                    bail!("{key}={value} cannot be honoured ({source}): {because}");
+                    bail!("{key}={shown} cannot be honoured ({source}): {because}");
                 }
             }
             Meaning::Address(path, half) => {
@@ -81,10 +86,27 @@ fn through(name: &str, text: &str, meaning: fn(&str) -> Meaning) -> anyhow::Resu
                     layer.set(path, address(&entries, path), called(key, &source));
                 }
             }
-            Meaning::None(because) => {
-                let place = source.to_string();
-                unhonoured.push(Unhonoured { place, key: key.clone(), because });
+            Meaning::Exporter => {
+                let missed = metrics::missed(value, &entries).map_err(|because| {
+                    anyhow!("{key}={value} cannot be honoured ({source}): {because}")
+                })?;
+                missed.into_iter().for_each(|because| miss(key, &source, because));
             }
+            Meaning::Collector(path, convert, allowed) => {
+                let ours = convert(value).with_context(|| broken(allowed))?;
+                match metrics::no_collector(&entries) {
+                    None => layer.set(path, ours, source),
+                    Some(because) if !value.is_empty() => miss(key, &source, because),
+                    Some(_) => {}
+                }
+            }
+            Meaning::Moot(is_good, allowed, harmless, because) => {
+                ensure!(is_good(value), broken(allowed));
+                if !harmless.contains(&value.as_str()) {
+                    miss(key, &source, because);
+                }
+            }
+            Meaning::None(because) => miss(key, &source, because),
         }
     }
     Ok(Translated { layer, unhonoured })

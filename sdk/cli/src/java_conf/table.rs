@@ -13,6 +13,13 @@ pub(crate) enum Meaning {
     Address(&'static str, Half),
     /// Other values than these would be dangerous to pass over.
     Refused(&'static [&'static str], &'static str),
+    /// Which way metrics go.
+    Exporter,
+    /// Our option, if metrics go to a collector; the text says which values there are.
+    Collector(&'static str, fn(&str) -> Option<String>, &'static str),
+    /// No effect, because. The first text says which values there are; with those of the list nothing is
+    /// missed.
+    Moot(fn(&str) -> bool, &'static str, &'static [&'static str], &'static str),
     /// No effect, because.
     None(&'static str),
 }
@@ -26,13 +33,14 @@ pub(crate) enum Half {
 
 use Meaning::{Address, Is, None as Not, Only, Refused, Through};
 
+use super::metrics;
+
 const THREADS: &str = "there are no thread pools: requests run where their connection is read";
 const POOLS: &str = "memory is bounded by transport.in_flight_bytes and store.write_buffer_size";
 const MAPS: &str = "files are written with pwrite, not through maps, so there is nothing to tune";
 const FLUSH: &str = "store.flush_interval_ms alone decides when files are synced";
 const LATER: &str = "what it belongs to is not built yet";
 const REPLICATION: &str = "replication is not built yet";
-const METRICS: &str = "metrics are always served in Prometheus' format at /metrics of ops.listen";
 const UNKNOWN: &str = "the key is unknown here";
 const NO_AUTH: &str = "its users and ACLs are in RocksDB, which is not read here: set authz.enabled and \
                        authz.mode = \"acl2\" instead, copy them with mqadmin copyUser and copyAcl, \
@@ -58,8 +66,6 @@ const EXACT: &[(&str, Meaning)] = &[
     ("brokerIP1", Is("node.advertise")),
     ("listenPort", Address("node.broker_listen", Half::Port)),
     ("bindAddress", Address("node.broker_listen", Half::Host)),
-    ("metricsPromExporterPort", Address("ops.listen", Half::Port)),
-    ("metricsPromExporterHost", Address("ops.listen", Half::Host)),
     ("storePathRootDir", Is("node.data")),
     ("storePathCommitLog", Only("store.commit_log_dir", one_path, ONE_PATH)),
     ("flushDiskType", Through("store.flush", flush, "ASYNC_FLUSH or SYNC_FLUSH")),
@@ -125,7 +131,6 @@ const EXACT: &[(&str, Meaning)] = &[
     ("clientCloseSocketIfTimeout", Not("the broker is hardly ever a client")),
     ("maxMsgsNumBatch", Not("a query returns what the client asks for, at most 64")),
     ("defaultQueryMaxNum", Not("a query returns what the client asks for, at most 64")),
-    ("metricsExporterType", Not(METRICS)),
 ];
 
 const PREFIXES: &[(&str, Meaning)] = &[
@@ -134,8 +139,6 @@ const PREFIXES: &[(&str, Meaning)] = &[
     ("slave", Not(REPLICATION)),
     ("controller", Not(REPLICATION)),
     ("syncBroker", Not(REPLICATION)),
-    ("metrics", Not(METRICS)),
-    ("metric", Not(METRICS)),
     ("timer", Not(LATER)),
     ("pop", Not(LATER)),
     ("revive", Not(LATER)),
@@ -172,15 +175,19 @@ const SUFFIXES: &[(&str, Meaning)] = &[
 
 /// What `key` is here.
 pub(crate) fn meaning(key: &str) -> Meaning {
-    let exact = EXACT.iter().find(|(name, _)| *name == key);
+    let exact = exact().find(|(name, _)| *name == key);
     let prefix = || PREFIXES.iter().find(|(start, _)| key.starts_with(start));
     let suffix = || SUFFIXES.iter().find(|(end, _)| key.ends_with(end));
     exact.or_else(suffix).or_else(prefix).map_or(Not(UNKNOWN), |(_, meaning)| *meaning)
 }
 
+fn exact() -> impl Iterator<Item = &'static (&'static str, Meaning)> {
+    EXACT.iter().chain(metrics::TABLE)
+}
+
 /// The keys whose values are ours as they are, and our options.
 pub(crate) fn same() -> impl Iterator<Item = (&'static str, &'static str)> {
-    EXACT.iter().filter_map(|(key, meaning)| match meaning {
+    exact().filter_map(|(key, meaning)| match meaning {
         Is(path) | Only(path, ..) => Some((*key, *path)),
         _ => None,
     })
@@ -189,9 +196,13 @@ pub(crate) fn same() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// All options that the table sets.
 #[cfg(test)]
 pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
-    EXACT.iter().filter_map(|(_, meaning)| match meaning {
-        Is(path) | Only(path, ..) | Through(path, ..) | Address(path, _) => Some(*path),
-        Refused(..) | Not(_) => None,
+    exact().filter_map(|(_, meaning)| match meaning {
+        Is(path)
+        | Only(path, ..)
+        | Through(path, ..)
+        | Meaning::Collector(path, ..)
+        | Address(path, _) => Some(*path),
+        Refused(..) | Not(_) | Meaning::Exporter | Meaning::Moot(..) => None,
     })
 }
 

@@ -10,10 +10,10 @@ use crate::otlp::Endpoint;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The collector, as `http://HOST:PORT` or `https://HOST:PORT`. Empty: none; the ops listener shows
-    /// metrics either way.
+    /// The collector, as `http://HOST:PORT` or `https://HOST:PORT` (RocketMQ: `metricsGrpcExporterTarget`).
+    /// Empty: none; the ops listener shows metrics either way.
     pub endpoint: String,
-    /// How often they are sent, in milliseconds.
+    /// How often they are sent, in milliseconds (RocketMQ: `metricGrpcExporterIntervalInMills`).
     #[schemars(range(min = 100, max = 3_600_000))]
     pub interval_ms: u64,
 }

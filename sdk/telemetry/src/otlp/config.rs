@@ -21,10 +21,12 @@ pub struct Config {
     pub key: PathBuf,
     /// The name that their certificates must have; empty: the host of the endpoint.
     pub server_name: String,
-    /// How long a collector may take for a request, in milliseconds; then it is dropped and counted.
+    /// How long a collector may take for a request, in milliseconds; then it is dropped and counted
+    /// (RocketMQ: `metricGrpcExporterTimeOutInMills`).
     #[schemars(range(min = 1, max = 600_000))]
     pub timeout_ms: u64,
-    /// Headers of requests, each as `name=value`. `config show` prints them: no place for secrets.
+    /// Headers of requests, each as `name=value` (RocketMQ: `metricsGrpcExporterHeader`). `config show` prints
+    /// them: no place for secrets.
     pub headers: Vec<String>,
 }
 
