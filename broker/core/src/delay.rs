@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use blockhouse_model::names::SCHEDULE_TOPIC;
-use blockhouse_model::{QueueId, QueueOffset, Timestamp, TraceParent, properties as name};
+use blockhouse_model::{
+    MessageType, QueueId, QueueOffset, Timestamp, TraceParent, properties as name,
+};
 use blockhouse_record::{Draft, View, records};
-use blockhouse_store::{ColdRead, Purpose, ReadRequest, Settled};
+use blockhouse_store::{ColdRead, Placed, Purpose, ReadRequest, Settled};
 use bytes::Bytes;
 use tracing::{error, warn};
 
@@ -87,6 +89,9 @@ impl Broker {
                 }
                 let ticket = self.store().settle(placement);
                 let stored = ticket.settled().await != Settled::Failed;
+                if stored {
+                    self.count_freed(&drafts, &placed);
+                }
                 if let Some(began) = began.filter(|_| stored) {
                     self.record_released(began, &traced, (&views, &drafts, &placed));
                 }
@@ -97,6 +102,12 @@ impl Broker {
                 false
             }
         }
+    }
+
+    fn count_freed(&self, drafts: &[Draft<'_>], placed: &[Placed]) {
+        // Its topic may be gone meanwhile, and so are its counts.
+        let known = drafts.iter().zip(placed).filter(|(d, _)| self.topics().contains(d.topic));
+        self.stats().set_free(known.map(|(d, at)| (d.topic, MessageType::Delay, at.size)));
     }
 
     /// Those that are recorded, by their numbers, and the spans that they belong to.

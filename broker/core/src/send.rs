@@ -12,7 +12,6 @@ mod traced;
 use std::borrow::Cow;
 
 use blockhouse_hook::{Appended, Calls, Point};
-use blockhouse_meter::SizeCounts;
 use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
 use blockhouse_record::Draft;
 use blockhouse_store::{AppendError, Placed, Placement};
@@ -22,7 +21,7 @@ pub(crate) use properties::Stamp;
 pub use traced::Traced;
 
 use crate::refusal::{Refusal, RefusalKind};
-use crate::{Broker, Caller, stats};
+use crate::{Broker, Caller};
 use shape::Planned;
 
 /// One request to store messages.
@@ -152,7 +151,8 @@ impl Broker {
         if hooks.has(Point::AfterAppend) && !placed.is_empty() {
             self.tell_appended(caller, &plan.messages, &plan.texts, &placed);
         }
-        self.count_sent(&plan.messages, &placed);
+        let stored = plan.messages.iter().zip(&placed);
+        self.stats().put(stored.map(|(message, at)| (message.topic(), message.kind, at.size)));
         // A delayed message is stored in another topic than the one it made.
         let mut asked = sends.iter().map(|send| send.topic);
         let new_topic = plan.messages.iter().any(|m| self.topics().is_unsaved(m.topic()))
@@ -195,27 +195,6 @@ impl Broker {
             })
             .collect();
         caller.hooks.after_append(caller.cx, &appended);
-    }
-
-    fn count_sent(&self, messages: &[Planned<'_>], placed: &[Placed]) {
-        // Most bursts are for one topic: they are counted with one look at it.
-        let mut run = ("", stats::Volume::default(), SizeCounts::default());
-        for (message, placed) in messages.iter().zip(placed) {
-            if run.0 != message.topic() {
-                self.count_run(&run);
-                run = (message.topic(), stats::Volume::default(), SizeCounts::default());
-            }
-            let bytes = u64::from(placed.size);
-            run.1.add(1, bytes);
-            run.2.add(message.kind, bytes);
-        }
-        self.count_run(&run);
-    }
-
-    fn count_run(&self, (topic, volume, sizes): &(&str, stats::Volume, SizeCounts)) {
-        if volume.messages > 0 {
-            self.stats().topic_put(topic, *volume, sizes);
-        }
     }
 }
 

@@ -86,9 +86,13 @@ impl Broker {
         let times_max = back.max_reconsume_times.unwrap_or(group.retry_max_times);
         let to = self.destination(back, view.reconsume_times, times_max, group.retry_queues)?;
         noted.to = Some((to.topic.clone(), to.queue));
+        let given_up = names::is_dlq(&to.topic);
         self.store_back(&view, to, noted).await?;
         let first = name::find(view.properties, name::RETRY_TOPIC).unwrap_or(view.topic);
         self.stats().sent_back(first, back.group);
+        if given_up {
+            self.stats().sent_to_dlq(first, back.group, 1);
+        }
         Ok(())
     }
 
@@ -116,7 +120,6 @@ impl Broker {
         if reconsume_times >= times_max || back.delay_level < 0 {
             let topic = dlq_topic(back.group);
             self.topics().create_for_send_back(&topic, 1, 0);
-            self.stats().sent_to_dlq(back.group, 1);
             return Ok(Destination { topic, queue: QueueId(0), delay_level: 0 });
         }
         let topic = retry_topic(back.group);

@@ -7,11 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use blockhouse_meter::{MessageSizes, SizeCounts, TopicSizes};
-use blockhouse_model::Timestamp;
+use blockhouse_model::{MessageType, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
 /// Most keys counted one by one; past it, everything new is counted under [`OTHER`].
 const KEYS_MAX: usize = 100_000;
+/// Delayed messages on their way out.
+const SCHEDULED: &str = "SCHEDULE_TOPIC_XXXX@SCHEDULE_CONSUMER";
 /// Where the overflow is counted.
 const OTHER: &str = "other";
 /// How often samples are taken.
@@ -23,7 +25,7 @@ const COARSE_EVERY: Duration = Duration::from_secs(600);
 const DAY_MS: i64 = 86_400_000;
 
 /// Some messages and their bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Volume {
     /// Messages.
     pub messages: u64,
@@ -46,6 +48,9 @@ impl Volume {
     }
 }
 
+/// Volumes of each [`MessageType`].
+pub type Volumes = [Volume; MessageType::ALL.len()];
+
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -57,17 +62,40 @@ pub enum Kind {
     SendBack,
     /// Messages given up, by group.
     DeadLetter,
+    /// The same, by `topic@group` of the topic that they came from.
+    GivenUp,
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 #[derive(Default)]
 struct Counter {
-    messages: AtomicU64,
-    bytes: AtomicU64,
+    /// By type of message, where that is known; else all are of the first.
+    amounts: [Amount; MessageType::ALL.len()],
     /// Of topics: how large their messages are.
     sizes: OnceLock<Arc<TopicSizes>>,
     samples: Mutex<Samples>,
+}
+
+/// A volume that grows.
+#[derive(Default)]
+struct Amount {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Amount {
+    fn add(&self, volume: Volume) {
+        if volume.messages > 0 {
+            self.messages.fetch_add(volume.messages, Ordering::Relaxed);
+            self.bytes.fetch_add(volume.bytes, Ordering::Relaxed);
+        }
+    }
+
+    fn read(&self) -> Volume {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Volume { messages: read(&self.messages), bytes: read(&self.bytes) }
+    }
 }
 
 #[derive(Default)]
@@ -77,16 +105,16 @@ struct Samples {
 }
 
 impl Counter {
-    fn total(&self) -> Volume {
-        Volume {
-            messages: self.messages.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
-        }
+    fn volumes(&self) -> Volumes {
+        self.amounts.each_ref().map(Amount::read)
     }
 
-    fn add(&self, volume: Volume) {
-        self.messages.fetch_add(volume.messages, Ordering::Relaxed);
-        self.bytes.fetch_add(volume.bytes, Ordering::Relaxed);
+    fn total(&self) -> Volume {
+        sum(&self.volumes())
+    }
+
+    fn add(&self, volumes: &Volumes) {
+        self.amounts.iter().zip(volumes).for_each(|(amount, volume)| amount.add(*volume));
     }
 }
 
@@ -181,6 +209,22 @@ impl Days {
     }
 }
 
+fn sum(volumes: &Volumes) -> Volume {
+    let mut sum = Volume::default();
+    volumes.iter().for_each(|volume| sum.add(volume.messages, volume.bytes));
+    sum
+}
+
+/// A volume whose messages are of no known type.
+fn untold(volume: Volume) -> Volumes {
+    let mut volumes = Volumes::default();
+    volumes[MessageType::Normal as usize] = volume;
+    volumes
+}
+
+/// A message that was stored: its topic, its type, and its bytes in the log.
+pub type Stored<'a> = (&'a str, MessageType, u32);
+
 type Table = RwLock<HashMap<Box<str>, Arc<Counter>>>;
 
 /// All counts of the broker.
@@ -193,11 +237,31 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Counts stored messages.
-    pub fn topic_put(&self, topic: &str, volume: Volume, sizes: &SizeCounts) {
-        self.with(Kind::TopicPut, topic, volume, |key, counter| {
+    /// Counts messages that were stored.
+    pub fn put<'a>(&self, messages: impl Iterator<Item = Stored<'a>>) {
+        runs(messages, |topic, sizes| self.topic_put(topic, sizes));
+    }
+
+    /// Counts messages that were stored where they belong because their delay is over. They leave the
+    /// topic in which they waited, which is not counted among what the broker hands to consumers.
+    pub fn set_free<'a>(&self, messages: impl Iterator<Item = Stored<'a>>) {
+        runs(messages, |topic, sizes| {
+            let freed = untold(sum(&self.topic_put(topic, sizes)));
+            self.count(Kind::GroupGet, SCHEDULED, &freed, |_, _| {});
+        });
+    }
+
+    /// Counts stored messages of a topic, and says how many there are.
+    fn topic_put(&self, topic: &str, sizes: &SizeCounts) -> Volumes {
+        let mut volumes = Volumes::default();
+        for (volume, [messages, bytes]) in volumes.iter_mut().zip(sizes.amounts()) {
+            *volume = Volume { messages, bytes };
+        }
+        self.totals[Kind::TopicPut as usize].add(&volumes);
+        self.count(Kind::TopicPut, topic, &volumes, |key, counter| {
             counter.sizes.get_or_init(|| self.sizes.of(key)).add(sizes);
         });
+        volumes
     }
 
     /// How large stored messages are.
@@ -216,28 +280,31 @@ impl Stats {
         self.add(Kind::SendBack, &format!("{topic}@{group}"), Volume { messages: 1, bytes: 0 });
     }
 
-    /// Counts messages given up.
-    pub fn sent_to_dlq(&self, group: &str, messages: u64) {
-        self.add(Kind::DeadLetter, group, Volume { messages, bytes: 0 });
+    /// Counts messages given up, which `group` had from `topic`.
+    pub fn sent_to_dlq(&self, topic: &str, group: &str, messages: u64) {
+        let volume = Volume { messages, bytes: 0 };
+        self.add(Kind::DeadLetter, group, volume);
+        self.add(Kind::GivenUp, &format!("{topic}@{group}"), volume);
     }
 
     fn add(&self, kind: Kind, key: &str, volume: Volume) {
-        self.with(kind, key, volume, |_, _| {});
+        let volumes = untold(volume);
+        self.totals[kind as usize].add(&volumes);
+        self.count(kind, key, &volumes, |_, _| {});
     }
 
     /// Counts more of a key, and whatever else belongs to its counter.
-    fn with(&self, kind: Kind, key: &str, volume: Volume, count: impl FnOnce(&str, &Counter)) {
-        self.totals[kind as usize].add(volume);
+    fn count(&self, kind: Kind, key: &str, more: &Volumes, also: impl FnOnce(&str, &Counter)) {
         let table = &self.tables[kind as usize];
         if let Some(counter) = table.read().get(key) {
-            counter.add(volume);
-            return count(key, counter);
+            counter.add(more);
+            return also(key, counter);
         }
         let mut table = table.write();
         let key = if table.len() < KEYS_MAX { key } else { OTHER };
         let counter = table.entry(Box::from(key)).or_default();
-        counter.add(volume);
-        count(key, counter);
+        counter.add(more);
+        also(key, counter);
     }
 
     /// Everything counted since the start.
@@ -251,6 +318,13 @@ impl Stats {
     pub fn by_key(&self, kind: Kind) -> Vec<(Box<str>, Volume)> {
         let table = self.tables[kind as usize].read();
         table.iter().map(|(key, counter)| (key.clone(), counter.total())).collect()
+    }
+
+    /// All topics with what was stored in them since the start, by type of message.
+    #[must_use]
+    pub fn by_type(&self) -> Vec<(Box<str>, Volumes)> {
+        let table = self.tables[Kind::TopicPut as usize].read();
+        table.iter().map(|(topic, counter)| (topic.clone(), counter.volumes())).collect()
     }
 
     /// What the last `span` brought for one key, `None` if the key was never counted.
@@ -295,6 +369,24 @@ impl Stats {
     }
 }
 
+/// Counts what follows each other in one topic at once: most bursts are for one.
+fn runs<'a, T>(messages: impl Iterator<Item = Stored<'a>>, count: impl Fn(&str, &SizeCounts) -> T) {
+    let mut run: Option<(&str, SizeCounts)> = None;
+    for (topic, kind, bytes) in messages {
+        if run.as_ref().is_none_or(|(last, _)| *last != topic)
+            && let Some((last, sizes)) = run.replace((topic, SizeCounts::default()))
+        {
+            count(last, &sizes);
+        }
+        if let Some((_, sizes)) = &mut run {
+            sizes.add(kind, u64::from(bytes));
+        }
+    }
+    if let Some((last, sizes)) = run {
+        count(last, &sizes);
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
 fn rate_of(counter: &Counter, now: Timestamp, span: Duration) -> Rate {
     let total = counter.total();
@@ -307,6 +399,12 @@ fn rate_of(counter: &Counter, now: Timestamp, span: Duration) -> Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use blockhouse_model::names;
+
+    /// So many messages of topic `t`, of so many bytes each.
+    fn messages(count: usize, bytes: u32) -> impl Iterator<Item = Stored<'static>> {
+        std::iter::repeat_n(("t", MessageType::Normal, bytes), count)
+    }
 
     #[test]
     fn the_last_minute_is_told_apart_from_the_hour() {
@@ -314,7 +412,7 @@ mod tests {
         let mut now = Timestamp(0);
         for _ in 0..120 {
             stats.sample(now);
-            stats.topic_put("t", Volume { messages: 10, bytes: 100 }, &SizeCounts::default());
+            stats.put(messages(10, 10));
             now = now.plus(Duration::from_secs(10));
         }
         let minute = stats.rate(Kind::TopicPut, "t", now, Duration::from_secs(60)).unwrap();
@@ -329,7 +427,7 @@ mod tests {
     #[test]
     fn what_came_just_now_is_not_a_flood() {
         let stats = Stats::default();
-        stats.topic_put("t", Volume { messages: 100, bytes: 0 }, &SizeCounts::default());
+        stats.put(messages(100, 1));
         let first = Timestamp(70_000);
         stats.sample(first);
         for (later, expected) in [(0, 10.0), (10, 5.0), (40, 2.0)] {
@@ -343,9 +441,7 @@ mod tests {
     #[test]
     fn days_begin_at_midnight() {
         let stats = Stats::default();
-        let put = |messages| {
-            stats.topic_put("t", Volume { messages, bytes: 0 }, &SizeCounts::default());
-        };
+        let put = |count| stats.put(messages(count, 1));
         let hour = |hour: i64| Timestamp(hour * 3_600_000);
         let mornings = || {
             let Mornings { today, yesterday } = stats.mornings(Kind::TopicPut);
@@ -370,11 +466,40 @@ mod tests {
     #[test]
     fn a_deleted_name_is_forgotten_wherever_it_stands() {
         let stats = Stats::default();
-        stats.topic_put("t", Volume { messages: 1, bytes: 1 }, &SizeCounts::default());
+        stats.put(messages(1, 1));
         stats.group_get("t", "g", Volume { messages: 1, bytes: 1 });
         stats.group_get("tt", "g", Volume { messages: 1, bytes: 1 });
+        stats.sent_to_dlq("t", "g", 1);
         stats.forget("t");
-        assert!(stats.by_key(Kind::TopicPut).is_empty());
+        assert!(stats.by_key(Kind::TopicPut).is_empty() && stats.by_key(Kind::GivenUp).is_empty());
         assert_eq!(stats.by_key(Kind::GroupGet).len(), 1);
+        stats.put(messages(2, 1));
+        assert_eq!(stats.by_key(Kind::TopicPut)[0].1.messages, 2, "it begins anew");
+    }
+
+    #[test]
+    fn types_are_told_apart_and_add_up() {
+        use MessageType::{Delay, Fifo, Normal};
+        let stats = Stats::default();
+        let stored = [("t", Normal, 10), ("t", Fifo, 20), ("u", Normal, 30), ("t", Fifo, 40)];
+        stats.put(stored.into_iter());
+        stats.set_free([("t", Delay, 50), ("t", Delay, 60)].into_iter());
+        let mut by_type = stats.by_type();
+        by_type.sort();
+        let volume = |messages, bytes| Volume { messages, bytes };
+        let none = Volume::default();
+        assert_eq!(
+            by_type,
+            [
+                ("t".into(), [volume(1, 10), volume(2, 60), volume(2, 110), none]),
+                ("u".into(), [volume(1, 30), none, none, none]),
+            ]
+        );
+        assert_eq!(stats.total(Kind::TopicPut), volume(6, 210));
+        assert_eq!(stats.by_key(Kind::TopicPut).iter().map(|(_, v)| v.bytes).sum::<u64>(), 210);
+        assert_eq!(stats.by_key(Kind::GroupGet), [(SCHEDULED.into(), volume(2, 110))]);
+        assert_eq!(stats.total(Kind::GroupGet), none, "no consumer got them");
+        let parts: Vec<_> = SCHEDULED.split('@').collect();
+        assert_eq!(parts, [names::SCHEDULE_TOPIC, names::SCHEDULE_GROUP]);
     }
 }

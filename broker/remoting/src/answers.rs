@@ -8,13 +8,15 @@ use std::time::Duration;
 use blockhouse_core::Broker;
 use blockhouse_meter::flight::Subject;
 use blockhouse_meter::{
-    Created, Exemplar, FlightRecord, Invocation, Meter, NameNumber, RpcKind, micros_since,
+    Created, Exemplar, FlightRecord, Invocation, Meter, NameNumber, Processor, RpcKind,
+    micros_since,
 };
 use blockhouse_model::{Clock, TraceParent};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::request_code;
 use blockhouse_transport::{Connection, Replies};
 
+use crate::processor::processor_of;
 use crate::{request_log, subject};
 
 /// Kinds of answers that a burst is told apart in before the clock is read once more.
@@ -147,9 +149,18 @@ impl<'a> Answers<'a> {
         self.add(Answered { kind: Kind { is_unknown: true, ..kind }, subject });
     }
 
-    /// What is left of it for those that have to wait.
-    pub(crate) fn later(&self, broker: &Arc<Broker>, meter: &Arc<Meter>) -> Later {
-        Later { broker: Arc::clone(broker), meter: Arc::clone(meter), asked: self.asked }
+    /// What is left of it for requests of a code that have to wait: they are counted as such.
+    pub(crate) fn later(
+        &self,
+        (broker, meter): (&Arc<Broker>, &Arc<Meter>),
+        code: i32,
+        requests: usize,
+    ) -> Later {
+        let (processor, requests) =
+            (processor_of(code), u32::try_from(requests).unwrap_or(u32::MAX));
+        meter.watermarks.begin(processor, requests);
+        let (broker, meter) = (Arc::clone(broker), Arc::clone(meter));
+        Later { broker, meter, asked: self.asked, waiting: Some((processor, requests)) }
     }
 
     fn count(&mut self) {
@@ -236,12 +247,30 @@ pub(crate) struct Later {
     broker: Arc<Broker>,
     meter: Arc<Meter>,
     asked: Asked,
+    /// As whose and how many they are counted until this is dropped: until they are answered, or their
+    /// connection is gone. Nothing of those that wait for messages.
+    waiting: Option<(Processor, u32)>,
+}
+
+impl Drop for Later {
+    fn drop(&mut self) {
+        self.no_more();
+    }
 }
 
 impl Later {
     /// They wait for messages.
-    pub(crate) fn held(self) -> Self {
-        Self { asked: Asked { is_held: true, ..self.asked }, ..self }
+    pub(crate) fn held(mut self) -> Self {
+        self.no_more();
+        self.asked.is_held = true;
+        self
+    }
+
+    /// They do not wait any more, or not for the broker.
+    fn no_more(&mut self) {
+        if let Some((processor, requests)) = self.waiting.take() {
+            self.meter.watermarks.end(processor, requests);
+        }
     }
 
     /// The broker.

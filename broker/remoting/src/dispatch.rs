@@ -182,7 +182,7 @@ impl Remoting {
         self.meter.quota_refusals.add(exceeded.kind, 1);
         if is_pull {
             let mark = answers.replies.mark();
-            let later = answers.later(&self.broker, &self.meter).held();
+            let later = answers.later((&self.broker, &self.meter), command.code, 1).held();
             pull_message::hold_back(later, &exceeded, command, answers);
             if command.is_one_way() {
                 answers.replies.silence(mark);
@@ -247,7 +247,7 @@ impl Remoting {
                 }
             }
             Handler::Later(handle) => {
-                let later = answers.later(&self.broker, &self.meter);
+                let later = answers.later((&self.broker, &self.meter), command.code, 1);
                 let answered = answers.answered(&command, response_code::SUCCESS);
                 let call = self.owned(caller, command);
                 let answer = match settled {
@@ -291,8 +291,8 @@ impl Remoting {
         answers: &mut Answers<'_>,
     ) {
         let (broker, node) = (Arc::clone(call.broker), Arc::clone(call.node));
-        let (connection, later) =
-            (Arc::clone(call.connection), answers.later(&self.broker, &self.meter));
+        let connection = Arc::clone(call.connection);
+        let later = answers.later((&self.broker, &self.meter), call.command.code, 1);
         let (cx, hooks) = (call.caller.cx.clone(), Arc::clone(call.caller.hooks));
         let command = call.command.clone();
         answers.replies.defer(async move {
@@ -326,7 +326,7 @@ impl Remoting {
             return self.refuse(command, failure, answers);
         };
         answers.log_refused(command, failure.code, &failure.remark);
-        let later = answers.later(&self.broker, &self.meter);
+        let later = answers.later((&self.broker, &self.meter), command.code, 1);
         let (answered, opaque) = (answers.answered(command, failure.code), command.opaque);
         answers.replies.defer(async move {
             // Without a record it is refused as well.

@@ -14,6 +14,7 @@
 //! | `request_log` | requests that took long or were refused, as lines of the log |
 //! | `subject` | what requests are about, for the flight recorder |
 //! | `traced` | sends as spans, once they are answered |
+//! | `processor` | what RocketMQ calls those who serve requests |
 //! | `channel` | a connection as the core sees a client |
 
 mod answers;
@@ -21,6 +22,7 @@ mod call;
 mod channel;
 mod dispatch;
 mod handlers;
+mod processor;
 pub mod quota;
 mod request_log;
 mod response;

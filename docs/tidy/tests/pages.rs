@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use blockhouse_meter::native::NATIVE;
+use blockhouse_meter::rocketmq::{self, DIFFERENCES};
 use blockhouse_meter::sidecar::families::{MISSING, SERVED};
 use blockhouse_meter::{
     CATALOGUE, CONSUMER_SERIES_MAX, Kind, LABEL_SETS_MAX, LAG_PAIRS_MAX, PRODUCER_SERIES_MAX,
@@ -72,10 +73,30 @@ fn the_metrics_page_is_fresh() {
          to 1,000,000. Where two plugins have a name for different kinds of\nmetric, that of the first \
          in their order is shown.\n",
     );
+    page.push_str(&of_rocketmq());
     page.push_str(&budgets());
     page.push_str(&of_native());
     page.push_str(&of_sidecar());
     check("docs/metrics.md", &page);
+}
+
+/// What RocketMQ's own exporter has otherwise.
+fn of_rocketmq() -> String {
+    let mut page = String::from(
+        "\n### What RocketMQ has otherwise\n\nOf what a broker of RocketMQ 5.3.3 exports, families named `rocketmq_` here have the same \
+         names, types, labels and buckets.\nThese are different:\n\n\
+         | family | difference |\n|---|---|\n",
+    );
+    page.extend(DIFFERENCES.iter().map(|(family, what)| format!("| {family} | {what} |\n")));
+    page.push_str("\nAnd these are not there:\n\n| family | labels | why |\n|---|---|---|\n");
+    page.extend(rocketmq::MISSING.iter().map(|family| {
+        format!("| `{}` | {} | {} |\n", family.name, family.labels.join(", "), family.why)
+    }));
+    page.push_str(
+        "| `rocketmq_tiered_store_*` | | messages are on the broker's own disk |\n\
+         | those of RocketMQ's proxy and controller | | these are other processes |\n",
+    );
+    page
 }
 
 /// How many series there can be.

@@ -77,7 +77,7 @@ def messages_that_are_given_up(stage):
     ext = {"offset": struct.unpack_from(">q", body, 28)[0], "group": GROUP, "delayLevel": -1, "originTopic": "orders", "originMsgId": "",
            "unitMode": "false", "maxReconsumeTimes": 16}
     check(client.connection.call(36, ext).code == 0, "send back")
-    prometheus.fires("BlockhouseDeadLetters", consumer_group=GROUP, topic=f"%DLQ%{GROUP}")
+    prometheus.fires("BlockhouseDeadLetters", consumer_group=GROUP, topic="orders")
     prometheus.ends("BlockhouseDeadLetters")
     member.close()
     return "one, then no more"

@@ -65,17 +65,19 @@ macro_rules! catalogue {
 
 catalogue! {
     MESSAGES_IN: Counter "rocketmq_messages_in_total" ["messages"] {"topic", "message_type", "is_system"}
-        "Messages stored for producers.";
+        "Messages stored for producers, and once more when a delay is over; what clients send to retry topics themselves is left out.";
     THROUGHPUT_IN: Counter "rocketmq_throughput_in_total" ["bytes"] {"topic", "message_type", "is_system"}
-        "Bytes of messages stored for producers.";
+        "Bytes of these messages, as stored.";
     MESSAGE_SIZE: Histogram "rocketmq_message_size" ["bytes", SIZE_BOUNDS] {"topic", "message_type", "is_system"}
-        "Sizes of messages stored for producers, as stored.";
-    MESSAGES_OUT: Counter "rocketmq_messages_out_total" ["messages"] {"topic", "consumer_group", "is_system", "is_retry"}
-        "Messages handed to consumers.";
-    THROUGHPUT_OUT: Counter "rocketmq_throughput_out_total" ["bytes"] {"topic", "consumer_group", "is_system", "is_retry"}
-        "Bytes of messages handed to consumers.";
+        "Sizes of these messages, as stored.";
+    MESSAGES_OUT: Counter "rocketmq_messages_out_total" ["messages"] {"topic", "consumer_group", "is_system"}
+        "Messages handed to consumers; those of retry and dead-letter topics are counted apart.";
+    THROUGHPUT_OUT: Counter "rocketmq_throughput_out_total" ["bytes"] {"topic", "consumer_group", "is_system"}
+        "Bytes of messages handed to consumers; those of retry and dead-letter topics are left out.";
+    RETRIES_OUT: Counter "blockhouse_retry_messages_out_total" ["messages"] {"topic", "consumer_group"}
+        "Messages of retry and dead-letter topics handed to consumers, which RocketMQ's count leaves out.";
     SEND_TO_DLQ: Counter "rocketmq_send_to_dlq_messages_total" ["messages"] {"topic", "consumer_group", "is_system"}
-        "Messages that ended in a dead-letter topic.";
+        "Messages that ended in a group's dead-letter topic, by the topic that they came from.";
     LAG_MESSAGES: Gauge "rocketmq_consumer_lag_messages" ["messages"] {"consumer_group", "topic", "is_retry", "is_system"}
         "Messages that a group has not committed, of every group with progress, members or not; 0 when it has caught up.";
     LAG_LATENCY: Gauge "rocketmq_consumer_lag_latency_milliseconds" ["milliseconds"] {"consumer_group", "topic", "is_retry", "is_system"}
@@ -97,6 +99,8 @@ catalogue! {
     CONSUMER_GROUP_NUMBER: Gauge "rocketmq_consumer_group_number" ["groups"] {}
         "Consumer groups that the broker knows.";
     STORAGE_SIZE: Gauge "rocketmq_storage_size_bytes" ["bytes"] {"storage_type", "storage_medium"}
+        "Bytes in use on the filesystem that holds the log, of whatever else is there too.";
+    STORE_SIZE: Gauge "blockhouse_store_size_bytes" ["bytes"] {}
         "Bytes between the first and the last message of the log.";
     FLUSH_BEHIND: Gauge "rocketmq_storage_flush_behind_bytes" ["bytes"] {"storage_type", "storage_medium"}
         "Bytes of the log that are not on disk yet.";
@@ -104,6 +108,8 @@ catalogue! {
         "Bytes of the log that consumers do not see yet.";
     RESERVE_TIME: Gauge "rocketmq_storage_message_reserve_time_milliseconds" ["milliseconds"] {"storage_type", "storage_medium"}
         "Age of the oldest message of the log; 0 if there is none.";
+    PROCESSOR_WATERMARK: Gauge "rocketmq_processor_watermark" ["requests"] {"processor"}
+        "Requests that were read and wait for their answer, by RocketMQ's name for who serves them; pulls that wait for messages are not among them.";
     BROKER_PERMISSION: Gauge "rocketmq_broker_permission" ["1"] {}
         "What clients may do: 2 sends, 4 pulls, 6 both.";
     STORE_OFFSET: Gauge "blockhouse_store_offset_bytes" ["bytes"] {"place"}
@@ -156,7 +162,7 @@ catalogue! {
         "Times of requests, from when they are read until their answer is ready to be written; `is_long_polling` is true for those that waited for messages.";
     TOPIC_CREATION: Histogram "rocketmq_topic_create_execution_time_milliseconds" ["milliseconds", CREATION_BOUNDS_MS] {"invocation_status", "is_system"}
         "Times of admin commands that create or change topics.";
-    GROUP_CREATION: Histogram "rocketmq_consumer_group_create_execution_time_milliseconds" ["milliseconds", CREATION_BOUNDS_MS] {"invocation_status", "is_system"}
+    GROUP_CREATION: Histogram "rocketmq_consumer_group_create_execution_time_milliseconds" ["milliseconds", CREATION_BOUNDS_MS] {"invocation_status"}
         "Times of admin commands that create or change consumer groups.";
     SPANS_EXPORTED: Counter "blockhouse_spans_exported_total" ["spans"] {}
         "Spans that a collector took.";

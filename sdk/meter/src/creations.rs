@@ -42,10 +42,11 @@ impl Created {
 pub struct Creations([[[Histogram<CELLS>; 2]; STATUS.len()]; 2]);
 
 impl Creations {
-    /// Counts one that took `micros`.
+    /// Counts one that took `micros`. Groups are not told apart by whose they are: RocketMQ does not.
     pub fn add(&self, created: Created, is_system: bool, status: Invocation, micros: u64) {
         let mut counted = Counted::default();
         counted.add(&BOUNDS, micros, 1);
+        let is_system = is_system && created == Created::Topic;
         self.0[created as usize][status as usize][usize::from(is_system)].add(&counted);
     }
 
@@ -57,7 +58,8 @@ impl Creations {
                     if counted.count() == 0 {
                         continue;
                     }
-                    let labels = &[*status, truth(is_system)];
+                    let labels: &[&str] = &[*status, truth(is_system)];
+                    let labels = &labels[..metric.labels.len()];
                     let (counts, sum) = (counted.counts(), counted.sum() as f64 / 1e3);
                     visit(&HistogramSample { metric, labels, counts, sum });
                 }

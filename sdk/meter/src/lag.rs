@@ -67,7 +67,7 @@ pub(crate) fn read(lags: Vec<GroupLag>, visit: &mut dyn FnMut(&Sample<'_>)) {
         for lag in &lags {
             let (topic, group): (&str, &str) = (&lag.topic, &lag.group);
             let retry = truth(names::is_retry(topic));
-            let labels: &[&str] = &[group, topic, retry, truth(names::is_system_topic(topic))];
+            let labels: &[&str] = &[group, topic, retry, truth(names::is_system(topic, group))];
             visit(&Sample { metric, labels, value: figure(lag) as f64 });
         }
     }

@@ -22,15 +22,18 @@
 //! | [`inventory`] | [`MemberCount`]: members of groups, by what clients they are |
 //! | [`lag`] | [`GroupLag`]: how far consumer groups are behind |
 //! | [`latencies`] | [`Latencies`]: how long requests took |
+//! | [`messages`] | messages in and out, as RocketMQ's exporter counts them |
 //! | [`native`] | our own names, in base units |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
 //! | [`spans`] | [`Spans`]: which messages become spans, and their records |
+//! | [`rocketmq`] | the families of RocketMQ's own exporter that are not there |
 //! | [`quotas`] | [`QuotaRefusals`]: what quotas kept back |
 //! | [`sends`] | [`SendTimes`]: how long sends and pulls took of late |
 //! | [`sidecar`] | [`SidecarView`]: the broker as rocketmq-exporter shows it |
 //! | [`sizes`] | [`MessageSizes`]: how large messages are |
 //! | [`store`] | [`StoreHealth`]: where a store stands, and how it gets on with its disk |
+//! | [`watermarks`] | [`Watermarks`]: requests that wait for their answer |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
 
 #![forbid(unsafe_code)]
@@ -51,16 +54,19 @@ pub mod histogram;
 pub mod inventory;
 pub mod lag;
 pub mod latencies;
+pub mod messages;
 pub mod meter;
 pub mod native;
 pub mod plugins;
 pub mod policies;
 pub mod quotas;
+pub mod rocketmq;
 pub mod sends;
 pub mod sidecar;
 pub mod sizes;
 pub mod spans;
 pub mod store;
+pub mod watermarks;
 
 pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
@@ -77,7 +83,8 @@ pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};
 pub use lag::{GroupLag, LAG_PAIRS_MAX, LagSource};
 pub use latencies::{Latencies, RpcKind, RpcTimes};
-pub use meter::{Connections, METADATA_FILES, Meter, OutLabels, Sample};
+pub use messages::{InLabels, OutLabels};
+pub use meter::{Connections, METADATA_FILES, Meter, Sample};
 pub use plugins::{
     CODE_SOURCES, CUSTOM_PREFIX, CustomCounts, CustomFamily, CustomValue, PluginChanges,
     PluginCounts, PluginHookCounts,
@@ -89,3 +96,4 @@ pub use sidecar::{GroupView, MembersView, SidecarSource, SidecarView, TopicView}
 pub use sizes::{MessageSizes, SIZE_TOPICS_MAX, SizeCounts, TopicSizes};
 pub use spans::Spans;
 pub use store::{STORE_FAULTS, STORE_WAITS, StoreHealth, StoreOffsets};
+pub use watermarks::{Processor, Watermarks};

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use blockhouse_model::names;
 use parking_lot::Mutex;
 
 use crate::audit::AuditCounts;
@@ -19,6 +18,7 @@ use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
 use crate::latencies::{Latencies, RpcKind};
+use crate::messages::{InLabels, OutLabels};
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
 use crate::quotas::QuotaRefusals;
@@ -27,21 +27,24 @@ use crate::sidecar::{SidecarSource, SidecarView};
 use crate::sizes::MessageSizes;
 use crate::spans::Spans;
 use crate::store::{StoreHealth, StoreOffsets};
+use crate::watermarks::Watermarks;
 use crate::{Cells, Copies, Counter, Gauge, Metric};
 
 /// All that one process counts. Parts share it in an `Arc`.
 #[derive(Default)]
 pub struct Meter {
-    /// Messages and bytes stored, by topic.
-    pub stored: Copies<Box<str>, 2>,
+    /// Messages and bytes stored, by topic and type.
+    pub stored: Copies<InLabels, 2>,
     /// Messages and bytes handed out, by topic and consumer group.
     pub delivered: Copies<OutLabels, 2>,
-    /// Messages that ended in a dead-letter topic, by topic and consumer group.
+    /// Messages that ended in a dead-letter topic, by the topic that they came from and consumer group.
     pub dead_lettered: Copies<OutLabels, 1>,
     /// Pulls that wait for messages.
     pub held_pulls: Gauge,
     /// For how long the threads that serve have stood still, in seconds.
     pub stalled: Gauge,
+    /// All other requests that wait.
+    pub watermarks: Watermarks,
     /// Requests by code and result.
     pub requests: CodeCounts,
     /// Times of requests.
@@ -99,15 +102,6 @@ pub type Refresh = Box<dyn Fn(&Meter) + Send + Sync>;
 
 /// Says how many requests had credentials of each outcome.
 pub type AuthenticationSource = Box<dyn Fn() -> Vec<(&'static str, u64)> + Send + Sync>;
-
-/// Whose messages were handed out.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OutLabels {
-    /// The topic.
-    pub topic: Arc<str>,
-    /// The consumer group.
-    pub group: Arc<str>,
-}
 
 /// What happens to connections.
 #[derive(Debug, Default)]
@@ -360,35 +354,13 @@ impl Meter {
         self.plugins.get().map(|source| plugins::families(source())).unwrap_or_default()
     }
 
-    fn read_messages(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
-        let stored = self.stored.read();
-        for (metric, at) in [(&c::MESSAGES_IN, 0), (&c::THROUGHPUT_IN, 1)] {
-            for (topic, counts) in &stored {
-                let topic = topic.as_deref().unwrap_or(REST);
-                let labels = &[topic, "normal", truth(names::is_system_topic(topic))];
-                visit(&Sample { metric, labels, value: count(counts[at]) });
-            }
-        }
-        let delivered = self.delivered.read();
-        for (metric, at) in [(&c::MESSAGES_OUT, 0), (&c::THROUGHPUT_OUT, 1)] {
-            for (labels, counts) in &delivered {
-                let (topic, group) = texts(labels.as_ref());
-                let retry = truth(names::is_retry(topic));
-                let labels = &[topic, group, truth(names::is_system_topic(topic)), retry];
-                visit(&Sample { metric, labels, value: count(counts[at]) });
-            }
-        }
-        for (labels, [messages]) in self.dead_lettered.read() {
-            let (topic, group) = texts(labels.as_ref());
-            let labels = &[topic, group, truth(names::is_system_topic(topic))];
-            visit(&Sample { metric: &c::SEND_TO_DLQ, labels, value: count(messages) });
-        }
-    }
-
     fn read_store(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
         self.store.read(visit);
+        let used = signed(self.store_health.disk_used_bytes.read());
+        visit(&Sample { metric: &c::STORAGE_SIZE, labels: &["local", "disk"], value: used });
         let value = signed(self.reserve_ms.read());
         visit(&Sample { metric: &c::RESERVE_TIME, labels: &["local", "disk"], value });
+        self.watermarks.read(visit);
         let value = signed(self.permission.read());
         visit(&Sample { metric: &c::BROKER_PERMISSION, labels: &[], value });
         self.store_health.read(visit);
@@ -417,10 +389,6 @@ impl Meter {
     }
 }
 
-fn texts(labels: Option<&OutLabels>) -> (&str, &str) {
-    labels.map_or((REST, REST), |l| (&l.topic, &l.group))
-}
-
 pub(crate) const fn truth(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
@@ -439,6 +407,7 @@ mod tests {
     use crate::plugins::{PluginChanges, PluginCounts, PluginHookCounts};
     use crate::policies::PolicyCounts;
     use crate::{Created, Invocation, RpcKind};
+    use blockhouse_model::MessageType;
 
     fn lines(meter: &Meter) -> Vec<String> {
         let mut lines = Vec::new();
@@ -452,9 +421,7 @@ mod tests {
     #[test]
     fn what_was_recorded_is_read_with_its_labels() {
         let meter = Meter::default();
-        meter.stored.take([("orders".into(), [3, 300])]);
-        let labels = OutLabels { topic: "%RETRY%g".into(), group: "g".into() };
-        meter.delivered.take([(labels, [2, 200])]);
+        meter.store_health.disk_used_bytes.set(9_000);
         meter.requests.add(310, 0, 7);
         meter.requests.add(9_999, 0, 1);
         meter.name_codes([|c| if c == 310 { "SEND_V2" } else { "UNKNOWN" }, |_| "SUCCESS"]);
@@ -481,9 +448,9 @@ mod tests {
             "blockhouse_policy_rules  8",
             "blockhouse_policy_generation  3",
             "blockhouse_policy_changes_total refused 0",
-            "rocketmq_messages_in_total orders,normal,false 3",
-            "rocketmq_throughput_in_total orders,normal,false 300",
-            "rocketmq_messages_out_total %RETRY%g,g,false,true 2",
+            "rocketmq_storage_size_bytes local,disk 9000",
+            "blockhouse_store_size_bytes  4096",
+            "rocketmq_processor_watermark pull 0",
             "blockhouse_requests_total send_v2,success 7",
             "blockhouse_authentications_total missing 2",
             "blockhouse_requests_total 9999,success 1",
@@ -527,7 +494,7 @@ mod tests {
             "rocketmq_rpc_latency_milliseconds remoting,pull_message,success,false,oneway [1, 0] 0.25",
             "rocketmq_rpc_latency_milliseconds remoting,pull_message,success,true,success [0, 2] 3",
             "rocketmq_topic_create_execution_time_milliseconds failure,true [0, 1] 10.001",
-            "rocketmq_consumer_group_create_execution_time_milliseconds success,false [1, 0] 0.5",
+            "rocketmq_consumer_group_create_execution_time_milliseconds success [1, 0] 0.5",
         ];
         assert_eq!(lines, expected);
     }
@@ -535,7 +502,10 @@ mod tests {
     #[test]
     fn samples_of_a_metric_are_together_and_all_are_in_the_catalogue() {
         let meter = Meter::default();
-        meter.stored.take([("a".into(), [1, 1]), ("b".into(), [1, 1])]);
+        let stored = |topic: &str| InLabels { topic: topic.into(), kind: MessageType::Normal };
+        meter.stored.take([(stored("a"), [1, 1]), (stored("b"), [1, 1])]);
+        let out = |topic: &str| OutLabels { topic: topic.into(), group: "g".into() };
+        meter.delivered.take([(out("%RETRY%g"), [1, 1]), (out("a"), [1, 1])]);
         let mut seen: Vec<&str> = Vec::new();
         meter.read(&mut |s| {
             assert!(crate::CATALOGUE.contains(&s.metric));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::catalogue as c;
 use crate::histogram::{Counted, Histogram};
+use crate::messages::is_told;
 use crate::meter::{REST, truth};
 use crate::{Family, HistogramSample};
 use blockhouse_model::{MessageType, names};
@@ -20,6 +21,11 @@ const CELLS: usize = SIZE_BOUNDS.len() + 2;
 pub struct SizeCounts([Counted<CELLS>; MessageType::ALL.len()]);
 
 impl SizeCounts {
+    /// How many messages of each type there are, and their bytes.
+    pub fn amounts(&self) -> impl Iterator<Item = [u64; 2]> {
+        self.0.iter().map(|counted| [counted.count(), counted.sum()])
+    }
+
     /// Counts a message of `bytes`, as stored.
     pub fn add(&mut self, kind: MessageType, bytes: u64) {
         self.0[kind as usize].add(&SIZE_BOUNDS, bytes, 1);
@@ -65,7 +71,7 @@ impl MessageSizes {
             let topic = topic.as_deref().unwrap_or(REST);
             for (kind, histogram) in MessageType::ALL.iter().zip(&sizes.0) {
                 let counted = histogram.read();
-                if counted.count() == 0 {
+                if counted.count() == 0 || !is_told(topic, *kind) {
                     continue;
                 }
                 let labels = &[topic, kind.name(), truth(names::is_system_topic(topic))];
@@ -98,6 +104,7 @@ mod tests {
         counts.add(MessageType::Fifo, 5_000_000);
         sizes.of("orders").add(&counts);
         sizes.of("SCHEDULE_TOPIC_XXXX").add(&counts);
+        sizes.of("%RETRY%g").add(&counts);
         let of = |topic: &str, system: bool| {
             [
                 format!("{topic},normal,{system} [1, 1, 0, 0, 0, 0, 0] 2049"),

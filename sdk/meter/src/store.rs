@@ -31,6 +31,8 @@ pub const STORE_WAITS: [&str; 2] = ["write", "sync"];
 pub struct StoreHealth {
     /// Use of the filesystem in percent.
     pub disk_used: Gauge,
+    /// The same in bytes.
+    pub disk_used_bytes: Gauge,
     /// 1 while sends are refused.
     pub refuses: Gauge,
     /// Reads that the disk failed.
@@ -48,13 +50,13 @@ impl StoreOffsets {
         let (min, written, flushed) = (self.min.read(), self.written.read(), self.flushed.read());
         let (confirmed, dispatched) = (self.confirmed.read(), self.dispatched.read());
         // The gauges are not set at one moment: a flush may pass what was read before.
-        for (metric, value) in [
-            (&c::STORAGE_SIZE, written - min),
-            (&c::FLUSH_BEHIND, written - flushed),
-            (&c::DISPATCH_BEHIND, written - dispatched),
-        ] {
+        for (metric, value) in
+            [(&c::FLUSH_BEHIND, written - flushed), (&c::DISPATCH_BEHIND, written - dispatched)]
+        {
             visit(&Sample { metric, labels: &["local", "disk"], value: signed(value.max(0)) });
         }
+        let value = signed((written - min).max(0));
+        visit(&Sample { metric: &c::STORE_SIZE, labels: &[], value });
         for (place, value) in [
             ("min", min),
             ("written", written),

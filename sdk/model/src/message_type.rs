@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// What kind of message it is, as its properties say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageType {
     /// None of the others.

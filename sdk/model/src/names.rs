@@ -23,6 +23,8 @@ pub const LMQ_PREFIX: &str = "%LMQ%";
 pub const AUTO_CREATE_TOPIC: &str = "TBW102";
 /// Where delay-level messages wait; queue = level - 1.
 pub const SCHEDULE_TOPIC: &str = "SCHEDULE_TOPIC_XXXX";
+/// Who takes messages out of [`SCHEDULE_TOPIC`], as RocketMQ counts them.
+pub const SCHEDULE_GROUP: &str = "SCHEDULE_CONSUMER";
 /// Half (prepared) transaction messages.
 pub const TRANS_HALF_TOPIC: &str = "RMQ_SYS_TRANS_HALF_TOPIC";
 /// Outcomes of half messages.
@@ -117,6 +119,12 @@ pub fn is_system_topic(topic: &str) -> bool {
 pub fn is_system_group(group: &str) -> bool {
     let start = group.get(..SYSTEM_GROUP_PREFIX.len());
     start.is_some_and(|start| start.eq_ignore_ascii_case(SYSTEM_GROUP_PREFIX))
+}
+
+/// Whether a group's work in a topic is RocketMQ's own.
+#[must_use]
+pub fn is_system(topic: &str, group: &str) -> bool {
+    is_system_topic(topic) || is_system_group(group)
 }
 
 /// Whether clients may not send to `topic`.

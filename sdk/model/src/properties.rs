@@ -51,6 +51,8 @@ pub const TIMER_DELIVER_MS: &str = "TIMER_DELIVER_MS";
 pub const TIMER_DELAY_MS: &str = "TIMER_DELAY_MS";
 /// Relative delivery time of a timer message, in seconds.
 pub const TIMER_DELAY_SEC: &str = "TIMER_DELAY_SEC";
+/// Absolute delivery time, as clients of a service beside RocketMQ write it; only metrics look at it.
+pub const START_DELIVER_TIME: &str = "__STARTDELIVERTIME";
 /// Of ordered messages: what their queue was chosen by.
 pub const SHARDING_KEY: &str = "__SHARDINGKEY";
 /// Light message queues that the message is also dispatched to.

@@ -165,8 +165,8 @@ impl Collector for MeterCollector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use blockhouse_meter::{CustomCounts, CustomValue, PluginCounts, RpcKind};
-    use blockhouse_model::{ManualClock, Timestamp};
+    use blockhouse_meter::{CustomCounts, CustomValue, InLabels, PluginCounts, RpcKind};
+    use blockhouse_model::{ManualClock, MessageType, Timestamp};
 
     fn identity() -> Identity {
         Identity {
@@ -182,7 +182,8 @@ mod tests {
         let meter = Arc::new(Meter::default());
         let clock = Arc::new(ManualClock::at(Timestamp(5)));
         let exporter = Exporter::new(identity(), Arc::clone(&meter), clock.clone()).unwrap();
-        meter.stored.take([("orders".into(), [3, 300])]);
+        let orders = InLabels { topic: "orders".into(), kind: MessageType::Normal };
+        meter.stored.take([(orders, [3, 300])]);
         clock.advance(Duration::from_millis(2_500));
         let text = exporter.show("").unwrap().into_text();
         for line in [

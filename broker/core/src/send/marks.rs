@@ -14,6 +14,8 @@ pub(crate) struct Marks {
     pub(crate) wait: bool,
     /// Whether the message asks for a delivery time of its own.
     pub(crate) timer: bool,
+    /// Whether it says anything of a delay, be it that there is none.
+    pub(crate) delay: bool,
     /// Whether this is a half message.
     pub(crate) half: bool,
     /// Whether the message has a key by which its queue was chosen: it is ordered.
@@ -49,13 +51,17 @@ impl Marks {
             match key {
                 name::UNIQUE_KEY => texts.unique_key = Some(value),
                 TRACE_PARENT => texts.trace_parent = Some(value),
-                name::DELAY => match value.parse() {
-                    Ok(level) => marks.delay_level = level,
-                    Err(_) => marks.bad_delay = true,
-                },
+                name::DELAY => {
+                    marks.delay = true;
+                    match value.parse() {
+                        Ok(level) => marks.delay_level = level,
+                        Err(_) => marks.bad_delay = true,
+                    }
+                }
+                name::START_DELIVER_TIME => marks.delay = true,
                 name::WAIT => marks.wait = !value.eq_ignore_ascii_case("false"),
                 name::TIMER_DELIVER_MS | name::TIMER_DELAY_MS | name::TIMER_DELAY_SEC => {
-                    marks.timer = true;
+                    (marks.timer, marks.delay) = (true, true);
                 }
                 name::SHARDING_KEY => marks.fifo = true,
                 name::TRANSACTION_PREPARED => marks.half = value.eq_ignore_ascii_case("true"),
@@ -71,13 +77,14 @@ impl Marks {
         (marks, texts)
     }
 
-    /// What RocketMQ's metrics call such a message.
+    /// What RocketMQ's metrics call such a message: its properties alone decide, also where nothing comes
+    /// of them. RocketMQ asks the request for it, so that messages of a batch are normal to it.
     pub(crate) const fn kind(self) -> MessageType {
         if self.half {
             MessageType::Transaction
         } else if self.fifo {
             MessageType::Fifo
-        } else if self.delay_level > 0 || self.timer {
+        } else if self.delay {
             MessageType::Delay
         } else {
             MessageType::Normal
@@ -103,8 +110,10 @@ mod tests {
         assert!(Marks::of("TRAN_MSG\u{1}true\u{2}").0.half);
         assert!(Marks::of("DELAY\u{1}x\u{2}").0.bad_delay);
         let kind = |text: &str| Marks::of(text).0.kind();
-        assert_eq!(kind("TAGS\u{1}a\u{2}DELAY\u{1}0\u{2}"), MessageType::Normal);
-        assert_eq!(kind("DELAY\u{1}3\u{2}"), MessageType::Delay);
+        assert_eq!(kind("TAGS\u{1}a\u{2}DELAY\u{1}\u{2}"), MessageType::Normal);
+        for delayed in ["DELAY\u{1}0\u{2}", "DELAY\u{1}3\u{2}", "__STARTDELIVERTIME\u{1}9\u{2}"] {
+            assert_eq!(kind(delayed), MessageType::Delay, "{delayed}");
+        }
         assert_eq!(kind("DELAY\u{1}3\u{2}__SHARDINGKEY\u{1}k\u{2}"), MessageType::Fifo);
         assert_eq!(kind("TRAN_MSG\u{1}true\u{2}"), MessageType::Transaction);
         assert!(Marks::of("A\u{1}\u{2}").0.rewrite && Marks::of("A\u{2}").0.rewrite);

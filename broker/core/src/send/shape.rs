@@ -319,7 +319,7 @@ impl Broker {
         }
         message.topic = self.topics().create_for_send_back(&names::dlq_topic(group), 1, 0);
         message.queue = QueueId(0);
-        self.stats().sent_to_dlq(group, 1);
+        self.stats().sent_to_dlq(send.topic, group, 1);
         Ok(true)
     }
 

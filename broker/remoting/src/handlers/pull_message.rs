@@ -47,8 +47,8 @@ pub(crate) fn handle(
             }
             return finish(opaque, outcome, answered, answers);
         }
-        Pulled::Later(outcome) => (answers.later(broker, meter), outcome),
-        Pulled::Held(outcome) => (answers.later(broker, meter).held(), outcome),
+        Pulled::Later(outcome) => (answers.later((broker, meter), command.code, 1), outcome),
+        Pulled::Held(outcome) => (answers.later((broker, meter), command.code, 1).held(), outcome),
     };
     answers.replies.defer(async move {
         let outcome = outcome.await;

@@ -41,6 +41,7 @@ pub(crate) fn handle(
     let parsed: Vec<Result<(), Failure>> =
         run.iter().map(|command| parse(command).map(|send| sends.push(send))).collect();
     let Sent { outcomes, placed, placement, new_topic, traced } = broker.send(caller, &sends);
+    let code = caller.cx.code;
     let subject = subject::of_sends(meter, &sends);
     drop(sends);
     let outcomes = merge(parsed, outcomes);
@@ -64,7 +65,7 @@ pub(crate) fn handle(
         return answer.write_all(&run, outcomes, answers);
     }
     let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
-    let later = answers.later(broker, meter);
+    let later = answers.later((broker, meter), code, run.len());
     answers.replies.defer(async move {
         let broker = later.broker();
         let ticket = match ticket {

@@ -114,6 +114,9 @@ async fn a_message_sent_back_comes_again_and_then_is_given_up() {
     let counted = world.broker.stats().by_key(Kind::SendBack);
     let [(key, volume)] = &counted[..] else { panic!("{counted:?}") };
     assert_eq!((&**key, volume.messages), ("t@consumers", 2), "by the topic it came from at first");
+    let counted = world.broker.stats().by_key(Kind::GivenUp);
+    let [(key, volume)] = &counted[..] else { panic!("{counted:?}") };
+    assert_eq!((&**key, volume.messages), ("t@consumers", 1), "by that topic as well");
     world.server.shutdown().await;
 }
 

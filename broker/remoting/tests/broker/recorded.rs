@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use blockhouse_hook::{
     Awaited, Credentials, Hook, Identity, Point, Points, Rejection, Settled, Verdict,
 };
-use blockhouse_meter::Meter;
+use blockhouse_meter::{Meter, Processor};
 use blockhouse_model::{Access, Action, Principal, RequestContext};
 use blockhouse_protocol::codes::{request_code, response_code as code};
 use blockhouse_protocol::signed::Signer;
@@ -65,6 +65,7 @@ struct Scene {
     remoting: Arc<Remoting>,
     connection: Arc<Connection>,
     sink: Arc<Holding>,
+    meter: Arc<Meter>,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Bytes>>>;
@@ -74,9 +75,10 @@ impl Scene {
         let sink = Arc::new(Holding::default());
         let world = World::new(&[Arc::clone(&sink) as _]).await;
         let meter = Arc::new(Meter::default());
-        let remoting = Remoting::new(Arc::clone(&world.broker), Arc::new(NoNode), meter);
+        let (broker, counted) = (Arc::clone(&world.broker), Arc::clone(&meter));
+        let remoting = Remoting::new(broker, Arc::new(NoNode), counted);
         let at = |port| ([127, 0, 0, 1], port).into();
-        Self { world, remoting, connection: Connection::detached(at(5), at(6)), sink }
+        Self { world, remoting, connection: Connection::detached(at(5), at(6)), sink, meter }
     }
 
     /// A request to make a topic, or another one about it.
@@ -165,6 +167,23 @@ async fn a_refusal_is_answered_after_its_record_and_also_without() {
     assert_eq!(scene.record(true), Awaited::Login);
     assert_eq!(code_of(answer).await, code::NO_PERMISSION);
     assert!(!scene.has("orders"));
+}
+
+#[tokio::test]
+async fn a_request_counts_as_waiting_until_it_is_answered_or_nobody_wants_the_answer() {
+    let scene = Scene::new().await;
+    let waiting = |processor| scene.meter.watermarks.waiting(processor);
+    let created = scene.ask("alice", CREATE, "orders");
+    assert_eq!((waiting(Processor::Admin), waiting(Processor::Send)), (1, 0));
+    scene.record(true);
+    let refused = scene.ask("eve", CREATE, "bills");
+    let unknown = scene.ask("thief", request_code::QUERY_CONSUMER_OFFSET, "orders");
+    assert_eq!((waiting(Processor::Admin), waiting(Processor::ConsumerManager)), (2, 1));
+    assert_eq!(code_of(created).await, code::SUCCESS);
+    drop(unknown);
+    assert_eq!((waiting(Processor::Admin), waiting(Processor::ConsumerManager)), (1, 0));
+    drop(refused);
+    assert_eq!(waiting(Processor::Admin), 0);
 }
 
 #[tokio::test]

@@ -4,26 +4,13 @@ use std::time::Duration;
 
 use blockhouse_broker::Running;
 use blockhouse_core::lag::{Lag, LagTimes};
-use blockhouse_core::stats::{Kind, Volume};
-use blockhouse_meter::{GroupLag, METADATA_FILES, Meter, OutLabels, STORE_FAULTS};
-use blockhouse_model::PhysicalOffset;
+use blockhouse_core::stats::{Kind, Stats, Volume};
+use blockhouse_meter::messages::is_told;
+use blockhouse_meter::{GroupLag, InLabels, METADATA_FILES, Meter, OutLabels, STORE_FAULTS};
+use blockhouse_model::{MessageType, PhysicalOffset};
 
 pub(super) fn refresh(meter: &Meter, broker: &Running) {
-    let stats = broker.core().stats();
-    let both = |volume: Volume| [volume.messages, volume.bytes];
-    let stored = stats.by_key(Kind::TopicPut).into_iter();
-    meter.stored.take(stored.map(|(topic, volume)| (topic, both(volume))));
-    let delivered = stats.by_key(Kind::GroupGet).into_iter().map(|(key, volume)| {
-        let (topic, group) = key.split_once('@').unwrap_or((&key, ""));
-        (OutLabels { topic: topic.into(), group: group.into() }, both(volume))
-    });
-    meter.delivered.take(delivered);
-    let given_up = stats.by_key(Kind::DeadLetter).into_iter().map(|(group, volume)| {
-        let topic = blockhouse_model::names::dlq_topic(&group);
-        let labels = OutLabels { topic: topic.as_str().into(), group: group.as_ref().into() };
-        (labels, [volume.messages])
-    });
-    meter.dead_lettered.take(given_up);
+    read_messages(meter, broker.core().stats());
     let core = broker.core();
     let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     meter.held_pulls.set(whole(core.held().count()));
@@ -43,6 +30,10 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     let faults = core.store().faults();
     let health = &meter.store_health;
     health.disk_used.set(i64::try_from(store.disk_used_percent).unwrap_or(100));
+    if let Some(space) = broker.space() {
+        let used = space.total.saturating_sub(space.free);
+        health.disk_used_bytes.set(i64::try_from(used).unwrap_or(i64::MAX));
+    }
     health.refuses.set(faults.iter().any(|fault| fault.refuses).into());
     health.failed_reads.set(store.failed_reads);
     health.lost_pages.set(store.lost_pages);
@@ -56,6 +47,27 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     for (name, gauge) in METADATA_FILES.iter().zip(&meter.metadata_unsaved) {
         gauge.set(unsaved.iter().any(|(file, _)| file == name).into());
     }
+}
+
+/// What RocketMQ's exporter tells of messages. Deleted topics and groups are not among them any more.
+fn read_messages(meter: &Meter, stats: &Stats) {
+    let both = |volume: Volume| [volume.messages, volume.bytes];
+    let stored = stats.by_type().into_iter().flat_map(|(topic, volumes)| {
+        let told = MessageType::ALL.into_iter().zip(volumes);
+        let told = told.filter(|(kind, volume)| volume.messages > 0 && is_told(&topic, *kind));
+        let told =
+            told.map(|(kind, volume)| (InLabels { topic: topic.clone(), kind }, both(volume)));
+        told.collect::<Vec<_>>()
+    });
+    meter.stored.take(stored);
+    let pair = |key: &str| {
+        let (topic, group) = key.split_once('@').unwrap_or((key, ""));
+        OutLabels { topic: topic.into(), group: group.into() }
+    };
+    let delivered = stats.by_key(Kind::GroupGet).into_iter();
+    meter.delivered.take(delivered.map(|(key, volume)| (pair(&key), both(volume))));
+    let given_up = stats.by_key(Kind::GivenUp).into_iter();
+    meter.dead_lettered.take(given_up.map(|(key, volume)| (pair(&key), [volume.messages])));
 }
 
 /// How far all groups with progress are behind.
