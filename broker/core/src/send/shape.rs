@@ -233,7 +233,7 @@ impl Broker {
         check_offered(marks, batch)?;
         let start = texts.len();
         let unique_key = if batch {
-            // RocketMQ stores the messages of a batch as they came.
+            // As they came, as RocketMQ 5.4.0 does; 5.3.3 adds the properties of the request to each.
             texts.push_str(&edited.properties);
             Cow::Borrowed("")
         } else {
