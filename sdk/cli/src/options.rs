@@ -50,7 +50,8 @@ pub struct Config {
     pub ops: blockhouse_ops::Config,
     /// What is told of messages, and whom.
     pub telemetry: blockhouse_telemetry::Config,
-    /// Records of the last requests, in `blockhouse/flight` of the data directory.
+    /// Records of the last requests, in `blockhouse/flight` of the data directory; a name server alone has
+    /// them in `namesrv/flight`.
     pub flight: blockhouse_flight::Config,
     /// What the process may still do once it runs.
     pub sandbox: sandbox::Config,

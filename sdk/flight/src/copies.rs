@@ -4,13 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use blockhouse_disk::{Disk, DiskFile};
+use blockhouse_meter::CopyCause;
 
 use crate::NOW;
 use crate::reader::EXTENSION;
 
 /// What the names of copies begin with.
 const PREFIX: &str = "copy-";
-/// So many are kept; the oldest go.
+/// So many are kept of those that somebody asked for, and so many of those that the node made by
+/// itself: neither drives the others out.
 pub const COPIES_MAX: usize = 4;
 /// Bytes that are copied with one call.
 const CHUNK: usize = 1 << 20;
@@ -20,8 +22,8 @@ const CHUNK: usize = 1 << 20;
 ///
 /// # Errors
 /// What the disk says.
-pub fn copy(disk: &dyn Disk, dir: &Path, at_ms: i64, why: &str) -> io::Result<PathBuf> {
-    let path = dir.join(format!("{PREFIX}{at_ms}-{why}{EXTENSION}"));
+pub fn copy(disk: &dyn Disk, dir: &Path, at_ms: i64, cause: CopyCause) -> io::Result<PathBuf> {
+    let path = dir.join(format!("{PREFIX}{at_ms}-{}{EXTENSION}", cause.name()));
     let from = disk.open_read(&dir.join(NOW))?;
     disk.remove(&path)?;
     let to = disk.create_private(&path)?;
@@ -31,14 +33,23 @@ pub fn copy(disk: &dyn Disk, dir: &Path, at_ms: i64, why: &str) -> io::Result<Pa
         return Err(error);
     }
     let entries = disk.list(dir)?;
-    let is_copy = |name: &str| name.starts_with(PREFIX) && name.ends_with(EXTENSION);
-    let mut copies: Vec<&str> =
-        entries.iter().map(|entry| entry.name.as_str()).filter(|name| is_copy(name)).collect();
-    copies.sort_by_key(|name| (name.len(), *name));
-    for old in copies.iter().take(copies.len().saturating_sub(COPIES_MAX)) {
+    let named = entries.iter().filter_map(|entry| {
+        let (at_ms, of) = parse(&entry.name)?;
+        (of.is_own() == cause.is_own()).then_some((at_ms, &entry.name))
+    });
+    let mut copies: Vec<(i64, &String)> = named.collect();
+    copies.sort_unstable();
+    for (_, old) in copies.iter().take(copies.len().saturating_sub(COPIES_MAX)) {
         disk.remove(&dir.join(old))?;
     }
     Ok(path)
+}
+
+/// When and why a copy of this name was made; `None` if it is none.
+fn parse(name: &str) -> Option<(i64, CopyCause)> {
+    let (at_ms, cause) = name.strip_prefix(PREFIX)?.strip_suffix(EXTENSION)?.split_once('-')?;
+    let cause = CopyCause::ALL.into_iter().find(|known| known.name() == cause)?;
+    Some((at_ms.parse().ok()?, cause))
 }
 
 fn copy_all(from: &dyn DiskFile, to: &dyn DiskFile) -> io::Result<()> {

@@ -153,7 +153,7 @@ pub(crate) fn encode(sequence: u64, record: &FlightRecord) -> [u8; RECORD] {
         halves(subject.queue.unwrap_or(NO_QUEUE), record.client.0),
         halves(subject.topic.0, subject.group.0),
         subject.bytes,
-        u64::from(peer.port()) | u64::from(flags) << 16,
+        halves(u32::from(peer.port()) | u32::from(flags) << 16, subject.reason.0),
         ip_high,
         ip_low,
         trace_high,
@@ -197,11 +197,15 @@ fn whole(all: &[u64; WORDS]) -> Place {
     let (request, response) = split(all[5]);
     let (queue, client) = split(all[6]);
     let (topic, group) = split(all[7]);
-    let [port_low, port_high, flags, ..] = all[9].to_le_bytes();
+    let (port, reason) = split(all[9]);
+    let [port_low, port_high, flags, _] = port.to_le_bytes();
     let ip = Ipv6Addr::from_bits(joined(all[10], all[11])).to_canonical();
     let subject = Subject {
         topic: NameNumber(topic),
         group: NameNumber(group),
+        // It is that of the record.
+        client: NameNumber::NONE,
+        reason: NameNumber(reason),
         queue: Some(queue).filter(|queue| *queue != NO_QUEUE),
         messages,
         bytes: all[8],
@@ -295,6 +299,8 @@ mod tests {
             subject: Subject {
                 topic: NameNumber(1),
                 group: NameNumber(2),
+                client: NameNumber::NONE,
+                reason: NameNumber(8),
                 queue: Some(4),
                 messages: 9,
                 bytes: 1 << 40,

@@ -19,24 +19,29 @@
 //! | [`reader`] | [`Flight`]: a file that is read |
 //! | [`select`] | the records that somebody wants to see |
 //! | [`copies`] | copies of the file, for moments that are worth keeping |
+//! | [`latency`] | such a moment: requests become slow |
 
 #![forbid(unsafe_code)]
 
 pub mod config;
 pub mod copies;
 pub mod file;
+pub mod latency;
 mod names;
 pub mod reader;
 pub mod recorder;
 pub mod select;
 
 pub use config::Config;
+pub use latency::{Breach, LatencyWatch};
 pub use reader::{Error, Flight};
 pub use recorder::FlightRecorder;
 pub use select::{Found, Row, Select, find};
 
-/// Where a node keeps its records, below its data directory.
+/// Where a node with a broker keeps its records, below its data directory.
 pub const DIR: &str = "blockhouse/flight";
+/// Where a name server alone does: both may share a data directory.
+pub const NAMESRV_DIR: &str = "namesrv/flight";
 /// The file of the process that runs, or ran last.
 pub const NOW: &str = "now.flight";
 /// The file of the process before.

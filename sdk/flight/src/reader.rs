@@ -10,7 +10,7 @@ use blockhouse_disk::{Disk, DiskFile};
 use blockhouse_meter::{FlightRecord, NameNumber};
 
 use crate::file::{HEAD, Head, NAME, Place, RECORD, decode_name, name_at};
-use crate::{BEFORE, DIR, NOW};
+use crate::{BEFORE, DIR, NAMESRV_DIR, NOW};
 
 /// Records that are read with one call.
 const CHUNK: usize = 1_024;
@@ -59,7 +59,8 @@ pub struct Tally {
     pub torn: u64,
 }
 
-/// The files that `path` means: a file, the two of a directory, or those of a data directory.
+/// The files that `path` means: a file, the two of a directory, or those of a data directory, where a
+/// broker and a name server may have two each.
 ///
 /// # Errors
 /// There are none.
@@ -68,14 +69,10 @@ pub fn files(disk: &dyn Disk, path: &Path) -> Result<Vec<PathBuf>, Error> {
     if is_file && disk.exists(path) {
         return Ok(vec![path.to_owned()]);
     }
-    for dir in [path.join(DIR), path.to_owned()] {
-        let both = [BEFORE, NOW].map(|name| dir.join(name));
-        let there: Vec<PathBuf> = both.into_iter().filter(|file| disk.exists(file)).collect();
-        if !there.is_empty() {
-            return Ok(there);
-        }
-    }
-    Err(Error::None(path.to_owned()))
+    let dirs = [path.join(DIR), path.join(NAMESRV_DIR), path.to_owned()];
+    let both = dirs.iter().flat_map(|dir| [BEFORE, NOW].map(|name| dir.join(name)));
+    let there: Vec<PathBuf> = both.filter(|file| disk.exists(file)).collect();
+    if there.is_empty() { Err(Error::None(path.to_owned())) } else { Ok(there) }
 }
 
 impl Flight {

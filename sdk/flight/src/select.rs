@@ -69,6 +69,8 @@ pub struct Row {
     pub address: String,
     /// On which connection of the process.
     pub connection: u64,
+    /// Why it was refused, in short, if it was.
+    pub reason: Option<String>,
     /// The trace, if it is known.
     pub trace_id: Option<String>,
     /// Whether it waited for messages.
@@ -90,11 +92,11 @@ pub struct Row {
 /// Stages, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageMicros {
-    /// Authorization, topic, hooks.
+    /// Reading the request, authorization, topic, hooks.
     pub admit: u64,
     /// Encoding and placing.
     pub append: u64,
-    /// Waiting until it was as durable as configured.
+    /// The rest: until it was written, as durable as configured, and answered.
     pub flush: u64,
 }
 
@@ -179,6 +181,7 @@ impl Select {
         if !is(&self.topic, &topic) || !is(&self.group, &group) || !is_client {
             return None;
         }
+        let reason = flight.name(subject.reason).map(|reason| reason.to_string());
         Some(Row {
             at_us,
             total_us,
@@ -195,6 +198,7 @@ impl Select {
             client,
             address,
             connection: record.connection,
+            reason,
             trace_id: (subject.trace_id != 0).then(|| format!("{:032x}", subject.trace_id)),
             held: record.is_held,
             late: record.is_late,

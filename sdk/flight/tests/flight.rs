@@ -9,10 +9,10 @@ use std::time::Duration;
 use blockhouse_disk::{Disk, MemDisk, RealDisk};
 use blockhouse_flight::reader::files;
 use blockhouse_flight::{
-    BEFORE, Config, DIR, Flight, FlightRecorder, Found, NOW, Select, copies, find,
+    BEFORE, Config, DIR, Flight, FlightRecorder, Found, NAMESRV_DIR, NOW, Select, copies, find,
 };
 use blockhouse_meter::flight::Subject;
-use blockhouse_meter::{FlightRecord, NameNumber, Recorder as _};
+use blockhouse_meter::{CopyCause, FlightRecord, NameNumber, Recorder as _};
 use blockhouse_model::{Clock as _, ManualClock, Timestamp};
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
@@ -277,7 +277,7 @@ fn copies_are_kept_up_to_a_number() {
     let copies: Vec<PathBuf> = (0..6)
         .map(|n| {
             recorder.record(&record(&clock, topic, Duration::ZERO));
-            copies::copy(&disk, dir, 999 + n, "signal").unwrap()
+            copies::copy(&disk, dir, 999 + n, CopyCause::Signal).unwrap()
         })
         .collect();
     let is_there: Vec<bool> = copies.iter().map(|path| disk.exists(path)).collect();
@@ -287,4 +287,40 @@ fn copies_are_kept_up_to_a_number() {
         assert_eq!(found.records.len(), records);
         assert!(found.records.iter().all(|row| row.topic.as_deref() == Some("t")));
     }
+}
+
+#[test]
+fn copies_that_a_node_makes_by_itself_leave_those_that_were_asked_for() {
+    let (disk, clock, dir) = (MemDisk::new(), clock(), Path::new("/d"));
+    let _recorder = FlightRecorder::start(&config(1_024), &disk, dir, &clock).unwrap();
+    let copy = |at_ms, cause| copies::copy(&disk, dir, at_ms, cause).unwrap();
+    let asked = [copy(998, CopyCause::Command), copy(999, CopyCause::Signal)];
+    let other = dir.join("copy-of-mine.flight");
+    disk.create(&other).unwrap();
+    // The name of the first panic is shorter, and its number has fewer digits.
+    let own: Vec<PathBuf> = (0..6)
+        .map(|n| copy(997 + n, if n % 2 == 0 { CopyCause::Latency } else { CopyCause::Panic }))
+        .collect();
+    let is_there = |paths: &[PathBuf]| paths.iter().filter(|path| disk.exists(path)).count();
+    assert_eq!((is_there(&asked), is_there(&[other])), (2, 1));
+    assert_eq!((is_there(&own[..2]), is_there(&own[2..])), (0, 4), "the oldest go");
+}
+
+#[test]
+fn a_data_directory_may_have_the_records_of_a_name_server_beside_those_of_a_broker() {
+    let (disk, clock, data) = (MemDisk::new(), clock(), Path::new("/data"));
+    for (dir, name) in [(DIR, "orders"), (NAMESRV_DIR, "routes")] {
+        let at = data.join(dir);
+        let recorder = FlightRecorder::start(&config(1_024), &disk, &at, &clock).unwrap();
+        let (topic, reason) = (recorder.name(name), recorder.name("too many"));
+        let taken = record(&clock, topic, Duration::ZERO);
+        let subject = Subject { reason, ..taken.subject };
+        recorder.record(&FlightRecord { response: 2, subject, ..taken });
+        let found = all(&disk, &at, &Select::default());
+        assert_eq!(found.records.len(), 1);
+        assert_eq!(found.records[0].reason.as_deref(), Some("too many"));
+    }
+    let found = all(&disk, data, &Select::default());
+    let topics: Vec<&str> = found.records.iter().filter_map(|r| r.topic.as_deref()).collect();
+    assert_eq!(topics, ["orders", "routes"]);
 }

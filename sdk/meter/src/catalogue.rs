@@ -174,6 +174,8 @@ catalogue! {
         "Events of the log that a collector took.";
     LOGS_DROPPED: Counter "blockhouse_log_events_dropped_total" ["events"] {"reason"}
         "Events of the log that no collector got: they found the queue full (queue), or the collector did not take them in time (failed).";
+    FLIGHT_COPIES: Counter "blockhouse_flight_copies_total" ["copies"] {"cause"}
+        "Copies that the flight recorder kept, by why: command, signal, panic, latency.";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}
         "Pulls that wait for messages to arrive (long polling).";
     PLUGIN_LOADED: Gauge "blockhouse_plugin_loaded" ["1"] {"plugin"}

@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The schema.
 pub const SCHEMA: i32 = 3;
@@ -71,6 +72,34 @@ impl FineCounts {
         self.0.iter().sum()
     }
 
+    /// Counts those of others as well.
+    pub fn add(&mut self, others: &Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(sum, count)| *sum += count);
+    }
+
+    /// What came since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut new = self.clone();
+        new.0.iter_mut().zip(earlier.0).for_each(|(new, was)| *new = new.saturating_sub(was));
+        new
+    }
+
+    /// The time that 99 of 100 of them did not exceed, right to 5 %; none without any.
+    #[must_use]
+    pub fn p99(&self) -> Option<Duration> {
+        let count = self.count();
+        let (rank, mut sum) = (count - count / 100, self.zeros());
+        if count == 0 || sum >= rank {
+            return (count > 0).then_some(Duration::ZERO);
+        }
+        let (key, _) = self.buckets().find(|(_, count)| {
+            sum += count;
+            sum >= rank
+        })?;
+        Some(Duration::from_secs_f64(((f64::from(key) - 0.5) / 8.0).exp2()))
+    }
+
     /// How many took no time.
     #[must_use]
     pub const fn zeros(&self) -> u64 {
@@ -123,6 +152,32 @@ mod tests {
         assert_eq!(bucket_of(2_000_000), 8);
         assert_eq!(bucket_of(1_024_000_000), LAST);
         assert_eq!(bucket_of(u64::MAX), LAST);
+    }
+
+    #[test]
+    fn a_hundredth_may_be_slower_than_the_99th_percentile() {
+        let times = |parts: &[(u64, u64)]| {
+            let fine = Fine::default();
+            parts.iter().for_each(|(micros, requests)| fine.add(*micros, *requests));
+            let mut counts = FineCounts::default();
+            fine.add_to(&mut counts);
+            counts
+        };
+        let about = |counts: &FineCounts, micros: f64| {
+            let found = counts.p99().unwrap().as_secs_f64() * 1e6;
+            assert!((found / micros - 1.0).abs() < 0.05, "{found} is not {micros}");
+        };
+        assert_eq!(times(&[]).p99(), None);
+        assert_eq!(times(&[(0, 99), (5_000_000, 1)]).p99(), Some(Duration::ZERO));
+        about(&times(&[(700, 990), (800_000, 10)]), 700.0);
+        about(&times(&[(700, 989), (800_000, 11)]), 800_000.0);
+        about(&times(&[(700, 1), (300_000, 1)]), 300_000.0);
+        let (before, mut after) = (times(&[(40, 5_000)]), times(&[(40, 5_000), (9_000, 100)]));
+        about(&after.since(&before), 9_000.0);
+        about(&after, 9_000.0);
+        after.add(&before);
+        assert_eq!((after.count(), before.since(&after).count()), (10_100, 0));
+        about(&after, 40.0);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::catalogue as c;
 use crate::spans::Stages;
+use crate::{Counter, Sample};
 
 /// A topic, a group or a client, as a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,6 +26,10 @@ pub struct Subject {
     pub topic: NameNumber,
     /// The producer's or the consumer's group.
     pub group: NameNumber,
+    /// What whoever asked calls itself, where the request says so.
+    pub client: NameNumber,
+    /// Why they were refused, in short: of the first that was.
+    pub reason: NameNumber,
     /// The queue, if it is one.
     pub queue: Option<u32>,
     /// Messages that they brought, or got.
@@ -44,6 +50,12 @@ impl Subject {
         }
         if self.group != next.group {
             self.group = NameNumber::NONE;
+        }
+        if self.client != next.client {
+            self.client = NameNumber::NONE;
+        }
+        if self.reason == NameNumber::NONE {
+            self.reason = next.reason;
         }
         if self.queue != next.queue {
             self.queue = None;
@@ -107,9 +119,73 @@ pub struct LoggedRequests {
     pub refused: bool,
 }
 
+/// Why the records are copied to a file that stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyCause {
+    /// Somebody asked for it.
+    Command,
+    /// So did a signal.
+    Signal,
+    /// A task panicked.
+    Panic,
+    /// Requests became slow.
+    Latency,
+}
+
+impl CopyCause {
+    /// All, in the order of [`CopyCounts`].
+    pub const ALL: [Self; 4] = [Self::Command, Self::Signal, Self::Panic, Self::Latency];
+
+    /// As metrics and names of files have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Signal => "signal",
+            Self::Panic => "panic",
+            Self::Latency => "latency",
+        }
+    }
+
+    /// Whether the node makes them by itself.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self, Self::Panic | Self::Latency)
+    }
+}
+
+/// Copies that were made, by why.
+#[derive(Debug, Default)]
+pub struct CopyCounts([Counter; CopyCause::ALL.len()]);
+
+impl CopyCounts {
+    /// One more.
+    pub fn add(&self, cause: CopyCause) {
+        self.0[cause as usize].add(1);
+    }
+
+    pub(crate) fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
+        for (cause, counter) in CopyCause::ALL.iter().zip(&self.0) {
+            let (labels, value): (&[&str], _) = (&[cause.name()], counter.read() as f64);
+            visit(&Sample { metric: &c::FLIGHT_COPIES, labels, value });
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_counts_for_its_cause() {
+        let counts = CopyCounts::default();
+        CopyCause::ALL.into_iter().zip(1..).for_each(|(cause, times)| {
+            (0..times).for_each(|_| counts.add(cause));
+        });
+        let mut read = Vec::new();
+        counts.read(&mut |s| read.push(format!("{} {}", s.labels.join(","), s.value)));
+        assert_eq!(read, ["command 1", "signal 2", "panic 3", "latency 4"]);
+    }
 
     #[test]
     fn requests_that_differ_have_in_common_what_they_have() {
@@ -127,7 +203,9 @@ mod tests {
         all.join(&Subject { topic: NameNumber(7), queue: None, trace_id: 8, ..one });
         let left = Subject { topic: NameNumber::NONE, queue: None, messages: 12, bytes: 15, ..all };
         assert_eq!((all, all.trace_id), (left, 9));
-        all.join(&one);
+        all.join(&Subject { reason: NameNumber(5), ..one });
         assert_eq!((all.topic, all.queue), (NameNumber::NONE, None), "it stays so");
+        all.join(&Subject { reason: NameNumber(6), client: NameNumber(4), ..one });
+        assert_eq!((all.reason, all.client), (NameNumber(5), NameNumber::NONE));
     }
 }

@@ -17,7 +17,7 @@
 //! | [`exports`] | [`MetricCounts`], [`LogCounts`]: what collectors took besides spans |
 //! | [`family`] | [`Family`]: cells per topic or group, bounded in number |
 //! | [`fine`] | [`FineCounts`](fine::FineCounts): times by exponential buckets |
-//! | [`flight`] | [`Recorder`]: what the flight recorder is told |
+//! | [`flight`] | [`Recorder`]: what the flight recorder is told, [`CopyCounts`]: what it kept |
 //! | [`histogram`] | [`Histogram`]: counts by size |
 //! | [`inventory`] | [`MemberCount`]: members of groups, by what clients they are |
 //! | [`lag`] | [`GroupLag`]: how far consumer groups are behind |
@@ -78,7 +78,7 @@ pub use creations::{Created, Creations, Invocation};
 pub use exemplars::{Exemplar, Exemplars};
 pub use exports::{LogCounts, MetricCounts};
 pub use family::{Family, LABEL_SETS_MAX};
-pub use flight::{FlightRecord, LoggedRequests, NameNumber, Recorder};
+pub use flight::{CopyCause, CopyCounts, FlightRecord, LoggedRequests, NameNumber, Recorder};
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};
 pub use lag::{GroupLag, LAG_PAIRS_MAX, LagSource};

@@ -13,7 +13,7 @@ use crate::creations::Creations;
 use crate::exemplars::{self, Exemplars};
 use crate::exports::{LogCounts, MetricCounts};
 use crate::fine::FineCounts;
-use crate::flight::{LoggedRequests, Recorder};
+use crate::flight::{CopyCounts, LoggedRequests, Recorder};
 use crate::histogram::HistogramSample;
 use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
@@ -75,6 +75,8 @@ pub struct Meter {
     pub consumer_groups: Gauge,
     /// Plugins that were loaded, by [`CODE_SOURCES`].
     pub plugin_code: [Gauge; CODE_SOURCES.len()],
+    /// Copies of the flight recorder.
+    pub flight_copies: CopyCounts,
     /// What the audit log did.
     pub audit: Arc<AuditCounts>,
     plugins: OnceLock<PluginSource>,
@@ -285,6 +287,7 @@ impl Meter {
         if let Some(counts) = self.log_exports.get() {
             counts.read(visit);
         }
+        self.flight_copies.read(visit);
         let mut one = |metric, value| visit(&Sample { metric, labels: &[], value });
         one(&c::TOPIC_NUMBER, signed(self.topics.read()));
         one(&c::CONSUMER_GROUP_NUMBER, signed(self.consumer_groups.read()));

@@ -64,6 +64,7 @@ fn notes(row: &Row) -> String {
         notes.push(format!("admit {admit} append {append} flush {flush} us"));
     }
     notes.extend(row.trace_id.as_ref().map(|id| format!("trace {id}")));
+    notes.extend(row.reason.clone());
     notes.join(", ")
 }
 
@@ -85,11 +86,12 @@ mod tests {
             address: "10.0.0.5:1".to_owned(),
             late: true,
             trace_id: Some("ab".to_owned()),
+            reason: Some("too many".to_owned()),
             ..Row::default()
         };
         assert_eq!(
             cells(&row).join(" "),
-            "2026-11-23T20:19:11.870Z send_message_v2 77 1.050 3 0 orders - - 10.0.0.5:1 late, trace ab"
+            "2026-11-23T20:19:11.870Z send_message_v2 77 1.050 3 0 orders - - 10.0.0.5:1 late, trace ab, too many"
         );
     }
 }

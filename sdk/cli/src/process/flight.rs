@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use blockhouse_disk::RealDisk;
 use blockhouse_flight::reader::files;
-use blockhouse_flight::{DIR, FlightRecorder, Select, copies, find};
+use blockhouse_flight::{
+    Breach, DIR, FlightRecorder, LatencyWatch, NAMESRV_DIR, Select, copies, find,
+};
 use blockhouse_hook::{AdminCommand, Auditor};
+use blockhouse_meter::{CopyCause, Meter};
 use blockhouse_model::{Access, Action, Clock, RequestContext, Resource};
 use blockhouse_ops::{Call, Change, Handler, Reply, Row};
 use blockhouse_protocol::codes::{request_code, response_code};
@@ -17,6 +20,7 @@ use hyper::StatusCode;
 use hyper::http::Method;
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
 
 use super::ops::{is_known_or_near, tell};
 use super::{Role, Shared};
@@ -28,12 +32,15 @@ pub(crate) const ANSWER_MAX: usize = 20_000;
 const QUESTION_MAX: usize = 64 << 10;
 /// Between two copies that panics cause: clients may know how to cause panics.
 const PANIC_PAUSE: Duration = Duration::from_secs(60);
+/// Nobody waits for this.
+const UNWATCHED: Duration = Duration::from_secs(3_600);
 
 /// The recorder of the process.
 pub(super) struct Recording {
     dir: PathBuf,
     clock: Arc<dyn Clock>,
     auditor: Arc<Auditor>,
+    meter: Arc<Meter>,
 }
 
 /// Begins to record, if that is wanted. Without room for its file a node runs without.
@@ -42,10 +49,10 @@ pub(super) fn start(
     role: Role,
     shared: &Shared,
 ) -> anyhow::Result<Option<Arc<Recording>>> {
-    if !config.flight.enabled || !role.has_broker() {
+    if !config.flight.enabled {
         return Ok(None);
     }
-    let dir = config.node.data.join(DIR);
+    let dir = config.node.data.join(if role.has_broker() { DIR } else { NAMESRV_DIR });
     match FlightRecorder::start(&config.flight, &RealDisk, &dir, &*shared.clock) {
         Ok(recorder) => shared.meter.record_flight(Arc::new(recorder)),
         Err(error) => {
@@ -53,37 +60,48 @@ pub(super) fn start(
             return Ok(None);
         }
     }
-    let (clock, auditor) = (Arc::clone(&shared.clock), Arc::clone(&shared.auditor));
-    let recording = Arc::new(Recording { dir, clock, auditor });
-    keep_copies(&recording, shared)?;
+    let recording = Arc::new(Recording {
+        dir,
+        clock: Arc::clone(&shared.clock),
+        auditor: Arc::clone(&shared.auditor),
+        meter: Arc::clone(&shared.meter),
+    });
+    keep_copies(&recording, LatencyWatch::new(&config.flight), shared)?;
     Ok(Some(recording))
 }
 
-/// Copies at SIGUSR2, and at panics.
-fn keep_copies(recording: &Arc<Recording>, shared: &Shared) -> anyhow::Result<()> {
+/// Copies at SIGUSR2, at panics, and when requests become slow.
+fn keep_copies(
+    recording: &Arc<Recording>,
+    mut watch: Option<LatencyWatch>,
+    shared: &Shared,
+) -> anyhow::Result<()> {
     let mut signals = DumpSignals::listen()?;
     let panicked = tell_of_panics();
     let (recording, tasks) = (Arc::clone(recording), shared.tasks.child("flight"));
     let mut shutdown = tasks.shutdown();
     let blocking = tasks.clone();
+    let mut look = tokio::time::interval(watch.as_ref().map_or(UNWATCHED, LatencyWatch::window));
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tasks.spawn("copies", async move {
         let mut quiet_until = Duration::ZERO;
         loop {
-            let why = tokio::select! {
-                () = signals.next() => "signal",
-                () = panicked.notified() => "panic",
+            let cause = tokio::select! {
+                () = signals.next() => CopyCause::Signal,
+                () = panicked.notified() => CopyCause::Panic,
+                _ = look.tick(), if watch.is_some() => CopyCause::Latency,
                 () = shutdown.requested() => return,
             };
             let now = recording.clock.monotonic();
-            if why == "panic" && now < quiet_until {
-                continue;
-            }
-            if why == "panic" {
-                quiet_until = now + PANIC_PAUSE;
+            match cause {
+                CopyCause::Latency if !recording.is_slow(&mut watch, now) => continue,
+                CopyCause::Panic if now < quiet_until => continue,
+                CopyCause::Panic => quiet_until = now + PANIC_PAUSE,
+                _ => {}
             }
             let recording = Arc::clone(&recording);
             // What came of it is in the log.
-            let copied = blocking.spawn_blocking("copy", move || recording.copy(why).is_ok());
+            let copied = blocking.spawn_blocking("copy", move || recording.copy(cause).is_ok());
             let _done = copied.await;
         }
     });
@@ -104,10 +122,30 @@ fn tell_of_panics() -> Arc<Notify> {
 }
 
 impl Recording {
-    fn copy(&self, why: &str) -> std::io::Result<PathBuf> {
-        let copied = copies::copy(&RealDisk, &self.dir, self.clock.now().0, why);
+    /// Whether requests have become slow since the last look; the log says which.
+    fn is_slow(&self, watch: &mut Option<LatencyWatch>, now: Duration) -> bool {
+        let breach = watch.as_mut().and_then(|watch| watch.look(now, &self.meter.latencies));
+        if let Some(Breach { request, p99, requests }) = breach {
+            let (request, code) = (request_code::name(request), request);
+            let p99_ms = u64::try_from(p99.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(
+                request,
+                code,
+                p99_ms,
+                requests,
+                "requests have become slow: the flight recorder keeps a copy"
+            );
+        }
+        breach.is_some()
+    }
+
+    fn copy(&self, cause: CopyCause) -> std::io::Result<PathBuf> {
+        let copied = copies::copy(&RealDisk, &self.dir, self.clock.now().0, cause);
         match &copied {
-            Ok(path) => tracing::info!("flight recorder: copied to {}", path.display()),
+            Ok(path) => {
+                self.meter.flight_copies.add(cause);
+                tracing::info!("flight recorder: copied to {}", path.display());
+            }
             Err(error) => tracing::error!("flight recorder: no copy: {error}"),
         }
         copied
@@ -130,7 +168,7 @@ impl Recording {
     }
 
     fn copied(&self, call: &Call) -> Reply {
-        let copied = self.copy("command").map_err(|error| error.to_string());
+        let copied = self.copy(CopyCause::Command).map_err(|error| error.to_string());
         let told = copied.map(|path| json!({ "path": path.display().to_string() }));
         self.answer(call, "flight-copy", told)
     }
@@ -169,7 +207,7 @@ pub(super) fn rows(recording: Option<&Arc<Recording>>) -> Vec<Row> {
 }
 
 fn off() -> Reply {
-    let text = "this node has no flight recorder (flight.enabled, no broker, or the log says why)";
+    let text = "this node has no flight recorder (flight.enabled, or the log says why)";
     Reply::refusal(StatusCode::CONFLICT, "off", text)
 }
 
