@@ -197,6 +197,27 @@ def a_plugin_that_is_taken_back(stage):
     return "once"
 
 
+def a_plugin_that_fails_again_and_again(stage):
+    """It traps on some messages; the node leaves it alone, and asks it again later."""
+    if not stage.guests or not (stage.guests / "conformance.wasm").exists():
+        raise Unable("no compiled plugins: --guests DIR")
+    name, broken, config = "BlockhousePluginBreakerOpen", b"this breaks the sample", os.path.join(stage.work, "plugins.toml")
+    node = stage.server("--config", config)
+    everything.write(node.data, stage.guests, config, [
+        {"name": "sample", "guest": "conformance", "hooks": ["before-send"], "grants": GRANTS, "deadline_ms": 200,
+         "config": {"fault_on": broken.decode(), "faults": {"before-send": "trap"}}}])
+    node.start()
+    prometheus, client = stage.prometheus(job(node.ops)), Raw(node.broker)
+    check(client.call(SEND, message("orders"), b"x").code == 0, "a send that the plugin lets pass")
+    prometheus.quiet(name)
+    check(all(client.call(SEND, message("orders"), broken).code for _ in range(6)), "a send that the plugin traps on")
+    prometheus.fires(name, plugin="sample")
+    until("it is asked again", lambda: client.call(SEND, message("orders"), b"x").code == 0, 30)
+    prometheus.ends(name)
+    node.stop()
+    return "six times, then well"
+
+
 SCENES = {
     wrong_credentials_and_what_is_denied: ["BlockhouseWrongCredentials", "BlockhouseManyDenials"],
     policies_that_change_and_policies_that_are_wrong: ["BlockhousePoliciesRefused", "BlockhousePoliciesChanged"],
@@ -206,5 +227,6 @@ SCENES = {
     an_audit_log_that_waits_for_its_disk: ["BlockhouseAuditLags"],
     an_audit_log_that_is_not_signed: ["BlockhouseAuditNotSigned"],
     a_plugin_that_is_taken_back: ["BlockhousePluginReverted"],
+    a_plugin_that_fails_again_and_again: ["BlockhousePluginBreakerOpen"],
 }
 SLOW = [an_audit_log_that_is_not_signed]

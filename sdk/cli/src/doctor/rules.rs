@@ -224,12 +224,15 @@ mod tests {
                     blockhouse_store_fault{fault=\"log\",node_id=\"a\"} 0\n\
                     blockhouse_plugin_failures_total{plugin=\"acl\",hook=\"pull\",kind=\"trap\"} 3\n\
                     blockhouse_authentications_total{outcome=\"ok\"} 9\n\
-                    blockhouse_authentications_total{outcome=\"bad_signature\"} 2\n";
+                    blockhouse_authentications_total{outcome=\"bad_signature\"} 2\n\
+                    blockhouse_spans_dropped_total{reason=\"failed\"} 5\n\
+                    blockhouse_spans_dropped_total{reason=\"limit\"} 9\n";
         let expected = [
             (Failure, "disk-use", "91 % of the log's filesystem is used"),
             (Failure, "store-fault", "poisoned: 1 fault of the store"),
             (Warning, "credentials", "bad_signature: 2 requests with wrong credentials"),
             (Warning, "plugin-failures", "acl pull trap: 3 calls failed"),
+            (Warning, "spans-dropped", "failed: 5 spans that no collector got"),
         ];
         assert_eq!(bad(text), expected.map(|(s, n, f)| (s, n, f.to_owned())));
     }

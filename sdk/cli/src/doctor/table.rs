@@ -294,6 +294,19 @@ pub(super) const RULES: &[Rule] = &[
             "plugins.md#deploy-and-rollback",
         ),
     },
+    Rule {
+        metric: "blockhouse_spans_dropped_total",
+        // The others are beyond a limit that somebody wants.
+        keep: |sample| sample.label("reason") != "limit",
+        limits: [ANY, NEVER],
+        unit: "spans that no collector got",
+        check: check(
+            "spans-dropped",
+            "the collector cannot be reached or is too slow: the log says which",
+            "",
+            "tracing.md#when-spans-are-dropped",
+        ),
+    },
     lost(
         "blockhouse_audit_lost_total",
         "events have no record",
