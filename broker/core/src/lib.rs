@@ -144,6 +144,7 @@ pub struct Broker {
     next_key: AtomicU32,
     process: u16,
     recorder: Option<Recorder>,
+    times_sends: bool,
 }
 
 impl Broker {
@@ -179,6 +180,7 @@ impl Broker {
             next_key: AtomicU32::new(0),
             process,
             recorder: None,
+            times_sends: false,
             config,
             parts,
         })
@@ -188,6 +190,16 @@ impl Broker {
     #[must_use]
     pub fn recording(self, recorder: Option<Recorder>) -> Self {
         Self { recorder, ..self }
+    }
+
+    /// The same, with [`send::Times`] of all sends, for whoever records how long their stages took.
+    #[must_use]
+    pub fn timing_sends(self, times_sends: bool) -> Self {
+        Self { times_sends, ..self }
+    }
+
+    pub(crate) const fn times_sends(&self) -> bool {
+        self.times_sends
     }
 
     /// Who records spans, if anybody does.

@@ -10,6 +10,7 @@ mod shape;
 mod traced;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use blockhouse_hook::{Appended, Calls, Point};
 use blockhouse_model::{MessageId, QueueId, RequestContext, SysFlag};
@@ -109,6 +110,15 @@ pub struct Accepted<'a> {
     pub unique_key: Cow<'a, str>,
 }
 
+/// When a burst got on, on the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Its messages were ready to be placed.
+    pub shaped: Duration,
+    /// They had their places.
+    pub placed: Duration,
+}
+
 /// What became of a burst of requests.
 pub struct Sent<'a> {
     /// One outcome per request, in order.
@@ -121,6 +131,8 @@ pub struct Sent<'a> {
     /// A message went to a topic that is not on disk yet: whoever answers waits for
     /// [`Broker::keep_new_topics`] first.
     pub new_topic: bool,
+    /// When it got on; `None` where nobody wants to know.
+    pub times: Option<Times>,
     /// What is recorded of it; `None` where nothing is.
     pub traced: Option<Traced>,
 }
@@ -134,7 +146,9 @@ impl Broker {
         let calls = burst.as_ref().filter(|_| !hooks.is_empty()).map(|_| Calls::begin());
         let topics = self.admit_all(caller, sends, calls.as_ref());
         let mut plan = self.shape(caller, sends, topics, burst);
-        let burst = plan.burst.take().map(|burst| (burst, self.clock().monotonic()));
+        let burst = plan.burst.take();
+        let is_timed = burst.is_some() || self.times_sends();
+        let shaped = is_timed.then(|| self.clock().monotonic());
 
         let mut placed = Vec::with_capacity(plan.messages.len());
         let placement = match self.append(cx, &plan.messages, &plan.texts, &mut placed) {
@@ -144,8 +158,9 @@ impl Broker {
                 None
             }
         };
-        let traced = burst.and_then(|(burst, shaped)| {
-            let burst = (burst, calls.as_ref(), shaped);
+        let times = shaped.map(|shaped| Times { shaped, placed: self.clock().monotonic() });
+        let traced = burst.zip(times).and_then(|(burst, times)| {
+            let burst = (burst, calls.as_ref(), times);
             self.record_placed(caller, burst, (sends, &plan, &placed))
         });
         if hooks.has(Point::AfterAppend) && !placed.is_empty() {
@@ -157,7 +172,7 @@ impl Broker {
         let mut asked = sends.iter().map(|send| send.topic);
         let new_topic = plan.messages.iter().any(|m| self.topics().is_unsaved(m.topic()))
             || asked.any(|topic| self.topics().is_unsaved(topic));
-        Sent { outcomes: plan.outcomes, placed, placement, new_topic, traced }
+        Sent { outcomes: plan.outcomes, placed, placement, new_topic, times, traced }
     }
 
     fn append(

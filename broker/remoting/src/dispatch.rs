@@ -15,7 +15,7 @@ use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
 
 use crate::Remoting;
-use crate::answers::Answers;
+use crate::answers::{Answers, Later};
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
 use crate::quota::{Payer, Quotas, is_free};
@@ -36,7 +36,8 @@ impl Service for Remoting {
         // One chain for all that these requests meet: one that comes into force now is for later ones.
         let loaded = self.broker.hooks().load();
         let hooks: &Arc<HookChain> = &loaded;
-        let mut answers = Answers::now((&self.broker, &self.meter), connection, replies);
+        let counted = (self.broker.clock(), &*self.meter);
+        let mut answers = Answers::now(counted, connection, replies);
         let answers = &mut answers;
         let mut commands = std::mem::take(burst);
         let first =
@@ -182,7 +183,7 @@ impl Remoting {
         self.meter.quota_refusals.add(exceeded.kind, 1);
         if is_pull {
             let mark = answers.replies.mark();
-            let later = answers.later((&self.broker, &self.meter), command.code, 1).held();
+            let later = Later::of(answers, (&self.broker, &self.meter), command.code, 1).held();
             pull_message::hold_back(later, &exceeded, command, answers);
             if command.is_one_way() {
                 answers.replies.silence(mark);
@@ -238,16 +239,17 @@ impl Remoting {
                 if let Some(settled) = settled {
                     self.after(settled, &call, handle, answers);
                 } else {
-                    let response = handle(&call).unwrap_or_else(|failure| {
-                        answers.log_refused(&command, failure.code, &failure.remark);
-                        failure.into()
-                    });
-                    answers.add(answers.answered(&command, response.code));
-                    response.write(opaque, answers.replies);
+                    let done = handle(&call);
+                    let answered = match &done {
+                        Ok(response) => answers.answered(&command, response.code),
+                        Err(f) => answers.refused(&command, f.code, &f.remark),
+                    };
+                    answers.add(answered);
+                    done.unwrap_or_else(Response::from).write(opaque, answers.replies);
                 }
             }
             Handler::Later(handle) => {
-                let later = answers.later((&self.broker, &self.meter), command.code, 1);
+                let later = Later::of(answers, (&self.broker, &self.meter), command.code, 1);
                 let answered = answers.answered(&command, response_code::SUCCESS);
                 let call = self.owned(caller, command);
                 let answer = match settled {
@@ -258,10 +260,13 @@ impl Remoting {
                     }),
                 };
                 answers.replies.defer(trace::within(trace_id, async move {
-                    let response = answer.await.unwrap_or_else(Response::from);
+                    let done = answer.await;
                     later.write(|answers| {
-                        answers.add(answered.with(response.code));
-                        response.write(opaque, answers.replies);
+                        answers.add(match &done {
+                            Ok(response) => answered.with(response.code),
+                            Err(f) => answers.refused_late(answered, f.code, &f.remark),
+                        });
+                        done.unwrap_or_else(Response::from).write(opaque, answers.replies);
                     })
                 }));
             }
@@ -292,7 +297,7 @@ impl Remoting {
     ) {
         let (broker, node) = (Arc::clone(call.broker), Arc::clone(call.node));
         let connection = Arc::clone(call.connection);
-        let later = answers.later((&self.broker, &self.meter), call.command.code, 1);
+        let later = Later::of(answers, (&self.broker, &self.meter), call.command.code, 1);
         let (cx, hooks) = (call.caller.cx.clone(), Arc::clone(call.caller.hooks));
         let command = call.command.clone();
         answers.replies.defer(async move {
@@ -306,10 +311,13 @@ impl Remoting {
                 })
             };
             let done = settled.await.map_err(refusal).and_then(|()| carry_out());
-            let response = done.unwrap_or_else(Response::from);
             later.write(|answers| {
-                answers.add(answers.answered(&command, response.code));
-                response.write(command.opaque, answers.replies);
+                let answered = match &done {
+                    Ok(response) => answers.answered(&command, response.code),
+                    Err(f) => answers.refused(&command, f.code, &f.remark),
+                };
+                answers.add(answered);
+                done.unwrap_or_else(Response::from).write(command.opaque, answers.replies);
             })
         });
     }
@@ -325,9 +333,9 @@ impl Remoting {
         let Some(recorded) = recorded.filter(|_| !command.is_one_way()) else {
             return self.refuse(command, failure, answers);
         };
-        answers.log_refused(command, failure.code, &failure.remark);
-        let later = answers.later((&self.broker, &self.meter), command.code, 1);
-        let (answered, opaque) = (answers.answered(command, failure.code), command.opaque);
+        let answered = answers.refused(command, failure.code, &failure.remark);
+        let later = Later::of(answers, (&self.broker, &self.meter), command.code, 1);
+        let opaque = command.opaque;
         answers.replies.defer(async move {
             // Without a record it is refused as well.
             let _is_recorded = recorded.await;
@@ -339,8 +347,8 @@ impl Remoting {
     }
 
     fn refuse(&self, command: &RemotingCommand, failure: Failure, answers: &mut Answers<'_>) {
-        answers.log_refused(command, failure.code, &failure.remark);
-        answers.add(answers.answered(command, failure.code));
+        let answered = answers.refused(command, failure.code, &failure.remark);
+        answers.add(answered);
         if !command.is_one_way() {
             Response::from(failure).write(command.opaque, answers.replies);
         }

@@ -5,13 +5,12 @@
 //! |---|---|
 //! | [`table`] | every request code: its handler, and what it must be allowed to do |
 //! | [`quota`] | how much each user and each address may take, and what is used of it |
-//! | `answers` | the answers to a burst, and how long they took |
+//! | `answers` | answers that come later |
 //! | `call` | a request, with what belongs to it |
 //! | `dispatch` | a burst of frames on its way to the handlers |
 //! | `handlers` | one file per group of requests |
 //! | `status` | refusals of the core as response codes |
 //! | `response` | what handlers return |
-//! | `request_log` | requests that took long or were refused, as lines of the log |
 //! | `subject` | what requests are about, for the flight recorder |
 //! | `traced` | sends as spans, once they are answered |
 //! | `processor` | what RocketMQ calls those who serve requests |
@@ -24,7 +23,6 @@ mod dispatch;
 mod handlers;
 mod processor;
 pub mod quota;
-mod request_log;
 mod response;
 mod status;
 mod subject;

@@ -2,12 +2,12 @@
 
 use blockhouse_core::send::Send;
 use blockhouse_meter::flight::Subject;
-use blockhouse_meter::{Meter, NameNumber, Recorder};
-use blockhouse_model::trace::TRACE_PARENT;
+use blockhouse_meter::{Meter, NameNumber};
 use blockhouse_model::{QueueId, TraceParent};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::header::pull::PullMessage;
 use blockhouse_protocol::header::send::SendMessage;
+pub(crate) use blockhouse_requests::subject::trace_of;
 
 /// What a run of sends is about, as far as they agree.
 pub(crate) fn of_sends(meter: &Meter, sends: &[Send<'_>]) -> Subject {
@@ -54,22 +54,4 @@ pub(crate) fn of_pull(
         trace_id: trace_of(command),
         ..Subject::default()
     }
-}
-
-/// What another request says in fields of the usual names.
-pub(crate) fn of_fields(flight: &dyn Recorder, command: &RemotingCommand) -> Subject {
-    let named = |field| command.ext.get(field).map_or(NameNumber::NONE, |name| flight.name(name));
-    Subject {
-        topic: named("topic"),
-        group: named("consumerGroup"),
-        queue: command.ext.get("queueId").and_then(|queue| queue.parse().ok()),
-        trace_id: trace_of(command),
-        ..Subject::default()
-    }
-}
-
-/// The trace that a request names in a field of its own; 0 without.
-pub(crate) fn trace_of(command: &RemotingCommand) -> u128 {
-    let span = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
-    span.map_or(0, |span| span.trace_id)
 }

@@ -49,11 +49,6 @@ impl<'a> Finish<'a> {
         })
     }
 
-    /// How long its messages waited for the disk.
-    pub(crate) const fn flush(&self) -> Ticks {
-        self.flush
-    }
-
     /// The next request that the core has seen is answered with `code`: its span, if it becomes one.
     pub(crate) fn answered(
         &mut self,

@@ -222,7 +222,8 @@ fn build_core(
     let broker = blockhouse_core::Broker::new(settings.core.clone(), core, process)?;
     let code_of = blockhouse_remoting::code_of;
     let recorder = parts.meter.spans().cloned().map(|spans| Recorder { spans, code_of });
-    Ok(broker.recording(recorder))
+    let times_sends = parts.meter.flight().is_some();
+    Ok(broker.recording(recorder).timing_sends(times_sends))
 }
 
 /// Old clients and tools send to the port two below the broker's.

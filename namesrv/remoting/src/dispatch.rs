@@ -7,17 +7,18 @@ use blockhouse_hook::{
 };
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Principal, RequestContext, TraceParent};
-use blockhouse_protocol::codes::request_code;
+use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
 use blockhouse_protocol::{ExtFields, RemotingCommand};
-use blockhouse_transport::{Connection, Replies};
+use blockhouse_requests::Answers;
+use blockhouse_transport::Connection;
 use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::reply::{self, Outcome, Reply, Work};
 use crate::request::Request;
 use crate::table::{self, Admin, Row};
-use crate::{Error, NameService};
+use crate::{Error, NameService, status, subject};
 
 /// What a request comes with.
 #[derive(Clone, Copy)]
@@ -34,9 +35,9 @@ pub(crate) fn answer(
     service: &NameService,
     with: With<'_>,
     command: &RemotingCommand,
-    replies: &mut Replies,
+    answers: &mut Answers<'_>,
 ) {
-    let mark = replies.mark();
+    let mark = answers.replies.mark();
     let outcome = carry_out(service, with, command);
     if let Err(error) = &outcome {
         debug!(peer = %with.connection.peer(), code = command.code, %error, "request not carried out");
@@ -45,17 +46,46 @@ pub(crate) fn answer(
     let after_save = outcome.as_ref().is_ok_and(|reply| reply.after_save);
     if let Ok(Reply { work: Some(work), .. }) = outcome {
         let done = do_later(service, work);
-        defer(service, command, replies, async { (told(done).await, settled) });
+        defer(service, command, answers, async { (told(done).await, settled) });
     } else if after_save || settled.is_some() {
         let saved = after_save.then(|| save(service));
-        defer(service, command, replies, async { (saved_then(saved, outcome).await, settled) });
+        defer(service, command, answers, async { (saved_then(saved, outcome).await, settled) });
     } else {
-        let code = reply::write(outcome, command.opaque, replies);
-        service.meter.requests.add(command.code, code, 1);
+        count(command, &outcome, answers);
+        reply::write(outcome, command.opaque, answers.replies);
     }
     if command.is_one_way() {
-        replies.silence(mark);
+        answers.replies.silence(mark);
     }
+}
+
+/// Counts a request that is answered now.
+fn count(command: &RemotingCommand, outcome: &Outcome, answers: &mut Answers<'_>) {
+    let code = outcome.as_ref().err().map_or(response_code::SUCCESS, status::response_code);
+    match outcome {
+        Err(error @ Error::UnknownCode(_)) => {
+            answers.log_refused(command, code, &error.to_string());
+            answers.add_unknown(command, code);
+        }
+        outcome => {
+            let answered = subject::answered(answers, command, code);
+            answers.add(match outcome {
+                Ok(_) => answered,
+                Err(error) => {
+                    let reason = error.to_string();
+                    if is_told(error) {
+                        answers.log_refused(command, code, &reason);
+                    }
+                    answers.because(answered, &reason)
+                }
+            });
+        }
+    }
+}
+
+/// Whether a refusal is worth a line: clients ask every few seconds for routes of topics that are not there.
+const fn is_told(error: &Error) -> bool {
+    !matches!(error, Error::NoRoute(_))
 }
 
 fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -> Outcome {
@@ -189,20 +219,27 @@ async fn saved_then(saved: Option<Saved>, outcome: Outcome) -> Outcome {
 fn defer(
     service: &NameService,
     command: &RemotingCommand,
-    replies: &mut Replies,
+    answers: &mut Answers<'_>,
     outcome: impl Future<Output = (Outcome, Option<Settled>)> + Send + 'static,
 ) {
-    let (request, opaque) = (command.code, command.opaque);
-    let meter = Arc::clone(&service.meter);
-    replies.defer(async move {
+    let answered = subject::answered(answers, command, response_code::SUCCESS);
+    let (asked, opaque) = (answers.asked(), command.opaque);
+    let (clock, meter) = (Arc::clone(&service.clock), Arc::clone(&service.meter));
+    answers.replies.defer(async move {
         let (mut outcome, settled) = outcome.await;
         if let Some(settled) = settled {
             let settled = settled.await;
             outcome = outcome.and_then(|reply| settled.map(|()| reply).map_err(Error::Refused));
         }
-        let mut replies = Replies::new();
-        let code = reply::write(outcome, opaque, &mut replies);
-        meter.requests.add(request, code, 1);
-        replies
+        asked.write_late((&*clock, &*meter), |answers| {
+            answers.add(match &outcome {
+                Ok(_) => answered,
+                Err(error) => {
+                    let code = status::response_code(error);
+                    answers.refused_late(answered, code, &error.to_string())
+                }
+            });
+            reply::write(outcome, opaque, answers.replies);
+        })
     });
 }

@@ -16,6 +16,7 @@
 //! | `handlers` | one file per group of requests |
 //! | `request`, `reply` | what handlers get and give |
 //! | [`status`] | from failure to response code |
+//! | `subject` | what requests are about, for the flight recorder |
 //! | `owners` | whose each broker name is |
 //! | [`settings`] | [`Settings`], options that can be changed while it runs |
 //! | [`kv_store`] | [`KvStore`], the KV configuration and its file |
@@ -31,6 +32,7 @@ mod reply;
 mod request;
 pub mod settings;
 pub mod status;
+mod subject;
 pub mod table;
 mod view;
 

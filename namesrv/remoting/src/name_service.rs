@@ -9,6 +9,7 @@ use blockhouse_hook::{Acls, ConnectionInfo, Hooks, Users, Verdict};
 use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_protocol::RemotingCommand;
+use blockhouse_requests::Answers;
 use blockhouse_route::{ConnectionId, Routes, Withdrawn};
 use blockhouse_transport::{Connection, Replies, Service, Sessions};
 use parking_lot::{Mutex, RwLock};
@@ -60,7 +61,7 @@ pub struct NameService {
     pub(crate) acls: Option<Arc<dyn Acls>>,
     /// Locked while `routes` is.
     pub(crate) owners: Mutex<Owners>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     started: Duration,
     pub(crate) hooks: Arc<Hooks>,
     /// Connections that a broker registered over, to be closed when it expires.
@@ -145,10 +146,11 @@ impl Service for NameService {
         replies: &mut Replies,
     ) {
         let hooks = self.hooks.load();
+        let mut answers = Answers::now((&*self.clock, &*self.meter), connection, replies);
         let first = if hooks.is_empty() { 0 } else { self.hooks.number(burst.len()) };
         for (number, command) in (first..).zip(burst.drain(..)) {
             let with = With { hooks: &hooks, number, connection };
-            dispatch::answer(self, with, &command, replies);
+            dispatch::answer(self, with, &command, &mut answers);
         }
     }
 

@@ -69,8 +69,8 @@ impl Reply {
     }
 }
 
-/// Writes the answer to the request `opaque`; gives its code.
-pub(crate) fn write(outcome: Outcome, opaque: i32, replies: &mut Replies) -> i32 {
+/// Writes the answer to the request `opaque`.
+pub(crate) fn write(outcome: Outcome, opaque: i32, replies: &mut Replies) {
     match outcome {
         Ok(reply) => {
             let head = ResponseHead::new(opaque, response_code::SUCCESS, reply.remark);
@@ -81,13 +81,11 @@ pub(crate) fn write(outcome: Outcome, opaque: i32, replies: &mut Replies) -> i32
             };
             encode::response(replies.frames(), &head, fields, reply.body.len());
             replies.slice(reply.body);
-            response_code::SUCCESS
         }
         Err(error) => {
             let (code, remark) = (status::response_code(&error), error.to_string());
             let head = ResponseHead::new(opaque, code, Some(&remark));
             encode::response(replies.frames(), &head, |_| {}, 0);
-            code
         }
     }
 }

@@ -10,7 +10,7 @@ use blockhouse_model::{Principal, TraceParent};
 use blockhouse_store::Placed;
 
 use super::shape::Plan;
-use super::{Content, Send};
+use super::{Content, Send, Times};
 use crate::traced::{Asked, push_calls};
 use crate::{Broker, Caller};
 
@@ -99,16 +99,15 @@ impl Broker {
         Some(Burst { began: self.clock().monotonic(), turn, picks: Vec::new() })
     }
 
-    /// Makes records of the requests that were picked and placed. `shaped` is when the messages were
-    /// ready to be placed.
+    /// Makes records of the requests that were picked and placed.
     pub(super) fn record_placed(
         &self,
         caller: Caller<'_>,
-        (burst, calls, shaped): (Burst, Option<&Calls>, Duration),
+        (burst, calls, times): (Burst, Option<&Calls>, Times),
         (sends, plan, placed): (&[Send<'_>], &Plan<'_>, &[Placed]),
     ) -> Option<Traced> {
         let (spans, Burst { began, picks, .. }) = (self.spans()?, burst);
-        let at = self.clock().monotonic();
+        let Times { shaped, placed: at } = times;
         let kept = |calls| {
             let is_seen = !picks.is_empty()
                 || plan.outcomes.iter().any(Result::is_err)

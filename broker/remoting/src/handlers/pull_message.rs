@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use blockhouse_core::pull::{Filter, Pull, PullOutcome, Pulled};
 use blockhouse_core::{Broker, Caller, Refusal};
-use blockhouse_meter::flight::Subject;
 use blockhouse_meter::{Meter, QuotaKind};
 use blockhouse_model::QueueOffset;
 use blockhouse_protocol::codes::response_code;
@@ -31,8 +30,8 @@ pub(crate) fn handle(
         Ok(header) => header,
         Err(error) => {
             let failure = Failure::from(error);
-            answers.log_refused(command, failure.code, &failure.remark);
-            answers.add(Answered::of(command, failure.code, Subject::default()));
+            let answered = answers.refused(command, failure.code, &failure.remark);
+            answers.add(answered);
             return Response::from(failure).write(opaque, answers.replies);
         }
     };
@@ -42,33 +41,51 @@ pub(crate) fn handle(
     let (later, outcome) = match pulled {
         Pulled::Now(outcome) => {
             pay(broker, payer.as_ref(), &outcome);
-            if let Err(refusal) = &outcome {
-                answers.log_refused(command, status::of(refusal.kind), &refusal.reason);
-            }
-            return finish(opaque, outcome, answered, answers);
+            return finish((opaque, Some(command)), outcome, answered, answers);
         }
-        Pulled::Later(outcome) => (answers.later((broker, meter), command.code, 1), outcome),
-        Pulled::Held(outcome) => (answers.later((broker, meter), command.code, 1).held(), outcome),
+        Pulled::Later(outcome) => (Later::of(answers, (broker, meter), command.code, 1), outcome),
+        Pulled::Held(outcome) => {
+            (Later::of(answers, (broker, meter), command.code, 1).held(), outcome)
+        }
     };
     answers.replies.defer(async move {
         let outcome = outcome.await;
         pay(later.broker(), payer.as_ref(), &outcome);
-        later.write(|answers| finish(opaque, outcome, answered, answers))
+        later.write(|answers| finish((opaque, None), outcome, answered, answers))
     });
 }
 
+/// Answers a pull, whose request is there no more if it has waited.
 fn finish(
-    opaque: i32,
+    (opaque, command): (i32, Option<&RemotingCommand>),
     outcome: Result<PullOutcome, Refusal>,
     answered: Answered,
     answers: &mut Answers<'_>,
 ) {
+    let answered = match (refused(&outcome), command) {
+        (None, _) => answered,
+        (Some((code, reason)), None) => answers.refused_late(answered, code, reason),
+        (Some((code, reason)), Some(command)) => {
+            answers.log_refused(command, code, reason);
+            answers.because(answered, reason)
+        }
+    };
     let span = outcome.as_ref().ok().and_then(|outcome| outcome.span);
     let bytes = bytes_of_answer(&outcome);
     let answered = answered.with(write(opaque, outcome, answers.replies)).of_bytes(bytes);
     answers.add(answered);
     if let Some(span) = span {
         answers.recorded(answered, span);
+    }
+}
+
+/// Why the consumer gets nothing, if that is an error: not that there is nothing.
+fn refused(outcome: &Result<PullOutcome, Refusal>) -> Option<(i32, &str)> {
+    match outcome {
+        Ok(outcome) => {
+            Some(status::of_pull(outcome)).filter(|(code, _)| *code == response_code::SYSTEM_ERROR)
+        }
+        Err(refusal) => Some((status::of(refusal.kind), &refusal.reason)),
     }
 }
 
@@ -99,6 +116,7 @@ pub(crate) fn hold_back(
     let (answered, opaque) =
         (answers.answered(command, response_code::PULL_RETRY_IMMEDIATELY), command.opaque);
     let (wait, remark) = (exceeded.pull_wait(), exceeded.to_string());
+    let answered = answers.because(answered, &remark);
     let offset = PullMessage::parse(&command.ext).map(|header| header.queue_offset);
     answers.replies.defer(async move {
         let offset = match offset {
@@ -106,7 +124,7 @@ pub(crate) fn hold_back(
             Err(error) => {
                 let failure = Failure::from(error);
                 return later.write(|answers| {
-                    answers.add(answered.with(failure.code));
+                    answers.add(answers.refused_late(answered, failure.code, &failure.remark));
                     Response::from(failure).write(opaque, answers.replies);
                 });
             }

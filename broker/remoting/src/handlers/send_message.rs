@@ -1,11 +1,13 @@
 //! `SEND_MESSAGE`, `SEND_MESSAGE_V2`, `SEND_BATCH_MESSAGE`: a run of them at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent, Traced};
+use blockhouse_core::send::{Accepted, BatchItem, Content, Send, Sent, Times, Traced};
 use blockhouse_core::{Broker, Caller, Refusal};
 use blockhouse_meter::Meter;
 use blockhouse_meter::flight::Subject;
+use blockhouse_meter::spans::{Stages, Ticks};
 use blockhouse_model::{MessageId, QueueId, SysFlag};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::send::SendMessage;
@@ -13,7 +15,7 @@ use blockhouse_protocol::{ExtWriter, RemotingCommand, ResponseHead, batch, encod
 use blockhouse_store::Settled;
 use blockhouse_transport::Replies;
 
-use crate::answers::{Answered, Answers};
+use crate::answers::{Answered, Answers, Later};
 use crate::response::{Failure, Response};
 use crate::traced::Finish;
 use crate::{status, subject};
@@ -40,9 +42,12 @@ pub(crate) fn handle(
     let mut sends = Vec::with_capacity(run.len());
     let parsed: Vec<Result<(), Failure>> =
         run.iter().map(|command| parse(command).map(|send| sends.push(send))).collect();
-    let Sent { outcomes, placed, placement, new_topic, traced } = broker.send(caller, &sends);
+    let Sent { outcomes, placed, placement, new_topic, times, traced } =
+        broker.send(caller, &sends);
     let code = caller.cx.code;
+    let stages = times.map(|times| stages(answers.asked().began(), &times, caller));
     let subject = subject::of_sends(meter, &sends);
+    let subject = Subject { stages: stages.unwrap_or_default(), ..subject };
     drop(sends);
     let outcomes = merge(parsed, outcomes);
     let told = Told { broker, meter, subject };
@@ -65,7 +70,7 @@ pub(crate) fn handle(
         return answer.write_all(&run, outcomes, answers);
     }
     let outcomes: Vec<Outcome<'static>> = outcomes.map(Outcome::into_owned).collect();
-    let later = answers.later((broker, meter), code, run.len());
+    let later = Later::of(answers, (broker, meter), code, run.len());
     answers.replies.defer(async move {
         let broker = later.broker();
         let ticket = match ticket {
@@ -86,6 +91,17 @@ pub(crate) fn handle(
             answer.write_all(&run, outcomes.into_iter(), answers);
         })
     });
+}
+
+/// What the time went to until the messages had their places, from when their burst was read.
+fn stages(began: Duration, times: &Times, caller: Caller<'_>) -> Stages {
+    let since = |from: Duration, to: Duration| Ticks::of(to.saturating_sub(from));
+    Stages {
+        admit: since(began, times.shaped),
+        hooked: !caller.hooks.is_empty(),
+        append: since(times.shaped, times.placed),
+        flush: Ticks::default(),
+    }
 }
 
 /// Answers sends that are not even looked at.
@@ -203,12 +219,11 @@ impl Answer<'_> {
                 Outcome::Stored(_) => status::of_settled(self.settled),
                 Outcome::Failed(failure) | Outcome::Unread(failure) => failure.code,
             };
+            let mut answered = Answered::of(command, result, self.subject(command, &outcome));
             if let Outcome::Failed(failure) | Outcome::Unread(failure) = &outcome {
                 answers.log_refused(command, failure.code, &failure.remark);
+                answered = answers.because(answered, &failure.remark);
             }
-            let mut subject = self.subject(command, &outcome);
-            subject.stages.flush = finish.as_ref().map(Finish::flush).unwrap_or_default();
-            let answered = Answered::of(command, result, subject);
             answers.add(answered);
             if let Some(finish) = &mut finish {
                 let span = match &outcome {
@@ -255,7 +270,6 @@ impl Answer<'_> {
             messages: u32::try_from(placed.len()).unwrap_or(u32::MAX),
             bytes: placed.iter().map(|place| u64::from(place.size)).sum(),
             trace_id: first.map_or(0, |(_, record)| record.picked.own.trace_id),
-            stages: self.traced.map(|traced| traced.stages).unwrap_or_default(),
             ..*subject
         }
     }

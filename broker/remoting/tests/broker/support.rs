@@ -82,7 +82,7 @@ fn broker(disk: &MemDisk, clock: &Arc<ManualClock>, hooks: &[Arc<dyn Hook>]) -> 
         announcer: Arc::new(NoAnnouncer),
         clock,
     };
-    Broker::new(Config::default(), parts, 1).unwrap()
+    Broker::new(Config::default(), parts, 1).unwrap().timing_sends(true)
 }
 
 /// As if the handshake had found a certificate of this user.

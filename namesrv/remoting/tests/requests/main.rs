@@ -2,6 +2,7 @@
 
 mod bench;
 mod chain;
+mod flight;
 mod login;
 mod owners;
 mod recorded;

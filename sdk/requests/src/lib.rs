@@ -1,0 +1,16 @@
+//! What is counted, recorded and logged of requests when they are answered: the same for all adapters, so that
+//! the broker and the name server have one flight recorder, one set of metrics and one kind of line.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `answers` | [`Answers`]: the answers to a burst, and how long they took |
+//! | `log` | requests that took long or were refused, as lines of the log |
+//! | [`subject`] | what requests are about: names as numbers |
+
+#![forbid(unsafe_code)]
+
+mod answers;
+mod log;
+pub mod subject;
+
+pub use answers::{Answered, Answers, Asked};
