@@ -7,6 +7,7 @@ pub(crate) mod clients;
 mod descriptors;
 mod exports;
 pub(crate) mod flight;
+mod headers;
 pub(crate) mod log;
 mod metrics;
 mod ops;

@@ -167,13 +167,13 @@ catalogue! {
     SPANS_EXPORTED: Counter "blockhouse_spans_exported_total" ["spans"] {}
         "Spans that a collector took.";
     SPANS_DROPPED: Counter "blockhouse_spans_dropped_total" ["spans"] {"reason"}
-        "Spans that no collector got: their record found the queue full (queue: counts records), the collector did not take them in time (failed), or there were too many traces that no `traceparent` wants (limit: counts traces).";
+        "Spans that no collector got: their record found the queue full (queue: counts records), the collector did not take them in time (failed) or rejected them (rejected), or there were too many traces that no `traceparent` wants (limit: counts traces).";
     METRIC_EXPORTS: Counter "blockhouse_metric_exports_total" ["requests"] {"outcome"}
-        "Times that all metrics were sent to a collector, by whether it took them in time: ok, failed.";
+        "Times that all metrics were sent to a collector, by whether it took them in time: ok, failed, or rejected some of their points: rejected.";
     LOGS_EXPORTED: Counter "blockhouse_log_events_exported_total" ["events"] {}
         "Events of the log that a collector took.";
     LOGS_DROPPED: Counter "blockhouse_log_events_dropped_total" ["events"] {"reason"}
-        "Events of the log that no collector got: they found the queue full (queue), or the collector did not take them in time (failed).";
+        "Events of the log that no collector got: they found the queue full (queue), or the collector did not take them in time (failed) or rejected them (rejected).";
     FLIGHT_COPIES: Counter "blockhouse_flight_copies_total" ["copies"] {"cause"}
         "Copies that the flight recorder kept, by why: command, signal, panic, latency.";
     HELD_PULLS: Gauge "blockhouse_held_pulls" ["requests"] {}

@@ -1,21 +1,36 @@
 //! What became of metrics, and of what the process logs, on their way to a collector. Spans count for themselves.
 
 use crate::catalogue as c;
-use crate::spans::SPAN_DROPS;
+use crate::spans::{DropReason, Drops};
 use crate::{Counter, Sample};
 
-/// What became of requests with metrics, in the order of [`MetricCounts`].
-const OUTCOMES: [&str; 2] = ["ok", "failed"];
+/// What became of an export of all metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricOutcome {
+    /// A collector took all of them.
+    Ok,
+    /// It did not, or not in time.
+    Failed,
+    /// It took them, but for some that it rejected.
+    Rejected,
+}
+
+const OUTCOMES: [&str; 3] = ["ok", "failed", "rejected"];
 
 /// Exports of all metrics, by what became of them.
 #[derive(Debug, Default)]
 pub struct MetricCounts([Counter; OUTCOMES.len()]);
 
 impl MetricCounts {
-    /// Once more, and whether a collector took them.
-    pub fn add(&self, is_taken: bool) {
-        let [ok, failed] = &self.0;
-        if is_taken { ok } else { failed }.add(1);
+    /// Once more.
+    pub fn add(&self, outcome: MetricOutcome) {
+        let [ok, failed, rejected] = &self.0;
+        let counter = match outcome {
+            MetricOutcome::Ok => ok,
+            MetricOutcome::Failed => failed,
+            MetricOutcome::Rejected => rejected,
+        };
+        counter.add(1);
     }
 
     pub(crate) fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
@@ -30,8 +45,7 @@ impl MetricCounts {
 #[derive(Debug, Default)]
 pub struct LogCounts {
     exported: Counter,
-    /// By [`SPAN_DROPS`].
-    dropped: [Counter; SPAN_DROPS.len()],
+    dropped: Drops,
 }
 
 impl LogCounts {
@@ -40,25 +54,26 @@ impl LogCounts {
         self.exported.add(count);
     }
 
-    /// None got so many; `why` is an index of [`SPAN_DROPS`].
-    pub fn lose(&self, why: usize, count: u64) {
-        if let Some(counter) = self.dropped.get(why) {
-            counter.add(count);
-        }
+    /// How many collectors took so far.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.exported.read()
+    }
+
+    /// None got so many.
+    pub fn lose(&self, why: DropReason, count: u64) {
+        self.dropped.add(why, count);
     }
 
     /// How many none got so far.
     #[must_use]
-    pub fn lost(&self, why: usize) -> u64 {
-        self.dropped.get(why).map_or(0, Counter::read)
+    pub fn lost(&self, why: DropReason) -> u64 {
+        self.dropped.read(why)
     }
 
     pub(crate) fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
-        let value = self.exported.read() as f64;
+        let value = self.taken() as f64;
         visit(&Sample { metric: &c::LOGS_EXPORTED, labels: &[], value });
-        for (reason, counter) in SPAN_DROPS.iter().zip(&self.dropped) {
-            let value = counter.read() as f64;
-            visit(&Sample { metric: &c::LOGS_DROPPED, labels: &[reason], value });
-        }
+        self.dropped.visit(&c::LOGS_DROPPED, visit);
     }
 }

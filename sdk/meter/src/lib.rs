@@ -76,7 +76,7 @@ pub use codes::CodeCounts;
 pub use copies::Copies;
 pub use creations::{Created, Creations, Invocation};
 pub use exemplars::{Exemplar, Exemplars};
-pub use exports::{LogCounts, MetricCounts};
+pub use exports::{LogCounts, MetricCounts, MetricOutcome};
 pub use family::{Family, LABEL_SETS_MAX};
 pub use flight::{CopyCause, CopyCounts, FlightRecord, LoggedRequests, NameNumber, Recorder};
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};

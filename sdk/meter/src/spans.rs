@@ -4,6 +4,7 @@
 //! at what it carries. A record has a fixed size and goes into a bounded queue; what finds it full
 //! is counted and gone. `sdk/telemetry` takes records out and makes spans of them.
 
+mod drops;
 mod ids;
 mod names;
 mod recent;
@@ -18,6 +19,7 @@ use blockhouse_model::{Principal, TraceParent};
 
 use crate::catalogue as c;
 use crate::{Counter, Sample};
+pub use drops::{DropReason, Drops};
 use ids::Ids;
 use names::Names;
 pub use names::{NAMES_MAX, NameId};
@@ -27,33 +29,25 @@ pub use record::{CallRecord, Key, Link, Operation, Reason, Record, StageRecord, 
 use sampling::Sampling;
 pub use sampling::{RatioRule, Rules, Tuned, Undecided};
 
-/// Why spans do not reach a collector, in the order of [`SpanCounts::dropped`].
-pub const SPAN_DROPS: [&str; 3] = ["queue", "failed", "limit"];
-
 /// What became of spans.
 #[derive(Debug, Default)]
 pub struct SpanCounts {
     /// Spans that a collector took.
     pub exported: Counter,
-    /// Records, or spans, that were dropped, by [`SPAN_DROPS`].
-    pub dropped: [Counter; SPAN_DROPS.len()],
+    /// Records, or spans, that were dropped.
+    pub dropped: Drops,
 }
 
 impl SpanCounts {
-    /// So many more were dropped; `why` is an index of [`SPAN_DROPS`].
-    pub fn drop(&self, why: usize, count: u64) {
-        if let Some(counter) = self.dropped.get(why) {
-            counter.add(count);
-        }
+    /// So many more were dropped.
+    pub fn drop(&self, why: DropReason, count: u64) {
+        self.dropped.add(why, count);
     }
 
     pub(crate) fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
         let value = self.exported.read() as f64;
         visit(&Sample { metric: &c::SPANS_EXPORTED, labels: &[], value });
-        for (reason, counter) in SPAN_DROPS.iter().zip(&self.dropped) {
-            let value = counter.read() as f64;
-            visit(&Sample { metric: &c::SPANS_DROPPED, labels: &[reason], value });
-        }
+        self.dropped.visit(&c::SPANS_DROPPED, visit);
     }
 }
 
@@ -173,7 +167,7 @@ impl Spans {
         at: Duration,
     ) -> Option<Picked> {
         if !self.sampling.has_room(at) {
-            self.counts.drop(2, 1);
+            self.counts.drop(DropReason::Limit, 1);
             return None;
         }
         Some(self.picked(parent, reason))
@@ -243,11 +237,13 @@ impl Spans {
         RecentQueue { recent: &self.recent, first: self.recent.key(topic, queue, 0) }
     }
 
-    /// Puts a record aside, or drops it where there is no room. Never waits.
-    pub fn push(&self, record: Record) {
-        if self.queue.try_send(record).is_err() {
-            self.counts.drop(0, 1);
+    /// Puts a record aside, or drops it where there is no room; gives whether it is there. Never waits.
+    pub fn push(&self, record: Record) -> bool {
+        let is_there = self.queue.try_send(record).is_ok();
+        if !is_there {
+            self.counts.drop(DropReason::Queue, 1);
         }
+        is_there
     }
 }
 
@@ -328,23 +324,24 @@ mod tests {
         let at = Duration::from_secs(5);
         let request = Undecided { at, ..Undecided::default() };
         let picked = (0..10).filter(|_| spans.pick(None, &request).is_some()).count();
-        assert_eq!((picked, spans.counts.dropped[2].read()), (3, 7));
+        assert_eq!((picked, spans.counts.dropped.read(DropReason::Limit)), (3, 7));
         assert_eq!(spans.picked_within(None, Reason::Slow, at), None);
         assert!(spans.pick(Some(PARENT), &request).is_some());
-        assert_eq!(spans.counts.dropped[2].read(), 8);
+        assert_eq!(spans.counts.dropped.read(DropReason::Limit), 8);
     }
 
     #[test]
     fn a_full_queue_drops_and_counts() {
         let (spans, queue) = spans(1.0);
         let link = Record::Link(Link { of: 1, to: PARENT });
-        (0..5).for_each(|_| spans.push(link));
-        assert_eq!(spans.counts.dropped[0].read(), 3);
+        assert_eq!([spans.push(link), spans.push(link), spans.push(link)], [true, true, false]);
+        assert!(!spans.push(link) && !spans.push(link));
+        assert_eq!(spans.counts.dropped.read(DropReason::Queue), 3);
         assert_eq!(queue.try_iter().count(), 2);
-        spans.push(link);
+        assert!(spans.push(link));
         drop(queue);
-        spans.push(link);
-        assert_eq!(spans.counts.dropped[0].read(), 4, "nobody takes them any more");
+        assert!(!spans.push(link));
+        assert_eq!(spans.counts.dropped.read(DropReason::Queue), 4, "nobody takes them any more");
     }
 
     #[test]

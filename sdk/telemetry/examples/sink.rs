@@ -1,18 +1,21 @@
 //! Stands in for a collector: takes OTLP over gRPC and HTTP on one port of loopback, and prints each request as a
-//! line of OTLP's JSON. `sink [port=N] [delay=MS] [refuse=CODE] [reject=N] [cert=PEM key=PEM [ca=PEM]]`: it answers
-//! late, refuses with a code of gRPC (over HTTP with 503), or says that it has rejected some; with a certificate it
-//! speaks TLS, and with roots it asks for the client's. It ends with its standard input.
+//! line of OTLP's JSON. `sink [port=N] [delay=MS] [refuse=CODE] [reject=N] [token=WORD] [cert=PEM key=PEM [ca=PEM]]`:
+//! it answers late, refuses with a code of gRPC (over HTTP with 503), says that it has rejected some, or lets in who
+//! brings the word alone (`authorization: Bearer WORD`); with a certificate it speaks TLS, and with roots it asks for
+//! the client's. It ends with its standard input.
 
 #![expect(clippy::print_stdout, reason = "an example talks")]
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_disk::{RealDisk, whole};
+use flate2::read::GzDecoder;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
@@ -30,16 +33,18 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
-use tonic::Status;
+use tonic::{Code, Status};
 
 type Failure = Box<dyn std::error::Error>;
 
 /// How it answers.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Manner {
     delay: Duration,
     refuse: Option<i32>,
     reject: i64,
+    /// The header that lets in.
+    pass: Option<String>,
 }
 
 #[tokio::main]
@@ -52,7 +57,9 @@ async fn main() -> Result<(), Failure> {
         delay: Duration::from_millis(number("delay")?.into()),
         refuse: given.get("refuse").map(|code| code.parse()).transpose()?,
         reject: number("reject")?.into(),
+        pass: given.get("token").map(|token| format!("Bearer {token}")),
     };
+    let manner = Arc::new(manner);
     let tls = given.get("cert").map(|_| acceptor(&given)).transpose()?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(number("port")?)?));
     let listener = TcpListener::bind(address).await?;
@@ -64,7 +71,7 @@ async fn main() -> Result<(), Failure> {
         tokio::select! {
             read = input.read(&mut nothing) => if read? == 0 { return Ok(()) },
             accepted = listener.accept() => {
-                let (stream, tls) = (accepted?.0, tls.clone());
+                let (stream, tls, manner) = (accepted?.0, tls.clone(), Arc::clone(&manner));
                 connections.spawn(async move {
                     match tls {
                         None => serve(stream, manner).await,
@@ -101,9 +108,10 @@ fn acceptor(given: &HashMap<&str, &str>) -> Result<TlsAcceptor, Failure> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, manner: Manner) {
-    let service = hyper::service::service_fn(move |request| async move {
-        Ok::<_, Infallible>(answer(request, manner).await)
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, manner: Arc<Manner>) {
+    let service = hyper::service::service_fn(move |request| {
+        let manner = Arc::clone(&manner);
+        async move { Ok::<_, Infallible>(answer(request, &manner).await) }
     });
     let http = Builder::new(TokioExecutor::new());
     // Clients go as they like.
@@ -111,43 +119,66 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, man
 }
 
 /// A body with the frame and the end that gRPC wants, or a plain one.
-async fn answer(request: Request<Incoming>, manner: Manner) -> Response<Framed> {
+async fn answer(request: Request<Incoming>, manner: &Manner) -> Response<Framed> {
     let path = request.uri().path().to_owned();
-    let is_grpc = request.headers().get("content-type").is_some_and(|t| t == "application/grpc");
-    let Ok(body) = request.into_body().collect().await else { return Response::default() };
+    let (head, body) = request.into_parts();
+    let has = |name: &str, value: &str| head.headers.get(name).is_some_and(|v| v == value);
+    let is_grpc = has("content-type", "application/grpc");
+    let Ok(body) = body.collect().await else { return Response::default() };
     let mut body = body.to_bytes();
+    let is_packed = has("content-encoding", "gzip");
     if is_grpc {
         // Whether it is compressed, and how long it is.
         body = body.split_off(body.len().min(5));
     }
     tokio::time::sleep(manner.delay).await;
+    let may = manner.pass.as_ref().is_none_or(|pass| has("authorization", pass));
     let taken = match manner.refuse {
+        _ if !may => Err(Status::unauthenticated("who are you")),
         Some(code) => Err(Status::new(code.into(), "not now")),
-        None => take(&path, body, manner.reject),
+        None => unpacked(body, is_packed).and_then(|body| take(&path, body, manner.reject)),
     };
     if is_grpc { grpc(taken) } else { plain(taken) }
+}
+
+fn unpacked(body: Bytes, is_packed: bool) -> Result<Bytes, Status> {
+    if !is_packed {
+        return Ok(body);
+    }
+    let mut plain = Vec::new();
+    let read = GzDecoder::new(&body[..]).read_to_end(&mut plain);
+    read.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    Ok(plain.into())
 }
 
 /// Prints what was sent, and what is answered.
 fn take(path: &str, body: Bytes, reject: i64) -> Result<Vec<u8>, Status> {
     let what = path.trim_end_matches("/Export").trim_end_matches("Service").rsplit(['.', '/']);
+    let error_message = || "too many".to_owned();
     match what.map(str::to_ascii_lowercase).next().as_deref() {
         Some("trace" | "traces") => {
             print(&decode::<trace::ExportTraceServiceRequest>(body)?);
-            let rejected = || trace::ExportTracePartialSuccess {
+            let partial_success = (reject > 0).then(|| trace::ExportTracePartialSuccess {
                 rejected_spans: reject,
-                error_message: "too many".to_owned(),
-            };
-            let partial_success = (reject > 0).then(rejected);
+                error_message: error_message(),
+            });
             Ok(trace::ExportTraceServiceResponse { partial_success }.encode_to_vec())
         }
         Some("metrics") => {
             print(&decode::<metrics::ExportMetricsServiceRequest>(body)?);
-            Ok(Vec::new())
+            let partial_success = (reject > 0).then(|| metrics::ExportMetricsPartialSuccess {
+                rejected_data_points: reject,
+                error_message: error_message(),
+            });
+            Ok(metrics::ExportMetricsServiceResponse { partial_success }.encode_to_vec())
         }
         Some("logs") => {
             print(&decode::<logs::ExportLogsServiceRequest>(body)?);
-            Ok(Vec::new())
+            let partial_success = (reject > 0).then(|| logs::ExportLogsPartialSuccess {
+                rejected_log_records: reject,
+                error_message: error_message(),
+            });
+            Ok(logs::ExportLogsServiceResponse { partial_success }.encode_to_vec())
         }
         _ => Err(Status::unimplemented(path.to_owned())),
     }
@@ -180,7 +211,11 @@ fn grpc(taken: Result<Vec<u8>, Status>) -> Response<Framed> {
 }
 
 fn plain(taken: Result<Vec<u8>, Status>) -> Response<Framed> {
-    let code = if taken.is_ok() { 200 } else { 503 };
+    let code = match &taken {
+        Ok(_) => 200,
+        Err(status) if status.code() == Code::Unauthenticated => 401,
+        Err(_) => 503,
+    };
     let mut response = Response::new(Full::new(Bytes::from(taken.unwrap_or_default())).boxed());
     *response.status_mut() = hyper::StatusCode::from_u16(code).unwrap_or_default();
     response

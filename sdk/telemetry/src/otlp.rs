@@ -6,26 +6,29 @@
 mod config;
 mod dial;
 mod endpoint;
+mod headers;
 mod http;
 mod requests;
+mod signals;
 mod story;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_otlp::{Protocol as Wire, WithExportConfig as _, WithHttpConfig as _};
-use opentelemetry_otlp::{SpanExporter, WithTonicConfig as _};
 use rustls::ClientConfig;
 use tonic::transport::Channel;
 
-pub use config::{Config, Protocol};
+pub use config::{Config, Packing, Protocol};
 use dial::Dialer;
 pub use endpoint::Endpoint;
+pub use headers::{Secrets, of_text as headers_of_text};
 use http::Http;
-pub(crate) use requests::Requests;
-use requests::{Posts, Way};
+use requests::Way;
+pub(crate) use requests::{Requests, Taken};
+pub(crate) use signals::Signal;
 pub(crate) use story::Story;
 
 use crate::Error;
@@ -41,6 +44,7 @@ pub type Tls = Arc<dyn Fn() -> Arc<ClientConfig> + Send + Sync>;
 pub struct Transport {
     config: Config,
     tls: Option<Tls>,
+    secrets: Option<Secrets>,
 }
 
 impl fmt::Debug for Transport {
@@ -53,7 +57,13 @@ impl Transport {
     /// By these options; `tls` is asked for endpoints of `https`.
     #[must_use]
     pub fn new(config: &Config, tls: Option<Tls>) -> Self {
-        Self { config: config.clone(), tls }
+        Self { config: config.clone(), tls, secrets: None }
+    }
+
+    /// The same, with headers that are no business of the configuration.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Option<Secrets>) -> Self {
+        Self { secrets, ..self }
     }
 
     /// How long a request may take.
@@ -62,41 +72,18 @@ impl Transport {
         Duration::from_millis(self.config.timeout_ms)
     }
 
-    /// What sends spans there. In a runtime.
-    pub(crate) fn spans(&self, endpoint: &str) -> Result<SpanExporter, Error> {
-        let endpoint = Endpoint::parse(endpoint).ok_or(Error::Endpoint)?;
-        let builder = SpanExporter::builder();
-        let exporter = match self.config.protocol {
-            Protocol::Grpc => builder
-                .with_tonic()
-                .with_timeout(self.timeout())
-                .with_metadata(self.config.metadata().unwrap_or_default())
-                .with_channel(self.channel(&endpoint)?)
-                .build(),
-            Protocol::Http => builder
-                .with_http()
-                .with_protocol(Wire::HttpBinary)
-                .with_timeout(self.timeout())
-                .with_headers(self.header_pairs())
-                .with_endpoint(endpoint.url("/v1/traces"))
-                .with_http_client(self.http(&endpoint)?)
-                .build(),
-        };
-        exporter.map_err(Error::Collector)
-    }
-
-    /// What sends metrics and events of the log there. In a runtime.
+    /// What sends there. In a runtime.
     pub(crate) fn requests(&self, endpoint: &str) -> Result<Requests, Error> {
         let endpoint = Endpoint::parse(endpoint).ok_or(Error::Endpoint)?;
-        Ok(Requests(match self.config.protocol {
-            Protocol::Grpc => {
-                Way::Grpc(self.channel(&endpoint)?, self.config.metadata().unwrap_or_default())
-            }
-            Protocol::Http => {
-                let (http, config) = (self.http(&endpoint)?, self.config.clone());
-                Way::Http(Box::new(Posts { http, endpoint, config }))
-            }
-        }))
+        Ok(Requests {
+            way: match self.config.protocol {
+                Protocol::Grpc => Way::Grpc(self.channel(&endpoint)?),
+                Protocol::Http => Way::Http(Box::new(self.http(&endpoint)?), endpoint),
+            },
+            headers: self.config.header_map().unwrap_or_default(),
+            secrets: self.secrets.clone(),
+            is_packed: self.config.compression == Packing::Gzip,
+        })
     }
 
     fn channel(&self, endpoint: &Endpoint) -> Result<Channel, Error> {
@@ -122,9 +109,5 @@ impl Transport {
             name => name.to_owned(),
         };
         Dialer::new(endpoint, name, tls.map(|tls| (tls, alpn))).ok_or(Error::Endpoint)
-    }
-
-    fn header_pairs(&self) -> HashMap<String, String> {
-        self.config.header_pairs().collect()
     }
 }

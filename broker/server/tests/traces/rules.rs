@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use blockhouse_client::{Outgoing, Producer};
 use blockhouse_hook::{Decision, Draft, Hook, Point, Points, Rejection};
-use blockhouse_meter::spans::{Rules, Tuned};
+use blockhouse_meter::spans::{DropReason, Rules, Tuned};
 use blockhouse_model::{Clock as _, RequestContext};
 use blockhouse_service::SystemClock;
 use blockhouse_telemetry::traces::{Config, Rule};
@@ -81,7 +81,7 @@ async fn topics_have_ratios_of_their_own_within_the_limit_of_all() {
     assert_eq!(attribute(&send, "blockhouse.sampling.reason").as_deref(), Some("head"));
     // In a burst of one second at most: one connection, one answer after the other.
     let counts = &rig.spans.as_ref().unwrap().counts;
-    while counts.dropped[2].read() == 0 {
+    while counts.dropped.read(DropReason::Limit) == 0 {
         producer.send(&Outgoing::new("orders-eu", "body")).await.unwrap();
     }
     producer.send(&traced("last", "01")).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use blockhouse_service::Tasks;
@@ -13,7 +13,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Taker {
     taken: Sender<ExportTraceServiceRequest>,
     refuses: Arc<AtomicBool>,
+    rejects: Arc<AtomicI64>,
 }
 
 #[tonic::async_trait]
@@ -38,7 +39,11 @@ impl TraceService for Taker {
             return Err(tonic::Status::invalid_argument("not now"));
         }
         let _gone = self.taken.send(request.into_inner()).await;
-        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+        let partial_success = Some(ExportTracePartialSuccess {
+            rejected_spans: self.rejects.load(Ordering::SeqCst),
+            error_message: "too many".to_owned(),
+        });
+        Ok(tonic::Response::new(ExportTraceServiceResponse { partial_success }))
     }
 }
 
@@ -49,6 +54,8 @@ pub(crate) struct Sink {
     spans: Vec<Span>,
     /// Whether it takes nothing.
     pub(crate) refuses: Arc<AtomicBool>,
+    /// How many of each request it does not take.
+    pub(crate) rejects: Arc<AtomicI64>,
     _tasks: Tasks,
 }
 
@@ -60,7 +67,8 @@ impl Sink {
         let tasks = Tasks::new("sink");
         let connections = tasks.clone();
         let refuses = Arc::new(AtomicBool::new(false));
-        let taker = Taker { taken, refuses: Arc::clone(&refuses) };
+        let rejects = Arc::new(AtomicI64::new(0));
+        let taker = Taker { taken, refuses: Arc::clone(&refuses), rejects: Arc::clone(&rejects) };
         let service = TraceServiceServer::new(taker);
         tasks.spawn("listener", async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -71,7 +79,7 @@ impl Sink {
                 });
             }
         });
-        Self { addr, requests, spans: Vec::new(), refuses, _tasks: tasks }
+        Self { addr, requests, spans: Vec::new(), refuses, rejects, _tasks: tasks }
     }
 
     /// Waits until spans of all these names are there; takes them, in this order.

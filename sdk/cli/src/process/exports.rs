@@ -10,7 +10,7 @@ use blockhouse_telemetry::otlp::Transport;
 use blockhouse_telemetry::{Exporter, Identity};
 use blockhouse_transport::tls::Connector;
 
-use super::{Role, Shared, ops, tls, traces};
+use super::{Role, Shared, headers, ops, tls, traces};
 use crate::options::Config;
 
 /// Events that wait, and where they come from.
@@ -32,6 +32,10 @@ pub(super) fn start(
 ) -> anyhow::Result<Option<Arc<Connector>>> {
     let identity = ops::identity(config, role);
     let (transport, connector) = tls::to_collectors(&config.telemetry, &shared.clock)?;
+    let has_some = config.telemetry.endpoints().next().is_some();
+    let file = has_some.then_some(&config.telemetry.otlp.headers_file);
+    let transport =
+        transport.with_secrets(file.map(|path| headers::load(path)).transpose()?.flatten());
     if let Some(events) = events {
         start_logs(config, &identity, shared, &transport, events)?;
     }

@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use blockhouse_meter::LogCounts;
+use blockhouse_meter::spans::DropReason;
 use blockhouse_model::Clock;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -14,7 +15,7 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, S
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::{Config, LogEvent};
-use crate::otlp::{LAST_PATIENCE, Requests, Story, Transport};
+use crate::otlp::{LAST_PATIENCE, Requests, Story, Taken, Transport};
 use crate::{Error, Identity};
 
 /// How often events are looked for.
@@ -99,12 +100,17 @@ impl LogExporter {
             }
             let count = events.len() as u64;
             let request = self.request(events);
-            let sent = tokio::time::timeout(self.timeout, self.to.logs(request)).await;
+            let sent = tokio::time::timeout(self.timeout, self.to.send(request)).await;
             let sent = sent.unwrap_or_else(|_| Err("it took too long".to_owned()));
-            match sent {
-                Ok(()) => self.counts.exported(count),
-                Err(_) => self.counts.lose(1, count),
+            match &sent {
+                Ok(Taken { rejected, .. }) => {
+                    let rejected = count.min(*rejected);
+                    self.counts.exported(count - rejected);
+                    self.counts.lose(DropReason::Rejected, rejected);
+                }
+                Err(_) => self.counts.lose(DropReason::Failed, count),
             }
+            let sent = sent.and_then(|taken| taken.as_a_whole());
             self.story.goes_on(self.clock.monotonic(), &sent);
         }
     }

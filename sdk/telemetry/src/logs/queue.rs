@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use blockhouse_meter::LogCounts;
+use blockhouse_meter::spans::DropReason;
 
 /// Longest text of an event; what is longer is cut.
 pub const TEXT_LEN_MAX: usize = 4 << 10;
@@ -66,7 +67,7 @@ impl LogQueue {
     /// Takes an event, if there is room.
     pub fn push(&self, event: LogEvent) {
         if self.events.try_send(event).is_err() {
-            self.counts.lose(0, 1);
+            self.counts.lose(DropReason::Queue, 1);
         }
     }
 }
@@ -86,7 +87,7 @@ mod tests {
             fields: Vec::new(),
         };
         (0..5).for_each(|_| queue.push(event("é".repeat(TEXT_LEN_MAX).as_str())));
-        assert_eq!(queue.counts().lost(0), 3);
+        assert_eq!(queue.counts().lost(DropReason::Queue), 3);
         assert_eq!(waiting.try_iter().map(|e| e.text.len()).collect::<Vec<_>>(), [TEXT_LEN_MAX; 2]);
     }
 

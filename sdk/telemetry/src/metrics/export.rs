@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_meter::MetricCounts;
+use blockhouse_meter::{MetricCounts, MetricOutcome};
 use blockhouse_model::Clock;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
@@ -14,7 +14,7 @@ use prometheus::proto::MetricFamily;
 
 use super::Config;
 use super::convert::{self, Span};
-use crate::otlp::{LAST_PATIENCE, Requests, Story, Transport};
+use crate::otlp::{LAST_PATIENCE, Requests, Story, Taken, Transport};
 use crate::{Error, Exporter, Identity};
 
 /// Whose metrics these are.
@@ -103,19 +103,29 @@ impl MetricExporter {
         };
         let sent = tokio::time::timeout(self.timeout, self.send(&families)).await;
         let sent = sent.unwrap_or_else(|_| Err("it took too long".to_owned()));
-        self.parts.counts.add(sent.is_ok());
+        self.parts.counts.add(match &sent {
+            Ok(taken) if taken.rejected > 0 => MetricOutcome::Rejected,
+            Ok(_) => MetricOutcome::Ok,
+            Err(_) => MetricOutcome::Failed,
+        });
+        let sent = sent.and_then(|taken| taken.as_a_whole());
         self.story.goes_on(self.parts.clock.monotonic(), &sent);
     }
 
-    async fn send(&self, families: &[MetricFamily]) -> Result<(), String> {
+    /// What all requests together were answered with.
+    async fn send(&self, families: &[MetricFamily]) -> Result<Taken, String> {
         let now = Duration::from_millis(u64::try_from(self.parts.clock.now().0).unwrap_or(0));
         let start = now.saturating_sub(self.parts.exporter.up());
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let mut all = Taken::default();
         for metrics in convert::requests(families, Span { start: nanos(start), now: nanos(now) }) {
             let request = self.request(metrics);
-            self.to.metrics(request).await?;
+            let Taken { rejected, why } = self.to.send(request).await?;
+            if rejected > 0 {
+                all = Taken { rejected: all.rejected.saturating_add(rejected), why };
+            }
         }
-        Ok(())
+        Ok(all)
     }
 
     fn request(&self, metrics: Vec<Metric>) -> ExportMetricsServiceRequest {

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use blockhouse_model::OptionError;
+use hyper::HeaderMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, MetadataMap};
+
+use super::headers;
 
 /// Section `[telemetry.otlp]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +30,22 @@ pub struct Config {
     /// Headers of requests, each as `name=value` (RocketMQ: `metricsGrpcExporterHeader`). `config show` prints
     /// them: no place for secrets.
     pub headers: Vec<String>,
+    /// A file with further headers, for secrets: `name=value` in each line. Only its owner may be able to read it. It is
+    /// read again before each request.
+    pub headers_file: PathBuf,
+    /// How requests are packed: `none` or, over HTTP, `gzip`.
+    pub compression: Packing,
+}
+
+/// How requests are packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Packing {
+    /// Not at all.
+    #[default]
+    None,
+    /// With gzip.
+    Gzip,
 }
 
 /// How a collector is spoken to.
@@ -51,6 +69,8 @@ impl Default for Config {
             server_name: String::new(),
             timeout_ms: 5_000,
             headers: Vec::new(),
+            headers_file: PathBuf::new(),
+            compression: Packing::None,
         }
     }
 }
@@ -69,28 +89,18 @@ impl Config {
         if !name.is_empty() && rustls::pki_types::ServerName::try_from(name.as_str()).is_err() {
             return Err(OptionError::new("server_name", "must be a host name or an IP address"));
         }
-        if self.metadata().is_none() {
+        if self.compression == Packing::Gzip && self.protocol == Protocol::Grpc {
+            return Err(OptionError::new("compression", "can be `gzip` with protocol `http` only"));
+        }
+        if self.header_map().is_none() {
             return Err(OptionError::new("headers", "must be a list of name=value"));
         }
         Ok(())
     }
 
     /// The headers; `None` if one is none.
-    pub(super) fn metadata(&self) -> Option<MetadataMap> {
-        let mut all = MetadataMap::new();
-        for header in &self.headers {
-            let (name, value) = header.split_once('=')?;
-            let name: AsciiMetadataKey = name.trim().to_ascii_lowercase().parse().ok()?;
-            let value: AsciiMetadataValue = value.trim().parse().ok()?;
-            all.append(name, value);
-        }
-        Some(all)
-    }
-
-    /// The headers as texts.
-    pub(super) fn header_pairs(&self) -> impl Iterator<Item = (String, String)> {
-        let pairs = self.headers.iter().filter_map(|header| header.split_once('='));
-        pairs.map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+    pub(super) fn header_map(&self) -> Option<HeaderMap> {
+        headers::of_list(&self.headers)
     }
 }
 
@@ -104,11 +114,12 @@ mod tests {
     #[test]
     fn what_no_exporter_could_work_with_is_refused() {
         assert_eq!(Config::default().validate(), Ok(()));
-        let set: [Case; 7] = [
+        let set: [Case; 8] = [
             ("timeout_ms", |c| c.timeout_ms = 0),
             ("timeout_ms", |c| c.timeout_ms = 600_001),
             ("cert", |c| c.cert = "c".into()),
             ("server_name", |c| c.server_name = "a b".to_owned()),
+            ("compression", |c| c.compression = Packing::Gzip),
             ("headers", |c| c.headers = vec!["alone".to_owned()]),
             ("headers", |c| c.headers = vec!["a b=c".to_owned()]),
             ("headers", |c| c.headers = vec!["a=b\nc".to_owned()]),
@@ -124,8 +135,6 @@ mod tests {
     fn headers_may_hold_what_divides_them() {
         let headers = vec!["X-Scope-OrgID = a=b".to_owned()];
         let config = Config { headers, ..Config::default() };
-        assert_eq!(config.metadata().unwrap().get("x-scope-orgid").unwrap(), "a=b");
-        let pairs: Vec<_> = config.header_pairs().collect();
-        assert_eq!(pairs, [("x-scope-orgid".to_owned(), "a=b".to_owned())]);
+        assert_eq!(config.header_map().unwrap().get("x-scope-orgid").unwrap(), "a=b");
     }
 }

@@ -7,11 +7,13 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, Uri};
-use opentelemetry_http::{HttpClient, HttpError};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::dial::Dialer;
+
+/// Why there is no answer, for the log.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Longest answer: it says no more than what was rejected.
 const ANSWER_LEN_MAX: usize = 64 << 10;
@@ -39,7 +41,7 @@ impl Http {
         Self { dialer, held: Mutex::default() }
     }
 
-    async fn connect(&self) -> Result<Connection, HttpError> {
+    async fn connect(&self) -> Result<Connection, Failure> {
         let (requests, connection) = http1::handshake(self.dialer.dial().await?).await?;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
@@ -49,7 +51,8 @@ impl Http {
         Ok(Connection { requests, _driver: driver })
     }
 
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    /// The answer, whatever its status.
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Failure> {
         // Whoever gives up in the middle takes the connection along.
         let mut held = self.held.lock().await;
         let kept = held.take();
@@ -66,18 +69,11 @@ impl Http {
     }
 
     /// The request as a server wants it: the path alone, and the host beside it.
-    fn addressed(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, HttpError> {
+    fn addressed(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Failure> {
         let (mut head, body) = request.into_parts();
         let path = head.uri.path_and_query().cloned();
         head.uri = path.map_or_else(|| Uri::from_static("/"), Uri::from);
         head.headers.insert(HOST, HeaderValue::from_str(&self.dialer.authority)?);
         Ok(Request::from_parts(head, Full::new(body)))
-    }
-}
-
-#[tonic::async_trait]
-impl HttpClient for Http {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        self.send(request).await
     }
 }

@@ -1,105 +1,202 @@
-//! Requests that the exporters of OpenTelemetry do not make of what we have: metrics out of a snapshot, and
-//! records of the log.
+//! Requests to a collector, each tried again where that may help: for as long as whoever sends it waits.
 
-use hyper::Request;
+use std::io::Write as _;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::body::Bytes;
-use hyper::header::CONTENT_TYPE;
-use opentelemetry_http::HttpClient as _;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
-use opentelemetry_proto::tonic::collector::metrics::v1::{
-    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
-};
-use prost::Message;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::http::uri::PathAndQuery;
+use hyper::{HeaderMap, Request, StatusCode};
+use tonic::Code;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
+use tonic_prost::ProstCodec;
 
+use super::headers::Secrets;
 use super::http::Http;
-use super::{Config, Endpoint};
+use super::{Endpoint, Signal};
 
-/// A way to one collector.
-pub(crate) struct Requests(pub(super) Way);
+/// How long it waits before it tries again, each time.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
-pub(super) enum Way {
-    Grpc(Channel, MetadataMap),
-    Http(Box<Posts>),
+/// What a collector did not take of a request that it took otherwise.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// So many spans, points of metrics, or events.
+    pub(crate) rejected: u64,
+    /// Why.
+    pub(crate) why: String,
 }
 
-/// Requests over HTTP.
-pub(super) struct Posts {
-    pub(super) http: Http,
-    pub(super) endpoint: Endpoint,
-    pub(super) config: Config,
+impl Taken {
+    /// What the log is told of it.
+    pub(crate) fn as_a_whole(&self) -> Result<(), String> {
+        match self.rejected {
+            0 => Ok(()),
+            count => Err(format!("it rejected {count} of a request: {}", self.why)),
+        }
+    }
+}
+
+/// A way to one collector.
+pub(crate) struct Requests {
+    pub(super) way: Way,
+    /// Those of the configuration.
+    pub(super) headers: HeaderMap,
+    pub(super) secrets: Option<Secrets>,
+    /// Over HTTP.
+    pub(super) is_packed: bool,
+}
+
+pub(super) enum Way {
+    Grpc(Channel),
+    Http(Box<Http>, Endpoint),
+}
+
+/// Why a request was not taken.
+struct Trouble {
+    text: String,
+    /// It may be taken later: not before that time, if the collector names one.
+    later: Option<Duration>,
 }
 
 impl Requests {
-    /// What is wrong, if anything is: nobody asks further.
-    pub(crate) async fn metrics(&self, all: ExportMetricsServiceRequest) -> Result<(), String> {
-        let answer: ExportMetricsServiceResponse = match &self.0 {
-            Way::Grpc(channel, headers) => {
-                let mut client = MetricsServiceClient::new(channel.clone());
-                client.export(with(headers, all)).await.map_err(|s| told(&s))?.into_inner()
-            }
-            Way::Http(posts) => posts.post("/v1/metrics", &all).await?,
+    /// Sends a request. What is wrong otherwise is said in words: nobody asks further.
+    pub(crate) async fn send<S: Signal>(&self, all: S) -> Result<Taken, String> {
+        let body = match &self.way {
+            Way::Grpc(_) => Bytes::new(),
+            Way::Http(..) => self.body(&all)?,
         };
-        let rejected = answer.partial_success.map(|p| (p.rejected_data_points, p.error_message));
-        all_taken(rejected)
-    }
-
-    /// The same for events of the log.
-    pub(crate) async fn logs(&self, all: ExportLogsServiceRequest) -> Result<(), String> {
-        let answer: ExportLogsServiceResponse = match &self.0 {
-            Way::Grpc(channel, headers) => {
-                let mut client = LogsServiceClient::new(channel.clone());
-                client.export(with(headers, all)).await.map_err(|s| told(&s))?.into_inner()
-            }
-            Way::Http(posts) => posts.post("/v1/logs", &all).await?,
-        };
-        let rejected = answer.partial_success.map(|p| (p.rejected_log_records, p.error_message));
-        all_taken(rejected)
-    }
-}
-
-impl Posts {
-    async fn post<R: Message + Default>(
-        &self,
-        path: &str,
-        message: &impl Message,
-    ) -> Result<R, String> {
-        let mut request = Request::post(self.endpoint.url(path));
-        request = request.header(CONTENT_TYPE, "application/x-protobuf");
-        for (name, value) in self.config.header_pairs() {
-            request = request.header(name, value);
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let headers = self.headers().await;
+            let trouble = match self.try_once(&all, &body, headers).await {
+                Ok(answer) => return Ok(taken::<S>(answer)),
+                Err(trouble) => trouble,
+            };
+            let (Some(later), Some(pause)) = (trouble.later, pauses.next()) else {
+                return Err(trouble.text);
+            };
+            tokio::time::sleep(pause.max(later)).await;
         }
-        let request = request.body(Bytes::from(message.encode_to_vec()));
-        let request = request.map_err(|error| error.to_string())?;
-        let answer = self.http.send_bytes(request).await.map_err(|error| error.to_string())?;
+    }
+
+    async fn try_once<S: Signal>(
+        &self,
+        all: &S,
+        body: &Bytes,
+        headers: HeaderMap,
+    ) -> Result<S::Answer, Trouble> {
+        match &self.way {
+            Way::Grpc(channel) => self.call(channel, all.clone(), headers).await,
+            Way::Http(http, endpoint) => {
+                let url = endpoint.url(S::PATH);
+                self.post::<S>((http, url), body.clone(), headers).await
+            }
+        }
+    }
+
+    /// All headers of the moment.
+    async fn headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let Some(secrets) = self.secrets.clone() {
+            // A panic is none of this request's business, which is refused without them.
+            let found = tokio::task::spawn_blocking(move || secrets()).await;
+            headers.extend(found.unwrap_or_default());
+        }
+        headers
+    }
+
+    async fn call<S: Signal>(
+        &self,
+        channel: &Channel,
+        all: S,
+        headers: HeaderMap,
+    ) -> Result<S::Answer, Trouble> {
+        let mut client = tonic::client::Grpc::new(channel.clone());
+        client.ready().await.map_err(|error| Trouble::passing(error.to_string()))?;
+        let mut request = tonic::Request::new(all);
+        *request.metadata_mut() = MetadataMap::from_headers(headers);
+        let codec = ProstCodec::<S, S::Answer>::default();
+        let answer = client.unary(request, PathAndQuery::from_static(S::METHOD), codec).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| Trouble::of_status(&status))
+    }
+
+    fn body(&self, all: &impl prost::Message) -> Result<Bytes, String> {
+        let plain = all.encode_to_vec();
+        if !self.is_packed {
+            return Ok(plain.into());
+        }
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        let packed = packer.write_all(&plain).and_then(|()| packer.finish());
+        packed.map(Bytes::from).map_err(|error| error.to_string())
+    }
+
+    async fn post<S: Signal>(
+        &self,
+        (http, url): (&Http, String),
+        body: Bytes,
+        headers: HeaderMap,
+    ) -> Result<S::Answer, Trouble> {
+        let request = Request::post(url).body(body);
+        let mut request = request.map_err(|error| Trouble::final_of(error.to_string()))?;
+        *request.headers_mut() = headers;
+        let protobuf = HeaderValue::from_static("application/x-protobuf");
+        request.headers_mut().insert(CONTENT_TYPE, protobuf);
+        if self.is_packed {
+            request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let sent = http.send(request).await;
+        let answer = sent.map_err(|error| Trouble::passing(error.to_string()))?;
         if !answer.status().is_success() {
-            return Err(format!("status {}", answer.status().as_u16()));
+            return Err(Trouble::of_code(answer.status(), answer.headers()));
         }
         // An answer that cannot be read names nothing that was rejected.
-        Ok(R::decode(answer.into_body()).unwrap_or_default())
+        Ok(prost::Message::decode(answer.into_body()).unwrap_or_default())
     }
 }
 
-fn with<T>(headers: &MetadataMap, message: T) -> tonic::Request<T> {
-    let mut request = tonic::Request::new(message);
-    *request.metadata_mut() = headers.clone();
-    request
+fn taken<S: Signal>(answer: S::Answer) -> Taken {
+    let (count, why) = S::rejected(answer).unwrap_or_default();
+    Taken { rejected: u64::try_from(count).unwrap_or(0), why }
 }
 
-fn told(status: &tonic::Status) -> String {
-    format!("{:?}: {}", status.code(), status.message())
-}
+impl Trouble {
+    const fn final_of(text: String) -> Self {
+        Self { text, later: None }
+    }
 
-fn all_taken(rejected: Option<(i64, String)>) -> Result<(), String> {
-    match rejected {
-        Some((count, message)) if count > 0 => {
-            Err(format!("it rejected {count} of a request: {message}"))
+    const fn passing(text: String) -> Self {
+        Self { text, later: Some(Duration::ZERO) }
+    }
+
+    /// Which may pass is for OTLP to say.
+    fn of_status(status: &tonic::Status) -> Self {
+        let text = format!("{:?}: {}", status.code(), status.message());
+        match status.code() {
+            Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::Unavailable
+            | Code::DataLoss => Self::passing(text),
+            _ => Self::final_of(text),
         }
-        _ => Ok(()),
+    }
+
+    fn of_code(code: StatusCode, headers: &HeaderMap) -> Self {
+        let text = format!("status {}", code.as_u16());
+        let wanted = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        match code {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => {
+                Self { text, later: Some(wanted.map_or(Duration::ZERO, Duration::from_secs)) }
+            }
+            _ => Self::final_of(text),
+        }
     }
 }

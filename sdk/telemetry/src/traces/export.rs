@@ -6,16 +6,18 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::Record;
+use blockhouse_meter::spans::{DropReason, Record};
 use blockhouse_model::Clock;
-use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::trace::SpanData;
 
 use super::Config;
 use super::assemble::{Assembler, Epoch};
 use super::bridge::Bridge;
 use super::enrich::{self, Enrich, Wholes};
-use crate::otlp::{LAST_PATIENCE, Story, Transport};
+use crate::otlp::{LAST_PATIENCE, Requests, Story, Taken, Transport};
 use crate::{Error, Identity};
 
 /// How often records are looked for. Nobody is woken for one.
@@ -45,8 +47,9 @@ pub struct Parts {
 
 /// Takes records and sends their spans to a collector.
 pub struct TraceExporter {
-    exporter: SpanExporter,
+    to: Requests,
     timeout: Duration,
+    resource: ResourceAttributesWithSchema,
     assembler: Assembler,
     epoch: Epoch,
     spans: Arc<Spans>,
@@ -72,11 +75,10 @@ impl TraceExporter {
     /// The endpoint is none.
     pub fn new(config: &Config, transport: &Transport, parts: Parts) -> Result<Self, Error> {
         let Parts { identity, spans, records, bridged, clock, code_name, enrich } = parts;
-        let mut exporter = transport.spans(&config.endpoint)?;
-        exporter.set_resource(&identity.resource());
         Ok(Self {
-            exporter,
+            to: transport.requests(&config.endpoint)?,
             timeout: transport.timeout(),
+            resource: (&identity.resource()).into(),
             assembler: Assembler::new(identity.version.clone(), code_name),
             epoch: Epoch::new(),
             spans,
@@ -146,15 +148,19 @@ impl TraceExporter {
     async fn export(&mut self, batch: Vec<SpanData>) {
         let count = batch.len() as u64;
         let counts = &self.spans.counts;
-        let exported = tokio::time::timeout(self.timeout, self.exporter.export(batch)).await;
-        let sent = match exported {
-            Ok(exported) => exported.map_err(|error| error.to_string()),
-            Err(_) => Err("it took too long".to_owned()),
-        };
-        match sent {
-            Ok(()) => counts.exported.add(count),
-            Err(_) => counts.drop(1, count),
+        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        let request = self.to.send(ExportTraceServiceRequest { resource_spans });
+        let sent = tokio::time::timeout(self.timeout, request).await;
+        let sent = sent.unwrap_or_else(|_| Err("it took too long".to_owned()));
+        match &sent {
+            Ok(Taken { rejected, .. }) => {
+                let rejected = count.min(*rejected);
+                counts.exported.add(count - rejected);
+                counts.drop(DropReason::Rejected, rejected);
+            }
+            Err(_) => counts.drop(DropReason::Failed, count),
         }
+        let sent = sent.and_then(|taken| taken.as_a_whole());
         self.story.goes_on(self.clock.monotonic(), &sent);
     }
 }
