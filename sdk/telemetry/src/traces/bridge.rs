@@ -33,6 +33,10 @@ enum Told<'a> {
     Begun { at: u64, group: &'a str, request: &'a str, id: &'a str, retries: u32 },
     /// It has consumed one.
     Ended { request: &'a str, id: &'a str, took: u64, ok: bool },
+    /// It decided on one that is part of a transaction; `is_asked` if the broker asked.
+    Decided { at: u64, topic: &'a str, id: &'a str, state: &'static str, is_asked: bool },
+    /// It took one back that was to come later.
+    Recalled { at: u64, topic: &'a str, id: &'a str, ok: bool },
 }
 
 fn parse(record: &str) -> Option<Told<'_>> {
@@ -54,6 +58,23 @@ fn parse(record: &str) -> Option<Told<'_>> {
         ["SubAfter", request, id, cost, ok, ..] => {
             Some(Told::Ended { request, id, took: took(cost)?, ok: ok == "true" })
         }
+        ["EndTransaction", at, _, _, topic, id, _, _, _, _, _, state, asked, ..] => {
+            let (at, state) = (at.parse().ok()?, state_of(state)?);
+            Some(Told::Decided { at, topic, id, state, is_asked: asked == "true" })
+        }
+        ["Recall", at, _, _, topic, id, ok, ..] => {
+            Some(Told::Recalled { at: at.parse().ok()?, topic, id, ok: ok == "true" })
+        }
+        _ => None,
+    }
+}
+
+/// Names of `LocalTransactionState`, one of which is misspelt.
+fn state_of(name: &str) -> Option<&'static str> {
+    match name {
+        "COMMIT_MESSAGE" => Some("commit"),
+        "ROLLBACK_MESSAGE" => Some("rollback"),
+        "UNKNOW" => Some("unknown"),
         _ => None,
     }
 }
@@ -94,11 +115,22 @@ impl Bridge {
                     let begun = self.begun.remove(&(trace(id).trace_id, span_id));
                     out.extend(begun.map(|begun| self.processed((id, span_id), &begun, took, ok)));
                 }
+                Told::Decided { at, topic, id, state, is_asked } => {
+                    let mut span = self.afterwards(("end_transaction", topic), id, at, true);
+                    let asked = if is_asked { "true" } else { "false" };
+                    span.attributes.push(KeyValue::new("blockhouse.transaction.state", state));
+                    span.attributes.push(KeyValue::new("blockhouse.transaction.checked", asked));
+                    out.push(span);
+                }
+                Told::Recalled { at, topic, id, ok } => {
+                    out.push(self.afterwards(("recall", topic), id, at, ok));
+                }
                 Told::Sent { at, topic, id, kind, size, took, ok } => {
                     bounded(&mut self.topics);
                     self.topics.insert(trace(id).trace_id, topic.to_owned());
                     let mut span = self.span(("send", topic), (id, trace(id)), (at, took), ok);
                     span.span_kind = SpanKind::Producer;
+                    span.attributes.push(KeyValue::new("messaging.operation.type", "send"));
                     let size =
                         size.parse().ok().map(|size: i64| ("messaging.message.body.size", size));
                     span.attributes.extend(size.map(|(name, size)| KeyValue::new(name, size)));
@@ -122,6 +154,7 @@ impl Bridge {
         let own = TraceParent { span_id, ..sent };
         let mut span = self.span(("process", topic), (id, own), (begun.at, took), ok);
         span.span_kind = SpanKind::Consumer;
+        span.attributes.push(KeyValue::new("messaging.operation.type", "process"));
         span.parent_span_id = SpanId::from_bytes(sent.span_id.to_be_bytes());
         span.parent_span_is_remote = true;
         let group = begun.group.clone();
@@ -129,6 +162,24 @@ impl Bridge {
         if begun.retries > 0 {
             span.attributes.push(KeyValue::new("blockhouse.retries", i64::from(begun.retries)));
         }
+        span
+    }
+
+    /// What a producer did to a message that it had sent: when, but not for how long. The conventions have
+    /// no type for it.
+    fn afterwards(
+        &self,
+        (operation, topic): (&'static str, &str),
+        id: &str,
+        at: u64,
+        ok: bool,
+    ) -> SpanData {
+        let sent = trace(id);
+        let own = TraceParent { span_id: process(&format!("{operation}{FIELD}{at}"), id), ..sent };
+        let mut span = self.span((operation, topic), (id, own), (at, 0), ok);
+        span.span_kind = SpanKind::Client;
+        span.parent_span_id = SpanId::from_bytes(sent.span_id.to_be_bytes());
+        span.parent_span_is_remote = true;
         span
     }
 
@@ -145,7 +196,6 @@ impl Bridge {
         span.attributes = vec![
             KeyValue::new("messaging.system", "rocketmq"),
             KeyValue::new("messaging.operation.name", operation),
-            KeyValue::new("messaging.operation.type", operation),
             KeyValue::new("messaging.message.id", id.to_owned()),
         ];
         if !topic.is_empty() {
@@ -182,7 +232,7 @@ fn trace(id: &str) -> TraceParent {
     TraceParent { trace_id, span_id: span.max(1), sampled: true }
 }
 
-/// The span of a consumption: clients number these.
+/// The span of a consumption, which clients number, or of what else was done.
 fn process(request: &str, id: &str) -> u64 {
     let [span, ..] = numbers(format!("{request}{FIELD}{id}").as_bytes());
     span.max(1)
@@ -233,6 +283,55 @@ mod tests {
         );
         assert_eq!((&send.status, &failed.status), (&Status::Unset, &Status::error("")));
         assert!(bridge.begun.is_empty());
+    }
+
+    #[test]
+    fn what_a_producer_does_afterwards_is_in_the_trace_of_the_send() {
+        let mut bridge = Bridge::new("1".to_owned());
+        let decided = |at, state, asked| {
+            ["EndTransaction", at, "r", "g", "orders", ID, "t", "k", "h:1", "2", "T1", state, asked]
+        };
+        let commit = decided("1700000000200", "COMMIT_MESSAGE", "false");
+        let unknown = decided("1700000000100", "UNKNOW", "true");
+        let recall = ["Recall", "1700000000300", "r", "g", "orders", ID, "true"];
+        let failed = ["Recall", "1700000000400", "r", "g", "orders", ID, "false"];
+        let strange = decided("1700000000200", "PERHAPS", "false");
+        let out = spans(&mut bridge, &[&unknown, &commit, &strange, &recall, &failed]);
+        let told: Vec<_> = out
+            .iter()
+            .map(|span| {
+                let of = |name: &str| {
+                    let found = span.attributes.iter().find(|a| a.key.as_str() == name);
+                    found.map(|a| a.value.to_string()).unwrap_or_default()
+                };
+                let name = span.name.to_string();
+                let [state, asked] =
+                    ["state", "checked"].map(|n| of(&format!("blockhouse.transaction.{n}")));
+                (name, state, asked, span.status == Status::Unset)
+            })
+            .collect();
+        let row = |name: &str, state: &str, asked: &str, ok| {
+            (format!("{name} orders"), state.to_owned(), asked.to_owned(), ok)
+        };
+        assert_eq!(
+            told,
+            [
+                row("end_transaction", "unknown", "true", true),
+                row("end_transaction", "commit", "false", true),
+                row("recall", "", "", true),
+                row("recall", "", "", false),
+            ]
+        );
+        let sent = trace(ID);
+        let mut ids: Vec<_> = out.iter().map(|span| span.span_context.span_id()).collect();
+        for span in &out {
+            assert_eq!(span.span_context.trace_id().to_bytes(), sent.trace_id.to_be_bytes());
+            assert_eq!(span.parent_span_id.to_bytes(), sent.span_id.to_be_bytes());
+            assert_eq!((&span.span_kind, span.start_time), (&SpanKind::Client, span.end_time));
+        }
+        ids.sort_unstable_by_key(|id| id.to_bytes());
+        ids.dedup();
+        assert_eq!(ids.len(), 4);
     }
 
     #[test]

@@ -15,15 +15,22 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.consumer.rebalance.AllocateMessageQueueAveragely;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.client.producer.LocalTransactionState;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.SendStatus;
+import org.apache.rocketmq.client.trace.TraceBean;
+import org.apache.rocketmq.client.trace.TraceContext;
+import org.apache.rocketmq.client.trace.TraceDataEncoder;
+import org.apache.rocketmq.client.trace.TraceType;
 import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
+import org.apache.rocketmq.common.message.MessageType;
 
 /**
  * An application that knows nothing of traces: an agent beside it does. A request is a line of words, the answer is one line:
  * `send TOPIC DELAY_LEVEL`, `batch TOPIC COUNT`, `consume GROUP TOPIC COUNT FAILURES RETRIES`. FAILURES are the times that each message is
  * sent back, to come again after a second; with more than RETRIES of them it becomes a dead letter, and need not come again.
+ * `told KIND TOPIC ID OUTCOME` writes what the client's own encoder makes of a transaction's end or of a recall into RocketMQ's trace topic.
  */
 public final class Traced {
     private Traced() {
@@ -45,7 +52,11 @@ public final class Traced {
             String answer;
             try {
                 String[] words = line.split(" ");
-                answer = words[0].equals("consume") ? consume(arguments[0], words, bridged) : send(producer, words);
+                if (words[0].equals("consume")) {
+                    answer = consume(arguments[0], words, bridged);
+                } else {
+                    answer = words[0].equals("told") ? told(producer, words) : send(producer, words);
+                }
             } catch (Exception failed) {
                 answer = "failed " + failed;
             }
@@ -72,6 +83,29 @@ public final class Traced {
             sent = producer.send(message);
         }
         return sent.getSendStatus() == SendStatus.SEND_OK ? "ok " + sent.getMsgId() : sent.getSendStatus().toString();
+    }
+
+    private static String told(DefaultMQProducer producer, String[] words) throws Exception {
+        TraceBean bean = new TraceBean();
+        bean.setTopic(words[2]);
+        bean.setMsgId(words[3]);
+        bean.setMsgType(MessageType.Trans_msg_Commit);
+        bean.setTransactionId("transaction");
+        TraceContext context = new TraceContext();
+        // Old clients have no recall.
+        context.setTraceType(TraceType.valueOf(words[1]));
+        context.setRegionId("region");
+        context.setGroupName("traced-producer");
+        context.setTraceBeans(new ArrayList<>());
+        context.getTraceBeans().add(bean);
+        if (words[1].equals("EndTransaction")) {
+            bean.setTransactionState(LocalTransactionState.valueOf(words[4]));
+        } else {
+            context.setSuccess(Boolean.parseBoolean(words[4]));
+        }
+        String data = TraceDataEncoder.encoderFromContextBean(context).getTransData();
+        SendResult sent = producer.send(new Message("RMQ_SYS_TRACE_TOPIC", data.getBytes(StandardCharsets.UTF_8)));
+        return sent.getSendStatus() == SendStatus.SEND_OK ? "ok" : sent.getSendStatus().toString();
     }
 
     private static String consume(String namesrv, String[] words, boolean bridged) throws Exception {
