@@ -61,7 +61,7 @@ impl<'a> Finish<'a> {
         match self.picked.split_first() {
             Some(((number, record), rest)) if *number == request => {
                 self.picked = rest;
-                Some(self.push(request, *record, code))
+                self.push(request, *record, code)
             }
             _ if code != response_code::SUCCESS
                 || self.slow.is_some()
@@ -73,12 +73,12 @@ impl<'a> Finish<'a> {
         }
     }
 
-    fn push(&self, request: usize, record: StageRecord, code: i32) -> TraceParent {
+    /// The span, unless there is no room for it: what is told of it would lead nowhere.
+    fn push(&self, request: usize, record: StageRecord, code: i32) -> Option<TraceParent> {
         self.traced.push_calls(self.spans, request, record.picked);
         let stages = Stages { flush: self.flush, ..record.stages };
         let record = StageRecord { code, stages, total: Ticks::of(self.total), ..record };
-        self.spans.push(Record::Stages(record));
-        record.picked.own
+        self.spans.push(Record::Stages(record)).then_some(record.picked.own)
     }
 
     /// What nobody has looked at so far: it failed before its turn, or was slow, or a plugin failed.
@@ -125,6 +125,6 @@ impl<'a> Finish<'a> {
             place: placed.first().map(|p| (p.queue_offset.0, Some(p.physical_offset.0))),
             delay_level: 0,
         };
-        Some(self.push(request, record, code))
+        self.push(request, record, code)
     }
 }

@@ -76,7 +76,7 @@ impl Broker {
         Some(Reading { began: self.clock().monotonic(), entries: 0, found: Vec::new() })
     }
 
-    /// Records a delivery, if it is to be: as what span. `read` is what goes out, or would if it were not
+    /// Records a delivery, if it is to be, and there is room for it: as what span. `read` is what goes out, or would if it were not
     /// refused.
     pub(super) fn record_delivered(
         &self,
@@ -106,7 +106,7 @@ impl Broker {
             calls.read(|calls| push_calls(spans, (picked, Asked::InSpan), calls.iter()));
         }
         let topic = spans.name(&plan.topic.name);
-        spans.push(Record::Stages(StageRecord {
+        let is_kept = spans.push(Record::Stages(StageRecord {
             total: Ticks::of(total),
             principal: spans.principal(&plan.cx.principal),
             group: Some(spans.name(&plan.group.name)),
@@ -116,6 +116,6 @@ impl Broker {
             code: refused.map_or(0, |refusal| self.code_of(refusal)),
             ..StageRecord::new(picked, Operation::Deliver, reading.began, plan.cx.peer, topic)
         }));
-        Some(picked.own)
+        is_kept.then_some(picked.own)
     }
 }

@@ -6,6 +6,7 @@ mod authorization;
 mod bad_input;
 mod chain;
 mod consuming;
+mod exemplars;
 mod flight;
 mod histograms;
 mod hooks;

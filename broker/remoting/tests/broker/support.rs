@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_core::{Broker, Config, HeldPulls, Identity, NoAnnouncer, Parts};
+use blockhouse_core::{Broker, Config, HeldPulls, Identity, NoAnnouncer, Parts, Recorder};
 use blockhouse_disk::{Disk, MemDisk};
 use blockhouse_hook::{Hook, HookChain, Hooks};
 use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
-use blockhouse_meter::{Connections, Meter};
+use blockhouse_meter::{Connections, Meter, Spans};
 use blockhouse_model::{Clock, ManualClock, Timestamp};
 use blockhouse_protocol::codes::request_code;
 use blockhouse_protocol::header::pull::{PullMessage, sys_flag};
@@ -114,9 +114,24 @@ impl World {
         hooks: &[Arc<dyn Hook>],
         user: Option<&'static str>,
     ) -> Self {
+        Self::build(hooks, user, None).await
+    }
+
+    /// What the broker does is recorded as spans.
+    pub(crate) async fn recording(hooks: &[Arc<dyn Hook>], spans: Option<Arc<Spans>>) -> Self {
+        Self::build(hooks, None, spans).await
+    }
+
+    async fn build(
+        hooks: &[Arc<dyn Hook>],
+        user: Option<&'static str>,
+        spans: Option<Arc<Spans>>,
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp(1_700_000_000_000)));
         let disk = MemDisk::new();
-        let broker = Arc::new(broker(&disk, &clock, hooks));
+        let code_of = blockhouse_remoting::code_of;
+        let recorder = spans.map(|spans| Recorder { spans, code_of });
+        let broker = Arc::new(broker(&disk, &clock, hooks).recording(recorder));
         let meter = Arc::new(Meter::default());
         meter.watch_sizes(broker.stats().sizes());
         let remoting = Remoting::new(Arc::clone(&broker), Arc::new(NoNode), Arc::clone(&meter));
