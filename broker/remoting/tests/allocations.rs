@@ -1,0 +1,148 @@
+//! What is not recorded costs nothing: a send makes as many allocations with traces as without them. The
+//! allocator of this program counts, for each thread by itself.
+#![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
+
+#[path = "broker/support.rs"]
+#[expect(dead_code, reason = "more is there for others")]
+mod support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use allocation_counter::measure;
+use blockhouse_hook::{Draft, Hook, PluginCall, Point, Points, calls};
+use blockhouse_meter::spans::{DropReason, Rules, Spans};
+use blockhouse_model::{QueueId, RequestContext};
+use blockhouse_protocol::codes::{request_code, response_code as code};
+use blockhouse_protocol::{RemotingCommand, RequestHead, encode, frame};
+use blockhouse_remoting::Remoting;
+use blockhouse_transport::{Connection, Replies, Service as _};
+use bytes::BytesMut;
+
+use support::{NoNode, World, send_header};
+
+/// So many bursts are looked at, once that which is made once is there.
+const BURSTS: usize = 200;
+
+/// Notes each of its calls, as plugins do.
+struct Noting;
+
+impl Hook for Noting {
+    fn name(&self) -> &'static str {
+        "noting"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::BeforeSend)
+    }
+
+    fn before_send(&self, _: &RequestContext, _: &mut [Draft<'_>]) {
+        calls::note(|| PluginCall::new("noting", "before-send"));
+    }
+}
+
+fn frames(count: usize, properties: &str) -> Vec<RemotingCommand> {
+    let mut bytes = BytesMut::new();
+    for opaque in 0..count {
+        let head = RequestHead::new(request_code::SEND_MESSAGE_V2, i32::try_from(opaque).unwrap());
+        let header = send_header("orders", properties);
+        encode::request(&mut bytes, &head, |out| header.write(out), b"body");
+    }
+    std::iter::from_fn(|| frame::split(&mut bytes, 1 << 20).unwrap()).collect()
+}
+
+/// Allocations of this thread for a burst, as most of them make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Made {
+    /// Until its messages have their places.
+    placed: u64,
+    /// Afterwards.
+    answered: u64,
+}
+
+impl Made {
+    const fn all(self) -> u64 {
+        self.placed + self.answered
+    }
+}
+
+/// What is made for bursts of so many sends, each with these properties. This thread and the one that writes
+/// to the disk share work, as it happens: it is measured until it happens alike.
+fn made(
+    burst: (usize, &str),
+    hooks: &[Arc<dyn Hook>],
+    spans: impl Fn() -> Option<Arc<Spans>>,
+) -> Made {
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        let bursts = each(burst, hooks, spans());
+        let usual = bursts[bursts.len() / 2];
+        let alike = bursts.iter().filter(|made| **made == usual).count();
+        if alike * 4 >= bursts.len() * 3 {
+            return usual;
+        }
+        seen.push(bursts);
+    }
+    unreachable!("never alike: {seen:?}");
+}
+
+/// What is made for each burst, from the least to the most.
+fn each(
+    (sends, properties): (usize, &str),
+    hooks: &[Arc<dyn Hook>],
+    spans: Option<Arc<Spans>>,
+) -> Vec<Made> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = runtime.block_on(World::recording(hooks, spans));
+    let remoting = Remoting::new(Arc::clone(&world.broker), Arc::new(NoNode), Arc::default());
+    let at = |port| ([127, 0, 0, 1], port).into();
+    let connection = Connection::detached(at(5), at(6));
+    let mut sent = 0;
+    let mut send = || {
+        let (mut burst, mut replies) = (frames(sends, properties), Replies::new());
+        let placed = measure(|| remoting.burst(&connection, &mut burst, &mut replies));
+        let mut answers = BytesMut::new();
+        let answered = measure(|| answers = runtime.block_on(replies.settled()).into());
+        let each = std::iter::from_fn(|| frame::split(&mut answers, 1 << 20).unwrap());
+        assert_eq!(each.filter(|answer| answer.code == code::SUCCESS).count(), sends);
+        sent += sends as u64;
+        while world.broker.store().max_offset("orders", QueueId(0)).0 < sent {
+            std::thread::yield_now();
+        }
+        Made { placed: placed.count_total, answered: answered.count_total }
+    };
+    for _ in 0..50 {
+        send();
+    }
+    let mut all: Vec<Made> = (0..BURSTS).map(|_| send()).collect();
+    runtime.block_on(world.server.shutdown());
+    all.sort_unstable();
+    all
+}
+
+fn recorder(head: f64) -> Arc<Spans> {
+    let rules = Rules { head, slow: Some(Duration::from_millis(500)), errors: true };
+    Arc::new(Spans::new(rules, 1 << 16).0)
+}
+
+#[test]
+fn a_send_that_is_not_recorded_makes_no_allocation_for_it() {
+    let none: &[Arc<dyn Hook>] = &[];
+    let noting: &[Arc<dyn Hook>] = &[Arc::new(Noting)];
+    let not_sampled =
+        "traceparent\u{1}00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\u{2}";
+    for (sends, properties, hooks) in
+        [(1, "", none), (32, "", none), (32, not_sampled, none), (1, "", noting), (32, "", noting)]
+    {
+        let burst = (sends, properties);
+        let without = made(burst, hooks, || None);
+        let spans = recorder(0.0);
+        let with = made(burst, hooks, || Some(Arc::clone(&spans)));
+        assert_eq!(with, without, "bursts of {sends} `{properties}`, {} hooks", hooks.len());
+        assert!(without.placed > 0 && without.answered > 0, "nothing is counted");
+        assert_eq!(spans.counts.dropped.read(DropReason::Queue), 0, "something was recorded");
+    }
+    // What is recorded is another matter: the count notices it.
+    let without = made((32, ""), none, || None).all();
+    assert!(made((32, ""), none, || Some(recorder(1.0))).all() > without);
+}
