@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use blockhouse_hook::{AclError, Rejection, UserError};
 use blockhouse_protocol::{BodyError, FieldError};
-use blockhouse_route::KvError;
+use blockhouse_route::{KvError, MEMBERS_MAX, PLACES_MAX};
 
 /// Why a request was not carried out. The text becomes the remark to the client, except where
 /// [`status`](crate::status) says otherwise.
@@ -60,6 +60,12 @@ pub enum Error {
     /// A broker that is not known must report all its topics first.
     #[error("register broker failed")]
     FullReportFirst,
+    /// The route table has as much as there may be.
+    #[error(
+        "the name server knows {MEMBERS_MAX} brokers, or {PLACES_MAX} topics of brokers, and takes no more: let those \
+         leave that are none"
+    )]
+    Full,
     /// A topic is not served by any broker.
     #[error(
         "No topic route info in name server for the topic: {0}\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details."

@@ -38,6 +38,7 @@ pub fn response_code(error: &Error) -> i32 {
         | Error::BrokerId(_)
         | Error::Checksum
         | Error::FullReportFirst
+        | Error::Full
         | Error::Kv(_)
         | Error::NotSaved(_)
         | Error::NotReady

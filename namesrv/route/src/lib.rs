@@ -32,5 +32,5 @@ pub use broker::{Broker, ConnectionId, Member};
 pub use kv::{KvConfig, KvError, ORDER_TOPIC_CONFIG};
 pub use query::{BrokerRoute, QueueRoute, TopicRoute};
 pub use register::{Registered, Registration, ReportedTopics};
-pub use table::{Policy, QueueConfig, Routes};
+pub use table::{MEMBERS_MAX, PLACES_MAX, Policy, QueueConfig, Routes};
 pub use withdraw::Withdrawn;

@@ -63,6 +63,8 @@ pub enum Registered {
     /// A broker that is not known yet reported a single topic: that is a change report, whose full
     /// report must come first.
     FullReportFirst,
+    /// There are as many brokers, or topics of brokers, as there may be.
+    Full,
 }
 
 impl Routes {
@@ -85,6 +87,9 @@ impl Routes {
             .and_then(|b| b.at(report.addr))
             .is_some_and(|m| m.version == report.topics.version);
 
+        if !self.has_room(report, id_known) {
+            return Registered::Full;
+        }
         self.leave_other_names(report);
         let name = self.admit(report, now);
         let unchanged = id_known && same_version;
@@ -94,6 +99,23 @@ impl Routes {
             first: !id_known,
             topics_changed,
         }
+    }
+
+    /// Whether all that a report says can be kept.
+    fn has_room(&self, report: &Registration<'_>, id_known: bool) -> bool {
+        let members = || self.brokers.values().map(|broker| broker.members.len()).sum::<usize>();
+        if !id_known && members() >= self.bounds.members {
+            return false;
+        }
+        let queues = &report.topics.queues;
+        if self.places + queues.len() <= self.bounds.places {
+            return true;
+        }
+        // Most of them are known, as a rule.
+        let is_new = |topic: &Arc<str>| {
+            self.topics.get(topic).is_none_or(|served| !served.contains_key(report.broker))
+        };
+        self.places + queues.keys().filter(|topic| is_new(topic)).count() <= self.bounds.places
     }
 
     /// Puts the process under its id; returns the name as the table holds it.
@@ -161,7 +183,9 @@ impl Routes {
             if unchanged && served.contains_key(name) {
                 continue;
             }
-            changed += usize::from(served.insert(Arc::clone(name), queues) != Some(queues));
+            let before = served.insert(Arc::clone(name), queues);
+            self.places += usize::from(before.is_none());
+            changed += usize::from(before != Some(queues));
         }
         changed
     }

@@ -43,9 +43,32 @@ impl Default for Policy {
     }
 }
 
+/// How much there may be: whoever speaks to a name server can report brokers that are none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Processes of all brokers.
+    pub(crate) members: usize,
+    /// Topics, each as often as there are brokers that serve it.
+    pub(crate) places: usize,
+}
+
+/// Most processes of all brokers together.
+pub const MEMBERS_MAX: usize = 10_000;
+/// Most topics, each counted as often as there are brokers that serve it.
+pub const PLACES_MAX: usize = 2_000_000;
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { members: MEMBERS_MAX, places: PLACES_MAX }
+    }
+}
+
 /// Which brokers serve which topics.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
+    pub(crate) bounds: Bounds,
+    /// Topics, each as often as there are brokers that serve it.
+    pub(crate) places: usize,
     pub(crate) policy: Policy,
     pub(crate) brokers: BTreeMap<Arc<str>, Broker>,
     pub(crate) topics: BTreeMap<Arc<str>, BTreeMap<Arc<str>, QueueConfig>>,
@@ -81,11 +104,18 @@ impl Routes {
         &self.topics
     }
 
+    /// Topics, each counted as often as there are brokers that serve it.
+    #[must_use]
+    pub const fn places(&self) -> usize {
+        self.places
+    }
+
     /// Takes `broker` away from the topics that `leaving` picks, and topics nobody serves with it.
     pub(crate) fn forget_topics(&mut self, broker: &str, leaving: impl Fn(&str) -> bool) {
+        let places = &mut self.places;
         self.topics.retain(|topic, served| {
-            if leaving(topic) {
-                served.remove(broker);
+            if leaving(topic) && served.remove(broker).is_some() {
+                *places -= 1;
             }
             !served.is_empty()
         });
@@ -107,5 +137,56 @@ impl Routes {
             .filter_map(|served| served.get_mut(broker))
             .map(&mut change)
             .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use blockhouse_model::DataVersion;
+
+    use super::*;
+    use crate::{ConnectionId, QueueRoute, Registered, Registration, ReportedTopics};
+
+    fn report<'a>(broker: &'a str, topics: &[&str], counter: i64) -> Registration<'a> {
+        let queues = QueueConfig { read_queues: 1, write_queues: 1, perm: Perm::RW, sys_flag: 0 };
+        Registration {
+            cluster: "c",
+            broker,
+            id: 0,
+            addr: broker,
+            ha_addr: None,
+            zone: None,
+            timeout: None,
+            acting_master: None,
+            topics: ReportedTopics {
+                version: DataVersion { state_version: 0, timestamp: 1, counter },
+                queues: topics.iter().map(|topic| (Arc::from(*topic), queues)).collect(),
+            },
+            filter_servers: None,
+            connection: ConnectionId(1),
+        }
+    }
+
+    #[test]
+    fn brokers_and_their_topics_are_bounded_and_those_that_leave_make_room() {
+        let mut routes = Routes { bounds: Bounds { members: 2, places: 5 }, ..Routes::default() };
+        let take = |routes: &mut Routes, broker, topics: &[&str], counter| {
+            routes.register(&report(broker, topics, counter), Duration::ZERO) != Registered::Full
+        };
+        assert!(take(&mut routes, "a", &["t", "u"], 1) && take(&mut routes, "b", &["t", "u"], 1));
+        assert!(!take(&mut routes, "x", &[], 1), "a third broker");
+        assert!(!take(&mut routes, "a", &["t", "u", "v", "w"], 2), "a sixth topic");
+        assert_eq!(routes.places(), 4, "a refused report changes nothing");
+        assert!(take(&mut routes, "a", &["t", "u", "v"], 2));
+        let queues = QueueConfig { read_queues: 1, write_queues: 1, perm: Perm::RW, sys_flag: 0 };
+        let one = [QueueRoute { broker: "a".into(), queues }];
+        assert!(!routes.register_topic("w", &one) && routes.register_topic("v", &one));
+        assert!(routes.delete_topic("v", None) && routes.register_topic("w", &one));
+        assert_eq!(routes.places(), 5);
+        routes.unregister("b", "b").unwrap();
+        assert_eq!(routes.places(), 3);
+        assert!(take(&mut routes, "x", &["t", "y"], 1));
     }
 }

@@ -187,6 +187,8 @@ fn check(routes: &Routes, alive: &Alive) {
         assert_eq!(route.queues.len(), served.len());
         assert_eq!(route.brokers.len(), served.len());
     }
+    let places: usize = routes.topics().values().map(BTreeMap::len).sum();
+    assert_eq!(routes.places(), places);
     let named: BTreeSet<_> = routes.clusters().into_values().flatten().collect();
     assert!(named.iter().eq(routes.brokers().keys()));
 }

@@ -19,6 +19,8 @@ use crate::{Error, NameService, view};
 
 /// Longest name or address of a broker.
 const NAME_LEN_MAX: usize = 255;
+/// Most filter servers of a broker that are kept.
+const FILTER_SERVERS_MAX: usize = 64;
 
 pub(crate) fn register(service: &NameService, request: &Request<'_>) -> Outcome {
     let command = request.command;
@@ -28,7 +30,9 @@ pub(crate) fn register(service: &NameService, request: &Request<'_>) -> Outcome 
         return Err(Error::Checksum);
     }
     let body = RegisterBrokerBody::decode_any(&command.body, command.version)?;
-    let filter_servers = body.filter_server_list.iter().map(|s| Arc::from(s.as_str())).collect();
+    let filter_servers = body.filter_server_list.iter().filter(|s| s.len() <= NAME_LEN_MAX);
+    let filter_servers =
+        filter_servers.take(FILTER_SERVERS_MAX).map(|s| Arc::from(s.as_str())).collect();
     let timeout_ms = header.heartbeat_timeout_millis.and_then(|ms| u64::try_from(ms).ok());
     let report = Registration {
         cluster: name("clusterName", header.cluster_name)?,
@@ -128,6 +132,10 @@ fn answer(service: &NameService, report: &Registration<'_>, registered: Register
             None
         }
         Registered::FullReportFirst => return Err(Error::FullReportFirst),
+        Registered::Full => {
+            warn!(broker, id, addr, "a broker's report was refused: there is no room");
+            return Err(Error::Full);
+        }
     };
     let order = service.settings.read().return_order_topic_config_to_broker.then(|| {
         service.kv.read(|kv| kv.namespace(ORDER_TOPIC_CONFIG).map(|v| view::kv_table(v).encode()))
