@@ -24,7 +24,7 @@ mod producers;
 pub mod view;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use blockhouse_filter::Subscription;
@@ -46,6 +46,8 @@ use producers::Producers;
 /// A client that is silent for longer than this is taken for dead.
 /// RocketMQ: `channelExpiredTimeout`.
 pub const SILENCE_MAX: Duration = Duration::from_secs(120);
+/// Most memberships in consumer groups, and in producer groups, if nothing is said.
+pub const MEMBERS_MAX: usize = 262_144;
 /// What a consumer without heartbeats said in a request counts for so long.
 /// RocketMQ: `subscriptionExpiredTimeout`.
 pub const COMPENSATION_AGE_MAX: Duration = Duration::from_secs(600);
@@ -99,18 +101,23 @@ pub struct Clients {
     compensation: RwLock<Compensation>,
     /// Whose turn it is when any producer of a group will do.
     turn: AtomicUsize,
+    members_max: usize,
+    /// Heartbeats for which there was no room.
+    refused: AtomicU64,
     clock: Arc<dyn Clock>,
 }
 
 impl Clients {
-    /// No clients.
+    /// No clients, and later at most so many memberships in consumer groups, and in producer groups.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, members_max: usize) -> Self {
         Self {
             consumers: RwLock::default(),
             producers: RwLock::default(),
             compensation: RwLock::default(),
             turn: AtomicUsize::new(0),
+            members_max,
+            refused: AtomicU64::new(0),
             clock,
         }
     }
@@ -122,6 +129,25 @@ impl Clients {
     /// # Errors
     /// The heartbeat is beyond what any client needs, or names no client.
     pub fn heartbeat(
+        &self,
+        channel: &Arc<dyn ClientChannel>,
+        heartbeat: Heartbeat,
+        admit: impl FnMut(&ConsumerHeartbeat) -> Option<Admission>,
+    ) -> Result<HeartbeatOutcome, HeartbeatError> {
+        let taken = self.take_in(channel, heartbeat, admit);
+        if taken.as_ref().is_err_and(HeartbeatError::is_full) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// How many heartbeats found no room since the start.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn take_in(
         &self,
         channel: &Arc<dyn ClientChannel>,
         heartbeat: Heartbeat,
@@ -148,7 +174,8 @@ impl Clients {
                 without_subscriptions: heartbeat.without_subscriptions,
                 notify: admission.notify,
             };
-            let registered = self.consumers.write().register(joining, consumer)?;
+            let registered =
+                self.consumers.write().register(joining, consumer, self.members_max)?;
             outcome.subscriptions_unknown |= registered.subscriptions_unknown;
             if let Some(notice) = registered.notice {
                 notice.send();
@@ -156,7 +183,7 @@ impl Clients {
         }
         let mut producers = self.producers.write();
         for group in heartbeat.producers {
-            producers.register(group, &client)?;
+            producers.register(group, &client, self.members_max)?;
         }
         Ok(outcome)
     }

@@ -14,6 +14,18 @@ pub struct Config {
     pub auto_create_topic: bool,
     /// Create a consumer group when it first appears (RocketMQ: `autoCreateSubscriptionGroup`).
     pub auto_create_subscription_group: bool,
+    /// Most topics, with the broker's own, retry and dead-letter topics: clients make them up. There may be
+    /// more in the files of a data directory that is taken over; new ones are refused then. A report of many more
+    /// than the default may be longer than a frame that name servers take (`registrar.compressed`).
+    #[schemars(range(min = 100, max = 1_000_000))]
+    pub topics_max: usize,
+    /// Most consumer groups, with the broker's own; files may have more, as with `topics_max`.
+    #[schemars(range(min = 100, max = 1_000_000))]
+    pub groups_max: usize,
+    /// Most memberships of connected clients in consumer groups, and as many in producer groups: a client has
+    /// one in each group that its heartbeats name.
+    #[schemars(range(min = 100, max = 16_777_216))]
+    pub members_max: usize,
     /// Queues of a topic that is created by a send, unless the client asks for fewer
     /// (RocketMQ: `defaultTopicQueueNums`).
     #[schemars(range(min = 1, max = 65_536))]
@@ -59,6 +71,9 @@ impl Default for Config {
         Self {
             auto_create_topic: true,
             auto_create_subscription_group: true,
+            topics_max: blockhouse_meta::topics::TOPICS_MAX,
+            groups_max: blockhouse_meta::groups::GROUPS_MAX,
+            members_max: crate::clients::MEMBERS_MAX,
             default_topic_queues: 8,
             allow_inert: false,
             max_message_size: 4 * 1024 * 1024,
@@ -85,6 +100,9 @@ impl Config {
         let queues_max = blockhouse_meta::topics::QUEUES_MAX;
         let queues = &self.default_topic_queues;
         OptionError::check_range("default_topic_queues", queues, &(1..=queues_max))?;
+        OptionError::check_range("topics_max", &self.topics_max, &(100..=1_000_000))?;
+        OptionError::check_range("groups_max", &self.groups_max, &(100..=1_000_000))?;
+        OptionError::check_range("members_max", &self.members_max, &(100..=1 << 24))?;
         OptionError::check_least("max_message_size", &self.max_message_size, &1)?;
         if !matches!(self.permission, 2 | 4 | 6) {
             let rule = "must be 6 (read and write), 4 (read only) or 2 (write only)";
@@ -113,7 +131,10 @@ mod tests {
     #[test]
     fn what_no_broker_could_work_with_is_refused() {
         assert_eq!(Config::default().validate(), Ok(()));
-        let set: [Case; 9] = [
+        let set: [Case; 12] = [
+            ("topics_max", |c| c.topics_max = 99),
+            ("groups_max", |c| c.groups_max = 0),
+            ("members_max", |c| c.members_max = usize::MAX),
             ("default_topic_queues", |c| c.default_topic_queues = 0),
             ("default_topic_queues", |c| c.default_topic_queues = 65_537),
             ("max_message_size", |c| c.max_message_size = 0),

@@ -67,6 +67,7 @@ use clients::Clients;
 use queue_locks::QueueLocks;
 use send::Stamp;
 use stats::Stats;
+use topics::refused_change;
 
 /// Who this broker is.
 #[derive(Clone, Debug)]
@@ -170,7 +171,7 @@ impl Broker {
             }
         }));
         Ok(Self {
-            clients: Clients::new(Arc::clone(&parts.clock)),
+            clients: Clients::new(Arc::clone(&parts.clock), config.members_max),
             queue_locks: QueueLocks::new(Arc::clone(&parts.clock)),
             stats: Stats::default(),
             stamp,
@@ -347,12 +348,25 @@ impl Broker {
         blockhouse_model::id::unique_key(ip, self.process, ms, u16::from_be_bytes([high, low]))
     }
 
+    /// How many requests found no room since the start: for topics, groups, places of groups, members, locks.
+    #[must_use]
+    pub fn refused_names(&self) -> [u64; 5] {
+        [
+            self.topics().refused(),
+            self.groups().refused(),
+            self.offsets().refused(),
+            self.clients.refused(),
+            self.queue_locks.refused(),
+        ]
+    }
+
     /// A group that a client names: found, or created where that is allowed.
-    pub(crate) fn group_for_use(&self, group: &str) -> Result<Arc<SubscriptionGroup>, Refusal> {
-        if let Some(found) = self.groups().find_or_create(group) {
-            return Ok(found);
-        }
-        Err(Refusal::no_group(group))
+    ///
+    /// # Errors
+    /// There is none of that name, or no room for another one.
+    pub fn group_for_use(&self, group: &str) -> Result<Arc<SubscriptionGroup>, Refusal> {
+        let found = self.groups().find_or_create(group).map_err(|e| refused_change(&e))?;
+        found.ok_or_else(|| Refusal::no_group(group))
     }
 }
 

@@ -29,13 +29,21 @@ impl Broker {
     }
 
     fn admit_member(&self, consumer: &ConsumerHeartbeat) -> Option<Admission> {
-        let group = self.groups().find_or_create(&consumer.group)?;
+        let full = |error| {
+            tracing::warn!(group = %consumer.group, %error, "a member of a group was passed over");
+        };
+        let group = self.groups().find_or_create(&consumer.group).map_err(full).ok()??;
         let order = consumer
             .subscriptions
             .iter()
             .any(|s| self.topics().find(&s.topic).is_some_and(|topic| topic.order));
         let sys_flag = if consumer.unit_mode { 2 } else { 0 };
-        self.topics().create_retry(&consumer.group, group.retry_queues, sys_flag, order);
+        let retry =
+            self.topics().create_retry(&consumer.group, group.retry_queues, sys_flag, order);
+        // Without one the group consumes all the same; what it sends back is refused.
+        if let Err(error) = retry {
+            tracing::warn!(group = %consumer.group, %error, "a group has no retry topic");
+        }
         let notify = self.config().notify_consumer_ids_changed;
         Some(Admission { notify: notify && group.notify_consumer_ids_changed_enable })
     }

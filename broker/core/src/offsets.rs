@@ -1,6 +1,8 @@
 //! Where groups are in their queues, and where queues begin and end.
 
 use blockhouse_hook::{Ack, Point};
+use blockhouse_meta::offsets::{PAIRS_MAX, PLACES_MAX};
+use blockhouse_meta::topics::QUEUES_MAX;
 use blockhouse_model::{Access, Action, QueueId, QueueOffset, Resource, Timestamp, TopicConfig};
 use blockhouse_store::{Boundary, ColdRead, Purpose, ReadRequest};
 
@@ -33,6 +35,17 @@ impl Place<'_> {
             Access { action: Action::Sub, resource: Resource::Group(self.group) },
         ]
     }
+}
+
+/// Why progress in a queue was not taken.
+fn no_room(queue: QueueId) -> String {
+    if queue.0 >= QUEUES_MAX {
+        return format!("queueId[{queue}]: no topic has more than {QUEUES_MAX} queues");
+    }
+    format!(
+        "the broker keeps the progress of at most {PAIRS_MAX} pairs of group and topic, in at most {PLACES_MAX} \
+         queues: delete groups that nobody needs (`blockhouse admin group delete GROUP --with-offsets`)"
+    )
 }
 
 impl Broker {
@@ -108,7 +121,9 @@ impl Broker {
             return Ok(false);
         }
         let Place { group, topic, .. } = place;
-        self.commit(caller.cx, Progress { group, topic, queue, offset });
+        if !self.commit(caller.cx, Progress { group, topic, queue, offset }) {
+            return Err(Refusal::new(RefusalKind::SystemError, no_room(queue)));
+        }
         if caller.hooks.has(Point::Ack) {
             let ack = Ack { group: place.group, topic: place.topic, queue, offset };
             caller.hooks.ack(caller.cx, &ack);

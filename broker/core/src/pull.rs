@@ -278,7 +278,10 @@ impl Broker {
 
     fn commit_pulled(&self, plan: &Plan, hooks: &HookChain, offset: QueueOffset) {
         let (group, topic, queue) = (&plan.group.name, &plan.topic.name, plan.queue);
-        self.commit(&plan.cx, Progress { group, topic, queue, offset });
+        // A pull that brings progress is answered with messages, and not with what became of it.
+        if !self.commit(&plan.cx, Progress { group, topic, queue, offset }) {
+            return;
+        }
         if hooks.has(Point::Ack) {
             let ack = Ack { group, topic, queue, offset };
             hooks.ack(&plan.cx, &ack);

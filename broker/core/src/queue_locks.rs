@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use blockhouse_model::{Clock, Group, QueueId, Timestamp, Topic};
@@ -18,6 +19,8 @@ pub const LEASE: Duration = Duration::from_secs(60);
 pub const LOCKS_MAX: usize = 65_536;
 /// Most groups with locks.
 pub const GROUPS_MAX: usize = 100_000;
+/// Most locked queues of all groups.
+pub const ALL_MAX: usize = 1_000_000;
 
 /// A queue as clients name it, which includes the broker: a client may ask one broker to lock the
 /// queues of several.
@@ -44,9 +47,19 @@ impl Lock {
 
 type Locks = HashMap<LockedQueue, Lock>;
 
+#[derive(Default)]
+struct Groups {
+    by_name: HashMap<Group, Locks>,
+    /// Locks of all of them.
+    count: usize,
+}
+
 /// The locks of all groups.
 pub struct QueueLocks {
-    groups: Mutex<HashMap<Group, Locks>>,
+    groups: Mutex<Groups>,
+    /// Queues for whose locks there was no room.
+    refused: AtomicU64,
+    all_max: usize,
     clock: Arc<dyn Clock>,
 }
 
@@ -54,7 +67,13 @@ impl QueueLocks {
     /// No locks.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { groups: Mutex::default(), clock }
+        Self { groups: Mutex::default(), refused: AtomicU64::new(0), all_max: ALL_MAX, clock }
+    }
+
+    /// How many queues found no room for their locks since the start.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Locks queues for a member of a group, or renews its locks; returns those that it has now.
@@ -67,25 +86,30 @@ impl QueueLocks {
     ) -> Vec<LockedQueue> {
         let now = self.clock.now();
         let mut groups = self.groups.lock();
-        if groups.len() >= GROUPS_MAX && !groups.contains_key(group) {
+        let Groups { by_name, count } = &mut *groups;
+        if by_name.len() >= GROUPS_MAX && !by_name.contains_key(group) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Vec::new();
         }
-        let locks = groups.entry(group.clone()).or_default();
+        let locks = by_name.entry(group.clone()).or_default();
         let client_id: Arc<str> = Arc::from(client_id);
         let mut locked = Vec::new();
         for queue in queues {
-            let free = match locks.get(&queue) {
-                Some(lock) => lock.client_id == client_id || !lock.is_live(now),
-                None => locks.len() < LOCKS_MAX,
-            };
+            let known = locks.get(&queue);
+            let has_room = locks.len() < LOCKS_MAX && *count < self.all_max;
+            let free =
+                known.map_or(has_room, |lock| lock.client_id == client_id || !lock.is_live(now));
+            if known.is_none() && !has_room {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
             if free {
                 let lock = Lock { client_id: Arc::clone(&client_id), renewed: now };
-                locks.insert(queue.clone(), lock);
+                *count += usize::from(locks.insert(queue.clone(), lock).is_none());
                 locked.push(queue);
             }
         }
         if locks.is_empty() {
-            groups.remove(group);
+            by_name.remove(group);
         }
         locked
     }
@@ -98,16 +122,18 @@ impl QueueLocks {
         queues: impl IntoIterator<Item = &'a LockedQueue>,
     ) {
         let mut groups = self.groups.lock();
-        let Some(locks) = groups.get_mut(group) else {
+        let Groups { by_name, count } = &mut *groups;
+        let Some(locks) = by_name.get_mut(group) else {
             return;
         };
         for queue in queues {
             if locks.get(queue).is_some_and(|lock| *lock.client_id == *client_id) {
                 locks.remove(queue);
+                *count -= 1;
             }
         }
         if locks.is_empty() {
-            groups.remove(group);
+            by_name.remove(group);
         }
     }
 
@@ -115,14 +141,19 @@ impl QueueLocks {
     #[must_use]
     pub fn any_live(&self, group: &str) -> bool {
         let now = self.clock.now();
-        self.groups.lock().get(group).is_some_and(|locks| locks.values().any(|l| l.is_live(now)))
+        let groups = self.groups.lock();
+        groups.by_name.get(group).is_some_and(|locks| locks.values().any(|l| l.is_live(now)))
     }
 
     /// Forgets the locks that nobody renewed. To be called now and then, for the memory's sake.
     pub fn expire(&self) {
         let now = self.clock.now();
-        self.groups.lock().retain(|_, locks| {
+        let mut groups = self.groups.lock();
+        let Groups { by_name, count } = &mut *groups;
+        by_name.retain(|_, locks| {
+            let before = locks.len();
             locks.retain(|_, lock| lock.is_live(now));
+            *count -= before - locks.len();
             !locks.is_empty()
         });
     }
@@ -199,8 +230,23 @@ mod tests {
         clock.advance(LEASE + Duration::from_millis(1));
         assert!(!locks.any_live("g"));
         locks.expire();
-        assert!(locks.groups.lock().is_empty());
+        assert!(locks.groups.lock().by_name.is_empty());
         let many: Vec<u32> = (0..=u32::try_from(LOCKS_MAX).unwrap()).collect();
         assert_eq!(lock(&locks, "a", &many).len(), LOCKS_MAX);
+    }
+
+    #[test]
+    fn locks_of_all_groups_are_bounded_and_those_that_ended_make_room() {
+        let (mut locks, clock) = locks();
+        locks.all_max = 3;
+        assert_eq!(lock(&locks, "a", &[0, 1]), [0, 1]);
+        assert_eq!(locks.lock(&Group::trusted("h"), "b", [queue(0), queue(1)]).len(), 1);
+        assert_eq!(locks.refused(), 1);
+        assert_eq!(lock(&locks, "a", &[0, 1]), [0, 1], "who has one renews it");
+        locks.unlock("g", "a", [&queue(0)]);
+        assert_eq!(locks.lock(&Group::trusted("h"), "b", [queue(1)]).len(), 1);
+        clock.advance(LEASE + Duration::from_millis(1));
+        locks.expire();
+        assert_eq!(lock(&locks, "a", &[4, 5, 6]), [4, 5, 6]);
     }
 }

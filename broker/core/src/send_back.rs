@@ -12,6 +12,7 @@ mod traced;
 
 use crate::refusal::{Forbidden, Refusal, RefusalKind};
 use crate::send::refused_append;
+use crate::topics::refused_change;
 use crate::{Broker, Caller, blocking};
 use traced::Noted;
 
@@ -119,12 +120,13 @@ impl Broker {
     ) -> Result<Destination, Refusal> {
         if reconsume_times >= times_max || back.delay_level < 0 {
             let topic = dlq_topic(back.group);
-            self.topics().create_for_send_back(&topic, 1, 0);
+            self.topics().create_for_send_back(&topic, 1, 0).map_err(|e| refused_change(&e))?;
             return Ok(Destination { topic, queue: QueueId(0), delay_level: 0 });
         }
         let topic = retry_topic(back.group);
         let sys_flag = if back.unit_mode { 2 } else { 0 };
         let config = self.topics().create_for_send_back(&topic, retry_queues, sys_flag);
+        let config = config.map_err(|error| refused_change(&error))?;
         if !config.perm.writeable() {
             let reason = format!("the topic[{topic}] sending message is forbidden");
             return Err(Refusal::forbidden(Forbidden::Topic, reason));

@@ -10,17 +10,15 @@ use blockhouse_meter::{MessageSizes, SizeCounts, TopicSizes};
 use blockhouse_model::{MessageType, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
-/// Most keys counted one by one; past it, everything new is counted under [`OTHER`].
-const KEYS_MAX: usize = 100_000;
+/// Most keys of a kind that are counted one by one; what is new past it is counted together.
+const KEYS_MAX: usize = 50_000;
 /// Delayed messages on their way out.
 const SCHEDULED: &str = "SCHEDULE_TOPIC_XXXX@SCHEDULE_CONSUMER";
-/// Where the overflow is counted.
-const OTHER: &str = "other";
 /// How often samples are taken.
 const SAMPLE_MS: i64 = 10_000;
 /// Samples kept: one per ten minutes for a day, and one per ten seconds for ten minutes.
-const FINE_MAX: usize = 60;
-const COARSE_MAX: usize = 144;
+const FINE_FOR: Duration = Duration::from_secs(600);
+const COARSE_FOR: Duration = Duration::from_secs(24 * 3_600);
 const COARSE_EVERY: Duration = Duration::from_secs(600);
 const DAY_MS: i64 = 86_400_000;
 
@@ -98,10 +96,16 @@ impl Amount {
     }
 }
 
+type Sample = (Timestamp, Volume);
+
+/// Samples. Of those that are alike in a row, the first and the last: most topics and groups that clients make up are
+/// counted once.
 #[derive(Default)]
 struct Samples {
-    fine: VecDeque<(Timestamp, Volume)>,
-    coarse: VecDeque<(Timestamp, Volume)>,
+    fine: VecDeque<Sample>,
+    coarse: VecDeque<Sample>,
+    /// The beginning of `coarse` is not known any more.
+    is_old: bool,
 }
 
 impl Counter {
@@ -120,36 +124,50 @@ impl Counter {
 
 impl Samples {
     fn take(&mut self, now: Timestamp, total: Volume) {
-        push(&mut self.fine, FINE_MAX, (now, total));
-        let due = self.coarse.back().is_none_or(|(at, _)| now.since(*at) >= COARSE_EVERY);
-        if due {
-            push(&mut self.coarse, COARSE_MAX, (now, total));
+        push(&mut self.fine, (now, total), FINE_FOR);
+        if self.coarse.back().is_none_or(|(at, _)| now.since(*at) >= COARSE_EVERY) {
+            self.is_old |= push(&mut self.coarse, (now, total), COARSE_FOR);
         }
     }
 
     /// What was counted `span` ago, and when exactly that was. A key that is younger than the span
     /// had nothing then.
-    fn before(&self, now: Timestamp, span: Duration) -> Option<(Timestamp, Volume)> {
-        let old = |samples: &VecDeque<(Timestamp, Volume)>| {
-            samples.iter().rev().find(|(at, _)| now.since(*at) >= span).copied()
-        };
-        let first = self.coarse.front().copied();
+    fn before(&self, now: Timestamp, span: Duration) -> Option<Sample> {
+        let first = self.coarse.front();
         // It came to be before its first sample, and after all others had one.
         let begin = |at: Timestamp| Timestamp(at.0.saturating_sub(SAMPLE_MS));
-        let unknown = if self.coarse.len() == COARSE_MAX {
-            first
-        } else {
-            first.map(|(at, _)| (begin(at), Volume::default()))
-        };
+        let unknown =
+            first.map(
+                |(at, total)| {
+                    if self.is_old { (*at, *total) } else { (begin(*at), Volume::default()) }
+                },
+            );
+        let old = |samples| last_before(samples, now, span);
         old(&self.fine).or_else(|| old(&self.coarse)).or(unknown)
     }
 }
 
-fn push(samples: &mut VecDeque<(Timestamp, Volume)>, max: usize, sample: (Timestamp, Volume)) {
-    if samples.len() == max {
+/// The last sample that is at least `span` old; where it stayed so for longer, as of then.
+fn last_before(samples: &VecDeque<Sample>, now: Timestamp, span: Duration) -> Option<Sample> {
+    let at = samples.iter().rposition(|(at, _)| now.since(*at) >= span)?;
+    let (from, total) = *samples.get(at)?;
+    let stayed = samples.get(at + 1).is_some_and(|(_, next)| *next == total);
+    let ago = now.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
+    Some((if stayed { Timestamp(ago) } else { from }, total))
+}
+
+/// Adds a sample, and forgets what is older than `keep`; whether it did.
+fn push(samples: &mut VecDeque<Sample>, (now, total): Sample, keep: Duration) -> bool {
+    let alike = samples.iter().rev().take(2).filter(|(_, known)| *known == total).count() == 2;
+    match samples.back_mut().filter(|_| alike) {
+        Some((at, _)) => *at = now,
+        None => samples.push_back((now, total)),
+    }
+    let before = samples.len();
+    while samples.get(1).is_some_and(|(at, _)| now.since(*at) >= keep) {
         samples.pop_front();
     }
-    samples.push_back(sample);
+    samples.len() < before
 }
 
 /// What a span of time brought.
@@ -231,6 +249,8 @@ type Table = RwLock<HashMap<Box<str>, Arc<Counter>>>;
 #[derive(Default)]
 pub struct Stats {
     tables: [Table; KINDS],
+    /// What keys past [`KEYS_MAX`] brought, and how often one did.
+    rests: [(Counter, AtomicU64); KINDS],
     totals: [Counter; KINDS],
     days: Mutex<Days>,
     sizes: Arc<MessageSizes>,
@@ -259,7 +279,8 @@ impl Stats {
         }
         self.totals[Kind::TopicPut as usize].add(&volumes);
         self.count(Kind::TopicPut, topic, &volumes, |key, counter| {
-            counter.sizes.get_or_init(|| self.sizes.of(key)).add(sizes);
+            let cells = || key.map_or_else(|| self.sizes.rest(), |key| self.sizes.of(key));
+            counter.sizes.get_or_init(cells).add(sizes);
         });
         volumes
     }
@@ -293,24 +314,44 @@ impl Stats {
         self.count(kind, key, &volumes, |_, _| {});
     }
 
-    /// Counts more of a key, and whatever else belongs to its counter.
-    fn count(&self, kind: Kind, key: &str, more: &Volumes, also: impl FnOnce(&str, &Counter)) {
+    /// Counts more of a key, and whatever else belongs to its counter: of nobody's in particular if there are
+    /// too many keys.
+    fn count(
+        &self,
+        kind: Kind,
+        key: &str,
+        more: &Volumes,
+        also: impl FnOnce(Option<&str>, &Counter),
+    ) {
         let table = &self.tables[kind as usize];
         if let Some(counter) = table.read().get(key) {
             counter.add(more);
-            return also(key, counter);
+            return also(Some(key), counter);
         }
         let mut table = table.write();
-        let key = if table.len() < KEYS_MAX { key } else { OTHER };
+        if table.len() >= KEYS_MAX && !table.contains_key(key) {
+            drop(table);
+            let (rest, times) = &self.rests[kind as usize];
+            times.fetch_add(1, Ordering::Relaxed);
+            rest.add(more);
+            return also(None, rest);
+        }
         let counter = table.entry(Box::from(key)).or_default();
         counter.add(more);
-        also(key, counter);
+        also(Some(key), counter);
     }
 
     /// Everything counted since the start.
     #[must_use]
     pub fn total(&self, kind: Kind) -> Volume {
         self.totals[kind as usize].total()
+    }
+
+    /// What was counted of keys that are not told apart, and how often.
+    #[must_use]
+    pub fn rest(&self, kind: Kind) -> (Volume, u64) {
+        let (rest, times) = &self.rests[kind as usize];
+        (rest.total(), times.load(Ordering::Relaxed))
     }
 
     /// All keys of a kind with their counts since the start.
@@ -436,6 +477,54 @@ mod tests {
             let per_second = rate.messages_per_second();
             assert!((per_second - expected).abs() < 1e-9, "{per_second} after {later} s");
         }
+    }
+
+    #[test]
+    fn what_is_counted_once_takes_the_room_of_two_samples_and_has_its_rates() {
+        let stats = Stats::default();
+        let put = |count| stats.put(messages(count, 1));
+        let mut now = Timestamp(0);
+        put(60);
+        for _ in 0..100 {
+            stats.sample(now);
+            now = now.plus(Duration::from_secs(10));
+        }
+        let runs = || {
+            let table = stats.tables[Kind::TopicPut as usize].read();
+            let samples = table["t"].samples.lock();
+            (samples.fine.len(), samples.coarse.len())
+        };
+        assert_eq!(runs(), (2, 2));
+        put(6);
+        stats.sample(now);
+        let rate = |span| {
+            let rate = stats.rate(Kind::TopicPut, "t", now, Duration::from_secs(span)).unwrap();
+            (rate.volume.messages, rate.seconds)
+        };
+        assert_eq!([rate(10), rate(60), rate(900)], [(6, 10.0), (6, 60.0), (6, 900.0)]);
+        assert_eq!(rate(3_600), (66, 1_010.0), "it is younger");
+        assert_eq!(runs(), (3, 2));
+        for _ in 0..80 {
+            now = now.plus(Duration::from_secs(10));
+            stats.sample(now);
+        }
+        assert_eq!(runs().0, 2, "ten minutes later the first is gone");
+    }
+
+    #[test]
+    fn keys_past_the_bound_are_counted_together_and_nothing_is_lost() {
+        let stats = Stats::default();
+        let put = |topic: &str| stats.put(std::iter::once((topic, MessageType::Normal, 7)));
+        for number in 0..KEYS_MAX + 3 {
+            put(&format!("t{number}"));
+        }
+        put("t0");
+        assert_eq!(stats.by_key(Kind::TopicPut).len(), KEYS_MAX);
+        assert_eq!(stats.rest(Kind::TopicPut), (Volume { messages: 3, bytes: 21 }, 3));
+        assert_eq!(stats.total(Kind::TopicPut).messages, KEYS_MAX as u64 + 4);
+        stats.forget("t0");
+        put("new");
+        assert_eq!(stats.rest(Kind::TopicPut).1, 3, "there is room again");
     }
 
     #[test]

@@ -90,8 +90,9 @@ impl Broker {
         }
     }
 
-    /// Commits a group's progress, and records that it is done with what it passes.
-    pub(crate) fn commit(&self, cx: &RequestContext, to: Progress<'_>) {
+    /// Commits a group's progress, and records that it is done with what it passes; `false` if there is no room
+    /// for it.
+    pub(crate) fn commit(&self, cx: &RequestContext, to: Progress<'_>) -> bool {
         let Progress { group, topic, queue, offset } = to;
         let committed = self.offsets().commit(group, topic, queue, offset);
         if let (Some(spans), Committed::Moved { from }) = (self.spans(), committed) {
@@ -101,6 +102,7 @@ impl Broker {
                 self.record_settled(spans, cx, to, (&settled, passed));
             }
         }
+        committed != Committed::Refused
     }
 
     fn record_settled(

@@ -137,6 +137,14 @@ impl Subscription {
         })
     }
 
+    /// About how many bytes of memory it takes. Clients decide how long all of its texts are.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let tags: usize = self.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum();
+        let texts = self.topic.len() + self.kind.name().len() + self.expression.len();
+        size_of::<Self>() + texts + tags + self.codes.len() * size_of::<i32>()
+    }
+
     /// Whether this broker can evaluate the expression.
     ///
     /// # Errors

@@ -47,13 +47,19 @@ pub enum Error {
     /// Topics of mixed message types are not offered.
     #[error("MIXED message type is not supported")]
     MixedType,
-    /// There is no room for another one.
-    #[error("there are already {max} {what}")]
-    TooMany {
+    /// There are as many as there may be, which an option says.
+    #[error(
+        "there are {max} {what}, as many as {option} allows: delete some that nobody needs (`{command}`), or raise it"
+    )]
+    Full {
         /// Of what.
         what: &'static str,
         /// The limit.
         max: usize,
+        /// Where it is set.
+        option: &'static str,
+        /// What makes room.
+        command: &'static str,
     },
     /// Fields that are not a JSON object.
     #[error("not a JSON object: {0}")]

@@ -4,7 +4,7 @@ mod codec;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use blockhouse_model::names::check_group;
 use blockhouse_model::{Clock, DataVersion, Group, SubscriptionGroup, Topic};
@@ -31,16 +31,22 @@ const OWN: [&str; 8] = [
 /// Prefix of groups that belong to RocketMQ itself.
 pub const SYSTEM_GROUP_PREFIX: &str = "CID_RMQ_SYS_";
 
+/// Most groups if nothing is said: a list of all of them, with names as long as any, still fits the largest frame
+/// that RocketMQ's tools take.
+pub const GROUPS_MAX: usize = 20_000;
+
 /// How groups come to be.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupSettings {
     /// Whether a group is created when it first appears.
     pub auto_create: bool,
+    /// Most groups, the broker's own included; there may be more in the file.
+    pub groups_max: usize,
 }
 
 impl Default for GroupSettings {
     fn default() -> Self {
-        Self { auto_create: true }
+        Self { auto_create: true, groups_max: GROUPS_MAX }
     }
 }
 
@@ -71,6 +77,10 @@ type Forbidden = BTreeMap<Group, BTreeMap<Topic, u32>>;
 /// The consumer groups.
 pub struct Groups {
     table: Table<Group, Entry>,
+    /// How many there are.
+    count: AtomicUsize,
+    /// How many found no room.
+    refused: AtomicU64,
     forbidden: RwLock<Forbidden>,
     /// Held during a change, so that changes come one after the other.
     version: Mutex<DataVersion>,
@@ -106,8 +116,18 @@ impl Groups {
                 changed = true;
             }
         }
+        let count = table.len();
+        if count > settings.groups_max {
+            tracing::warn!(
+                count,
+                max = settings.groups_max,
+                "more groups than broker.groups_max: no new ones"
+            );
+        }
         Ok(Self {
             table,
+            count: AtomicUsize::new(count),
+            refused: AtomicU64::new(0),
             forbidden: RwLock::new(state.forbidden),
             version: Mutex::new(state.version),
             changes: AtomicU64::new(u64::from(changed)),
@@ -126,23 +146,27 @@ impl Groups {
 
     /// The group of that name, created if it is new and groups are created so; `None` if not, or if
     /// the name is not one.
-    pub fn find_or_create(&self, group: &str) -> Option<Arc<SubscriptionGroup>> {
+    ///
+    /// # Errors
+    /// There is no room for another group.
+    pub fn find_or_create(&self, group: &str) -> Result<Option<Arc<SubscriptionGroup>>, Error> {
         if let Some(found) = self.find(group) {
-            return Some(found);
+            return Ok(Some(found));
         }
         if !self.settings.auto_create {
-            return None;
+            return Ok(None);
         }
-        let name = Group::new(group).ok()?;
+        let Ok(name) = Group::new(group) else { return Ok(None) };
         let mut version = self.version.lock();
         if let Some(found) = self.find(group) {
-            return Some(found);
+            return Ok(Some(found));
         }
+        self.room()?;
         let config = self.put(&mut version, Entry::new(SubscriptionGroup::new(name)));
         drop(version);
         tracing::info!(group, "new consumer group");
         self.listeners.tell(&GroupChange::Put(Arc::clone(&config)));
-        Some(config)
+        Ok(Some(config))
     }
 
     /// Whether there is a group of that name.
@@ -154,7 +178,24 @@ impl Groups {
     /// How many groups there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.table.len()
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How many groups were wanted since the start for which there was no room.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Whether one more may come.
+    fn room(&self) -> Result<(), Error> {
+        let max = self.settings.groups_max;
+        if self.count() < max {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let (option, command) = ("broker.groups_max", "blockhouse admin group delete GROUP");
+        Err(Error::Full { what: "consumer groups", max, option, command })
     }
 
     /// All groups, by name.
@@ -196,8 +237,12 @@ impl Groups {
     pub fn persist(&self) -> Result<bool, Error> {
         let changes = self.changes.load(Ordering::Acquire);
         self.file.persist(changes, || {
-            let version = self.version.lock();
-            codec::encode(*version, &self.forbidden.read(), self.table.values())
+            // Whoever makes a group waits for the lock: not for a text of all of them.
+            let (version, forbidden, entries) = {
+                let version = self.version.lock();
+                (*version, self.forbidden.read().clone(), self.table.values())
+            };
+            codec::encode(version, &forbidden, entries)
         })
     }
 
@@ -216,6 +261,9 @@ impl Groups {
         check_group(&config.name)?;
         let mut version = self.version.lock();
         let old = self.table.find(&config.name);
+        if old.is_none() {
+            self.room()?;
+        }
         let current = old.as_ref().map(|entry| &entry.config.attributes);
         let attributes = attributes::alter(attributes::OF_GROUPS, current, changes)?;
         let mut merged = old.as_ref().map_or_else(codec::default_extra, |e| Extra::clone(&e.extra));
@@ -249,6 +297,7 @@ impl Groups {
         let mut version = self.version.lock();
         self.forbidden.write().remove(group);
         let old = self.table.remove(group)?;
+        self.count.fetch_sub(1, Ordering::Relaxed);
         self.bump(&mut version);
         drop(version);
         self.listeners.tell(&GroupChange::Removed(old.config.name.clone()));
@@ -307,7 +356,9 @@ impl Groups {
 
     fn put(&self, version: &mut DataVersion, entry: Entry) -> Arc<SubscriptionGroup> {
         let config = Arc::clone(&entry.config);
-        self.table.insert(config.name.clone(), entry);
+        if self.table.insert(config.name.clone(), entry).is_none() {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
         self.bump(version);
         config
     }

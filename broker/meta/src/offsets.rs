@@ -34,6 +34,8 @@ use record::Change;
 
 /// Most pairs of group and topic with progress.
 pub const PAIRS_MAX: usize = 1_000_000;
+/// Most queues in which there is progress, over all pairs.
+pub const PLACES_MAX: usize = 4_000_000;
 
 /// After so many commits the version rises, as in RocketMQ (`consumerOffsetUpdateVersionStep`).
 const VERSION_STEP: u64 = 500;
@@ -88,6 +90,11 @@ type ByTopic = HashMap<Topic, Queues>;
 pub struct Offsets {
     table: Table<Group, ByTopic>,
     pairs: AtomicUsize,
+    places: AtomicUsize,
+    /// As [`PAIRS_MAX`] and [`PLACES_MAX`].
+    most: [usize; 2],
+    /// How many found no room.
+    refused: AtomicU64,
     version: Mutex<DataVersion>,
     changes: AtomicU64,
     pub(crate) file: ConfigFile,
@@ -116,6 +123,9 @@ impl Offsets {
         let offsets = Self {
             table: Table::default(),
             pairs: AtomicUsize::new(0),
+            places: AtomicUsize::new(0),
+            most: [PAIRS_MAX, PLACES_MAX],
+            refused: AtomicU64::new(0),
             version: Mutex::new(state.version),
             changes: AtomicU64::new(u64::from(!replay.is_empty())),
             file,
@@ -154,7 +164,7 @@ impl Offsets {
         if queue.0 >= QUEUES_MAX {
             return Committed::Refused;
         }
-        let done = self.edit_checked(group, topic, |queues| {
+        let done = self.edit_checked(group, topic, queue, |queues| {
             let before = queues.at(queue).committed.replace(offset);
             if before != Some(offset) {
                 self.changed(&Change::Set { topic, group, queue, offset });
@@ -188,7 +198,8 @@ impl Offsets {
     /// Notes how far a group has read, which is ahead of what it has committed.
     pub fn pulled(&self, group: &str, topic: &str, queue: QueueId, offset: QueueOffset) {
         if queue.0 < QUEUES_MAX {
-            let _read = self.edit_checked(group, topic, |q| q.at(queue).pulled = Some(offset));
+            let pulled = |q: &mut Queues| q.at(queue).pulled = Some(offset);
+            let _read = self.edit_checked(group, topic, queue, pulled);
         }
     }
 
@@ -203,7 +214,7 @@ impl Offsets {
     /// groups that are not connected.
     pub fn assign_reset(&self, group: &str, topic: &str, queue: QueueId, offset: QueueOffset) {
         if queue.0 < QUEUES_MAX {
-            let _known = self.edit_checked(group, topic, |queues| {
+            let _known = self.edit_checked(group, topic, queue, |queues| {
                 let progress = queues.at(queue);
                 (progress.reset, progress.committed) = (Some(offset), Some(offset));
                 self.changed(&Change::Set { topic, group, queue, offset });
@@ -303,23 +314,47 @@ impl Offsets {
         part.get(group)?.get(topic).map(look)
     }
 
-    /// Changes a pair, adding it if the names are good and there is room.
+    /// Changes what a pair has of a queue, adding both if the names are good and there is room.
     fn edit_checked<T>(
         &self,
         group: &str,
         topic: &str,
+        queue: QueueId,
         edit: impl FnOnce(&mut Queues) -> T,
     ) -> Option<T> {
+        let [pairs_max, places_max] = self.most;
+        let has_place = self.places.load(Ordering::Relaxed) < places_max;
+        let refused = || {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            None
+        };
         let mut part = self.table.write(group);
         if let Some(queues) = part.get_mut(group).and_then(|topics| topics.get_mut(topic)) {
-            return Some(edit(queues));
+            if !has_place && queues.get(queue).is_none() {
+                return refused();
+            }
+            return Some(self.count(queues, edit));
         }
         drop(part);
         let (group, topic) = (Group::new(group).ok()?, Topic::new(topic).ok()?);
-        if self.pairs.load(Ordering::Relaxed) >= PAIRS_MAX {
-            return None;
+        if !has_place || self.pairs.load(Ordering::Relaxed) >= pairs_max {
+            return refused();
         }
         Some(self.edit(&group, &topic, edit))
+    }
+
+    /// Changes a pair, and counts the queues that it has more by then.
+    fn count<T>(&self, queues: &mut Queues, edit: impl FnOnce(&mut Queues) -> T) -> T {
+        let before = queues.len();
+        let edited = edit(queues);
+        self.places.fetch_add(queues.len() - before, Ordering::Relaxed);
+        edited
+    }
+
+    /// How often progress was not taken since the start for lack of room.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn edit<T>(&self, group: &Group, topic: &Topic, edit: impl FnOnce(&mut Queues) -> T) -> T {
@@ -329,14 +364,20 @@ impl Offsets {
             self.pairs.fetch_add(1, Ordering::Relaxed);
             Queues::default()
         });
-        edit(queues)
+        self.count(queues, edit)
     }
 
     fn take_out(&self, group: &str, topic: &str) {
         let mut part = self.table.write(group);
-        if part.get_mut(group).and_then(|topics| topics.remove(topic)).is_some() {
-            self.pairs.fetch_sub(1, Ordering::Relaxed);
+        if let Some(queues) = part.get_mut(group).and_then(|topics| topics.remove(topic)) {
+            self.gone(&queues);
         }
+    }
+
+    /// A pair was taken out.
+    fn gone(&self, queues: &Queues) {
+        self.pairs.fetch_sub(1, Ordering::Relaxed);
+        self.places.fetch_sub(queues.len(), Ordering::Relaxed);
     }
 
     /// Notes a change. Called under the lock of the changed part, so that the journal has changes

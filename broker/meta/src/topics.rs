@@ -5,7 +5,7 @@ mod system;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use blockhouse_model::names::{self, check_topic};
 use blockhouse_model::{Clock, DataVersion, Perm, Topic, TopicConfig};
@@ -18,7 +18,7 @@ use crate::table::Table;
 use crate::unsaved::Unsaved;
 use crate::{Error, Extra, Home};
 
-pub use system::TopicSettings;
+pub use system::{TOPICS_MAX, TopicSettings};
 
 /// Most queues of a topic. RocketMQ takes any number; each of these is a directory and a row in
 /// several listings, and its own largest topic has 1,024.
@@ -55,6 +55,10 @@ impl Entry {
 /// The topics.
 pub struct Topics {
     table: Table<Topic, Entry>,
+    /// How many there are.
+    count: AtomicUsize,
+    /// How many found no room.
+    refused: AtomicU64,
     /// Held during a change, so that changes come one after the other.
     version: Mutex<DataVersion>,
     changes: AtomicU64,
@@ -91,8 +95,18 @@ impl Topics {
                 added = true;
             }
         }
+        let count = table.len();
+        if count > settings.topics_max {
+            tracing::warn!(
+                count,
+                max = settings.topics_max,
+                "more topics than broker.topics_max: no new ones"
+            );
+        }
         Ok(Self {
             table,
+            count: AtomicUsize::new(count),
+            refused: AtomicU64::new(0),
             version: Mutex::new(version),
             changes: AtomicU64::new(u64::from(first_start || added)),
             unsaved: Unsaved::default(),
@@ -119,7 +133,24 @@ impl Topics {
     /// How many topics there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.table.len()
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// How many topics were wanted since the start for which there was no room.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Whether one more may come.
+    fn room(&self) -> Result<(), Error> {
+        let max = self.settings.topics_max;
+        if self.count() < max {
+            return Ok(());
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let (option, command) = ("broker.topics_max", "blockhouse admin topic delete TOPIC");
+        Err(Error::Full { what: "topics", max, option, command })
     }
 
     /// All topics, by name.
@@ -184,8 +215,12 @@ impl Topics {
             (self.changes.load(Ordering::Acquire), self.unsaved.all())
         };
         let wrote = self.file.persist(changes, || {
-            let version = self.version.lock();
-            codec::encode(*version, self.table.values())
+            // Whoever makes a topic waits for the lock: not for a text of all of them.
+            let (version, entries) = {
+                let version = self.version.lock();
+                (*version, self.table.values())
+            };
+            codec::encode(version, entries)
         })?;
         self.unsaved.saved(&new);
         Ok(wrote)
@@ -196,18 +231,24 @@ impl Topics {
     pub fn is_unsaved(&self, topic: &str) -> bool {
         self.unsaved.contains(topic)
     }
+}
 
+/// How topics come, change and go.
+impl Topics {
     /// The topic, created after `template` if it is new: as many queues as the client wants but not
     /// more than the template has, and the template's permissions. `None` if there is no such
     /// template, it may not be inherited from, or the name is not one.
+    ///
+    /// # Errors
+    /// There is no room for another topic.
     pub fn create_on_send(
         &self,
         topic: &str,
         template: &str,
         queues: u32,
         sys_flag: u32,
-    ) -> Option<Arc<TopicConfig>> {
-        let name = Topic::new(topic).ok()?;
+    ) -> Result<Option<Arc<TopicConfig>>, Error> {
+        let Ok(name) = Topic::new(topic) else { return Ok(None) };
         self.create(topic, || {
             let from = self.find(template)?;
             let disabled = template == names::AUTO_CREATE_TOPIC && !self.settings.auto_create;
@@ -224,35 +265,41 @@ impl Topics {
 
     /// The topic, created readable and writeable with `queues` queues if it is new: how retry and
     /// dead-letter topics come to be.
+    ///
+    /// # Errors
+    /// There is no room for another topic.
     pub fn create_for_send_back(
         &self,
         topic: &str,
         queues: u32,
         sys_flag: u32,
-    ) -> Arc<TopicConfig> {
+    ) -> Result<Arc<TopicConfig>, Error> {
         let config = || TopicConfig {
             sys_flag,
             ..TopicConfig::new(Topic::trusted(topic), queues.min(QUEUES_MAX))
         };
-        self.create(topic, || Some(config())).unwrap_or_else(|| Arc::new(config()))
+        Ok(self.create(topic, || Some(config()))?.unwrap_or_else(|| Arc::new(config())))
     }
 
     /// A consumer group's retry topic, created if it is new; ordered if the group consumes an
     /// ordered topic, which may change with each heartbeat.
+    ///
+    /// # Errors
+    /// There is no room for another topic.
     pub fn create_retry(
         &self,
         group: &str,
         queues: u32,
         sys_flag: u32,
         order: bool,
-    ) -> Arc<TopicConfig> {
+    ) -> Result<Arc<TopicConfig>, Error> {
         let topic = names::retry_topic(group);
-        let found = self.create_for_send_back(&topic, queues, sys_flag);
+        let found = self.create_for_send_back(&topic, queues, sys_flag)?;
         if found.order == order {
-            return found;
+            return Ok(found);
         }
         let changed = self.change(&topic, |config| config.order = order);
-        changed.unwrap_or(found)
+        Ok(changed.unwrap_or(found))
     }
 
     /// Creates or changes a topic as an operator asks. `config.attributes` is not looked at; the
@@ -284,7 +331,10 @@ impl Topics {
         let extra = match old {
             Some(old) if old.config == config => return Ok(old.config),
             Some(old) => old.extra,
-            None => Arc::new(codec::default_extra()),
+            None => {
+                self.room()?;
+                Arc::new(codec::default_extra())
+            }
         };
         self.put(&mut version, Entry { config: Arc::clone(&config), extra });
         drop(version);
@@ -313,6 +363,7 @@ impl Topics {
     pub fn remove(&self, topic: &str) -> Option<Arc<TopicConfig>> {
         let mut version = self.version.lock();
         let old = self.table.remove(topic)?;
+        self.count.fetch_sub(1, Ordering::Relaxed);
         self.bump(&mut version);
         drop(version);
         self.listeners.tell(&TopicChange::Removed(old.config.name.clone()));
@@ -323,22 +374,24 @@ impl Topics {
         &self,
         topic: &str,
         config: impl FnOnce() -> Option<TopicConfig>,
-    ) -> Option<Arc<TopicConfig>> {
+    ) -> Result<Option<Arc<TopicConfig>>, Error> {
         if let Some(found) = self.find(topic) {
-            return Some(found);
+            return Ok(Some(found));
         }
         let mut version = self.version.lock();
         if let Some(found) = self.find(topic) {
-            return Some(found);
+            return Ok(Some(found));
         }
-        let entry = Entry::new(config()?);
+        let Some(config) = config() else { return Ok(None) };
+        self.room()?;
+        let entry = Entry::new(config);
         let config = Arc::clone(&entry.config);
         self.unsaved.add(config.name.clone());
         self.put(&mut version, entry);
         drop(version);
         tracing::info!(topic, queues = config.write_queues, "new topic");
         self.listeners.tell(&TopicChange::Put(Arc::clone(&config)));
-        Some(config)
+        Ok(Some(config))
     }
 
     /// Changes a topic that is there; `None` if it is not there. No change, no new version.
@@ -358,7 +411,9 @@ impl Topics {
     }
 
     fn put(&self, version: &mut DataVersion, entry: Entry) {
-        self.table.insert(entry.config.name.clone(), entry);
+        if self.table.insert(entry.config.name.clone(), entry).is_none() {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
         self.bump(version);
     }
 

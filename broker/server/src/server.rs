@@ -168,11 +168,15 @@ fn open_meta(home: &Home, settings: &Settings) -> anyhow::Result<Meta> {
         cluster: settings.cluster.clone(),
         broker: settings.name.clone(),
         auto_create: core.auto_create_topic,
+        topics_max: core.topics_max,
         template_queues: core.default_topic_queues,
         trace_topic: core.trace_topic,
         ..TopicSettings::default()
     };
-    let groups = GroupSettings { auto_create: core.auto_create_subscription_group };
+    let groups = GroupSettings {
+        auto_create: core.auto_create_subscription_group,
+        groups_max: core.groups_max,
+    };
     Meta::open(home, topics, groups).context("the broker's topics, groups and offsets")
 }
 

@@ -8,8 +8,8 @@ use blockhouse_meter::native::NATIVE;
 use blockhouse_meter::rocketmq::{self, DIFFERENCES};
 use blockhouse_meter::sidecar::families::{MISSING, SERVED};
 use blockhouse_meter::{
-    CATALOGUE, CONSUMER_SERIES_MAX, Kind, LABEL_SETS_MAX, LAG_PAIRS_MAX, PRODUCER_SERIES_MAX,
-    SIZE_TOPICS_MAX,
+    CATALOGUE, CODE_PAIRS_MAX, CONSUMER_SERIES_MAX, Kind, LABEL_SETS_MAX, LAG_PAIRS_MAX,
+    PRODUCER_SERIES_MAX, RPC_KINDS_MAX, SIZE_TOPICS_MAX,
 };
 use blockhouse_namesrv_remoting::table::{Needs, ROWS};
 use blockhouse_protocol::codes::request_code;
@@ -103,8 +103,10 @@ fn of_rocketmq() -> String {
 fn budgets() -> String {
     let mut page = String::from(
         "\n### How many series there can be\n\nClients choose the names of topics and groups. So many label sets \
-         have series of their own; the sum of all others is in one\nmore, with `_other` for each label, so that \
-         sums over all series stay exact.\n\n\
+         have series of their own; the sum of all others is in one\nmore, with `(other)` for each label, which is \
+         no name that a topic, group or version can have, so that sums over all series stay exact.\n\
+         `blockhouse_metric_overflow_total{family}` says which have too many. What a broker keeps of such names at \
+         all has [bounds of its own](operations.md#names-that-clients-make-up).\n\n\
          | metrics | label sets | which of them |\n|---|---|---|\n",
     );
     let first = "the first to come";
@@ -115,6 +117,12 @@ fn budgets() -> String {
         ("lag, pairs of group and topic", LAG_PAIRS_MAX, "those that are behind most"),
         ("`rocketmq_consumer_connections`", CONSUMER_SERIES_MAX, "the largest"),
         ("`rocketmq_producer_connections`", PRODUCER_SERIES_MAX, "the largest"),
+        ("`blockhouse_requests_total`, for each processor (up to 8)", CODE_PAIRS_MAX, first),
+        (
+            "`rocketmq_rpc_latency_milliseconds`, for each processor (up to 8)",
+            RPC_KINDS_MAX,
+            "the first to come of codes that there are",
+        ),
     ];
     let row = |(metrics, sets, which): &(&str, usize, &str)| {
         format!("| {metrics} | {sets} | {which} |\n")
@@ -141,7 +149,8 @@ fn of_sidecar() -> String {
          names, labels and values, for dashboards and\nalerts that were made for it; that process is not \
          needed. Everything is a gauge. Values are of the moment of the scrape, and\na group that nobody \
          of is connected is there. At most 10,000 topics, producer groups, and pairs of group and topic \
-         have series of\ntheir own; the sum of all others is in `_other`.\n\n\
+         have series of\ntheir own; the sum of all others is in `(other)`. Addresses and ids of members are told up to 4 MiB of \
+         them.\n\n\
          | family | unit | labels | meaning |\n|---|---|---|---|\n",
     );
     page.extend(SERVED.iter().map(|metric| {

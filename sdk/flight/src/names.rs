@@ -10,7 +10,7 @@ use blockhouse_disk::Window;
 use blockhouse_meter::shard_count;
 use parking_lot::Mutex;
 
-use crate::file::{NAMES, encode_name, name_at};
+use crate::file::{NAME_MAX, NAMES, encode_name, name_at};
 
 /// A number is used until so many others were given: what is recorded with it keeps its name for at
 /// least as many more.
@@ -52,6 +52,8 @@ impl Default for Names {
 impl Names {
     /// The number of a name, which is written into `window` if it is new; 0 for the empty one.
     pub(crate) fn number(&self, text: &str, shard: usize, window: &Window) -> u32 {
+        // Clients decide how long they are, and nobody is shown more of them than a file has.
+        let text = text.get(..text.floor_char_boundary(NAME_MAX)).unwrap_or_default();
         if text.is_empty() {
             return 0;
         }

@@ -136,6 +136,8 @@ catalogue! {
         "Client connections that were accepted.";
     CONNECTIONS_REFUSED: Counter "blockhouse_connections_refused_total" ["connections"] {}
         "Client connections that were closed at once: over a limit, or not admitted.";
+    BAD_FRAMES: Counter "blockhouse_bad_frames_total" ["connections"] {}
+        "Client connections that were closed because what they sent is no request: too long, or a header that cannot be read.";
     CONNECTIONS_SHED: Counter "blockhouse_connections_shed_total" ["connections"] {"reason"}
         "Client connections that were closed before a request of theirs was let in; `docs/operations.md` lists the reasons.";
     NETWORK_IN: Counter "blockhouse_network_in_bytes_total" ["bytes"] {}
@@ -228,6 +230,10 @@ catalogue! {
         "For how long the oldest event has not been on disk, 0 if all are.";
     AUDIT_CHECKPOINT_TIME: Gauge "blockhouse_audit_checkpoint_time_seconds" ["seconds"] {}
         "When the last checkpoint of the audit log was signed, in seconds since 1970.";
+    NAMES_REFUSED: Counter "blockhouse_names_refused_total" ["requests"] {"table"}
+        "Requests for which there was no room among the topics, groups, places of groups (offsets), members or locked queues that a broker keeps.";
+    OVERFLOWS: Counter "blockhouse_metric_overflow_total" ["label sets"] {"family"}
+        "How often there was no room for a series of its own, by family: what it stands for is in the series `(other)`.";
     UPTIME: Gauge "blockhouse_uptime_seconds" ["seconds"] {}
         "Seconds since the process was ready to start its parts.";
     BUILD_INFO: Gauge "blockhouse_build_info" ["1"] {"version"}

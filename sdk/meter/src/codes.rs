@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cell::{own_shard, shard_count};
 
 /// Pairs per shard: some 150 request codes exist, most with two or three results.
-const SLOTS: usize = 512;
+const SLOTS: usize = CODE_PAIRS_MAX;
+/// Pairs that a shard of threads tells apart.
+pub const CODE_PAIRS_MAX: usize = 512;
 /// What pairs are counted as when all slots are taken: no code is this low.
 const OTHER: (i32, i32) = (i32::MIN, i32::MIN);
 const EMPTY: u64 = 0;

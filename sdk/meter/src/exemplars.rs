@@ -6,7 +6,7 @@ use blockhouse_model::{Timestamp, TraceParent};
 use parking_lot::Mutex;
 
 use crate::RpcKind;
-use crate::latencies::{BOUNDS, KINDS_MAX};
+use crate::latencies::{BOUNDS, RPC_KINDS_MAX};
 
 /// A request that became a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Exemplars {
     /// be another one.
     pub fn keep(&self, kind: RpcKind, exemplar: Exemplar) {
         let Some(mut rows) = self.0.try_lock() else { return };
-        if rows.len() >= KINDS_MAX && !rows.contains_key(&kind) {
+        if rows.len() >= RPC_KINDS_MAX && !rows.contains_key(&kind) {
             return;
         }
         let bucket = BOUNDS.partition_point(|bound| *bound < exemplar.micros);
@@ -75,7 +75,7 @@ mod tests {
         for request in 0..300 {
             exemplars.keep(RpcKind { request, ..KIND }, exemplar(1, 1));
         }
-        assert_eq!(exemplars.read().len(), KINDS_MAX);
+        assert_eq!(exemplars.read().len(), RPC_KINDS_MAX);
         exemplars.keep(RpcKind { request: 0, ..KIND }, exemplar(1, 2));
         let held = exemplars.0.lock();
         exemplars.keep(RpcKind { request: 0, ..KIND }, exemplar(1, 3));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
@@ -16,6 +17,8 @@ pub struct Family<L, C> {
     sets_max: usize,
     /// Where everything past `sets_max` is counted.
     rest: Arc<C>,
+    /// How often that was given to somebody.
+    overflowed: AtomicU64,
 }
 
 impl<L, C: Default> Default for Family<L, C> {
@@ -28,7 +31,19 @@ impl<L, C: Default> Family<L, C> {
     /// A family that tells so many label sets apart.
     #[must_use]
     pub fn bounded(sets_max: usize) -> Self {
-        Self { sets: RwLock::default(), sets_max, rest: Arc::default() }
+        let (sets, rest) = (RwLock::default(), Arc::default());
+        Self { sets, sets_max, rest, overflowed: AtomicU64::new(0) }
+    }
+
+    /// The cells of what is not told apart.
+    pub fn rest(&self) -> Arc<C> {
+        self.overflowed.fetch_add(1, Ordering::Relaxed);
+        Arc::clone(&self.rest)
+    }
+
+    /// How often there was no room for label sets.
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed.load(Ordering::Relaxed)
     }
 }
 
@@ -44,7 +59,8 @@ impl<L: Eq + Hash + Clone + Ord, C: Default> Family<L, C> {
         }
         let mut sets = self.sets.write();
         if sets.len() >= self.sets_max && !sets.contains_key(labels) {
-            return Arc::clone(&self.rest);
+            drop(sets);
+            return self.rest();
         }
         Arc::clone(sets.entry(labels.to_owned()).or_default())
     }
@@ -59,10 +75,11 @@ impl<L: Eq + Hash + Clone + Ord, C: Default> Family<L, C> {
         let sets = self.sets.read();
         let mut all: Vec<_> =
             sets.iter().map(|(labels, cells)| (Some(labels.clone()), Arc::clone(cells))).collect();
-        if all.len() >= self.sets_max {
+        drop(sets);
+        // Also when there is room again: what was counted there was counted.
+        if self.overflowed() > 0 {
             all.push((None, Arc::clone(&self.rest)));
         }
-        drop(sets);
         all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         all
     }
@@ -93,6 +110,11 @@ mod tests {
         (0..LABEL_SETS_MAX + 3).for_each(|i| family.of(i.to_string().as_str()).add(1));
         let read = family.read();
         assert_eq!(read.len(), LABEL_SETS_MAX + 1);
-        assert_eq!(read.iter().find(|(l, _)| l.is_none()).unwrap().1.read(), 3);
+        let rest = |read: &[(Option<String>, Arc<Counter>)]| {
+            read.iter().find(|(l, _)| l.is_none()).map(|(_, count)| count.read())
+        };
+        assert_eq!((rest(&read), family.overflowed()), (Some(3), 3));
+        family.forget(|labels| labels.len() < 5);
+        assert_eq!(rest(&family.read()), Some(3), "there is room, and they are not lost");
     }
 }

@@ -8,6 +8,7 @@ use blockhouse_model::names;
 use crate::Sample;
 use crate::catalogue as c;
 use crate::meter::{REST, truth};
+use crate::overflow::Overflows;
 
 /// Series of consumers: a client chooses its group's name. The largest come first; the sum of all
 /// others is in one more.
@@ -40,8 +41,15 @@ impl MemberCount {
 /// Tells who is in groups. No two of them are alike.
 pub type MemberSource = Box<dyn Fn() -> Vec<MemberCount> + Send + Sync>;
 
-pub(crate) fn read(members: Vec<MemberCount>, visit: &mut dyn FnMut(&Sample<'_>)) {
-    let (consumers, producers) = members.into_iter().partition(|kind| kind.consumes.is_some());
+pub(crate) fn read(
+    members: Vec<MemberCount>,
+    overflows: &Overflows,
+    visit: &mut dyn FnMut(&Sample<'_>),
+) {
+    let (consumers, producers): (Vec<_>, Vec<_>) =
+        members.into_iter().partition(|kind| kind.consumes.is_some());
+    overflows.consumers.note(consumers.len().saturating_sub(CONSUMER_SERIES_MAX));
+    overflows.producers.note(producers.len().saturating_sub(PRODUCER_SERIES_MAX));
     for kind in within(producers, PRODUCER_SERIES_MAX) {
         let (metric, labels) =
             (&c::PRODUCER_CONNECTIONS, &[&*kind.language, &*kind.version, kind.protocol()]);
@@ -85,7 +93,7 @@ mod tests {
 
     fn lines(members: Vec<MemberCount>) -> Vec<String> {
         let mut lines = Vec::new();
-        read(members, &mut |s| {
+        read(members, &Overflows::default(), &mut |s| {
             assert_eq!(s.labels.len(), s.metric.labels.len());
             lines.push(format!("{} {} {}", s.metric.name, s.labels.join(","), s.value));
         });
@@ -112,7 +120,10 @@ mod tests {
         let all: usize = (1..=PRODUCER_SERIES_MAX + 2).sum();
         let lines = lines(many.collect());
         assert_eq!(lines.len(), PRODUCER_SERIES_MAX + 1);
-        assert_eq!(lines.last().unwrap(), "rocketmq_producer_connections _other,_other,_other 3");
+        assert_eq!(
+            lines.last().unwrap(),
+            "rocketmq_producer_connections (other),(other),(other) 3"
+        );
         let value = |line: &String| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
         assert_eq!(lines.iter().map(value).sum::<usize>(), all);
     }

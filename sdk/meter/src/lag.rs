@@ -61,6 +61,11 @@ const FIGURES: [Figure; 5] = [
     (&c::LAG_QUEUEING, |lag| lag.queueing_ms),
 ];
 
+/// How many have no series of their own.
+pub(crate) const fn left_out(lags: &[GroupLag]) -> usize {
+    lags.len().saturating_sub(LAG_PAIRS_MAX)
+}
+
 pub(crate) fn read(lags: Vec<GroupLag>, visit: &mut dyn FnMut(&Sample<'_>)) {
     let lags = within(lags, LAG_PAIRS_MAX);
     for (metric, figure) in FIGURES {

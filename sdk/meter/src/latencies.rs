@@ -13,8 +13,8 @@ pub(crate) const BOUNDS: [u64; 9] = in_micros(LATENCY_BOUNDS_MS);
 const CELLS: usize = BOUNDS.len() + 2;
 /// Kinds per shard: some 80 request codes are served, most with two or three results.
 const SLOTS: usize = 256;
-/// Kinds that can have series of their own.
-pub(crate) const KINDS_MAX: usize = SLOTS;
+/// Kinds that a shard of threads tells apart.
+pub const RPC_KINDS_MAX: usize = SLOTS;
 /// Of an empty slot, and of the one for all kinds that have none of their own.
 const NONE: u64 = 0;
 

@@ -24,8 +24,10 @@
 //! | [`latencies`] | [`Latencies`]: how long requests took |
 //! | [`messages`] | messages in and out, as RocketMQ's exporter counts them |
 //! | [`native`] | our own names, in base units |
+//! | `overflow` | label sets for which there was no room |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
 //! | [`policies`] | [`PolicyCounts`]: what policies did |
+//! | [`refusals`] | [`Refusals`]: the last requests that were refused |
 //! | [`spans`] | [`Spans`]: which messages become spans, and their records |
 //! | [`rocketmq`] | the families of RocketMQ's own exporter that are not there |
 //! | [`quotas`] | [`QuotaRefusals`]: what quotas kept back |
@@ -57,9 +59,11 @@ pub mod latencies;
 pub mod messages;
 pub mod meter;
 pub mod native;
+mod overflow;
 pub mod plugins;
 pub mod policies;
 pub mod quotas;
+pub mod refusals;
 pub mod rocketmq;
 pub mod sends;
 pub mod sidecar;
@@ -72,8 +76,8 @@ pub use audit::{AUDIT_KINDS, AuditCounts};
 pub use catalogue::{CATALOGUE, Kind, Metric};
 pub use cell::{Cells, Counter, Gauge, own_shard, shard_count};
 pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
-pub use codes::CodeCounts;
-pub use copies::Copies;
+pub use codes::{CODE_PAIRS_MAX, CodeCounts};
+pub use copies::{Copies, Untold};
 pub use creations::{Created, Creations, Invocation};
 pub use exemplars::{Exemplar, Exemplars};
 pub use exports::{LogCounts, MetricCounts, MetricOutcome};
@@ -82,15 +86,16 @@ pub use flight::{CopyCause, CopyCounts, FlightRecord, LoggedRequests, NameNumber
 pub use histogram::{Counted, Histogram, HistogramSample, micros_since};
 pub use inventory::{CONSUMER_SERIES_MAX, MemberCount, MemberSource, PRODUCER_SERIES_MAX};
 pub use lag::{GroupLag, LAG_PAIRS_MAX, LagSource};
-pub use latencies::{Latencies, RpcKind, RpcTimes};
+pub use latencies::{Latencies, RPC_KINDS_MAX, RpcKind, RpcTimes};
 pub use messages::{InLabels, OutLabels};
-pub use meter::{Connections, METADATA_FILES, Meter, Sample};
+pub use meter::{Connections, METADATA_FILES, Meter, NAME_TABLES, Sample};
 pub use plugins::{
     CODE_SOURCES, CUSTOM_PREFIX, CustomCounts, CustomFamily, CustomValue, PluginChanges,
     PluginCounts, PluginHookCounts,
 };
 pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
+pub use refusals::{Refusals, Refused};
 pub use sends::{LastMinute, SendTimes};
 pub use sidecar::{GroupView, MembersView, SidecarSource, SidecarView, TopicView};
 pub use sizes::{MessageSizes, SIZE_TOPICS_MAX, SizeCounts, TopicSizes};

@@ -95,18 +95,20 @@ mod tests {
     fn messages_have_rocketmq_s_labels_and_those_of_retries_are_counted_apart() {
         let meter = Meter::default();
         let stored = |topic: &str, kind| InLabels { topic: topic.into(), kind };
-        meter.stored.take([
+        let counts = [
             (stored("orders", MessageType::Normal), [3, 300]),
             (stored("orders", MessageType::Delay), [1, 50]),
             (stored("SCHEDULE_TOPIC_XXXX", MessageType::Delay), [1, 50]),
-        ]);
-        meter.delivered.take([
+        ];
+        meter.stored.take(counts, ([0; 2], 0));
+        let counts = [
             (out("%RETRY%g", "g"), [2, 200]),
             (out("%DLQ%g", "h"), [1, 100]),
             (out("orders", "CID_RMQ_SYS_x"), [4, 400]),
             (out("orders", "g"), [5, 500]),
-        ]);
-        meter.dead_lettered.take([(out("orders", "g"), [1])]);
+        ];
+        meter.delivered.take(counts, ([0; 2], 0));
+        meter.dead_lettered.take([(out("orders", "g"), [1])], ([0], 0));
         assert_eq!(
             lines(&meter),
             [

@@ -19,9 +19,11 @@ use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
 use crate::latencies::{Latencies, RpcKind};
 use crate::messages::{InLabels, OutLabels};
+use crate::overflow::Overflows;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
 use crate::quotas::QuotaRefusals;
+use crate::refusals::Refusals;
 use crate::sends::SendTimes;
 use crate::sidecar::{SidecarSource, SidecarView};
 use crate::sizes::MessageSizes;
@@ -55,6 +57,8 @@ pub struct Meter {
     pub sends: SendTimes,
     /// Times of commands that create topics and groups.
     pub creations: Creations,
+    /// The last requests that were refused.
+    pub refusals: Refusals,
     /// What quotas kept back.
     pub quota_refusals: QuotaRefusals,
     /// What happens to connections.
@@ -73,6 +77,8 @@ pub struct Meter {
     pub topics: Gauge,
     /// Consumer groups of the broker.
     pub consumer_groups: Gauge,
+    /// What clients wanted and found no room for, by [`NAME_TABLES`].
+    pub names_refused: [Counter; NAME_TABLES.len()],
     /// Plugins that were loaded, by [`CODE_SOURCES`].
     pub plugin_code: [Gauge; CODE_SOURCES.len()],
     /// Copies of the flight recorder.
@@ -93,6 +99,7 @@ pub struct Meter {
     metric_exports: OnceLock<Arc<MetricCounts>>,
     log_exports: OnceLock<Arc<LogCounts>>,
     before_read: Mutex<Vec<Refresh>>,
+    pub(crate) overflows: Overflows,
     names: OnceLock<CodeNames>,
 }
 
@@ -114,6 +121,8 @@ pub struct Connections {
     pub opened: Counter,
     /// Closed at once.
     pub refused: Counter,
+    /// Closed because of bytes that are no request.
+    pub bad_frames: Counter,
     /// Closed before a request was let in, by [`Shed`].
     pub shed: [Counter; Shed::ALL.len()],
     /// Bytes read and bytes written.
@@ -125,6 +134,9 @@ pub struct Connections {
 /// What a broker keeps besides messages, in the order of [`Meter::metadata_unsaved`].
 pub const METADATA_FILES: [&str; 5] =
     ["topics", "groups", "offsets", "delay_offsets", "offsets_journal"];
+
+/// Tables of names that clients make up, in the order of [`Meter::names_refused`].
+pub const NAME_TABLES: [&str; 5] = ["topics", "groups", "offsets", "members", "locks"];
 
 /// One value with its labels.
 #[derive(Debug)]
@@ -138,7 +150,7 @@ pub struct Sample<'a> {
 }
 
 /// The label value for what is not told apart any more.
-pub(crate) const REST: &str = "_other";
+pub(crate) const REST: &str = "(other)";
 
 impl std::fmt::Debug for Meter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -185,12 +197,18 @@ impl Meter {
     /// The broker as rocketmq-exporter shows it, if there is a broker. It may read the disk.
     #[must_use]
     pub fn sidecar(&self) -> Option<SidecarView> {
-        self.sidecar.get().and_then(|source| source())
+        let view = self.sidecar.get().and_then(|source| source())?;
+        self.overflows.note_sidecar(&view);
+        Some(view)
     }
 
     /// Has the sizes of messages read as well, which whoever stores them counts.
     pub fn watch_sizes(&self, sizes: &Arc<MessageSizes>) {
         self.sizes.get_or_init(|| Arc::clone(sizes));
+    }
+
+    pub(crate) fn sizes(&self) -> Option<&MessageSizes> {
+        self.sizes.get().map(|sizes| &**sizes)
     }
 
     /// Has messages recorded as spans, from the next start of a broker on.
@@ -245,16 +263,21 @@ impl Meter {
     pub fn name_codes(&self, names: CodeNames) {
         self.names.get_or_init(|| names);
     }
+}
 
+/// How all of it is read.
+impl Meter {
     /// Hands every value to `visit`, samples of one metric one after the other.
     pub fn read(&self, visit: &mut dyn FnMut(&Sample<'_>)) {
         self.before_read.lock().iter().for_each(|refresh| refresh(self));
         self.read_messages(visit);
         if let Some(source) = self.lags.get() {
-            lag::read(source(), visit);
+            let lags = source();
+            self.overflows.lag.note(lag::left_out(&lags));
+            lag::read(lags, visit);
         }
         if let Some(source) = self.members.get() {
-            inventory::read(source(), visit);
+            inventory::read(source(), &self.overflows, visit);
         }
         self.read_store(visit);
         self.quota_refusals.read(visit);
@@ -297,10 +320,16 @@ impl Meter {
         one(&c::CONNECTIONS, signed(self.connections.open.read()));
         one(&c::CONNECTIONS_OPENED, count(self.connections.opened.read()));
         one(&c::CONNECTIONS_REFUSED, count(self.connections.refused.read()));
+        one(&c::BAD_FRAMES, count(self.connections.bad_frames.read()));
         one(&c::NETWORK_IN, count(bytes_in));
         one(&c::NETWORK_OUT, count(bytes_out));
         self.connections.read_shed(visit);
         self.connections.channels.read(visit);
+        for (table, names) in NAME_TABLES.iter().zip(&self.names_refused) {
+            let value = count(names.read());
+            visit(&Sample { metric: &c::NAMES_REFUSED, labels: &[table], value });
+        }
+        self.read_overflows(visit);
     }
 
     /// Hands every histogram to `visit`, those of one metric one after the other.
@@ -493,7 +522,7 @@ mod tests {
             lines.push(format!("{name} {labels} {:?} {}", &s.counts[..2], s.sum));
         });
         let expected = [
-            "rocketmq_rpc_latency_milliseconds remoting,_other,_other,_other,_other [1, 0] 0.25",
+            "rocketmq_rpc_latency_milliseconds remoting,(other),(other),(other),(other) [1, 0] 0.25",
             "rocketmq_rpc_latency_milliseconds remoting,pull_message,success,false,oneway [1, 0] 0.25",
             "rocketmq_rpc_latency_milliseconds remoting,pull_message,success,true,success [0, 2] 3",
             "rocketmq_topic_create_execution_time_milliseconds failure,true [0, 1] 10.001",
@@ -506,9 +535,9 @@ mod tests {
     fn samples_of_a_metric_are_together_and_all_are_in_the_catalogue() {
         let meter = Meter::default();
         let stored = |topic: &str| InLabels { topic: topic.into(), kind: MessageType::Normal };
-        meter.stored.take([(stored("a"), [1, 1]), (stored("b"), [1, 1])]);
+        meter.stored.take([(stored("a"), [1, 1]), (stored("b"), [1, 1])], ([0; 2], 0));
         let out = |topic: &str| OutLabels { topic: topic.into(), group: "g".into() };
-        meter.delivered.take([(out("%RETRY%g"), [1, 1]), (out("a"), [1, 1])]);
+        meter.delivered.take([(out("%RETRY%g"), [1, 1]), (out("a"), [1, 1])], ([0; 2], 0));
         let mut seen: Vec<&str> = Vec::new();
         meter.read(&mut |s| {
             assert!(crate::CATALOGUE.contains(&s.metric));

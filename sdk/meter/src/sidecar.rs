@@ -17,6 +17,8 @@ use families as f;
 pub const TOPICS_MAX: usize = 10_000;
 /// Members of a group whose address and id are told.
 pub const ADDRESSES_MAX: usize = 32;
+/// Bytes of all addresses and ids that are told: a client decides how long its id is, and in how many groups it is.
+pub const ADDRESS_BYTES_MAX: usize = 4 << 20;
 /// `MessageModel.CLUSTERING`; of other groups nothing is told.
 const CLUSTERING: &str = "1";
 
@@ -201,11 +203,18 @@ impl GroupView {
 
 fn of_members(groups: &[MembersView], visit: &mut dyn FnMut(&Sample<'_>)) {
     let (shown, rest) = groups.split_at(groups.len().min(TOPICS_MAX));
+    let mut room = ADDRESS_BYTES_MAX;
     for view in shown {
         let told = || view.members.iter().take(ADDRESSES_MAX);
         let addresses: Vec<&str> = told().map(|(address, _)| &**address).collect();
         let ids: Vec<&str> = told().map(|(_, id)| &**id).collect();
-        let labels: &[&str] = &[&addresses.join(","), &ids.join(","), &view.group];
+        let [mut addresses, mut ids] = [addresses.join(","), ids.join(",")];
+        if let Some(left) = room.checked_sub(addresses.len() + ids.len()) {
+            room = left;
+        } else {
+            [addresses, ids] = [REST, REST].map(str::to_owned);
+        }
+        let labels: &[&str] = &[&addresses, &ids, &view.group];
         visit(&Sample { metric: &f::GROUP_COUNT, labels, value: view.count as f64 });
     }
     if !rest.is_empty() {

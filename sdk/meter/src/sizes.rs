@@ -61,6 +61,16 @@ impl MessageSizes {
         self.0.of(topic)
     }
 
+    /// The cells of what is stored in topics that nobody tells apart.
+    pub fn rest(&self) -> Arc<TopicSizes> {
+        self.0.rest()
+    }
+
+    /// For how many topics there was no room.
+    pub fn overflowed(&self) -> u64 {
+        self.0.overflowed()
+    }
+
     /// The topic is gone.
     pub fn forget(&self, topic: &str) {
         self.0.forget(|known| known == topic);
@@ -125,8 +135,8 @@ mod tests {
         let lines = lines(&sizes);
         assert_eq!(lines.len(), SIZE_TOPICS_MAX + 1);
         assert_eq!(
-            lines.iter().find(|l| l.starts_with('_')).unwrap(),
-            "_other,normal,false [7, 0, 0, 0, 0, 0, 0] 70"
+            lines.iter().find(|l| l.starts_with('(')).unwrap(),
+            "(other),normal,false [7, 0, 0, 0, 0, 0, 0] 70"
         );
     }
 }

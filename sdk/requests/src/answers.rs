@@ -8,7 +8,7 @@ use std::time::Duration;
 use blockhouse_meter::flight::Subject;
 use blockhouse_meter::spans::{Stages, Ticks};
 use blockhouse_meter::{Exemplar, FlightRecord, Meter, NameNumber, RpcKind};
-use blockhouse_model::{Clock, TraceParent};
+use blockhouse_model::{Clock, TraceParent, trace};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::request_code;
 use blockhouse_transport::{Connection, Replies};
@@ -184,28 +184,31 @@ impl<'a> Answers<'a> {
         Answered::of(command, response, subject.unwrap_or_default())
     }
 
-    /// A request that is refused, which is logged.
+    /// A request that is refused, which is kept and logged.
     #[must_use]
     pub fn refused(&self, command: &RemotingCommand, answer: i32, reason: &str) -> Answered {
         self.log_refused(command, answer, reason);
         self.because(self.answered(command, answer), reason)
     }
 
-    /// A request that is refused after it was put together what it is about: it is logged with names that
+    /// A request that is refused after it was put together what it is about: it is told with names that
     /// the flight recorder knows.
     #[must_use]
     pub fn refused_late(&self, answered: Answered, answer: i32, reason: &str) -> Answered {
         let answered = self.because(answered.with(answer), reason);
-        if self.meter.logged().refused {
-            let (request, flight) = (answered.kind.request, self.meter.flight());
-            let line = log::Refused {
-                request,
+        if log::is_worth_telling(answer) {
+            let subject = &answered.subject;
+            let [topic, group] = [subject.topic, subject.group].map(|name| self.text(name));
+            let known = Some(subject.trace_id).filter(|id| *id != 0);
+            self.tell(&log::Refusal {
+                request: answered.kind.request,
                 answer,
                 reason,
                 peer: self.asked.peer,
-                waited: self.waited(),
-            };
-            line.late(&answered.subject, flight.map(|flight| &**flight));
+                topic: &topic,
+                group: &group,
+                trace: known.unwrap_or_else(trace::current),
+            });
         }
         answered
     }
@@ -224,13 +227,23 @@ impl<'a> Answers<'a> {
         Answered { subject: Subject { reason, ..answered.subject }, ..answered }
     }
 
-    /// Logs that a request is refused, and why.
+    /// Keeps and logs that a request is refused, and why.
     pub fn log_refused(&self, command: &RemotingCommand, answer: i32, reason: &str) {
-        if self.meter.logged().refused {
-            let (request, peer) = (command.code, self.asked.peer);
-            let line = log::Refused { request, answer, reason, peer, waited: self.waited() };
-            line.now(command);
+        if log::is_worth_telling(answer) {
+            self.tell(&log::Refusal::of(command, (answer, reason), self.asked.peer));
         }
+    }
+
+    fn tell(&self, refusal: &log::Refusal<'_>) {
+        self.meter.refusals.keep(refusal.kept(self.clock.now(), self.text(self.asked.client)));
+        if self.meter.logged().refused {
+            refusal.log(self.waited());
+        }
+    }
+
+    /// The name with that number; nothing if it is not known.
+    fn text(&self, name: NameNumber) -> String {
+        self.meter.flight().and_then(|flight| flight.text(name)).unwrap_or_default()
     }
 
     fn waited(&self) -> Duration {

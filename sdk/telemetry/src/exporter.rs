@@ -183,7 +183,7 @@ mod tests {
         let clock = Arc::new(ManualClock::at(Timestamp(5)));
         let exporter = Exporter::new(identity(), Arc::clone(&meter), clock.clone()).unwrap();
         let orders = InLabels { topic: "orders".into(), kind: MessageType::Normal };
-        meter.stored.take([(orders, [3, 300])]);
+        meter.stored.take([(orders, [3, 300])], ([0; 2], 0));
         clock.advance(Duration::from_millis(2_500));
         let text = exporter.show("").unwrap().into_text();
         for line in [

@@ -276,6 +276,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             Ok(taken) => taken,
             Err((taken, error)) => {
                 debug!(peer = %self.connection.peer(), %error, "bad frame");
+                self.endpoint.counts.bad_frames.add(1);
                 // Requests before the bad frame are still answered.
                 self.connection.close();
                 taken

@@ -12,6 +12,8 @@ use super::{COMPENSATION_AGE_MAX, ConsumeType, MessageModel};
 const GROUPS_MAX: usize = 10_000;
 /// Most topics of each.
 const TOPICS_MAX: usize = 1_000;
+/// Most bytes of all that is remembered so.
+const BYTES_MAX: usize = 64 << 20;
 
 type Kind = (ConsumeType, MessageModel);
 
@@ -21,11 +23,15 @@ struct Said {
 }
 
 #[derive(Default)]
-pub(super) struct Compensation(HashMap<Group, Said>);
+pub(super) struct Compensation {
+    groups: HashMap<Group, Said>,
+    /// What it takes, about.
+    bytes: usize,
+}
 
 impl Compensation {
     pub(super) fn subscription(&self, group: &str, topic: &str) -> Option<Arc<Subscription>> {
-        self.0.get(group)?.topics.get(topic).map(|(subscription, _)| Arc::clone(subscription))
+        self.groups.get(group)?.topics.get(topic).map(|(subscription, _)| Arc::clone(subscription))
     }
 
     /// Whether nothing is new, and said not long ago.
@@ -36,7 +42,7 @@ impl Compensation {
         subscription: &Subscription,
         now: Timestamp,
     ) -> bool {
-        let said = self.0.get(group).filter(|said| said.kind == kind);
+        let said = self.groups.get(group).filter(|said| said.kind == kind);
         said.and_then(|said| said.topics.get(&subscription.topic)).is_some_and(|(known, at)| {
             **known == *subscription && now.since(*at) < COMPENSATION_AGE_MAX / 2
         })
@@ -49,20 +55,30 @@ impl Compensation {
         subscription: &Arc<Subscription>,
         now: Timestamp,
     ) {
-        if self.0.len() >= GROUPS_MAX && !self.0.contains_key(&group) {
+        let weight = subscription.weight();
+        let groups = self.groups.len();
+        let said = self.groups.get(&group);
+        let before = said.and_then(|said| said.topics.get(&subscription.topic));
+        let freed = before.map_or(0, |(before, _)| before.weight());
+        let is_full = said.map_or(groups >= GROUPS_MAX, |said| said.topics.len() >= TOPICS_MAX);
+        if (is_full && before.is_none()) || self.bytes - freed + weight > BYTES_MAX {
             return;
         }
-        let said = self.0.entry(group).or_insert_with(|| Said { kind, topics: HashMap::new() });
+        self.bytes = self.bytes - freed + weight;
+        let said =
+            self.groups.entry(group).or_insert_with(|| Said { kind, topics: HashMap::new() });
         said.kind = kind;
-        if said.topics.len() < TOPICS_MAX || said.topics.contains_key(&subscription.topic) {
-            let topic = subscription.topic.clone();
-            said.topics.insert(topic, (Arc::clone(subscription), now));
-        }
+        said.topics.insert(subscription.topic.clone(), (Arc::clone(subscription), now));
     }
 
     pub(super) fn expire(&mut self, now: Timestamp) {
-        self.0.retain(|_, said| {
-            said.topics.retain(|_, (_, at)| now.since(*at) <= COMPENSATION_AGE_MAX);
+        let bytes = &mut self.bytes;
+        self.groups.retain(|_, said| {
+            said.topics.retain(|_, (subscription, at)| {
+                let stays = now.since(*at) <= COMPENSATION_AGE_MAX;
+                *bytes -= if stays { 0 } else { subscription.weight() };
+                stays
+            });
             !said.topics.is_empty()
         });
     }

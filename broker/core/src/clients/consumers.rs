@@ -6,7 +6,7 @@ use std::sync::Arc;
 use blockhouse_filter::Subscription;
 use blockhouse_model::{Group, Timestamp, Topic};
 
-use super::heartbeat::{GROUPS_MAX, check_count};
+use super::heartbeat::{GROUPS_MAX, SUBSCRIPTION_BYTES_MAX, check_count};
 use super::view::{ConnectionView, ConsumerView};
 use super::{
     Client, ClientChannel, ConsumeFromWhere, ConsumeType, ConsumerHeartbeat, HeartbeatError,
@@ -21,6 +21,8 @@ pub(super) struct ConsumerGroup {
     /// By connection.
     pub(super) members: HashMap<u64, Client>,
     pub(super) subscriptions: HashMap<Topic, Arc<Subscription>>,
+    /// What these take, in bytes.
+    weight: usize,
     /// The hash of what the last heartbeat said; `None` before the first.
     fingerprint: Option<i32>,
     notify: bool,
@@ -44,6 +46,10 @@ pub(super) struct Consumers {
     groups: HashMap<Group, ConsumerGroup>,
     /// The groups of each connection.
     connections: HashMap<u64, HashSet<Group>>,
+    /// All of these together.
+    members: usize,
+    /// What the subscriptions of all groups take, in bytes.
+    weight: usize,
 }
 
 impl ConsumerGroup {
@@ -54,6 +60,7 @@ impl ConsumerGroup {
             from_where: heartbeat.from_where,
             members: HashMap::new(),
             subscriptions: HashMap::new(),
+            weight: 0,
             fingerprint: None,
             notify: true,
         }
@@ -87,6 +94,7 @@ impl ConsumerGroup {
                 }
             }
         }
+        self.weight = self.subscriptions.values().map(|s| s.weight()).sum();
         changed
     }
 
@@ -150,15 +158,47 @@ impl Consumers {
         groups
     }
 
+    /// Whether a client may be in one more group.
+    fn room(
+        &self,
+        connection: u64,
+        heartbeat: &ConsumerHeartbeat,
+        members_max: usize,
+    ) -> Result<(), HeartbeatError> {
+        let groups = self.connections.get(&connection);
+        if groups.is_none_or(|groups| !groups.contains(&heartbeat.group)) {
+            check_count("consumerDataSet", groups.map_or(0, HashSet::len) + 1, GROUPS_MAX)?;
+            if self.members >= members_max {
+                return Err(HeartbeatError::Members { of: "consumer", max: members_max });
+            }
+        }
+        let group = self.groups.get(&heartbeat.group);
+        let known = |topic: &Topic| group.and_then(|group| group.subscriptions.get(topic));
+        let weight = |wanted: &Subscription| match known(&wanted.topic) {
+            Some(known) if known.sub_version >= wanted.sub_version => known.weight(),
+            _ => wanted.weight(),
+        };
+        let (before, after): (usize, usize) = (
+            group.map_or(0, |group| group.weight),
+            heartbeat.subscriptions.iter().map(weight).sum(),
+        );
+        if after > before && self.weight - before + after > SUBSCRIPTION_BYTES_MAX {
+            return Err(HeartbeatError::Subscriptions { max: SUBSCRIPTION_BYTES_MAX });
+        }
+        Ok(())
+    }
+
     pub(super) fn register(
         &mut self,
         joining: Joining,
         heartbeat: ConsumerHeartbeat,
+        members_max: usize,
     ) -> Result<Registered, HeartbeatError> {
-        let groups = self.connections.entry(joining.client.channel.id()).or_default();
-        if !groups.contains(&heartbeat.group) {
-            check_count("consumerDataSet", groups.len() + 1, GROUPS_MAX)?;
-            groups.insert(heartbeat.group.clone());
+        let connection = joining.client.channel.id();
+        self.room(connection, &heartbeat, members_max)?;
+        let groups = self.connections.entry(connection).or_default();
+        if groups.insert(heartbeat.group.clone()) {
+            self.members += 1;
         }
         let group = self
             .groups
@@ -172,7 +212,9 @@ impl Consumers {
             group.recognise(joining.fingerprint, joining.without_subscriptions);
         let mut changed = group.join(joining.client);
         if !joining.without_subscriptions {
+            self.weight -= group.weight;
             changed |= group.subscribe(heartbeat.subscriptions);
+            self.weight += group.weight;
         }
         let notice = if changed { group.notice(&heartbeat.group) } else { None };
         Ok(Registered { notice, subscriptions_unknown })
@@ -181,6 +223,7 @@ impl Consumers {
     pub(super) fn unregister(&mut self, group: &str, connection: u64) -> Option<Notice> {
         let groups = self.connections.get_mut(&connection)?;
         let group = groups.take(group)?;
+        self.members -= 1;
         if groups.is_empty() {
             self.connections.remove(&connection);
         }
@@ -189,6 +232,7 @@ impl Consumers {
 
     pub(super) fn closed(&mut self, connection: u64) -> Vec<Notice> {
         let groups = self.connections.remove(&connection).unwrap_or_default();
+        self.members -= groups.len();
         groups.iter().filter_map(|group| self.leave(group, connection)).collect()
     }
 
@@ -216,6 +260,7 @@ impl Consumers {
         let group = self.groups.get_mut(name)?;
         group.members.remove(&connection)?;
         if group.members.is_empty() {
+            self.weight -= group.weight;
             self.groups.remove(name);
             return None;
         }

@@ -7,6 +7,8 @@ use blockhouse_model::Group;
 pub const GROUPS_MAX: usize = 4_096;
 /// Most subscriptions of one group.
 pub const SUBSCRIPTIONS_MAX: usize = 4_096;
+/// Most bytes that the subscriptions of all connected groups take.
+pub const SUBSCRIPTION_BYTES_MAX: usize = 256 << 20;
 /// Longest client id.
 pub const CLIENT_ID_LEN_MAX: usize = 1_024;
 
@@ -141,6 +143,32 @@ pub enum HeartbeatError {
         /// The limit.
         max: usize,
     },
+    /// All clients together have as many groups as there may be.
+    #[error(
+        "the broker has {max} members of {of} groups, as many as broker.members_max allows: close clients that nobody needs, or raise it"
+    )]
+    Members {
+        /// Of consumer or of producer groups.
+        of: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// All clients together subscribe to as much as there may be.
+    #[error(
+        "the subscriptions of all clients take {max} bytes, and more are not kept: subscribe to fewer topics, or with shorter expressions"
+    )]
+    Subscriptions {
+        /// The limit.
+        max: usize,
+    },
+}
+
+impl HeartbeatError {
+    /// Whether it is refused because of others.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Members { .. } | Self::Subscriptions { .. })
+    }
 }
 
 impl Heartbeat {

@@ -13,45 +13,78 @@ use super::{Client, ClientChannel, HeartbeatError};
 pub(super) struct Producers {
     /// Members by connection, by group.
     groups: HashMap<Group, HashMap<u64, Client>>,
-    /// The groups of each connection.
-    connections: HashMap<u64, HashSet<Group>>,
+    connections: HashMap<u64, Of>,
+    /// All groups of all connections together.
+    members: usize,
     /// The last connection of each client id.
     clients: HashMap<Arc<str>, Arc<dyn ClientChannel>>,
 }
 
+/// What a connection said.
+struct Of {
+    /// Its groups.
+    groups: HashSet<Group>,
+    /// Its client id, the last one: it is forgotten with the connection, or when there is another.
+    id: Arc<str>,
+}
+
 impl Producers {
-    pub(super) fn register(&mut self, group: Group, client: &Client) -> Result<(), HeartbeatError> {
+    pub(super) fn register(
+        &mut self,
+        group: Group,
+        client: &Client,
+        members_max: usize,
+    ) -> Result<(), HeartbeatError> {
         let connection = client.channel.id();
-        let groups = self.connections.entry(connection).or_default();
-        if !groups.contains(&group) {
-            check_count("producerDataSet", groups.len() + 1, GROUPS_MAX)?;
-            groups.insert(group.clone());
+        let known = self.connections.get(&connection);
+        if known.is_none_or(|known| !known.groups.contains(&group)) {
+            let count = known.map_or(0, |known| known.groups.len());
+            check_count("producerDataSet", count + 1, GROUPS_MAX)?;
+            if self.members >= members_max {
+                return Err(HeartbeatError::Members { of: "producer", max: members_max });
+            }
         }
-        self.clients.insert(Arc::clone(&client.id), Arc::clone(&client.channel));
+        self.rename(connection, client);
+        let id = || Of { groups: HashSet::new(), id: Arc::clone(&client.id) };
+        let groups = &mut self.connections.entry(connection).or_insert_with(id).groups;
+        if groups.insert(group.clone()) {
+            self.members += 1;
+        }
         let members = self.groups.entry(group).or_default();
         let client = client.clone().after(members.get(&connection));
-        let id = Arc::clone(&client.id);
-        let before = members.insert(connection, client);
-        if let Some(before) = before.filter(|before| before.id != id) {
-            self.forget_client(&before);
-        }
+        members.insert(connection, client);
         Ok(())
     }
 
+    /// The connection speaks for this client now, and for no other.
+    fn rename(&mut self, connection: u64, client: &Client) {
+        let before = self
+            .connections
+            .get_mut(&connection)
+            .map(|known| std::mem::replace(&mut known.id, Arc::clone(&client.id)));
+        if let Some(before) = before.filter(|before| *before != client.id) {
+            self.forget_client(&before, connection);
+        }
+        self.clients.insert(Arc::clone(&client.id), Arc::clone(&client.channel));
+    }
+
     pub(super) fn unregister(&mut self, group: &str, connection: u64) {
-        let Some(groups) = self.connections.get_mut(&connection) else {
+        let Some(known) = self.connections.get_mut(&connection) else {
             return;
         };
-        if let Some(group) = groups.take(group) {
-            if groups.is_empty() {
-                self.connections.remove(&connection);
-            }
-            self.leave(&group, connection);
+        let Some(group) = known.groups.take(group) else { return };
+        if known.groups.is_empty() {
+            let id = Arc::clone(&known.id);
+            self.connections.remove(&connection);
+            self.forget_client(&id, connection);
         }
+        self.leave(&group, connection);
     }
 
     pub(super) fn closed(&mut self, connection: u64) {
-        for group in self.connections.remove(&connection).unwrap_or_default() {
+        let Some(known) = self.connections.remove(&connection) else { return };
+        self.forget_client(&known.id, connection);
+        for group in known.groups {
             self.leave(&group, connection);
         }
     }
@@ -100,20 +133,18 @@ impl Producers {
         let Some(members) = self.groups.get_mut(name) else {
             return;
         };
-        let left = members.remove(&connection);
+        if members.remove(&connection).is_some() {
+            self.members -= 1;
+        }
         if members.is_empty() {
             self.groups.remove(name);
-        }
-        if let Some(client) = left.filter(|_| !self.connections.contains_key(&connection)) {
-            self.forget_client(&client);
         }
     }
 
     /// Forgets the way to a client id, unless another connection has taken it over.
-    fn forget_client(&mut self, client: &Client) {
-        let same = |channel: &Arc<dyn ClientChannel>| channel.id() == client.channel.id();
-        if self.clients.get(&client.id).is_some_and(same) {
-            self.clients.remove(&client.id);
+    fn forget_client(&mut self, id: &str, connection: u64) {
+        if self.clients.get(id).is_some_and(|channel| channel.id() == connection) {
+            self.clients.remove(id);
         }
     }
 }

@@ -54,8 +54,12 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::of(MEMBERS_MAX)
+    }
+
+    fn of(members_max: usize) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
-        Self { clients: Clients::new(Arc::clone(&clock) as _), clock }
+        Self { clients: Clients::new(Arc::clone(&clock) as _, members_max), clock }
     }
 
     fn beat(&self, fake: &Arc<Fake>, heartbeat: Heartbeat) -> HeartbeatOutcome {
@@ -312,6 +316,71 @@ fn heartbeats_beyond_the_limits_are_refused_whole() {
     send(produce("a", &many[1..])).unwrap();
     assert!(send(produce("a", &many[..1])).is_err());
     assert!(send(produce("a", &many[1..2])).is_ok());
+}
+
+#[test]
+fn members_of_all_clients_are_bounded_and_there_is_room_when_some_leave() {
+    let world = World::of(3);
+    let (a, b) = (fake(1), fake(2));
+    let send = |fake: &Arc<Fake>, h| {
+        let channel: Arc<dyn ClientChannel> = Arc::clone(fake) as _;
+        world.clients.heartbeat(&channel, h, |_| Some(Admission { notify: true }))
+    };
+    send(&a, produce("a", &["p", "q", "r"])).unwrap();
+    send(&a, beat("a", "g", &["t"])).unwrap();
+    send(&a, beat("a", "h", &["t"])).unwrap();
+    send(&a, beat("a", "i", &["t"])).unwrap();
+    let full = |of| Err(HeartbeatError::Members { of, max: 3 });
+    assert_eq!(send(&b, produce("b", &["p"])), full("producer"));
+    assert_eq!(send(&b, beat("b", "g", &["t"])), full("consumer"));
+    assert_eq!(world.clients.refused(), 2);
+    assert!(send(&a, beat("a", "g", &["t"])).is_ok(), "who is in stays in");
+    world.clients.unregister(&*a, Some("q"), Some("h"));
+    send(&b, produce("b", &["p"])).unwrap();
+    send(&b, beat("b", "g", &["t"])).unwrap();
+    assert!(send(&b, beat("b", "h", &["t"])).is_err());
+    world.clients.closed(1);
+    send(&b, produce("b", &["q", "r"])).unwrap();
+    send(&b, beat("b", "h", &["t"])).unwrap();
+}
+
+#[test]
+fn subscriptions_of_all_groups_are_bounded_in_bytes() {
+    let world = World::new();
+    let channel: Arc<dyn ClientChannel> = fake(1);
+    let long = || {
+        let tags = vec!["x".repeat(heartbeat::SUBSCRIPTION_BYTES_MAX / 4)];
+        let parts = SubscriptionParts { tags, ..SubscriptionParts::default() };
+        Subscription::from_parts(Topic::trusted("t"), parts).unwrap()
+    };
+    let send = |group: &str| {
+        let mut heartbeat = beat("a", group, &[]);
+        heartbeat.consumers[0].subscriptions = vec![long()];
+        world.clients.heartbeat(&channel, heartbeat, |_| Some(Admission { notify: true }))
+    };
+    for group in ["g", "h", "i"] {
+        send(group).unwrap();
+    }
+    let max = heartbeat::SUBSCRIPTION_BYTES_MAX;
+    assert_eq!(send("j"), Err(HeartbeatError::Subscriptions { max }));
+    assert!(send("g").is_ok(), "the same again");
+    world.clients.unregister(&*channel, None, Some("g"));
+    assert!(send("j").is_ok());
+}
+
+#[test]
+fn a_connection_that_changes_its_client_id_leaves_nothing_behind() {
+    let world = World::new();
+    let channel = fake(1);
+    world.beat(&channel, produce("stays", &["p"]));
+    for number in 0..100 {
+        world.beat(&channel, produce(&format!("id-{number}"), &["q"]));
+        world.clients.unregister(&*channel, Some("q"), None);
+    }
+    let known = |id: &str| world.clients.producer_channel(id).is_some();
+    assert!(!known("id-0") && !known("stays") && known("id-99"), "the last one");
+    world.clients.closed(1);
+    assert!((0..100).all(|number| !known(&format!("id-{number}"))));
 }
 
 #[test]

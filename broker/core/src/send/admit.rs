@@ -8,6 +8,7 @@ use blockhouse_model::{Access, Action, Resource, TopicConfig};
 
 use super::Send;
 use crate::refusal::{Forbidden, Refusal};
+use crate::topics::refused_change;
 use crate::{Broker, Caller};
 
 impl Broker {
@@ -98,11 +99,12 @@ impl Broker {
             send.default_topic_queues,
             sys_flag,
         );
-        if let Some(config) = from_template {
+        if let Some(config) = from_template.map_err(|error| refused_change(&error))? {
             return Ok(config);
         }
         if retry {
-            return Ok(self.topics().create_for_send_back(topic, 1, sys_flag));
+            let made = self.topics().create_for_send_back(topic, 1, sys_flag);
+            return made.map_err(|error| refused_change(&error));
         }
         Err(Refusal::no_topic(topic))
     }

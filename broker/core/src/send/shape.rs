@@ -17,6 +17,7 @@ use super::properties::push_pair;
 use super::traced::{self, Burst};
 use super::{Accepted, Content, Marks, Send};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::topics::refused_change;
 use crate::{Broker, Caller};
 
 /// Stands for the span of a message whose sender records nothing: nobody asks which it is.
@@ -317,7 +318,8 @@ impl Broker {
         if send.reconsume_times <= times_max && !locked {
             return Ok(false);
         }
-        message.topic = self.topics().create_for_send_back(&names::dlq_topic(group), 1, 0);
+        let dead = self.topics().create_for_send_back(&names::dlq_topic(group), 1, 0);
+        message.topic = dead.map_err(|error| refused_change(&error))?;
         message.queue = QueueId(0);
         self.stats().sent_to_dlq(send.topic, group, 1);
         Ok(true)

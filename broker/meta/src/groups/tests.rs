@@ -45,14 +45,30 @@ fn groups_appear_when_asked_for_if_they_may() {
     groups.on_change(move |_| {
         heard.fetch_add(1, Ordering::SeqCst);
     });
-    let made = groups.find_or_create("g").unwrap();
+    let made = groups.find_or_create("g").unwrap().unwrap();
     assert_eq!(made.retry_max_times, 16);
-    assert!(Arc::ptr_eq(&made, &groups.find_or_create("g").unwrap()));
-    assert!(groups.find_or_create("a/b").is_none());
+    assert!(Arc::ptr_eq(&made, &groups.find_or_create("g").unwrap().unwrap()));
+    assert!(groups.find_or_create("a/b").unwrap().is_none());
     assert_eq!((groups.version().counter, told.load(Ordering::SeqCst)), (1, 1));
 
-    let strict = open_with(&MemDisk::new(), GroupSettings { auto_create: false });
-    assert!(strict.find_or_create("g").is_none() && !strict.contains("g"));
+    let strict = GroupSettings { auto_create: false, ..GroupSettings::default() };
+    let strict = open_with(&MemDisk::new(), strict);
+    assert!(strict.find_or_create("g").unwrap().is_none() && !strict.contains("g"));
+}
+
+#[test]
+fn there_are_as_many_groups_as_there_may_be_and_what_goes_makes_room() {
+    let settings = GroupSettings { groups_max: OWN.len() + 1, ..GroupSettings::default() };
+    let groups = open_with(&MemDisk::new(), settings);
+    groups.find_or_create("g").unwrap().unwrap();
+    let full = groups.find_or_create("h").unwrap_err().to_string();
+    assert!(full.contains("broker.groups_max") && full.contains("admin group delete"), "{full}");
+    assert!(groups.update(group("h"), &Changes::default(), None).is_err());
+    assert_eq!((groups.count(), groups.refused()), (OWN.len() + 1, 2));
+    assert!(groups.find_or_create("g").unwrap().is_some());
+    assert!(groups.update(group("g"), &Changes::default(), None).is_ok());
+    groups.remove("g").unwrap();
+    assert!(groups.find_or_create("h").unwrap().is_some());
 }
 
 #[test]
@@ -82,7 +98,7 @@ fn updates_keep_what_only_java_knows() {
 #[test]
 fn groups_are_disabled_and_removed() {
     let groups = open(&MemDisk::new());
-    groups.find_or_create("g");
+    groups.find_or_create("g").unwrap();
     assert!(groups.disable("g") && !groups.disable("unknown"));
     assert!(!groups.find("g").unwrap().consume_enable);
     groups.forbid("g", "t", 0, true).unwrap();

@@ -1,9 +1,7 @@
 //! Who has progress where, and forgetting it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
-
 use blockhouse_model::{Group, QueueId, QueueOffset, Topic};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Offsets;
 use super::progress::Queues;
@@ -35,8 +33,8 @@ impl Offsets {
     /// Forgets the progress of a group.
     pub fn remove_group(&self, group: &str) {
         let mut part = self.table.write(group);
-        for topic in part.remove(group).unwrap_or_default().keys() {
-            self.pairs.fetch_sub(1, Ordering::Relaxed);
+        for (topic, queues) in &part.remove(group).unwrap_or_default() {
+            self.gone(queues);
             self.changed(&Change::Remove { topic, group });
         }
     }
@@ -44,28 +42,30 @@ impl Offsets {
     /// Forgets all progress in a topic.
     pub fn remove_topic(&self, topic: &str) {
         for part in self.table.parts() {
-            for (group, topics) in part.write().iter_mut() {
-                if topics.remove(topic).is_some() {
-                    self.pairs.fetch_sub(1, Ordering::Relaxed);
+            part.write().retain(|group, topics| {
+                if let Some(queues) = topics.remove(topic) {
+                    self.gone(&queues);
                     self.changed(&Change::Remove { topic, group });
                 }
-            }
+                !topics.is_empty()
+            });
         }
     }
 
     /// Forgets the pairs of group and topic that `keep` refuses, given what was committed there.
     pub fn retain(&self, keep: impl Fn(&Group, &Topic, &[(QueueId, QueueOffset)]) -> bool) {
         for part in self.table.parts() {
-            for (group, topics) in part.write().iter_mut() {
+            part.write().retain(|group, topics| {
                 topics.retain(|topic, queues| {
                     let kept = keep(group, topic, &queues.committed());
                     if !kept {
-                        self.pairs.fetch_sub(1, Ordering::Relaxed);
+                        self.gone(queues);
                         self.changed(&Change::Remove { topic, group });
                     }
                     kept
                 });
-            }
+                !topics.is_empty()
+            });
         }
     }
 

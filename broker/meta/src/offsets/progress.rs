@@ -23,6 +23,10 @@ impl Queues {
         self.0.get(&queue)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn at(&mut self, queue: QueueId) -> &mut Progress {
         self.0.entry(queue).or_default()
     }

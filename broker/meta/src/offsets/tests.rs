@@ -52,6 +52,25 @@ fn impossible_names_and_queues_are_refused() {
 }
 
 #[test]
+fn pairs_and_queues_are_bounded_and_what_goes_makes_room() {
+    let mut offsets = open(&MemDisk::new());
+    offsets.most = [2, 3];
+    let commit_in = |offsets: &Offsets, group, topic, queue| {
+        offsets.commit(group, topic, QueueId(queue), QueueOffset(1)) != Committed::Refused
+    };
+    assert!(commit_in(&offsets, "g", "t", 0) && commit_in(&offsets, "h", "t", 0));
+    assert!(!commit_in(&offsets, "i", "t", 0), "a third pair");
+    assert!(commit_in(&offsets, "g", "t", 7));
+    assert!(!commit_in(&offsets, "g", "t", 8), "a fourth queue");
+    assert_eq!(offsets.refused(), 2);
+    assert_eq!(commit(&offsets, "g", "t", 5), Committed::Moved { from: Some(QueueOffset(1)) });
+    offsets.remove_group("g");
+    assert!(commit_in(&offsets, "i", "t", 0) && commit_in(&offsets, "i", "t", 1));
+    offsets.remove_topic("t");
+    assert!(commit_in(&offsets, "g", "t", 0) && commit_in(&offsets, "g", "u", 0));
+}
+
+#[test]
 fn what_was_flushed_survives_a_kill() {
     let disk = MemDisk::new();
     let offsets = open(&disk);

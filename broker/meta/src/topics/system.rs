@@ -3,6 +3,10 @@
 
 use blockhouse_model::{Perm, Topic, TopicConfig, names};
 
+/// Most topics if nothing is said: with names as long as any, a report of all of them still fits the largest
+/// frame that name servers take.
+pub const TOPICS_MAX: usize = 20_000;
+
 /// How a broker's own topics are named and which there are.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "RocketMQ's own independent switches")]
@@ -13,6 +17,8 @@ pub struct TopicSettings {
     pub broker: String,
     /// Whether unknown topics are created when a message for them arrives.
     pub auto_create: bool,
+    /// Most topics, the broker's own included; there may be more in the file.
+    pub topics_max: usize,
     /// Queues of the template topic.
     pub template_queues: u32,
     /// Whether there is a topic for message traces.
@@ -38,6 +44,7 @@ impl Default for TopicSettings {
             cluster: "DefaultCluster".to_owned(),
             broker: "broker-a".to_owned(),
             auto_create: true,
+            topics_max: TOPICS_MAX,
             template_queues: 8,
             trace_topic: false,
             cluster_topic: true,

@@ -72,16 +72,19 @@ fn settings_decide_which_topics_there_are() {
 #[test]
 fn a_send_creates_its_topic_after_the_template() {
     let topics = open(&MemDisk::new());
-    let made = topics.create_on_send("new", "TBW102", 4, 1).unwrap();
+    let made = topics.create_on_send("new", "TBW102", 4, 1).unwrap().unwrap();
     assert_eq!((made.read_queues, made.write_queues, made.sys_flag), (4, 4, 1));
     assert_eq!(made.perm, Perm::RW);
-    let wide = topics.create_on_send("wide", "TBW102", 99, 0).unwrap();
+    let wide = topics.create_on_send("wide", "TBW102", 99, 0).unwrap().unwrap();
     assert_eq!(wide.write_queues, 8, "not more than the template");
-    let again = topics.create_on_send("wide", "TBW102", 1, 0).unwrap();
+    let again = topics.create_on_send("wide", "TBW102", 1, 0).unwrap().unwrap();
     assert!(Arc::ptr_eq(&wide, &again));
-    assert!(topics.create_on_send("a", "no-such-template", 4, 0).is_none());
-    assert!(topics.create_on_send("a", "SELF_TEST_TOPIC", 4, 0).is_none(), "not inherited");
-    assert!(topics.create_on_send("../a", "TBW102", 4, 0).is_none());
+    assert!(topics.create_on_send("a", "no-such-template", 4, 0).unwrap().is_none());
+    assert!(
+        topics.create_on_send("a", "SELF_TEST_TOPIC", 4, 0).unwrap().is_none(),
+        "not inherited"
+    );
+    assert!(topics.create_on_send("../a", "TBW102", 4, 0).unwrap().is_none());
     assert!(topics.find("a").is_none());
 }
 
@@ -92,22 +95,58 @@ fn without_auto_create_the_template_of_an_old_file_does_not_count() {
     let settings = TopicSettings { auto_create: false, ..TopicSettings::default() };
     let topics = Topics::open(&home(&disk).0, settings).unwrap();
     assert!(topics.contains("TBW102"));
-    assert!(topics.create_on_send("new", "TBW102", 4, 0).is_none());
-    assert!(topics.create_on_send("new", "DefaultCluster", 4, 0).is_some());
+    assert!(topics.create_on_send("new", "TBW102", 4, 0).unwrap().is_none());
+    assert!(topics.create_on_send("new", "DefaultCluster", 4, 0).unwrap().is_some());
+}
+
+#[test]
+fn there_are_as_many_topics_as_there_may_be_and_what_goes_makes_room() {
+    let disk = MemDisk::new();
+    let own = open(&disk).count();
+    let settings = TopicSettings { topics_max: own + 2, ..TopicSettings::default() };
+    let topics = Topics::open(&home(&disk).0, settings).unwrap();
+    topics.create_on_send("a", "TBW102", 4, 0).unwrap().unwrap();
+    topics.create_retry("g", 1, 0, false).unwrap();
+    let full = topics.create_on_send("b", "TBW102", 4, 0).unwrap_err().to_string();
+    assert_eq!(
+        full,
+        format!(
+            "there are {} topics, as many as broker.topics_max allows: delete some that nobody needs \
+             (`blockhouse admin topic delete TOPIC`), or raise it",
+            own + 2
+        )
+    );
+    assert!(topics.create_retry("h", 1, 0, false).is_err());
+    assert!(topics.create_for_send_back("%DLQ%g", 1, 0).is_err());
+    let config = |name| TopicConfig::new(Topic::trusted(name), 1);
+    assert!(topics.update(config("b"), &Changes::default()).is_err());
+    assert_eq!((topics.count(), topics.refused()), (own + 2, 4));
+    // What is there is found and changed.
+    assert!(topics.create_on_send("a", "TBW102", 4, 0).unwrap().is_some());
+    assert!(topics.create_retry("g", 1, 0, true).unwrap().order);
+    assert_eq!(topics.update(config("a"), &Changes::default()).unwrap().write_queues, 1);
+    topics.remove("a").unwrap();
+    topics.update(config("b"), &Changes::default()).unwrap();
+    topics.persist().unwrap();
+    // A broker that has more keeps them.
+    let settings = TopicSettings { topics_max: own, ..TopicSettings::default() };
+    let fewer = Topics::open(&home(&disk).0, settings).unwrap();
+    assert!(fewer.contains("b") && fewer.count() == own + 2);
+    assert!(fewer.create_on_send("c", "TBW102", 4, 0).is_err());
 }
 
 #[test]
 fn retry_topics_follow_their_groups() {
     let topics = open(&MemDisk::new());
-    let made = topics.create_retry("g", 1, 2, false);
+    let made = topics.create_retry("g", 1, 2, false).unwrap();
     assert_eq!((&*made.name, made.write_queues, made.sys_flag), ("%RETRY%g", 1, 2));
     let version = topics.version();
-    assert!(!topics.create_retry("g", 9, 0, false).order);
+    assert!(!topics.create_retry("g", 9, 0, false).unwrap().order);
     assert_eq!(topics.version(), version, "nothing changed");
-    assert!(topics.create_retry("g", 1, 0, true).order);
+    assert!(topics.create_retry("g", 1, 0, true).unwrap().order);
     assert_eq!(topics.find("%RETRY%g").unwrap().write_queues, 1);
     // Messages that are sent back leave the order as it is.
-    assert!(topics.create_for_send_back("%RETRY%g", 1, 0).order);
+    assert!(topics.create_for_send_back("%RETRY%g", 1, 0).unwrap().order);
 }
 
 #[test]
@@ -159,8 +198,8 @@ fn every_change_is_told_once() {
             TopicChange::Removed(name) => format!("removed {name}"),
         });
     });
-    topics.create_on_send("a", "TBW102", 4, 0);
-    topics.create_on_send("a", "TBW102", 4, 0);
+    topics.create_on_send("a", "TBW102", 4, 0).unwrap();
+    topics.create_on_send("a", "TBW102", 4, 0).unwrap();
     topics.update(config("b", 1), &BTreeMap::new()).unwrap();
     topics.set_ordered(["b", "b", "unknown"]);
     assert!(topics.remove("b").unwrap().order);

@@ -108,8 +108,7 @@ fn with_extra(call: &Call<'_>, group: &SubscriptionGroup) -> body::SubscriptionG
 
 pub(crate) fn one(call: &Call<'_>) -> Result<Response, Failure> {
     let h = header::GetSubscriptionGroupConfig::parse(&call.command.ext)?;
-    let group = call.broker.groups().find_or_create(h.group);
-    let group = group.ok_or_else(|| Refusal::no_group(h.group))?;
+    let group = call.broker.group_for_use(h.group)?;
     Ok(Response::body(fastjson::write(&with_extra(call, &group))))
 }
 

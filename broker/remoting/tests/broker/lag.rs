@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use blockhouse_core::lag::{Lag, LagTimes};
 use blockhouse_protocol::codes::{request_code, response_code as code};
+use blockhouse_protocol::header::pull::PullMessage;
 
-use crate::support::{Client, World};
+use crate::support::{Client, World, pull_header};
 
 async fn commit(client: &Client, offset: &str) {
-    let place = [("consumerGroup", "consumers"), ("topic", "t"), ("queueId", "0")];
+    commit_of(client, "consumers", offset).await;
+}
+
+async fn commit_of(client: &Client, group: &str, offset: &str) {
+    let place = [("consumerGroup", group), ("topic", "t"), ("queueId", "0")];
     let commit = [&place[..], &[("commitOffset", offset)]].concat();
     let answer = client.ask(request_code::UPDATE_CONSUMER_OFFSET, &commit, b"").await;
     assert_eq!(answer.code, code::SUCCESS);
@@ -18,6 +23,61 @@ fn only(world: &World, times: &mut LagTimes) -> Lag {
     let mut lags = world.broker.lags(times);
     assert_eq!(lags.len(), 1, "{lags:?}");
     lags.remove(0)
+}
+
+#[tokio::test]
+async fn every_group_is_there_at_once_and_an_hour_after_its_last_member_went() {
+    let world = World::new(&[]).await;
+    let client = world.client().await;
+    let times = &mut LagTimes::default();
+    for body in 0_u32..40 {
+        client.send("t", "", &body.to_be_bytes()).await;
+        world.clock.advance(Duration::from_millis(250));
+    }
+    let name = |number: u32| format!("g{number:02}");
+    for number in 0..30 {
+        // It is created, and then it has progress.
+        let header = PullMessage { consumer_group: &name(number), ..pull_header("t", 0, "*") };
+        client.call(request_code::PULL_MESSAGE, |out| header.write(out), b"").await;
+        commit_of(&client, &name(number), &number.to_string()).await;
+        let lags = world.broker.lags(times);
+        assert_eq!(
+            lags.len(),
+            usize::try_from(number).unwrap() + 1,
+            "the first look after its commit"
+        );
+        assert!(lags.iter().any(|lag| *lag.group == *name(number)));
+    }
+    let member = world.client().await;
+    let heartbeat = format!(
+        r#"{{"clientID":"member@1","consumerDataSet":[{{"groupName":"{}","consumeType":"CONSUME_PASSIVELY",
+        "messageModel":"CLUSTERING","consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","subscriptionDataSet":[]}}]}}"#,
+        name(7)
+    );
+    let answer = member.ask(request_code::HEART_BEAT, &[], heartbeat.as_bytes()).await;
+    assert_eq!(answer.code, code::SUCCESS);
+    let members = |times: &mut LagTimes| {
+        world.broker.lags(times).iter().find(|lag| *lag.group == *name(7)).map(|lag| lag.members)
+    };
+    assert_eq!(members(times), Some(1));
+    // It says nothing more.
+    world.clock.advance(Duration::from_secs(3_600));
+    world.broker.clients().expire();
+    let lags = world.broker.lags(times);
+    assert_eq!(lags.len(), 30);
+    for (number, lag) in (0_u32..).zip(&lags) {
+        assert_eq!((&*lag.group, lag.members), (name(number).as_str(), 0));
+        assert_eq!(lag.messages, u64::from(40 - number));
+        // Message n was stored n quarters of a second after the first.
+        let age = Duration::from_secs(3_600) + Duration::from_millis(250) * (40 - number);
+        assert_eq!(lag.behind, age, "{lag:?}");
+    }
+    for number in 0..30 {
+        commit_of(&client, &name(number), "40").await;
+    }
+    let caught_up = |lag: &Lag| (lag.messages, lag.ready, lag.behind) == (0, 0, Duration::ZERO);
+    assert!(world.broker.lags(times).iter().all(caught_up));
+    world.server.shutdown().await;
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ impl Rig {
         };
         let store = Store::open(config, parts).unwrap();
         let home = Home { disk: Arc::new(disk.clone()), dir, clock };
-        let meta = Meta::open(&home, TopicSettings::default(), GroupSettings { auto_create: true });
+        let meta = Meta::open(&home, TopicSettings::default(), GroupSettings::default());
         Self { disk, store, meta: meta.unwrap() }
     }
 

@@ -49,6 +49,7 @@ const HANGS_ADVICE: &str =
     "look at the kernel's log (dmesg) and at the volume (iostat -x): clients wait for the disk";
 const DISK: &str = "operations.md#when-the-disk-fails";
 const GROUPS: &str = "operations.md#when-groups-fall-behind";
+const NAMES: &str = "operations.md#names-that-clients-make-up";
 const LIMITS: &str = "operations.md#connections-that-only-take";
 
 pub(super) const RULES: &[Rule] = &[
@@ -159,6 +160,27 @@ pub(super) const RULES: &[Rule] = &[
             GROUPS,
         ),
     },
+    lost(
+        "blockhouse_names_refused_total",
+        "requests for which there was no room",
+        check(
+            "names-full",
+            "delete topics and groups that nobody needs, close clients, or raise broker.topics_max, groups_max, members_max; \
+             `blockhouse admin refusals` says who wanted more",
+            "",
+            NAMES,
+        ),
+    ),
+    lost(
+        "blockhouse_metric_overflow_total",
+        "times no room for a series of its own",
+        check(
+            "metric-overflow",
+            "sums are exact, but what is in `(other)` cannot be told apart: who makes so many names up?",
+            "",
+            NAMES,
+        ),
+    ),
     lost(
         "rocketmq_send_to_dlq_messages_total",
         "messages given up",

@@ -18,7 +18,7 @@ use crate::cluster::{IdentityArgs, TlsArgs};
 use crate::wrong_use;
 
 /// Largest answer.
-const ANSWER_MAX: u64 = 16 << 20;
+const ANSWER_MAX: u64 = 256 << 20;
 /// Where a node's ops listener is by default.
 pub(crate) const DEFAULT: &str = "127.0.0.1:5557";
 const HTTPS: &str = "https://";

@@ -12,6 +12,9 @@ use blockhouse_model::{MessageType, PhysicalOffset};
 pub(super) fn refresh(meter: &Meter, broker: &Running) {
     read_messages(meter, broker.core().stats());
     let core = broker.core();
+    for (refused, counter) in core.refused_names().into_iter().zip(&meter.names_refused) {
+        counter.set(refused);
+    }
     let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     meter.held_pulls.set(whole(core.held().count()));
     meter.permission.set(i64::from(core.config().permission));
@@ -59,15 +62,22 @@ fn read_messages(meter: &Meter, stats: &Stats) {
             told.map(|(kind, volume)| (InLabels { topic: topic.clone(), kind }, both(volume)));
         told.collect::<Vec<_>>()
     });
-    meter.stored.take(stored);
+    let rest = |kind| {
+        let (volume, times) = stats.rest(kind);
+        (both(volume), times)
+    };
+    meter.stored.take(stored, rest(Kind::TopicPut));
     let pair = |key: &str| {
         let (topic, group) = key.split_once('@').unwrap_or((key, ""));
         OutLabels { topic: topic.into(), group: group.into() }
     };
     let delivered = stats.by_key(Kind::GroupGet).into_iter();
-    meter.delivered.take(delivered.map(|(key, volume)| (pair(&key), both(volume))));
+    let delivered = delivered.map(|(key, volume)| (pair(&key), both(volume)));
+    meter.delivered.take(delivered, rest(Kind::GroupGet));
     let given_up = stats.by_key(Kind::GivenUp).into_iter();
-    meter.dead_lettered.take(given_up.map(|(key, volume)| (pair(&key), [volume.messages])));
+    let given_up = given_up.map(|(key, volume)| (pair(&key), [volume.messages]));
+    let ([messages, _], times) = rest(Kind::GivenUp);
+    meter.dead_lettered.take(given_up, ([messages], times));
 }
 
 /// How far all groups with progress are behind.

@@ -166,3 +166,20 @@ fn of_a_large_group_some_members_are_named() {
     let line = lines.last().unwrap();
     assert!(line.contains(",a31|i0,") && line.ends_with(",i31|g 100"), "{line}");
 }
+
+#[test]
+fn what_clients_call_themselves_is_told_while_there_is_room() {
+    let members = |number: usize| MembersView {
+        group: format!("g{number:03}").into(),
+        members: (0..32).map(|at| (format!("10.0.0.1:{at}"), "x".repeat(1_000).into())).collect(),
+        count: 32,
+    };
+    let of_members = (0..200).map(members).collect();
+    let lines = lines(SidecarView { members: of_members, ..view() });
+    let counts: Vec<_> = lines.iter().filter(|l| l.starts_with("rocketmq_group_count ")).collect();
+    assert_eq!(counts.len(), 200);
+    assert!(counts[0].contains(",10.0.0.1:31|xxx") && counts[0].ends_with("|g000 32"));
+    assert_eq!(counts[199], "rocketmq_group_count (other)|(other)|g199 32");
+    let told: usize = counts.iter().map(|line| line.len()).sum();
+    assert!(told < ADDRESS_BYTES_MAX + 200 * 64, "{told}");
+}

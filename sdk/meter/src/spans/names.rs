@@ -11,6 +11,9 @@ use crate::meter::REST;
 /// that nobody can keep others' names out for good.
 pub const NAMES_MAX: usize = 16_384;
 
+/// What is kept of a name, in bytes: no topic and no group may have a longer one, but requests can say what they like.
+const NAME_LEN_MAX: usize = 255;
+
 /// A topic, a group or a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NameId(u32);
@@ -29,6 +32,7 @@ struct Known {
 
 impl Names {
     pub(super) fn id(&self, text: &str) -> NameId {
+        let text = text.get(..text.floor_char_boundary(NAME_LEN_MAX)).unwrap_or_default();
         if let Some(id) = self.0.read().ids.get(text) {
             return *id;
         }
@@ -72,8 +76,10 @@ mod tests {
         assert_eq!(names.id("17"), ids[17]);
         assert_eq!(&*names.text(ids[17]), "17");
         let more = names.id("one more");
-        assert_eq!((&*names.text(more), &*names.text(ids[17])), ("one more", "_other"));
+        assert_eq!((&*names.text(more), &*names.text(ids[17])), ("one more", "(other)"));
         assert_eq!(&*names.text(names.id("17")), "17");
         assert_eq!(names.0.read().texts.len(), 2);
+        let long = names.text(names.id(&"ä".repeat(1_000_000)));
+        assert_eq!(&*long, "ä".repeat(NAME_LEN_MAX / 2));
     }
 }
