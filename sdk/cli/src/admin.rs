@@ -5,6 +5,7 @@ mod clients;
 mod groups;
 mod log;
 mod messages;
+mod refusals;
 mod store;
 mod telemetry;
 mod topics;
@@ -24,7 +25,7 @@ Examples:
   blockhouse admin topic create orders --queues 16 --attribute message.type=FIFO
   blockhouse admin progress billing
   blockhouse admin offsets reset billing orders --to 2026-11-23T08:00:00Z
-  blockhouse admin message key orders order-17 --json
+  blockhouse admin message key orders order-17 --groups
   blockhouse admin store check --data /var/lib/blockhouse";
 
 /// What the command line can say.
@@ -80,6 +81,9 @@ enum What {
     /// List the clients of a broker, or of a consumer or producer group
     #[command(after_help = clients::EXAMPLES)]
     Clients(clients::Args),
+    /// Show the last requests that a broker refused, and why
+    #[command(after_help = refusals::EXAMPLES)]
+    Refusals(refusals::Args),
     /// Show what a broker records as traces, or record more or less for a while
     #[command(after_help = telemetry::EXAMPLES)]
     Telemetry(telemetry::Args),
@@ -162,6 +166,10 @@ pub(crate) fn run(args: Args) -> ExitCode {
             let shown = log::run(&log, &args.cluster);
             crate::report(shown.and_then(|answer| answer.print(args.json)))
         }
+        What::Refusals(which) => {
+            let shown = refusals::run(&which, &args.cluster);
+            crate::report(shown.and_then(|answer| answer.print(args.json)))
+        }
         What::Clients(which) if which.group().is_none() => {
             let shown = clients::all(&which, &args.cluster);
             crate::report(shown.and_then(|answer| answer.print(args.json)))
@@ -191,7 +199,7 @@ fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
             }
             What::Users(command) => users::run(&client, command).await?,
             What::Config(command) => brokers::config(&client, command).await?,
-            What::Store(_) | What::Log(_) | What::Telemetry(_) => {
+            What::Store(_) | What::Log(_) | What::Telemetry(_) | What::Refusals(_) => {
                 anyhow::bail!("this needs no cluster")
             }
         };

@@ -1,6 +1,7 @@
 //! `blockhouse flight`: the last requests of a node, also of one that is no more.
 
 mod print;
+mod sum;
 mod wanted;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::out;
 use crate::plugin::node::{DEFAULT, Node};
 use crate::process::flight::ANSWER_MAX;
 use crate::wrong_use;
+use sum::{By, Order};
 use wanted::Wanted;
 
 const EXAMPLES: &str = "\
@@ -24,6 +26,8 @@ Examples:
   blockhouse flight dump /var/lib/blockhouse
   blockhouse flight dump /var/lib/blockhouse --since 2m --topic orders --slower-than 50ms
   blockhouse flight dump --node 10.0.0.5:5557 --failed --json
+  blockhouse flight sum --by client --code send_message_v2 --node 10.0.0.5:5557
+  blockhouse flight sum --by client,queue --group billing --order quiet /var/lib/blockhouse
   blockhouse flight dump copy-1795465151870-signal.flight --client 10.0.0.7
   blockhouse flight copy
 
@@ -46,6 +50,17 @@ enum What {
     ///
     /// Of a data directory (of a stopped node, or of one that runs on this host), or of a running node.
     Dump(Box<DumpArgs>),
+    /// Sum up the last records that fit: who asks most, who is slow, who is refused
+    Sum {
+        /// What is told apart; several, separated by commas
+        #[arg(long, value_name = "WHAT", value_delimiter = ',', default_value = "client")]
+        by: Vec<By>,
+        /// What comes first
+        #[arg(long, value_name = "ORDER", default_value = "bytes")]
+        order: Order,
+        #[command(flatten)]
+        dump: Box<DumpArgs>,
+    },
     /// Have a running node keep a copy of its records, as SIGUSR2 does
     Copy {
         /// The node's ops listener: HOST:PORT, or http(s)://HOST:PORT
@@ -88,10 +103,16 @@ impl Way {
     }
 }
 
+/// Records that are printed if nothing is said.
+const ROWS: usize = 1_000;
+
 /// Does it.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
-        What::Dump(dump) => print::found(&looked(dump)?, args.json),
+        What::Dump(dump) => print::found(&looked(dump, ROWS)?, args.json),
+        What::Sum { by, order, dump } => {
+            sum::found(&looked(dump, ANSWER_MAX)?, by, *order, args.json)
+        }
         What::Copy { node, way } => {
             let answer: Value = way.to(node)?.post("/v1/flight/copy", &json!({}))?;
             let path = answer["path"].as_str().unwrap_or_default();
@@ -102,8 +123,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn looked(dump: &DumpArgs) -> anyhow::Result<Found> {
-    let select = dump.wanted.select()?;
+fn looked(dump: &DumpArgs, limit: usize) -> anyhow::Result<Found> {
+    let select = dump.wanted.select(limit)?;
     if let Some(url) = &dump.node {
         if select.limit > ANSWER_MAX {
             return Err(wrong_use(format!(

@@ -16,6 +16,7 @@ pub(crate) mod plugins;
 pub(crate) mod policies;
 mod publisher;
 mod readiness;
+pub(crate) mod refusals;
 mod sandbox;
 mod sidecar;
 mod stall;

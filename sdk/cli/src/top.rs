@@ -5,13 +5,14 @@ mod view;
 use crate::looks::Looks;
 use crate::plugin::node::NodeArg;
 use crate::samples::Samples;
-use view::View;
+use view::{Order, View};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   blockhouse top
   blockhouse top --ops 10.0.0.5:5557 --rows 20
   blockhouse top --once --json
+  blockhouse top --once --sort stored
 
 Rates are of the time between two looks; with --once, between two looks a second apart.";
 
@@ -23,6 +24,9 @@ pub(crate) struct Args {
     /// Rows of each table, the busiest first
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     rows: u16,
+    /// What comes first of the topics
+    #[arg(long, value_name = "ORDER", default_value = "messages")]
+    sort: Order,
     /// Print JSON, a line for each look
     #[arg(long)]
     json: bool,
@@ -35,7 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let node = args.node.node()?;
     let look = || anyhow::Ok(Samples::parse(&node.text("/metrics")?));
     args.looks.each(args.json, look, |before, now, time| {
-        let view = View::between(before, now, time);
+        let view = View::between(before, now, time, args.sort);
         if args.json {
             return Ok(serde_json::to_string(&view)?);
         }

@@ -129,14 +129,23 @@ pub(super) async fn progress(client: &Client, args: &ProgressArgs) -> anyhow::Re
         .progress(&args.group, args.topic.as_deref())
         .await
         .with_context(|| format!("cannot tell the progress of group {}", args.group))?;
-    let mut table =
-        Table::new(&["topic", "broker", "queue", "stored", "consumed", "lag", "consumed up to"]);
+    let mut table = Table::new(&[
+        "topic",
+        "broker",
+        "queue",
+        "stored",
+        "pulled",
+        "consumed",
+        "lag",
+        "consumed up to",
+    ]);
     for lag in &lags {
         table.row([
             lag.queue.topic.clone(),
             lag.queue.broker_name.clone(),
             lag.queue.queue_id.to_string(),
             lag.offsets.broker_offset.to_string(),
+            lag.offsets.pull_offset.to_string(),
             lag.offsets.consumer_offset.to_string(),
             lag.messages().to_string(),
             time(lag.offsets.last_timestamp),

@@ -1,5 +1,7 @@
 //! Finding messages.
 
+mod consumed;
+
 use blockhouse_client::{Client, Received};
 use blockhouse_model::{MessageId, properties};
 use serde_json::{Value, json};
@@ -18,6 +20,9 @@ pub(super) enum Command {
         /// The topic; needed for unique keys
         #[arg(long)]
         topic: Option<String>,
+        /// Say which groups have consumed it, too
+        #[arg(long)]
+        groups: bool,
     },
     /// By one of its keys
     Key {
@@ -25,28 +30,36 @@ pub(super) enum Command {
         topic: String,
         /// The key
         key: String,
+        /// Say which groups have consumed it, too
+        #[arg(long)]
+        groups: bool,
     },
 }
 
 pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Answer> {
+    let (Command::Id { groups, .. } | Command::Key { groups, .. }) = command;
     let found = match command {
-        Command::Id { id, topic: None } => vec![client.message_by_id(None, &id).await?],
-        Command::Id { id, topic: Some(topic) } => by_either_id(client, &topic, &id).await?,
+        Command::Id { id, topic: None, .. } => vec![client.message_by_id(None, &id).await?],
+        Command::Id { id, topic: Some(topic), .. } => by_either_id(client, &topic, &id).await?,
         Command::Key { key, .. } if key.contains(char::is_whitespace) => {
             return Err(wrong_use(format!(
                 "`{key}` is no key: keys end at spaces, so look for one of its words"
             )));
         }
-        Command::Key { topic, key } => {
+        Command::Key { topic, key, .. } => {
             client.messages_by_key(&topic, &key, false, (0, i64::MAX)).await?
         }
     };
-    let json: Vec<Value> = found.iter().map(to_json).collect();
-    let text = if found.is_empty() {
-        "No such message.\n".to_owned()
-    } else {
-        found.iter().map(as_text).collect::<Vec<_>>().join("\n")
-    };
+    let (mut json, mut texts): (Vec<Value>, Vec<String>) =
+        found.iter().map(|message| (to_json(message), as_text(message))).unzip();
+    if groups {
+        for ((message, json), text) in found.iter().zip(&mut json).zip(&mut texts) {
+            let by_groups = consumed::by_groups(client, message).await?;
+            text.push_str(&consumed::as_text(&by_groups));
+            json["groups"] = json!(by_groups);
+        }
+    }
+    let text = if found.is_empty() { "No such message.\n".to_owned() } else { texts.join("\n") };
     Ok(Answer { text, json: json!(json) })
 }
 
@@ -66,7 +79,7 @@ async fn by_either_id(client: &Client, topic: &str, id: &str) -> anyhow::Result<
 fn as_text(message: &Received) -> String {
     let mut text = format!(
         "topic          {}\nqueue          {} @ {}\nid             {}\noffset id      {}\n\
-         born           {} at {}\nstored         {} at {}\nredelivered    {} times\n",
+         born           {} at {}\nstored         {} at {}, {} ms later\nredelivered    {} times\n",
         message.topic,
         message.queue.queue_id,
         message.queue_offset,
@@ -76,6 +89,7 @@ fn as_text(message: &Received) -> String {
         message.born_host,
         time(message.store_timestamp),
         message.offset_id.host,
+        message.store_timestamp.saturating_sub(message.born_timestamp),
         message.reconsume_times,
     );
     for (name, value) in properties::pairs(&message.properties) {

@@ -51,7 +51,7 @@ fn cells(row: &Row) -> [String; 11] {
 }
 
 /// Names in lower case, as in metrics; a number where there is none.
-fn named(name: &str, code: i32) -> String {
+pub(super) fn named(name: &str, code: i32) -> String {
     if name == "UNKNOWN" { code.to_string() } else { name.to_ascii_lowercase() }
 }
 

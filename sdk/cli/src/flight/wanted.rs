@@ -38,13 +38,14 @@ pub(super) struct Wanted {
     /// Of this trace: 32 hexadecimal digits
     #[arg(long, value_name = "ID")]
     trace: Option<String>,
-    /// Print the last so many
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
+    /// Look at the last so many: 1,000 if nothing is said, 20,000 for sums
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
 }
 
 impl Wanted {
-    pub(super) fn select(&self) -> anyhow::Result<Select> {
+    /// `limit` counts if nothing is said.
+    pub(super) fn select(&self, limit: usize) -> anyhow::Result<Select> {
         let now = SystemClock::new().now().0;
         let since_us = match &self.since {
             None => None,
@@ -74,7 +75,7 @@ impl Wanted {
             failed: self.failed,
             slower_us,
             trace: self.trace.clone(),
-            limit: usize::try_from(self.limit).unwrap_or(usize::MAX),
+            limit: self.limit.map_or(limit, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         })
     }
 }

@@ -9,7 +9,8 @@ use blockhouse_ops::{Door, Handler, Ops, Page, Parts, Reply, Row, Running, Sign,
 use blockhouse_telemetry::{Error, Exporter, Exposition, Identity, Sidecar};
 
 use super::{
-    Control, Role, Shared, audit, clients, flight, log, node_name, plugins, policies, traces,
+    Control, Role, Shared, audit, clients, flight, log, node_name, plugins, policies, refusals,
+    traces,
 };
 use crate::options::Config;
 
@@ -48,6 +49,7 @@ pub(super) fn start(
     rows.extend(log::rows(control.level, shared));
     rows.extend(clients::rows(&shared.connected));
     rows.extend(traces::rows(shared));
+    rows.extend(refusals::rows(&shared.meter));
     rows.push(Row {
         path: "/v1/info",
         method: hyper::http::Method::GET,

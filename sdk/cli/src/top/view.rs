@@ -30,11 +30,14 @@ pub(super) struct View {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Topic {
     topic: String,
     r#in: f64,
     out: f64,
     bytes_in: f64,
+    /// Bytes stored since the node was started.
+    stored: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -43,9 +46,49 @@ struct Group {
     group: String,
     topic: String,
     lag: f64,
+    /// Of these, messages that were pulled.
+    at_work: f64,
     late_ms: f64,
     members: f64,
     out: f64,
+    state: State,
+}
+
+/// How a group gets on, as far as two looks tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum State {
+    /// Nothing waits, or it moves.
+    Moves,
+    /// Messages wait, and nobody is connected.
+    Nobody,
+    /// Members have pulled messages, and the oldest of all that wait is the same as before.
+    Stuck,
+    /// There are members, and the oldest message that waits is one that they do not pull.
+    NotPulling,
+}
+
+impl State {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Moves => "-",
+            Self::Nobody => "nobody is connected",
+            Self::Stuck => "stuck",
+            Self::NotPulling => "does not pull",
+        }
+    }
+}
+
+/// What topics are sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Order {
+    /// Messages in and out, now
+    #[default]
+    Messages,
+    /// Bytes in, now
+    Bytes,
+    /// Bytes stored since the node was started
+    Stored,
 }
 
 #[derive(Debug, Serialize)]
@@ -114,7 +157,7 @@ fn of<const N: usize>(numbers: &By<N>, key: &[String; N]) -> f64 {
 }
 
 impl View {
-    pub(super) fn between(before: &Samples, now: &Samples, time: Duration) -> Self {
+    pub(super) fn between(before: &Samples, now: &Samples, time: Duration, order: Order) -> Self {
         let looks = Looks { before, now, seconds: time.as_secs_f64().max(1e-3) };
         Self {
             version: now.label("blockhouse_build_info", "version").unwrap_or_default(),
@@ -126,7 +169,7 @@ impl View {
             connections: looks.gauge("blockhouse_connections"),
             held_pulls: looks.gauge("blockhouse_held_pulls"),
             disk_percent: looks.gauge("blockhouse_store_disk_used_percent"),
-            topics: topics(&looks),
+            topics: topics(&looks, order),
             groups: groups(&looks),
             requests: requests(&looks),
             plugins: plugins(&looks),
@@ -147,15 +190,18 @@ impl View {
             self.held_pulls,
             self.disk_percent,
         );
-        let mut topics = Table::new(&["topic", "in/s", "out/s", "bytes in/s"]);
+        let mut topics = Table::new(&["topic", "in/s", "out/s", "bytes in/s", "stored"]);
         for t in self.topics.iter().take(rows) {
-            topics.row([t.topic.clone(), short(t.r#in), short(t.out), bytes(t.bytes_in)]);
+            let (rates, sizes) = ([t.r#in, t.out].map(short), [t.bytes_in, t.stored].map(bytes));
+            topics.row([t.topic.clone()].into_iter().chain(rates).chain(sizes));
         }
-        let mut groups = Table::new(&["group", "topic", "behind", "late", "members", "out/s"]);
+        let columns = ["group", "topic", "behind", "at work", "late", "members", "out/s", "state"];
+        let mut groups = Table::new(&columns);
         for g in self.groups.iter().take(rows) {
             let late = span(g.late_ms / 1e3);
-            let (lag, members) = (g.lag.to_string(), g.members.to_string());
-            groups.row([g.group.clone(), g.topic.clone(), lag, late, members, short(g.out)]);
+            let [lag, at_work, members] = [g.lag, g.at_work, g.members].map(|n| n.to_string());
+            let (out, state) = (short(g.out), g.state.words().to_owned());
+            groups.row([g.group.clone(), g.topic.clone(), lag, at_work, late, members, out, state]);
         }
         let mut requests = Table::new(&["request", "all/s", "failed/s"]);
         for r in self.requests.iter().take(rows) {
@@ -178,30 +224,48 @@ fn sort<T>(mut rows: Vec<T>, by: impl Fn(&T) -> f64) -> Vec<T> {
     rows
 }
 
-fn topics(looks: &Looks<'_>) -> Vec<Topic> {
+fn topics(looks: &Looks<'_>, order: Order) -> Vec<Topic> {
     let arrived = looks.rates("rocketmq_messages_in_total", ["topic"]);
     let left = looks.out(["topic"]);
     let bytes = looks.rates("rocketmq_throughput_in_total", ["topic"]);
+    let stored = looks.now.by("rocketmq_throughput_in_total", ["topic"]);
     let names: BTreeSet<_> = arrived.keys().chain(left.keys()).collect();
     let row = |key: &[String; 1]| Topic {
         topic: key[0].clone(),
         r#in: of(&arrived, key),
         out: of(&left, key),
         bytes_in: of(&bytes, key),
+        stored: of(&stored, key),
     };
-    sort(names.into_iter().map(row).collect(), |topic| topic.r#in + topic.out)
+    sort(names.into_iter().map(row).collect(), |topic| match order {
+        Order::Messages => topic.r#in + topic.out,
+        Order::Bytes => topic.bytes_in,
+        Order::Stored => topic.stored,
+    })
 }
 
 /// Those that are behind most come first.
 fn groups(looks: &Looks<'_>) -> Vec<Group> {
     let labels = ["consumer_group", "topic"];
-    let late = looks.now.by("rocketmq_consumer_lag_latency_milliseconds", labels);
+    let lateness = "rocketmq_consumer_lag_latency_milliseconds";
+    let [before, late] = [looks.before, looks.now].map(|look| look.by(lateness, labels));
+    let inflight = looks.now.by("rocketmq_consumer_inflight_messages", labels);
     let members = looks.now.by("blockhouse_consumer_online_members", labels);
     let out = looks.out(labels);
     let row = |(key, lag): ([String; 2], f64)| {
-        let [late_ms, members, out] = [&late, &members, &out].map(|numbers| of(numbers, &key));
+        let [late_ms, at_work, members, out] =
+            [&late, &inflight, &members, &out].map(|numbers| of(numbers, &key));
+        // The oldest message that waits is by so much older as time has passed: it is the same one.
+        let aged_ms = late_ms - of(&before, &key);
+        let is_same = lag > 0.0 && late_ms > 0.0 && aged_ms >= looks.seconds * 900.0;
+        let state = match (members > 0.0, at_work > 0.0) {
+            (false, _) if lag > 0.0 => State::Nobody,
+            (true, true) if is_same => State::Stuck,
+            (true, false) if is_same => State::NotPulling,
+            _ => State::Moves,
+        };
         let [group, topic] = key;
-        Group { group, topic, lag, late_ms, members, out }
+        Group { group, topic, lag, at_work, late_ms, members, out, state }
     };
     let lags = looks.now.by("rocketmq_consumer_lag_messages", labels);
     sort(sort(lags.into_iter().map(row).collect(), |group| group.out), |group| group.lag)
@@ -294,7 +358,8 @@ mod tests {
 
     #[test]
     fn rates_are_of_the_time_between_and_the_busiest_come_first() {
-        let view = View::between(&look(100, 50, 0), &look(200, 70, 7), Duration::from_secs(2));
+        let (before, now) = (look(100, 50, 0), look(200, 70, 7));
+        let view = View::between(&before, &now, Duration::from_secs(2), Order::Messages);
         assert_eq!((view.messages_in, view.messages_out, view.bytes_in), (100.0, 20.0, 102_400.0));
         let topics: Vec<_> =
             view.topics.iter().map(|t| (t.topic.as_str(), t.r#in, t.out)).collect();
@@ -322,8 +387,53 @@ mod tests {
 
     #[test]
     fn a_node_that_began_anew_has_no_negative_rates() {
-        let view = View::between(&look(1_000, 1_000, 0), &look(10, 4, 0), Duration::from_secs(1));
+        let (before, now) = (look(1_000, 1_000, 0), look(10, 4, 0));
+        let view = View::between(&before, &now, Duration::from_secs(1), Order::Messages);
         // Topic by topic: `quiet` is where it was.
         assert_eq!((view.messages_in, view.messages_out), (20.0, 8.0));
+    }
+
+    #[test]
+    fn topics_are_sorted_as_asked_and_a_group_whose_oldest_message_stays_is_told() {
+        let look = |late_ms: u32, bytes: u32| {
+            let group = |name: &str, late_ms: u32, members: u32, at_work: u32| {
+                let labels = format!("{{consumer_group=\"{name}\",topic=\"t\"}}");
+                format!(
+                    "rocketmq_consumer_lag_messages{labels} 5\n\
+                     rocketmq_consumer_lag_latency_milliseconds{labels} {late_ms}\n\
+                     blockhouse_consumer_online_members{labels} {members}\n\
+                     rocketmq_consumer_inflight_messages{labels} {at_work}\n"
+                )
+            };
+            let groups = [
+                group("stuck", late_ms, 1, 5),
+                group("idle", late_ms, 1, 0),
+                group("alone", late_ms, 0, 5),
+                group("moves", 700, 1, 5),
+            ];
+            Samples::parse(&format!(
+                "{}rocketmq_messages_in_total{{topic=\"many\"}} {bytes}\n\
+                 rocketmq_throughput_in_total{{topic=\"many\"}} 9\n\
+                 rocketmq_throughput_in_total{{topic=\"large\"}} {bytes}\n\
+                 rocketmq_throughput_in_total{{topic=\"old\"}} 1000000\n",
+                groups.concat()
+            ))
+        };
+        let (before, now) = (look(1_000, 100), look(2_000, 900));
+        let view = |order| View::between(&before, &now, Duration::from_secs(1), order);
+        let first = |order| view(order).topics[0].topic.clone();
+        let orders = [Order::Messages, Order::Bytes, Order::Stored].map(first);
+        assert_eq!(orders, ["many", "large", "old"]);
+        let states: Vec<_> =
+            view(Order::Messages).groups.into_iter().map(|g| (g.group, g.state)).collect();
+        for expected in [
+            ("stuck", State::Stuck),
+            ("idle", State::NotPulling),
+            ("alone", State::Nobody),
+            ("moves", State::Moves),
+        ] {
+            let (name, state) = expected;
+            assert!(states.contains(&(name.to_owned(), state)), "{expected:?}: {states:?}");
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! Consumer groups: settings, progress, members, offsets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use blockhouse_model::names;
 use blockhouse_protocol::MessageQueue;
 use blockhouse_protocol::body::Body as _;
 use blockhouse_protocol::body::client::{ConsumerConnection, ProducerConnection};
 use blockhouse_protocol::body::group::{SubscriptionGroupConfig, SubscriptionGroupTable};
+use blockhouse_protocol::body::list::GroupList;
 use blockhouse_protocol::body::offset::ResetOffsetBody;
 use blockhouse_protocol::body::stats::{ConsumeStats, OffsetWrapper};
 use blockhouse_protocol::codes::{request_code, response_code};
@@ -14,6 +15,7 @@ use blockhouse_protocol::header::client::{GetConsumerConnectionList, GetProducer
 use blockhouse_protocol::header::group::DeleteSubscriptionGroup;
 use blockhouse_protocol::header::offset::ResetOffset;
 use blockhouse_protocol::header::stats::GetConsumeStats;
+use blockhouse_protocol::header::topic::QueryTopicConsumeByWho;
 
 use super::Scope;
 use crate::{Client, Error};
@@ -192,6 +194,22 @@ impl Client {
             all.extend(table.into_iter().map(|(queue, offset)| {
                 (MessageQueue { broker_name: name.clone(), ..queue }, offset)
             }));
+        }
+        Ok(all)
+    }
+
+    /// The consumer groups that a topic is known to be consumed by: those that have progress in it, and those that
+    /// are connected.
+    ///
+    /// # Errors
+    /// A broker cannot be reached or refuses.
+    pub async fn groups_of_topic(&self, topic: &str) -> Result<BTreeSet<String>, Error> {
+        let mut all = BTreeSet::new();
+        for master in self.masters(&Scope::All).await? {
+            let header = QueryTopicConsumeByWho { topic };
+            let code = request_code::QUERY_TOPIC_CONSUME_BY_WHO;
+            let answer = self.call(&master.addr, code, |ext| header.write(ext), b"").await?;
+            all.extend(GroupList::decode(&answer.body)?.group_list);
         }
         Ok(all)
     }
