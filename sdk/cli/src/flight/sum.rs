@@ -152,6 +152,8 @@ mod tests {
             client: client.map(str::to_owned),
             address: format!("10.0.0.5:{port}"),
             requests: 2,
+            // A code without a name is told by its number.
+            response: "UNKNOWN".to_owned(),
             bytes,
             total_us,
             at_us: total_us.cast_signed(),

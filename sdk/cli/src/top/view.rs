@@ -413,6 +413,8 @@ mod tests {
             ];
             Samples::parse(&format!(
                 "{}rocketmq_messages_in_total{{topic=\"many\"}} {bytes}\n\
+                 rocketmq_messages_in_total{{topic=\"large\"}} 1\n\
+                 rocketmq_messages_in_total{{topic=\"old\"}} 1\n\
                  rocketmq_throughput_in_total{{topic=\"many\"}} 9\n\
                  rocketmq_throughput_in_total{{topic=\"large\"}} {bytes}\n\
                  rocketmq_throughput_in_total{{topic=\"old\"}} 1000000\n",
