@@ -122,3 +122,26 @@ fn body(snapshot: &Snapshot) -> RegisterBrokerBody {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use blockhouse_model::{Topic, TopicConfig, names};
+
+    use super::*;
+
+    /// As `blockhouse_meta::topics::TOPICS_MAX`, and what name servers take in one frame.
+    const TOPICS: usize = 20_000;
+    const FRAME_LEN_MAX: usize = 16 << 20;
+
+    #[test]
+    fn a_report_of_all_topics_with_the_longest_names_fits_a_frame() {
+        let name = |number: usize| {
+            let end = format!("{number:05}");
+            format!("{}{end}", "n".repeat(names::STORED_TOPIC_LEN_MAX - end.len()))
+        };
+        let config = |number| TopicConfig::new(Topic::trusted(&name(number)), 65_536);
+        let topics = (0..TOPICS).map(config).collect();
+        let len = body(&Snapshot { version: DataVersion::default(), topics }).encode().len();
+        assert!(len < FRAME_LEN_MAX - 4_096, "{len}");
+    }
+}
