@@ -46,3 +46,25 @@ fn modules_are_files_beside_their_directory() {
     let old: Vec<_> = files("rs").unwrap().into_iter().filter(|p| p.ends_with("mod.rs")).collect();
     assert!(old.is_empty(), "use foo.rs and foo/: {old:?}");
 }
+
+/// What this is built on, by name: the project stands for these.
+const FOUNDATIONS: [&str; 8] = [
+    "casbin",
+    "memmap2",
+    "opentelemetry-otlp",
+    "prometheus",
+    "rustls",
+    "tokio",
+    "tonic",
+    "wasmtime",
+];
+
+#[test]
+fn the_foundations_are_used() {
+    let sources: Vec<String> = files("rs").unwrap().into_iter().map(|p| read(p).unwrap()).collect();
+    for foundation in FOUNDATIONS {
+        let path = format!("{}::", foundation.replace('-', "_"));
+        let is_used = sources.iter().any(|source| source.contains(&path));
+        assert!(is_used, "{foundation} is not used any more");
+    }
+}

@@ -16,4 +16,7 @@ pub enum Error {
     /// The endpoint wants TLS.
     #[error("there is no TLS for collectors")]
     NoTls,
+    /// There cannot be such an exporter.
+    #[error("there cannot be an exporter: {0}")]
+    Collector(#[source] opentelemetry_otlp::ExporterBuildError),
 }

@@ -10,6 +10,7 @@ mod headers;
 mod http;
 mod requests;
 mod signals;
+mod spans;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use http::Http;
 use requests::Way;
 pub(crate) use requests::{Requests, Taken};
 pub(crate) use signals::Signal;
+pub(crate) use spans::SpanRequests;
 pub(crate) use story::Story;
 
 use crate::Error;
@@ -84,6 +86,15 @@ impl Transport {
             secrets: self.secrets.clone(),
             is_packed: self.config.compression == Packing::Gzip,
         })
+    }
+
+    /// What sends spans there. In a runtime.
+    pub(crate) fn spans(
+        &self,
+        endpoint: &str,
+        resource: &opentelemetry_sdk::Resource,
+    ) -> Result<SpanRequests, Error> {
+        SpanRequests::new(self.requests(endpoint)?, resource)
     }
 
     fn channel(&self, endpoint: &Endpoint) -> Result<Channel, Error> {

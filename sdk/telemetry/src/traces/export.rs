@@ -8,16 +8,13 @@ use std::time::Duration;
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{DropReason, Record};
 use blockhouse_model::Clock;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::trace::SpanData;
 
 use super::Config;
 use super::assemble::{Assembler, Epoch};
 use super::bridge::Bridge;
 use super::enrich::{self, Enrich, Wholes};
-use crate::otlp::{LAST_PATIENCE, Requests, Story, Taken, Transport};
+use crate::otlp::{LAST_PATIENCE, SpanRequests, Story, Taken, Transport};
 use crate::{Error, Identity};
 
 /// How often records are looked for. Nobody is woken for one.
@@ -47,9 +44,8 @@ pub struct Parts {
 
 /// Takes records and sends their spans to a collector.
 pub struct TraceExporter {
-    to: Requests,
+    to: SpanRequests,
     timeout: Duration,
-    resource: ResourceAttributesWithSchema,
     assembler: Assembler,
     epoch: Epoch,
     spans: Arc<Spans>,
@@ -76,9 +72,8 @@ impl TraceExporter {
     pub fn new(config: &Config, transport: &Transport, parts: Parts) -> Result<Self, Error> {
         let Parts { identity, spans, records, bridged, clock, code_name, enrich } = parts;
         Ok(Self {
-            to: transport.requests(&config.endpoint)?,
+            to: transport.spans(&config.endpoint, &identity.resource())?,
             timeout: transport.timeout(),
-            resource: (&identity.resource()).into(),
             assembler: Assembler::new(identity.version.clone(), code_name),
             epoch: Epoch::new(),
             spans,
@@ -148,9 +143,7 @@ impl TraceExporter {
     async fn export(&mut self, batch: Vec<SpanData>) {
         let count = batch.len() as u64;
         let counts = &self.spans.counts;
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        let request = self.to.send(ExportTraceServiceRequest { resource_spans });
-        let sent = tokio::time::timeout(self.timeout, request).await;
+        let sent = tokio::time::timeout(self.timeout, self.to.send(batch)).await;
         let sent = sent.unwrap_or_else(|_| Err("it took too long".to_owned()));
         match &sent {
             Ok(Taken { rejected, .. }) => {
