@@ -4,7 +4,7 @@ mod codec;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use blockhouse_model::names::check_group;
 use blockhouse_model::{Clock, DataVersion, Group, SubscriptionGroup, Topic};
@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::attributes::{self, Changes};
 use crate::config_file::ConfigFile;
 use crate::listeners::Listeners;
+use crate::room::{Room, Words};
 use crate::table::Table;
 use crate::{Error, Extra, Home};
 
@@ -74,13 +75,17 @@ struct Entry {
 /// Bits by group and topic that keep the group from the topic.
 type Forbidden = BTreeMap<Group, BTreeMap<Topic, u32>>;
 
+/// What it is called towards those who find no room.
+const WORDS: Words = Words {
+    what: "consumer groups",
+    option: "broker.groups_max",
+    command: "blockhouse admin group delete GROUP",
+};
+
 /// The consumer groups.
 pub struct Groups {
     table: Table<Group, Entry>,
-    /// How many there are.
-    count: AtomicUsize,
-    /// How many found no room.
-    refused: AtomicU64,
+    room: Room,
     forbidden: RwLock<Forbidden>,
     /// Held during a change, so that changes come one after the other.
     version: Mutex<DataVersion>,
@@ -116,18 +121,10 @@ impl Groups {
                 changed = true;
             }
         }
-        let count = table.len();
-        if count > settings.groups_max {
-            tracing::warn!(
-                count,
-                max = settings.groups_max,
-                "more groups than broker.groups_max: no new ones"
-            );
-        }
+        let room = Room::of(WORDS, table.len(), settings.groups_max);
         Ok(Self {
             table,
-            count: AtomicUsize::new(count),
-            refused: AtomicU64::new(0),
+            room,
             forbidden: RwLock::new(state.forbidden),
             version: Mutex::new(state.version),
             changes: AtomicU64::new(u64::from(changed)),
@@ -161,7 +158,7 @@ impl Groups {
         if let Some(found) = self.find(group) {
             return Ok(Some(found));
         }
-        self.room()?;
+        self.room.check()?;
         let config = self.put(&mut version, Entry::new(SubscriptionGroup::new(name)));
         drop(version);
         tracing::info!(group, "new consumer group");
@@ -178,24 +175,13 @@ impl Groups {
     /// How many groups there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.room.count()
     }
 
     /// How many groups were wanted since the start for which there was no room.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// Whether one more may come.
-    fn room(&self) -> Result<(), Error> {
-        let max = self.settings.groups_max;
-        if self.count() < max {
-            return Ok(());
-        }
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        let (option, command) = ("broker.groups_max", "blockhouse admin group delete GROUP");
-        Err(Error::Full { what: "consumer groups", max, option, command })
+        self.room.refused()
     }
 
     /// All groups, by name.
@@ -262,7 +248,7 @@ impl Groups {
         let mut version = self.version.lock();
         let old = self.table.find(&config.name);
         if old.is_none() {
-            self.room()?;
+            self.room.check()?;
         }
         let current = old.as_ref().map(|entry| &entry.config.attributes);
         let attributes = attributes::alter(attributes::OF_GROUPS, current, changes)?;
@@ -297,7 +283,7 @@ impl Groups {
         let mut version = self.version.lock();
         self.forbidden.write().remove(group);
         let old = self.table.remove(group)?;
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.room.freed();
         self.bump(&mut version);
         drop(version);
         self.listeners.tell(&GroupChange::Removed(old.config.name.clone()));
@@ -357,7 +343,7 @@ impl Groups {
     fn put(&self, version: &mut DataVersion, entry: Entry) -> Arc<SubscriptionGroup> {
         let config = Arc::clone(&entry.config);
         if self.table.insert(config.name.clone(), entry).is_none() {
-            self.count.fetch_add(1, Ordering::Relaxed);
+            self.room.took();
         }
         self.bump(version);
         config

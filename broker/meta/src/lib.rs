@@ -33,6 +33,7 @@ mod home;
 mod json;
 mod listeners;
 pub mod offsets;
+mod room;
 mod table;
 pub mod topics;
 mod unsaved;

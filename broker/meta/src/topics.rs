@@ -5,7 +5,7 @@ mod system;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use blockhouse_model::names::{self, check_topic};
 use blockhouse_model::{Clock, DataVersion, Perm, Topic, TopicConfig};
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use crate::attributes::{self, Changes};
 use crate::config_file::ConfigFile;
 use crate::listeners::Listeners;
+use crate::room::{Room, Words};
 use crate::table::Table;
 use crate::unsaved::Unsaved;
 use crate::{Error, Extra, Home};
@@ -52,13 +53,17 @@ impl Entry {
     }
 }
 
+/// What it is called towards those who find no room.
+const WORDS: Words = Words {
+    what: "topics",
+    option: "broker.topics_max",
+    command: "blockhouse admin topic delete TOPIC",
+};
+
 /// The topics.
 pub struct Topics {
     table: Table<Topic, Entry>,
-    /// How many there are.
-    count: AtomicUsize,
-    /// How many found no room.
-    refused: AtomicU64,
+    room: Room,
     /// Held during a change, so that changes come one after the other.
     version: Mutex<DataVersion>,
     changes: AtomicU64,
@@ -95,18 +100,10 @@ impl Topics {
                 added = true;
             }
         }
-        let count = table.len();
-        if count > settings.topics_max {
-            tracing::warn!(
-                count,
-                max = settings.topics_max,
-                "more topics than broker.topics_max: no new ones"
-            );
-        }
+        let room = Room::of(WORDS, table.len(), settings.topics_max);
         Ok(Self {
             table,
-            count: AtomicUsize::new(count),
-            refused: AtomicU64::new(0),
+            room,
             version: Mutex::new(version),
             changes: AtomicU64::new(u64::from(first_start || added)),
             unsaved: Unsaved::default(),
@@ -133,24 +130,13 @@ impl Topics {
     /// How many topics there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.room.count()
     }
 
     /// How many topics were wanted since the start for which there was no room.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-
-    /// Whether one more may come.
-    fn room(&self) -> Result<(), Error> {
-        let max = self.settings.topics_max;
-        if self.count() < max {
-            return Ok(());
-        }
-        self.refused.fetch_add(1, Ordering::Relaxed);
-        let (option, command) = ("broker.topics_max", "blockhouse admin topic delete TOPIC");
-        Err(Error::Full { what: "topics", max, option, command })
+        self.room.refused()
     }
 
     /// All topics, by name.
@@ -332,7 +318,7 @@ impl Topics {
             Some(old) if old.config == config => return Ok(old.config),
             Some(old) => old.extra,
             None => {
-                self.room()?;
+                self.room.check()?;
                 Arc::new(codec::default_extra())
             }
         };
@@ -363,7 +349,7 @@ impl Topics {
     pub fn remove(&self, topic: &str) -> Option<Arc<TopicConfig>> {
         let mut version = self.version.lock();
         let old = self.table.remove(topic)?;
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.room.freed();
         self.bump(&mut version);
         drop(version);
         self.listeners.tell(&TopicChange::Removed(old.config.name.clone()));
@@ -383,7 +369,7 @@ impl Topics {
             return Ok(Some(found));
         }
         let Some(config) = config() else { return Ok(None) };
-        self.room()?;
+        self.room.check()?;
         let entry = Entry::new(config);
         let config = Arc::clone(&entry.config);
         self.unsaved.add(config.name.clone());
@@ -412,7 +398,7 @@ impl Topics {
 
     fn put(&self, version: &mut DataVersion, entry: Entry) {
         if self.table.insert(entry.config.name.clone(), entry).is_none() {
-            self.count.fetch_add(1, Ordering::Relaxed);
+            self.room.took();
         }
         self.bump(version);
     }
