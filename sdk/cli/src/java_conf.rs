@@ -202,7 +202,8 @@ mod tests {
 
     use super::*;
 
-    fn load(text: &str) -> anyhow::Result<(Loaded<Config>, Vec<String>)> {
+    /// What a file makes of the options, and what of it is not honoured.
+    pub(super) fn load(text: &str) -> anyhow::Result<(Loaded<Config>, Vec<String>)> {
         let translated = translate("broker.conf", text)?;
         let unhonoured = translated.unhonoured.iter().map(ToString::to_string).collect();
         Ok((Loaded::from_layers(&[translated.layer])?, unhonoured))

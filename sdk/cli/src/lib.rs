@@ -35,6 +35,7 @@ mod printed;
 mod process;
 mod produce;
 mod samples;
+mod told;
 mod top;
 mod utc;
 

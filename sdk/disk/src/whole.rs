@@ -22,13 +22,22 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// # Errors
 /// What the filesystem says, and files over 1 GiB.
 pub fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    read_up_to(disk, path, LEN_MAX)
+}
+
+/// The same of a file that has at most `max` bytes, which is asked before memory is taken for it.
+///
+/// # Errors
+/// What the filesystem says, and longer files.
+pub fn read_up_to(disk: &dyn Disk, path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match disk.open_read(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
     let len = file.len()?;
-    if len > LEN_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "file over 1 GiB"));
+    if len > max {
+        let text = format!("has {len} bytes, more than {max}");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
     let n = file.read_at(&mut bytes, 0)?;

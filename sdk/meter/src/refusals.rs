@@ -59,10 +59,10 @@ impl Refused {
 pub struct Refusals(Mutex<VecDeque<Refused>>);
 
 impl Refusals {
-    /// Keeps one. Where somebody else is at it, it is not kept: refusals have counts as well.
-    pub fn keep(&self, refused: Refused) {
+    /// Keeps one. Where somebody else is at it, it is not kept, nor put together: refusals have counts as well.
+    pub fn keep(&self, refused: impl FnOnce() -> Refused) {
         let Some(mut kept) = self.0.try_lock() else { return };
-        let refused = refused.cut();
+        let refused = refused().cut();
         if let Some(alike) = kept.iter_mut().rev().take(ALIKE_WITHIN).find(|r| r.is_like(&refused))
         {
             *alike = Refused { count: alike.count + refused.count, ..refused };
@@ -103,8 +103,8 @@ mod tests {
     fn those_that_are_alike_take_one_place_and_the_last_reason_stays() {
         let refusals = Refusals::default();
         for at in 0..100 {
-            refusals.keep(refused("a", at));
-            refusals.keep(refused("b", at));
+            refusals.keep(|| refused("a", at));
+            refusals.keep(|| refused("b", at));
         }
         let read = refusals.read();
         assert_eq!(read.len(), 2);
@@ -115,7 +115,7 @@ mod tests {
     fn they_are_bounded_in_number_and_length() {
         let refusals = Refusals::default();
         for at in 0..2_000 {
-            refusals.keep(refused(&format!("{at}{}", "ä".repeat(10_000)), at));
+            refusals.keep(|| refused(&format!("{at}{}", "ä".repeat(10_000)), at));
         }
         let read = refusals.read();
         assert_eq!((read.len(), read[0].at), (REFUSALS_MAX, Timestamp(976)));

@@ -235,7 +235,8 @@ impl<'a> Answers<'a> {
     }
 
     fn tell(&self, refusal: &log::Refusal<'_>) {
-        self.meter.refusals.keep(refusal.kept(self.clock.now(), self.text(self.asked.client)));
+        let client = || self.text(self.asked.client);
+        self.meter.refusals.keep(|| refusal.kept(self.clock.now(), client()));
         if self.meter.logged().refused {
             refusal.log(self.waited());
         }

@@ -6,6 +6,7 @@ use super::{Answer, ClusterFlags};
 use crate::cluster::Table;
 use crate::plugin::node::{DEFAULT, Node};
 use crate::process::refusals::{Refusal, Shown};
+use crate::told;
 use crate::utc::time;
 
 pub(super) const EXAMPLES: &str = "\
@@ -36,9 +37,7 @@ pub(super) struct Args {
 impl Args {
     fn wants(&self, refusal: &Refusal) -> bool {
         let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|w| w == value);
-        let ip = refusal.address.rsplit_once(':').map_or("", |(ip, _)| ip);
-        let ip = ip.trim_matches(['[', ']']);
-        let client = [&refusal.client, &refusal.address, ip];
+        let client = [&refusal.client, &refusal.address, told::ip(&refusal.address)];
         is(&self.topic, &refusal.topic)
             && is(&self.group, &refusal.group)
             && self.client.as_ref().is_none_or(|wanted| client.contains(&wanted.as_str()))

@@ -3,8 +3,8 @@
 use blockhouse_flight::{Found, Row};
 
 use crate::cluster::Table;
-use crate::out;
 use crate::utc::time;
+use crate::{out, told};
 
 /// Prints what was found.
 pub(super) fn found(found: &Found, as_json: bool) -> anyhow::Result<()> {
@@ -37,8 +37,8 @@ fn cells(row: &Row) -> [String; 11] {
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     [
         time(row.at_us.div_euclid(1_000)),
-        named(&row.request, row.code),
-        named(&row.response, row.answer),
+        told::code(&row.request, row.code),
+        told::code(&row.response, row.answer),
         format!("{}.{:03}", row.total_us / 1_000, row.total_us % 1_000),
         row.requests.to_string(),
         row.bytes.to_string(),
@@ -48,11 +48,6 @@ fn cells(row: &Row) -> [String; 11] {
         row.client.clone().unwrap_or_else(|| row.address.clone()),
         notes(row),
     ]
-}
-
-/// Names in lower case, as in metrics; a number where there is none.
-pub(super) fn named(name: &str, code: i32) -> String {
-    if name == "UNKNOWN" { code.to_string() } else { name.to_ascii_lowercase() }
 }
 
 fn notes(row: &Row) -> String {

@@ -7,8 +7,8 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::cluster::Table;
-use crate::out;
 use crate::utc::time;
+use crate::{out, told};
 
 /// What records have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -42,12 +42,12 @@ impl By {
     fn of(self, row: &Row) -> String {
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         match self {
-            Self::Client => row.client.clone().unwrap_or_else(|| ip(&row.address)),
+            Self::Client => row.client.clone().unwrap_or_else(|| told::ip(&row.address).to_owned()),
             Self::Topic => or_none(&row.topic),
             Self::Queue => or_none(&row.queue.map(|queue| queue.to_string())),
             Self::Group => or_none(&row.group),
-            Self::Request => super::print::named(&row.request, row.code),
-            Self::Answer => super::print::named(&row.response, row.answer),
+            Self::Request => told::code(&row.request, row.code),
+            Self::Answer => told::code(&row.response, row.answer),
         }
     }
 }
@@ -136,11 +136,6 @@ pub(super) fn found(found: &Found, by: &[By], order: Order, as_json: bool) -> an
     });
     out::note(&format!("of {} records{first}", found.records.len()));
     Ok(())
-}
-
-/// Without the port.
-fn ip(address: &str) -> String {
-    address.rsplit_once(':').map_or(address, |(ip, _)| ip).trim_matches(['[', ']']).to_owned()
 }
 
 #[cfg(test)]

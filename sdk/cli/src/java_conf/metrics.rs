@@ -176,17 +176,8 @@ fn is_truth(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use blockhouse_service::config::Loaded;
-
-    use super::super::translate;
+    use super::super::tests::load;
     use super::*;
-    use crate::options::Config;
-
-    fn load(text: &str) -> anyhow::Result<(Loaded<Config>, Vec<String>)> {
-        let translated = translate("broker.conf", text)?;
-        let unhonoured = translated.unhonoured.iter().map(ToString::to_string).collect();
-        Ok((Loaded::from_layers(&[translated.layer])?, unhonoured))
-    }
 
     #[test]
     fn metrics_go_to_the_collector_that_the_file_names() {

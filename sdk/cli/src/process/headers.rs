@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use blockhouse_disk::{Disk, RealDisk};
+use blockhouse_disk::{Disk, RealDisk, whole};
 use blockhouse_telemetry::otlp::{Secrets, headers_of_text};
 use hyper::HeaderMap;
 use parking_lot::Mutex;
@@ -61,17 +61,11 @@ impl HeadersFile {
 
 fn read(disk: &dyn Disk, path: &Path) -> Result<HeaderMap, String> {
     let said = |error: std::io::Error| error.to_string();
-    let file = disk.open_read(path).map_err(said)?;
+    let bytes = whole::read_up_to(disk, path, LEN_MAX).map_err(said)?;
+    let bytes = bytes.ok_or_else(|| "is not there".to_owned())?;
     if !disk.is_private(path).map_err(said)? {
         return Err("can be read by others: chmod 600".to_owned());
     }
-    let len = file.len().map_err(said)?;
-    if len > LEN_MAX {
-        return Err(format!("is over {LEN_MAX} bytes"));
-    }
-    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-    let read = file.read_at(&mut bytes, 0).map_err(said)?;
-    bytes.truncate(read);
     let text = std::str::from_utf8(&bytes).map_err(|_| "is no text".to_owned())?;
     let headers = headers_of_text(text)?;
     // As one that is just being written looks.
@@ -91,7 +85,7 @@ mod tests {
         let disk = MemDisk::new();
         let path = Path::new("/headers");
         let write = |text: &str| {
-            blockhouse_disk::whole::replace_private(&disk, path, text.as_bytes()).unwrap();
+            whole::replace_private(&disk, path, text.as_bytes()).unwrap();
         };
         write("authorization=Bearer 1");
         let headers = read(&disk, path).unwrap();
@@ -120,7 +114,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = &dir.path().join("headers");
         let write = |text: &[u8]| {
-            blockhouse_disk::whole::replace_private(&RealDisk, path, text).unwrap();
+            whole::replace_private(&RealDisk, path, text).unwrap();
         };
         write(b"a=b");
         assert_eq!(read(&RealDisk, path).unwrap().get("a").unwrap(), "b");

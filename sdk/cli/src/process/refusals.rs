@@ -10,6 +10,8 @@ use hyper::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::told;
+
 /// The last refusals, the oldest first.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Shown {
@@ -49,12 +51,7 @@ pub(super) fn rows(meter: &Arc<Meter>) -> Vec<Row> {
 fn shown(refused: Refused) -> Refusal {
     let Refused { at, request, answer, reason, peer, client, topic, group, count } = refused;
     let address = peer.to_string();
-    let [request, answer] =
-        [(request_code::name(request), request), (response_code::name(answer), answer)].map(named);
+    let request = told::code(request_code::name(request), request);
+    let answer = told::code(response_code::name(answer), answer);
     Refusal { at_ms: at.0, count, request, answer, reason, address, client, topic, group }
-}
-
-/// Names in lower case, as in metrics; a number where there is none.
-fn named((name, code): (&str, i32)) -> String {
-    if name == "UNKNOWN" { code.to_string() } else { name.to_ascii_lowercase() }
 }

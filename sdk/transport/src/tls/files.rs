@@ -26,11 +26,8 @@ pub(crate) struct Pem {
 impl Pem {
     pub(crate) fn read(disk: &dyn Disk, file: &Path) -> Result<Self, Error> {
         let failed = |e: std::io::Error| Error::in_file(file, &e);
-        let len = disk.open_read(file).and_then(|f| f.len()).map_err(failed)?;
-        if len > FILE_LEN_MAX {
-            return Err(Error::in_file(file, &"over 64 MiB"));
-        }
-        let bytes = whole::read(disk, file).map_err(failed)?.unwrap_or_default();
+        let bytes = whole::read_up_to(disk, file, FILE_LEN_MAX).map_err(failed)?;
+        let bytes = bytes.ok_or_else(|| Error::in_file(file, &"there is no such file"))?;
         Ok(Self { file: file.to_owned(), bytes: Zeroizing::new(bytes) })
     }
 
