@@ -6,9 +6,8 @@ use std::sync::Arc;
 use blockhouse_meta::Extra;
 use blockhouse_model::{SubscriptionGroup, names};
 
-use crate::refusal::{Refusal, RefusalKind};
 use crate::topics::refused_change;
-use crate::{Broker, blocking};
+use crate::{Broker, Refusal};
 
 impl Broker {
     /// Creates or changes a group. `attributes` are changes in RocketMQ's form; `extra` are fields
@@ -33,8 +32,7 @@ impl Broker {
     /// Waits until the groups are on disk.
     async fn save_groups(&self) -> Result<(), Refusal> {
         let groups = self.shared_groups();
-        let saved = blocking(move || groups.persist()).await?;
-        saved.map(drop).map_err(|e| Refusal::new(RefusalKind::SystemError, e.to_string()))
+        self.saves.groups.save(move || groups.persist()).await
     }
 
     /// Removes a group; with `clean_offsets` also its progress, and its retry and dead-letter

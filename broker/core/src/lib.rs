@@ -38,6 +38,7 @@ pub mod queue_locks;
 pub mod refusal;
 pub mod relay;
 pub mod reset;
+mod saves;
 pub mod send;
 pub mod send_back;
 pub mod stats;
@@ -65,6 +66,7 @@ pub use refusal::{Forbidden, Refusal, RefusalKind};
 
 use clients::Clients;
 use queue_locks::QueueLocks;
+use saves::Saves;
 use send::Stamp;
 use stats::Stats;
 use topics::refused_change;
@@ -137,6 +139,7 @@ pub struct Broker {
     parts: Parts,
     clients: Clients,
     queue_locks: QueueLocks,
+    saves: Saves,
     stats: Stats,
     stamp: Stamp,
     delay_levels: DelayLevels,
@@ -173,6 +176,7 @@ impl Broker {
         Ok(Self {
             clients: Clients::new(Arc::clone(&parts.clock), config.members_max),
             queue_locks: QueueLocks::new(Arc::clone(&parts.clock)),
+            saves: Saves::default(),
             stats: Stats::default(),
             stamp,
             delay_levels,

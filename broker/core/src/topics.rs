@@ -39,8 +39,7 @@ impl Broker {
     /// answered for, and his next look at the route shows it.
     async fn save_topics(&self) -> Result<(), Refusal> {
         let topics = self.shared_topics();
-        let saved = blocking(move || topics.persist()).await?;
-        saved.map_err(|e| Refusal::new(RefusalKind::SystemError, e.to_string()))?;
+        self.saves.topics.save(move || topics.persist()).await?;
         self.announced().await;
         Ok(())
     }
