@@ -1,5 +1,7 @@
 //! What a broker can be told about its use cases.
 
+use std::num::NonZero;
+
 use blockhouse_model::{DelayLevels, OptionError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,6 +66,11 @@ pub struct Config {
     /// How many bytes one pull may get (RocketMQ: `maxTransferBytesOnMessageInMemory`).
     #[schemars(range(min = 1, max = 1_073_741_824))]
     pub pull_bytes_max: usize,
+    /// How many pulls may wait for the disk at a time; 0 is one per processor. Others wait for their turn: consumers
+    /// that catch up are not to take the processors and the disk from those who send. More may help consumers of
+    /// a disk that is slow to answer and can do many things at once.
+    #[schemars(range(max = 512))]
+    pub cold_reads_max: usize,
 }
 
 impl Default for Config {
@@ -87,11 +94,20 @@ impl Default for Config {
             notify_consumer_ids_changed: true,
             pull_messages_max: 32,
             pull_bytes_max: 256 * 1024,
+            cold_reads_max: 0,
         }
     }
 }
 
 impl Config {
+    /// How many pulls may wait for the disk at a time.
+    pub(crate) fn cold_reads(&self) -> usize {
+        match self.cold_reads_max {
+            0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+            max => max,
+        }
+    }
+
     /// Checks what types cannot say.
     ///
     /// # Errors
@@ -117,6 +133,7 @@ impl Config {
             return Err(OptionError::new("region_id", "must be text without control characters"));
         }
         OptionError::check_range("pull_messages_max", &self.pull_messages_max, &(1..=65_536))?;
+        OptionError::check_range("cold_reads_max", &self.cold_reads_max, &(0..=512))?;
         OptionError::check_range("pull_bytes_max", &self.pull_bytes_max, &(1..=1 << 30))
     }
 }

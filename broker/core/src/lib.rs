@@ -58,6 +58,7 @@ use blockhouse_model::{
     Clock, DataVersion, DelayLevels, Perm, QueueId, SubscriptionGroup, Topic, TopicConfig,
 };
 use blockhouse_store::Store;
+use tokio::sync::Semaphore;
 
 pub use caller::Caller;
 pub use config::Config;
@@ -140,6 +141,7 @@ pub struct Broker {
     clients: Clients,
     queue_locks: QueueLocks,
     saves: Saves,
+    cold_reads: Arc<Semaphore>,
     stats: Stats,
     stamp: Stamp,
     delay_levels: DelayLevels,
@@ -177,6 +179,7 @@ impl Broker {
             clients: Clients::new(Arc::clone(&parts.clock), config.members_max),
             queue_locks: QueueLocks::new(Arc::clone(&parts.clock)),
             saves: Saves::default(),
+            cold_reads: Arc::new(Semaphore::new(config.cold_reads())),
             stats: Stats::default(),
             stamp,
             delay_levels,

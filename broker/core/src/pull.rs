@@ -182,20 +182,26 @@ impl Broker {
         (read, noted)
     }
 
+    /// Reads on a thread that may wait for the disk, once it is this pull's turn. There are few turns:
+    /// a thread for each of many consumers that catch up would leave the workers, who send, little of
+    /// the processors.
     async fn read_cold(
         self: Arc<Self>,
         plan: Plan,
         hooks: Arc<HookChain>,
     ) -> Result<PullOutcome, Refusal> {
+        let stopping = || Refusal::new(RefusalKind::SystemBusy, "the broker is stopping");
+        let turn =
+            Arc::clone(&self.cold_reads).acquire_owned().await.map_err(|_closed| stopping())?;
         let read = tokio::task::spawn_blocking(move || {
+            // Kept by the thread, which goes on reading when nobody waits for it any more.
+            let _turn = turn;
             let read = self.read(&plan, &hooks, ColdRead::Allow);
             // The disk may have taken its time.
             still_allowed(&plan, &hooks)?;
             self.deliver(&plan, &hooks, read)
         });
-        read.await.unwrap_or_else(|_stopping| {
-            Err(Refusal::new(RefusalKind::SystemBusy, "the broker is stopping"))
-        })
+        read.await.unwrap_or_else(|_failed| Err(stopping()))
     }
 
     /// Parks a pull until its queue moves or its time is over.

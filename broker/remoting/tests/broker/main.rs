@@ -5,6 +5,7 @@ mod acls;
 mod authorization;
 mod bad_input;
 mod chain;
+mod cold;
 mod consuming;
 mod exemplars;
 mod flight;
