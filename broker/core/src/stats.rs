@@ -1,6 +1,7 @@
 //! Counts of messages and bytes, by topic and by group, with what the last minute, hour and day
 //! brought: what `mqadmin statsAll`, `brokerStatus` and dashboards ask for.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -240,6 +241,16 @@ fn untold(volume: Volume) -> Volumes {
     volumes
 }
 
+/// Makes the key `topic@group` in a buffer of the thread: every delivery needs one.
+fn pair(topic: &str, group: &str, count: impl FnOnce(&str)) {
+    thread_local!(static KEY: RefCell<String> = const { RefCell::new(String::new()) });
+    KEY.with_borrow_mut(|key| {
+        key.clear();
+        key.extend([topic, "@", group]);
+        count(key);
+    });
+}
+
 /// A message that was stored: its topic, its type, and its bytes in the log.
 pub type Stored<'a> = (&'a str, MessageType, u32);
 
@@ -293,19 +304,20 @@ impl Stats {
 
     /// Counts delivered messages.
     pub fn group_get(&self, topic: &str, group: &str, volume: Volume) {
-        self.add(Kind::GroupGet, &format!("{topic}@{group}"), volume);
+        pair(topic, group, |key| self.add(Kind::GroupGet, key, volume));
     }
 
     /// Counts a message that a consumer sent back.
     pub fn sent_back(&self, topic: &str, group: &str) {
-        self.add(Kind::SendBack, &format!("{topic}@{group}"), Volume { messages: 1, bytes: 0 });
+        let volume = Volume { messages: 1, bytes: 0 };
+        pair(topic, group, |key| self.add(Kind::SendBack, key, volume));
     }
 
     /// Counts messages given up, which `group` had from `topic`.
     pub fn sent_to_dlq(&self, topic: &str, group: &str, messages: u64) {
         let volume = Volume { messages, bytes: 0 };
         self.add(Kind::DeadLetter, group, volume);
-        self.add(Kind::GivenUp, &format!("{topic}@{group}"), volume);
+        pair(topic, group, |key| self.add(Kind::GivenUp, key, volume));
     }
 
     fn add(&self, kind: Kind, key: &str, volume: Volume) {
