@@ -113,7 +113,8 @@ fn log_is_here(disk: &dyn Disk, config: &Config) -> Result<(), Error> {
                 &log,
                 "holds no CommitLog, but `consumequeue` has queues. If the log is elsewhere, name \
                  its directory with store.commit_log_dir (RocketMQ: storePathCommitLog); if it is \
-                 lost, remove `consumequeue`, `index` and `blockhouse` to begin anew",
+                 lost, remove `consumequeue` to begin anew: index and checkpoints go with it, topics, \
+                 groups and users stay",
             ));
         }
     }
@@ -176,5 +177,10 @@ mod tests {
         let text = said(&["consumequeue/t/0/00000000000000000000"]);
         assert!(text.starts_with("/d/commitlog: holds no CommitLog"), "{text}");
         assert!(text.contains("store.commit_log_dir"), "{text}");
+        // Users, policies and more are in `blockhouse/`.
+        assert!(
+            text.contains("remove `consumequeue` to") && !text.contains("`blockhouse"),
+            "{text}"
+        );
     }
 }

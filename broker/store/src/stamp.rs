@@ -10,6 +10,10 @@ use crate::Error;
 /// a newer one wrote, and only then.
 const LAYOUT: u32 = 1;
 pub(crate) const NAME: &str = "blockhouse/version";
+/// What only helps a start to read less, and what an older program could misread: without these
+/// files a start goes by RocketMQ's own. Nothing else in `blockhouse/` is the store's.
+const OF_LAYOUT: [&str; 4] =
+    [NAME, "blockhouse/checkpoint", "blockhouse/queues", "blockhouse/flushed"];
 /// More is no stamp.
 const LEN_MAX: usize = 1024;
 
@@ -35,8 +39,12 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Stamp, Error> {
     })
 }
 
-/// Refuses a directory that a newer program wrote.
-pub(crate) fn check(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+/// Refuses a directory that a newer program wrote, and changes nothing in it. [`Store::open`](crate::Store::open)
+/// does the same; whoever writes into the directory before asks here first.
+///
+/// # Errors
+/// The newer layout, with the way down; a stamp that is none; what the filesystem says.
+pub fn check(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     let problem = match read(disk, dir)? {
         Stamp::Known => return Ok(()),
         Stamp::Damaged => "is no stamp of Blockhouse; remove it if you are sure that no newer \
@@ -44,8 +52,9 @@ pub(crate) fn check(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
             .to_owned(),
         Stamp::Newer(newer) => format!(
             "a newer version wrote this directory (layout {newer}, this one knows {LAYOUT}): use \
-             that version, or stop it cleanly and remove `blockhouse`; what is left is RocketMQ's \
-             own layout"
+             that version. The way down: stop it cleanly, and remove {}. All else in `blockhouse/` \
+             stays: users, policies, plugins and the audit log are there, and nowhere else",
+            OF_LAYOUT.map(|name| format!("`{name}`")).join(", ")
         ),
     };
     Err(Error::Format { path: dir.join(NAME), problem })
@@ -108,5 +117,15 @@ mod tests {
             assert!(text.contains(problem) && text.contains("/d/blockhouse/version"), "{text}");
             assert_eq!(after, before);
         }
+    }
+
+    #[test]
+    fn the_way_down_names_files_and_no_directory() {
+        let text = stamped(Some("layout 2\n")).0.unwrap_err();
+        let (_, removed) = text.split_once("and remove ").unwrap();
+        let (removed, rest) = removed.split_once(". ").unwrap();
+        let names: Vec<_> = removed.split(", ").map(|name| name.trim_matches('`')).collect();
+        assert_eq!(names, OF_LAYOUT);
+        assert!(rest.starts_with("All else in `blockhouse/` stays"), "{rest}");
     }
 }

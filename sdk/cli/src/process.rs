@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use blockhouse_broker::Tls;
+use blockhouse_disk::RealDisk;
 use blockhouse_hook::{Acls, Auditor, Hook, HookChain, Hooks, Lifecycle, Watcher};
 use blockhouse_host::Host;
 use blockhouse_meter::Meter;
@@ -223,6 +224,11 @@ impl Setup {
 
     async fn serve(mut self, aside: &Handle) -> anyhow::Result<()> {
         let mut signals = StopSignals::listen()?;
+        if self.role.has_broker() {
+            // Before any part writes there: what a newer version wrote stays as it is.
+            let data = &self.options.config.node.data;
+            blockhouse_store::check_layout(&RealDisk, data).context("the store")?;
+        }
         let mut shared = self.shared(aside)?;
         let events = self.events.take();
         let connector = exports::start(&self.options.config, self.role, &shared, events)?;
