@@ -2,12 +2,14 @@
 
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
 from disk import MIB
 from node import Client, Ledger, Node, check, until
 
-DELETE_TOPIC = 215
+DELETE_TOPIC, QUERY_MESSAGE = 215, 12
+QUERY_NOT_FOUND = 22
 FROM_TABLE = "from the table of the last checkpoint"
 # Else it would clean up, or refuse, on a machine whose disk is rather full.
 # What is counted in the log is what the store says; and some disks are small.
@@ -16,6 +18,11 @@ ROOMY = {"log.refusals": "false", "flight.records": 1024,
 # Small files, so that a few messages fill several.
 SMALL = ROOMY | {"store.segment_size": 8 * MIB, "store.queue_file_entries": 100, "store.index_slots": 1000,
                  "store.index_entries": 100_000, "store.flush_interval_ms": 100, "store.checkpoint_interval_ms": 500}
+
+
+# Tiny ones: some hundred messages fill several of each kind. With four index entries for a slot, as RocketMQ has it, files say enough.
+TINY = {"store.segment_size": MIB // 4, "store.queue_file_entries": 50, "store.index_slots": 100, "store.index_entries": 400,
+        "store.write_buffer_size": MIB, "store.flush_interval_ms": 50, "broker.max_message_size": 65536}
 
 
 class Book(Ledger):
@@ -108,3 +115,36 @@ def queue_file(data, topic, queue):
     """The newest file of a ConsumeQueue."""
     directory = os.path.join(data, "consumequeue", topic, str(queue))
     return os.path.join(directory, max(os.listdir(directory)))
+
+
+def bodies(data):
+    """Offsets in the queue and bodies of stored records, whatever their other fields say. Hosts are IPv4."""
+    while data:
+        size, offset, length = (int.from_bytes(data[begin:end], "big") for begin, end in ((0, 4), (20, 28), (84, 88)))
+        check(88 + length <= size <= len(data), f"a record of {size} bytes with a body of {length}, {len(data)} are left")
+        yield offset, data[88:88 + length]
+        data = data[size:]
+
+
+def served(client, topic, queue, begin, end):
+    """What a consumer gets that goes on wherever it is told to: bodies by offset."""
+    found, offset, deadline = {}, begin, time.monotonic() + 60
+    while offset < end:
+        check(time.monotonic() < deadline, f"{topic} {queue}: no end, at {offset} of {end}")
+        answer = client.pull(topic, queue, offset)
+        check(answer.code in (0, 19, 20, 21), f"pull {topic} {queue} {offset}: {answer.code} {answer.remark}")
+        for at, body in bodies(answer.body) if answer.code == 0 else ():
+            check(at >= offset, f"{topic} {queue} {offset}: got {at}")
+            found[at] = body
+        if (after := int(answer.ext["nextBeginOffset"])) == offset:
+            time.sleep(0.005)
+        offset = after
+    return found
+
+
+def by_key(client, topic, key):
+    """The bodies that a query by key gives."""
+    ext = {"topic": topic, "key": key, "maxNum": 32, "beginTimestamp": 0, "endTimestamp": 1 << 62}
+    answer = client.connection.call(QUERY_MESSAGE, ext)
+    check(answer.code in (0, QUERY_NOT_FOUND), f"query {key}: {answer.code} {answer.remark}")
+    return [body for _, body in bodies(answer.body)] if answer.code == 0 else []
