@@ -1,6 +1,9 @@
 //! Reading queues: entries first, then the records they point to.
 
 mod lent;
+mod passed_over;
+
+use std::ops::Range;
 
 use blockhouse_model::{PhysicalOffset, QueueOffset};
 use bytes::Bytes;
@@ -126,6 +129,8 @@ struct Scan<'a> {
     /// Entries before this place in the log are passed over: their file is gone.
     skip_to: u64,
     last_physical: u64,
+    /// Offsets with zeros instead of an entry, which are told together: they may be very many.
+    nothing: Range<u64>,
 }
 
 impl<'a> Scan<'a> {
@@ -137,7 +142,9 @@ impl<'a> Scan<'a> {
     ) -> Self {
         let log = &*shared.log;
         let landing = Landing::new(request.purpose);
-        Self { log, shared, queue, request, out, run: None, landing, skip_to: 0, last_physical: 0 }
+        let (skip_to, last_physical, nothing) = (0, 0, 0..0);
+        let run = None;
+        Self { log, shared, queue, request, out, run, landing, skip_to, last_physical, nothing }
     }
 
     fn run(mut self, accept: &mut dyn Accept) -> ReadOutcome {
@@ -164,14 +171,16 @@ impl<'a> Scan<'a> {
                 Got::Units | Got::Missing => {
                     if self.out.count == 0 {
                         self.out.status = ReadStatus::OffsetFoundNull;
-                        let next = self.shared.queues.files.next_file(at);
-                        self.out.next = QueueOffset(next.min(self.out.max.0));
+                        let next = self.shared.queues.files.next_file(at).min(self.out.max.0);
+                        self.report_missing(at, next);
+                        self.out.next = QueueOffset(next);
                     }
                     end = Some(End::Full);
                 }
             }
         }
         end = self.close_run().or(end);
+        self.tell_nothing();
         self.push_copied();
         let status = match end {
             Some(End::WouldBlock) => Some(ReadStatus::WouldBlock),
@@ -202,13 +211,16 @@ impl<'a> Scan<'a> {
                 continue;
             }
             // The entry of a lost message leads to the message that comes next.
-            let is_lost = units.get(at + 1).is_some_and(|next| next.physical == unit.physical);
+            let is_lost = unit.is_entry()
+                && units.get(at + 1).is_some_and(|next| next.physical == unit.physical);
             let end = if is_lost {
                 self.gone(unit.physical);
                 self.close_run()
             } else if !unit.is_entry() || unit.size > RECORD_MAX {
-                if unit.size != BLANK_SIZE {
-                    self.shared.distrust_queues();
+                match unit.size {
+                    BLANK_SIZE => {}
+                    0 => self.nothing_at(offset.0),
+                    _ => self.report(offset.0, unit.physical),
                 }
                 self.gone(unit.physical);
                 // What lies on both sides of it in the log has no successive offsets.
@@ -266,7 +278,7 @@ impl<'a> Scan<'a> {
             Ok(None) if run.count > 1 && run.start >= self.log.min().0 => {
                 return self.close_but_last(run);
             }
-            Ok(None) => self.lost(run.start),
+            Ok(None) => self.lost(run.first, run.start),
             Err(e) => {
                 self.out.count -= run.count;
                 self.out.bytes -= run.len;
@@ -329,15 +341,6 @@ impl<'a> Scan<'a> {
         end.or(Some(End::Full))
     }
 
-    fn report(&self, offset: u64, physical: u64) {
-        self.shared.distrust_queues();
-        let (topic, id) = (&self.queue.topic, self.queue.id);
-        tracing::error!(
-            "{topic} {id}: message {offset} is passed over: the record at {physical} of the log is \
-             damaged, or the queue's entry for it is"
-        );
-    }
-
     /// Makes room for the records that probably follow one that had to be copied.
     fn make_room(&mut self, len: usize) {
         let left = self.request.max_messages.saturating_sub(self.out.count);
@@ -357,9 +360,9 @@ impl<'a> Scan<'a> {
     }
 
     /// An entry leads to no record.
-    fn lost(&mut self, physical: u64) {
+    fn lost(&mut self, offset: u64, physical: u64) {
         if physical >= self.log.min().0 {
-            self.shared.distrust_queues();
+            self.report(offset, physical);
         }
         self.gone(physical);
     }
@@ -392,7 +395,7 @@ impl<'a> Scan<'a> {
                 None
             }
             Ok(None) => {
-                self.lost(unit.physical);
+                self.lost(offset, unit.physical);
                 None
             }
             Err(e) => {

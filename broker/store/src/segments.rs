@@ -60,7 +60,8 @@ pub(crate) fn parse_name(name: &str) -> Option<u64> {
 }
 
 impl Segments {
-    /// Opens what is there.
+    /// Opens what is there, and changes nothing: the last file may be too short until
+    /// [`Segments::complete`].
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, size: u64) -> Result<Self, Error> {
         let found: Vec<_> = disk
             .list(dir)
@@ -85,10 +86,6 @@ impl Segments {
                 return Err(format(problem));
             }
             let file = disk.open(&path).map_err(Error::io("open", &path))?;
-            if entry.len < size {
-                // A crash while the file was made: it never held a message.
-                file.allocate(size).map_err(Error::io("allocate", &path))?;
-            }
             list.push(Arc::new(Segment { base: *base, file, map: Mutex::new(None) }));
         }
         let end = list.last().map_or(0, |last| last.base + size);
@@ -100,6 +97,18 @@ impl Segments {
             prepared: AtomicU64::new(end),
             preparing: Mutex::new(()),
         })
+    }
+
+    /// Gives the last file its length, which a crash while it was made leaves short. What it held,
+    /// if it held anything, must be known not to be missed.
+    pub(crate) fn complete(&self) -> Result<(), Error> {
+        let list = self.list.read();
+        let Some(last) = list.last() else { return Ok(()) };
+        let path = self.path(last.base);
+        if last.file.len().map_err(Error::io("read", &path))? < self.size {
+            last.file.allocate(self.size).map_err(Error::io("allocate", &path))?;
+        }
+        Ok(())
     }
 
     /// Where the log begins; `None` without files.

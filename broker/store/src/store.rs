@@ -184,6 +184,7 @@ impl Opening {
             recovery.refuse_damage(start)?;
         }
         stamp::put(&*self.parts.disk, &self.config.dir)?;
+        segments.complete()?;
         let Some(start) = start else {
             // No log: what points into it is void (RocketMQ does the same).
             self.marks.forget()?;

@@ -55,7 +55,7 @@ impl Case {
 struct Opened(AtomicUsize);
 
 #[expect(clippy::disallowed_methods, reason = "how much is tested is set from outside")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -8,6 +8,7 @@ mod damage;
 mod examine;
 mod faults;
 mod golden;
+mod log_lines;
 mod query;
 mod queue_table;
 mod read;

@@ -118,6 +118,20 @@ fn a_log_that_is_shorter_than_it_was_is_refused() {
     assert_refused(&rig, last.physical_offset.0 + u64::from(last.size), 0);
 }
 
+/// Its end may not be given back to it first: what is refused stays as it was found.
+#[test]
+fn a_last_file_that_was_cut_is_refused_and_stays_short() {
+    let rig = rig();
+    let store = rig.open();
+    let placed = fill(&rig, &store, 200);
+    store.close().unwrap();
+    let rig = rig.killed();
+    let cut = &placed[197];
+    let (path, inside) = log_file(&rig, cut.physical_offset.0);
+    rig.disk.open(&path).unwrap().set_len(inside + 30).unwrap();
+    assert_refused(&rig, cut.physical_offset.0, 0);
+}
+
 #[test]
 fn rocketmqs_checkpoint_tells_damage_from_a_torn_tail() {
     let rig = rig();

@@ -1,15 +1,20 @@
-//! Bytes that change on the disk: flipped bits, pages of zeros, files that are cut.
+//! Bytes that change on the disk: flipped bits, pages of zeros, files that are cut. A start is refused
+//! and changes nothing, or serves nothing wrong and says what it does not serve: in the log, or a
+//! check finds it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use blockhouse_disk::{Disk, MemDisk};
+use blockhouse_disk::{Disk, MemDisk, whole};
 use blockhouse_model::{QueueId, Timestamp};
 use blockhouse_record::View;
+use blockhouse_store::examine::{self, Access, Options};
 use blockhouse_store::{Config, Error, Flush, Placed, Store};
 
 use super::{images_wanted, variable};
-use crate::rig::{Rig, config, draft, read, send, views};
+use crate::log_lines::LogLines;
+use crate::rig::{DIR, Rig, config, draft, read, send, views};
 
 /// What happened to a file: from where to where it is not what it was.
 #[derive(Clone, Debug)]
@@ -25,7 +30,32 @@ struct Site {
     sent: Vec<Vec<Placed>>,
 }
 
+/// A message that is not served any more.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    queue: u32,
+    offset: u64,
+}
+
+impl Lost {
+    /// Whether a line names it.
+    fn is_named(self, lines: &[String]) -> bool {
+        let Self { queue, offset } = self;
+        let alone = format!("t {queue}: message {offset} is passed over");
+        let several = format!("t {queue}: messages ");
+        let holds = |rest: &str| {
+            let (from, rest) = rest.split_once(" to ")?;
+            let (to, _) = rest.split_once(" are passed over")?;
+            Some((from.parse::<u64>().ok()?..=to.parse().ok()?).contains(&offset))
+        };
+        lines.iter().any(|line| {
+            line.starts_with(&alone) || line.strip_prefix(&several).and_then(holds) == Some(true)
+        })
+    }
+}
+
 const COUNT: u64 = 600;
+const INDEX_SLOTS: u32 = 700;
 
 fn body(queue: u32, offset: u64) -> Vec<u8> {
     format!("{queue} {offset} {}", "b".repeat(usize::try_from(offset % 150).unwrap())).into_bytes()
@@ -37,7 +67,7 @@ fn site(is_clean: bool) -> Site {
         flush: Flush::Sync,
         queue_file_entries: 150,
         index_entries: 500,
-        index_slots: 700,
+        index_slots: INDEX_SLOTS,
         segment_size: 32 << 10,
         checkpoint_interval_ms: u64::MAX,
         ..config()
@@ -116,6 +146,19 @@ fn served(store: &Store, queue: u32) -> Vec<u64> {
     got
 }
 
+fn contents(disk: &MemDisk) -> BTreeMap<PathBuf, Vec<u8>> {
+    let read = |path: &PathBuf| whole::read(disk, path).unwrap().unwrap();
+    disk.paths().into_iter().map(|path| (path.clone(), read(&path))).collect()
+}
+
+/// Whether a check of the stopped store finds damage.
+fn is_found(disk: &MemDisk) -> bool {
+    let options = Options { index_slots: Some(INDEX_SLOTS), ..Options::default() };
+    let disk = Arc::new(disk.clone());
+    let site = examine::Site::open(disk, Path::new(DIR), options, Access::Read).unwrap();
+    examine::check(&site, &mut |_, _| ()).unwrap().findings.damage > 0
+}
+
 fn assert_true(view: &View<'_>, queue: u32) {
     assert_eq!((view.topic, view.queue.0), ("t", queue));
     assert_eq!(view.body, body(queue, view.queue_offset.0));
@@ -130,8 +173,7 @@ impl Site {
         harm.path.ends_with(name) && from < harm.to && harm.from < to
     }
 
-    /// Whether the harm may have taken this message away: its record, or its entry, or the end of
-    /// its queue.
+    /// Whether the harm may have taken this message away: its record, or its entry.
     fn may_lack(&self, harm: &Harm, queue: u32, offset: u64) -> bool {
         let placed = &self.sent[queue as usize][usize::try_from(offset).unwrap()];
         if self.lies_in(harm, placed) {
@@ -139,7 +181,8 @@ impl Site {
         }
         let dir = format!("/data/consumequeue/t/{queue}");
         let base = harm.path.file_name().unwrap().to_string_lossy().parse::<u64>().unwrap_or(0);
-        harm.path.starts_with(dir) && (base + harm.from) / 20 <= offset
+        let (from, to) = (base + harm.from, base + harm.to);
+        harm.path.starts_with(dir) && from < offset * 20 + 20 && offset * 20 < to
     }
 
     /// No checksum covers QUEUEID and QUEUEOFFSET: behind the checkpoint they alone say where a message
@@ -149,25 +192,49 @@ impl Site {
         all.any(|placed| self.lies_in(harm, &Placed { size: 28, ..*placed }))
     }
 
-    fn check(&self, disk: &MemDisk, harm: &Harm) -> bool {
+    fn check(&self, disk: &MemDisk, harm: &Harm, log: &LogLines) -> bool {
+        let before = disk.snapshot();
+        log.take();
         let store = match self.rig.open_on(Arc::new(disk.clone())) {
             Ok(store) => store,
-            Err(Error::Damaged { .. } | Error::Format { .. }) => return false,
+            Err(Error::Damaged { .. } | Error::Format { .. }) => {
+                assert!(contents(disk) == contents(&before), "{harm:?}: refused, and changed");
+                return false;
+            }
             Err(e) => {
                 assert_eq!(e.to_string(), "", "{harm:?}");
                 return false;
             }
         };
         let log_end = store.stats().log_end;
+        let mut lost = Vec::new();
         for queue in 0..3 {
             let got = served(&store, queue);
             for offset in 0..COUNT / 3 {
                 let placed = &self.sent[queue as usize][usize::try_from(offset).unwrap()];
                 assert!(placed.physical_offset < log_end, "{harm:?} cut what was synced");
-                let is_there = got.binary_search(&offset).is_ok();
-                assert!(is_there || self.may_lack(harm, queue, offset), "{harm:?}: {offset}");
+                if got.binary_search(&offset).is_err() {
+                    assert!(self.may_lack(harm, queue, offset), "{harm:?}: {queue} {offset}");
+                    lost.push(Lost { queue, offset });
+                }
             }
         }
+        let lines = log.take();
+        let unnamed: Vec<_> = lost.iter().filter(|lost| !lost.is_named(&lines)).collect();
+        let lost_keys = self.lost_keys(&store, harm);
+        if !unnamed.is_empty() || lost_keys > 0 {
+            let text = format!("{harm:?}: nothing tells of {unnamed:?}, of {lost_keys} keys");
+            assert!(is_found(&before), "{text}: {lines:?}");
+        }
+        // It goes on working.
+        send(&store, &[draft("t", 0, b"more", "")]);
+        store.close().unwrap();
+        true
+    }
+
+    /// How many of some keys find nothing; none finds something wrong.
+    fn lost_keys(&self, store: &Store, harm: &Harm) -> usize {
+        let mut lost = 0;
         for n in (0..COUNT / 3).step_by(9) {
             let found = store.query("t", &format!("q1-{n}"), 9, Timestamp(0), Timestamp(i64::MAX));
             assert!(found.records.len() <= 1, "{harm:?}");
@@ -177,13 +244,14 @@ impl Site {
             }
             let is_elsewhere = !harm.path.starts_with(Path::new("/data/index"));
             let placed = &self.sent[1][usize::try_from(n).unwrap()];
-            let is_lost = found.records.is_empty() && is_elsewhere;
-            assert!(!is_lost || self.lies_in(harm, placed), "{harm:?}: key of {n}");
+            let is_lost = found.records.is_empty();
+            lost += usize::from(is_lost);
+            assert!(
+                !(is_lost && is_elsewhere) || self.lies_in(harm, placed),
+                "{harm:?}: key of {n}"
+            );
         }
-        // It goes on working.
-        send(&store, &[draft("t", 0, b"more", "")]);
-        store.close().unwrap();
-        true
+        lost
     }
 }
 
@@ -191,6 +259,7 @@ fn decay(is_clean: bool) {
     let site = site(is_clean);
     let only = variable("BLOCKHOUSE_DECAY_SEED").and_then(|n| n.parse::<u64>().ok());
     let mut opened = 0;
+    let log = LogLines::default();
     let count = images_wanted() as u64 / 20;
     for n in only.map_or(0..count, |n| n..n + 1) {
         let disk = site.rig.disk.snapshot();
@@ -199,8 +268,8 @@ fn decay(is_clean: bool) {
         if !is_clean && site.is_queue_or_offset(&harm) {
             continue;
         }
-        let result =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| site.check(&disk, &harm)));
+        let tried = || log.while_doing(|| site.check(&disk, &harm, &log));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(tried));
         assert!(result.is_ok(), "to run this again: BLOCKHOUSE_DECAY_SEED={n} ({harm:?})");
         opened += u64::from(result.unwrap_or(false));
     }
