@@ -111,6 +111,34 @@ class SmallDisk:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+class HangingDisk(SmallDisk):
+    """A disk that lies on another, which can be frozen: then what is written waits in memory, and syncs hang."""
+
+    def __init__(self, work, name):
+        self.below = SmallDisk(work, name + ".below", 200)
+        try:
+            super().__init__(self.below.path, name, 160)
+            self.fill(leave=1)
+            self.make_room()
+            # The journal would commit every 5 s, hang in that, and have writes wait for it, too.
+            run("mount", "-o", "remount,commit=300", self.path)
+        except BaseException:
+            self.remove()
+            raise
+
+    def freeze(self):
+        run("sync", "-f", self.path)
+        run("fsfreeze", "--freeze", self.below.path)
+
+    def thaw(self):
+        subprocess.run(["fsfreeze", "--unfreeze", self.below.path], capture_output=True, check=False)
+
+    def remove(self):
+        self.thaw()
+        super().remove()
+        self.below.remove()
+
+
 def why_not(work):
     """Why there can be no disk here, or None."""
     if os.geteuid() != 0:

@@ -133,15 +133,16 @@ class Client:
         answer = self.connection.call(200, {}, b'{"groupName":"%s","consumeEnable":true}' % GROUP.encode())
         check(answer.code == SUCCESS, f"create group: {answer}")
 
-    def frame(self, topic, queue, uid, size):
+    def frame(self, topic, queue, uid, size, **properties):
         ext = dict(a="faults_p", b=topic, c="TBW102", d=4, e=queue, f=0, g=1_700_000_000_000, h=0, j=0, k="false", m="false",
-                   i=records.format_properties({"UNIQ_KEY": uid, "KEYS": uid}))
+                   i=records.format_properties({"UNIQ_KEY": uid, "KEYS": uid} | properties))
         return Frame(310, ext, body_of(uid, size))
 
-    def send(self, topic, queue, size=1024):
-        """Sends one message: its answer."""
+    def send(self, topic, queue, size=1024, **properties):
+        """Sends one message: its answer, which knows the message's id."""
         uid = self.ledger.new_id(size)
-        answer = self.connection.call(310, (frame := self.frame(topic, queue, uid, size)).ext, frame.body)
+        answer = self.connection.call(310, (frame := self.frame(topic, queue, uid, size, **properties)).ext, frame.body)
+        answer.uid = uid
         if answer.code == SUCCESS:
             self.ledger.add(topic, uid, answer.ext)
         return answer

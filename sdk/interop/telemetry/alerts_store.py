@@ -6,11 +6,11 @@ import subprocess
 import threading
 
 import lost_page
-from disk import MIB, SmallDisk, run
+from disk import MIB, HangingDisk, SmallDisk, run
 from node import Closed, Timeout, check, until
 from stage import job
 
-HUGE = 3 * MIB
+HUGE, FLUSH_DISK_TIMEOUT = 3 * MIB, 10
 
 
 def on_a_disk(stage, disk, **settings):
@@ -109,35 +109,19 @@ class Lost:
         self.stage.device.remove()
 
 
-class Frozen:
-    """A disk below a disk, which takes nothing while it is frozen: what is written waits in memory, syncs hang."""
-
-    def __init__(self, stage):
-        self.host = stage.disk(lambda: SmallDisk(stage.work, "host", 200))
-        self.disk = stage.disk(lambda: SmallDisk(self.host.path, "disk", 160))
-        self.disk.fill(leave=1)
-        self.disk.make_room()
-
-    def freeze(self):
-        run("fsfreeze", "--freeze", self.host.path)
-
-    def thaw(self):
-        thaw(self.host)
-
-
 def a_disk_that_does_not_sync(stage):
     """Senders wait for it, and are answered without."""
-    name, frozen = "BlockhouseSyncsTakeTooLong", Frozen(stage)
+    name, frozen, codes = "BlockhouseSyncsTakeTooLong", stage.disk(lambda: HangingDisk(stage.work, "disk")), []
     try:
         # The log alone is there: whatever else of a node would hang, hangs it.
-        logs = {"store.commit_log_dir": os.path.join(frozen.disk.path, "commitlog")}
+        logs = {"store.commit_log_dir": os.path.join(frozen.path, "commitlog")}
         node, prometheus = stage.watched(stage.node(**logs, **{"store.flush": "sync", "store.sync_flush_timeout_ms": 1000}))
         client = stage.client(node)
         client.create_topic("orders", 4)
         check(client.send("orders", 0).code == 0, "a send")
         prometheus.quiet(name)
         frozen.freeze()
-        threads = [threading.Thread(target=sends, args=(stage.client(node), number)) for number in range(4)]
+        threads = [threading.Thread(target=sends, args=(stage.client(node), number, codes)) for number in range(4)]
         for thread in threads:
             thread.start()
         try:
@@ -146,6 +130,7 @@ def a_disk_that_does_not_sync(stage):
             frozen.thaw()
             for thread in threads:
                 thread.join(60)
+        check(FLUSH_DISK_TIMEOUT in codes and set(codes) <= {0, FLUSH_DISK_TIMEOUT}, f"senders were answered with {codes}")
         prometheus.ends(name, 60)
         until("a send is stored", lambda: client.send("orders", 0).code == 0)
     finally:
@@ -197,10 +182,10 @@ def thaw(disk):
     subprocess.run(["fsfreeze", "--unfreeze", disk.path], capture_output=True, check=False)
 
 
-def sends(client, queue):
+def sends(client, queue, codes):
     try:
         for _ in range(3):
-            client.send("orders", queue)
+            codes.append(client.send("orders", queue).code)
     except (Closed, Timeout, OSError):
         # It is stored or not: that is looked at elsewhere.
         pass
