@@ -1,8 +1,9 @@
-//! Keeps out whom the operator names: by address or principal, outside of hours, beyond a rate.
+//! Keeps out whom the operator names: by address, principal or client, outside of hours, beyond a rate.
 //!
 //! It narrows what others allow and never allows anything itself. Which topics, groups and request
 //! codes it looks at is the binding's scope, which the host evaluates.
 
+mod glob;
 mod hours;
 mod range;
 
@@ -11,6 +12,7 @@ use blockhouse_plugin::{
     Context, Drafts, Node, Plugin, Rejection, Verdict, Wants, clock, kv, log,
 };
 
+use crate::glob::Glob;
 use crate::hours::Hours;
 use crate::range::Range;
 
@@ -32,6 +34,8 @@ pub struct Config {
 struct Quarantine {
     addresses: Vec<Range>,
     principals: Vec<String>,
+    /// What clients call themselves.
+    clients: Vec<Glob>,
 }
 
 /// How much a principal may send.
@@ -55,7 +59,7 @@ impl Plugin for Acl {
     }
 
     fn wants(&self) -> Wants {
-        Wants::default()
+        Wants { client_id: !self.0.quarantine.clients.is_empty(), ..Wants::default() }
     }
 }
 
@@ -69,6 +73,13 @@ impl Acl {
         let ip = cx.peer.ip();
         if self.0.quarantine.addresses.iter().any(|range| range.has(ip)) {
             return Err(quarantined(&ip.to_string()));
+        }
+        // One that has not said its id yet is not known by it.
+        let client = cx.client_id.as_deref();
+        if let Some(id) =
+            client.filter(|id| self.0.quarantine.clients.iter().any(|c| c.matches(id)))
+        {
+            return Err(quarantined(id));
         }
         match &self.0.hours {
             Some(hours) if !hours.has(clock::now_ms()) => {

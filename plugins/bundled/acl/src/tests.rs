@@ -41,6 +41,50 @@ fn quarantine_keeps_out_by_address_and_by_name() {
 }
 
 #[test]
+fn quarantine_keeps_out_clients_by_what_they_call_themselves() {
+    let host = test::Host::new();
+    let mut acl = acl(r#"{"quarantine":{"clients":["10.1.2.3@*","*@batch-?"]}}"#);
+    assert!(acl.wants().client_id);
+    let of = |id: Option<&str>| Context { client_id: id.map(str::to_owned), ..test::context() };
+    for (id, admitted) in [
+        (Some("10.1.2.3@4711"), false),
+        (Some("10.9.9.9@batch-7"), false),
+        (Some("10.1.2.30@4711"), true),
+        (Some("10.9.9.9@batch-77"), true),
+        // Who has not said it is not known by it.
+        (None, true),
+    ] {
+        let verdict = acl.authorize(&of(id), &[]);
+        assert_eq!(verdict == Verdict::Continue, admitted, "{id:?}");
+        let command = Command { name: "DELETE_TOPIC_IN_BROKER".to_owned(), target: "t".to_owned() };
+        let verdict = acl.admin_command(&of(id), &command);
+        assert_eq!(verdict == Verdict::Continue, admitted, "{id:?}");
+    }
+    assert_eq!(host.lines()[0], "quarantine who=10.1.2.3@4711");
+    // The host is not asked for ids where nobody looks at them.
+    assert!(!self::acl(r#"{"quarantine":{"principals":["eve"]}}"#).wants().client_id);
+}
+
+#[test]
+fn patterns_take_any_bytes_or_one() {
+    let glob = |text: &str| Glob::try_from(text.to_owned()).unwrap();
+    for (pattern, name) in [
+        ("*", ""),
+        ("a*", "abc"),
+        ("*c", "abc"),
+        ("a*b*c", "axxbyybzc"),
+        ("a?c", "abc"),
+        ("**", "a"),
+    ] {
+        assert!(glob(pattern).matches(name), "{pattern} {name}");
+    }
+    for (pattern, name) in [("a", "ab"), ("a?", "a"), ("a*b", "abc"), ("?", ""), ("A", "a")] {
+        assert!(!glob(pattern).matches(name), "{pattern} {name}");
+    }
+    assert!(!glob(&"*a*b".repeat(30)).matches(&"a".repeat(10_000)), "and takes no time");
+}
+
+#[test]
 fn a_quarantined_address_is_not_even_read() {
     let mut acl = acl(r#"{"quarantine":{"addresses":["192.0.2.1"]}}"#);
     let context = test::context();
@@ -122,6 +166,7 @@ fn mistakes_in_the_configuration_are_told() {
         (r#"{"quarantine":{"addresses":["10.1.0.0/33"]}}"#, "0 to 32 bits"),
         (r#"{"quarantine":{"addresses":["10.1.0.0/"]}}"#, "0 to 32 bits"),
         (r#"{"quarantine":{"addresses":["host"]}}"#, "no internet address"),
+        (r#"{"quarantine":{"clients":[""]}}"#, "match nobody"),
         (r#"{"hours":{"from":"24:00","to":"01:00"}}"#, "06:30"),
         (r#"{"rate":{"messages_per_second":0}}"#, "quarantine"),
         (r#"{"rates":{}}"#, "unknown field"),

@@ -5,6 +5,7 @@
 
 mod baggage;
 mod field;
+mod w3c;
 
 use std::collections::BTreeMap;
 

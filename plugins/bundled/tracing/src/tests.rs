@@ -60,6 +60,24 @@ fn a_tenant_shows_what_it_is_allowed_to() {
 }
 
 #[test]
+fn a_tenant_shows_members_of_the_w3c_header() {
+    let config =
+        r#"{"baggage":{"tenant_property":"tenant.id","allow":{"acme":["cart","plan","city"]}}}"#;
+    let header = "tenant.id=acme, secret=s ,plan=gold%20plus;since=2024,city=%0aZ%C3%BCrich,cart=9";
+    let shown = ["baggage.cart=9", "baggage.plan=gold plus", "baggage.city= Zürich"];
+    assert_eq!(added(config, &[("baggage", header)], b""), shown, "and nothing else");
+    let own = [("baggage", header), ("cart", "own")];
+    assert_eq!(added(config, &own, b"")[0], "baggage.cart=own", "a property comes first");
+    let other = header.replace("acme", "other");
+    assert_eq!(added(config, &[("baggage", &other)], b""), [""; 0]);
+    assert_eq!(added(config, &[("bag", header)], b""), [""; 0]);
+    let elsewhere = config.replace(r#""allow""#, r#""header":"bag","allow""#);
+    assert_eq!(added(&elsewhere, &[("bag", header)], b""), shown);
+    let long = format!("{header},x={}", "x".repeat(8_192));
+    assert_eq!(added(config, &[("baggage", &long)], b""), [""; 0], "it is not read");
+}
+
+#[test]
 fn mistakes_in_the_configuration_are_told() {
     for (config, told) in [
         (r#"{"fields":{"a":"b"}}"#, "write fields as"),
