@@ -43,6 +43,7 @@ var scenarios = map[string]scenario{
 	"go-plugin-acl-route":        pluginRoute,
 	"go-plugin-acl-registration": pluginRegistration,
 	"go-plugin-filter":           pluginFilter,
+	"go-plugin-fates":            pluginFates,
 	"go-plugin-required-tag":     pluginRequiredTag,
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/apache/rocketmq-client-go/v2/admin"
 	"github.com/apache/rocketmq-client-go/v2/primitive"
 )
 
@@ -132,6 +133,40 @@ func pluginFilter(c *scene) {
 	for _, m := range all.all() {
 		c.expect("rest of "+m.GetKeys(), stored[m.GetKeys()], allButTheBody(m))
 	}
+}
+
+// What becomes of a message on its way in, and what its producer is told of it; and a group that may not pull.
+func pluginFates(c *scene) {
+	topic := c.topic("FATES", 1)
+	elsewhere := "plugin-fates-ELSEWHERE" // the rule names it: of all that is in it one message is this run's
+	for _, broker := range c.brokers {
+		c.must("create topic", c.administration().CreateTopic(context.Background(), admin.WithTopicCreate(elsewhere),
+			admin.WithBrokerAddrCreate(broker), admin.WithReadQueueNums(1), admin.WithWriteQueueNums(1)))
+	}
+	c.await("route of "+elsewhere, 40*time.Second, func() bool { return len(c.queues(elsewhere)) == len(c.brokers) })
+	_, err := c.producer().SendSync(context.Background(), message(topic, "A", "k", "poison"))
+	c.expect("rejected", "broker 13", failure(err))
+	c.expect("toldWhy", true, strings.Contains(told(err), "the sample refuses this body"))
+	c.expect("dropped", int64(-1), c.send(message(topic, "A", "k", "spam")).QueueOffset)
+	c.send(message(topic, "A", "k", "elsewhere of "+topic))
+	_, err = c.producer().SendSync(context.Background(), message(topic, "A", "k", "guarded"))
+	c.expect("reroutedToAGuardedTopic", "broker 16", failure(err))
+	c.expect("toldByTheGuard", true, strings.Contains(told(err), quarantine))
+	c.expect("changed", int64(0), c.send(message(topic, "A", "k", "my card 1234")).QueueOffset)
+	c.expect("stored", []string{"my card ****"}, bodies(c.collect(topic, 1)))
+	_, there := c.push(c.named("ELSEWHERE"), elsewhere, "*", nil)
+	c.await("what was rerouted", 30*time.Second, func() bool {
+		for _, m := range there.all() {
+			if string(m.Body) == "elsewhere of "+topic {
+				return true
+			}
+		}
+		return false
+	})
+	made, err := c.puller("plugin-fates-BLOCKED", topic, "*")
+	c.must("pull consumer", err)
+	_, err = made.PullFrom(context.Background(), &primitive.MessageQueue{Topic: topic, BrokerName: "broker-a", QueueId: 0}, 0, 32)
+	c.expect("pull", true, strings.Contains(told(err), "the sample refuses the group"))
 }
 
 // What has no tag is refused, alone and in a batch; a node that runs a plugin from a template says so (plugins/languages).

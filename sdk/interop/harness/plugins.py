@@ -1,4 +1,4 @@
-"""What official clients see of the bundled plugins, bound to broker and name servers, and what audit tells of it.
+"""What official clients see of the bundled plugins and of the sample that does what it is told, bound to broker and name servers, and what audit tells of it.
 
 One broker is reported to two name servers. The second one lets no broker register.
 """
@@ -7,6 +7,7 @@ import time
 
 from . import everything, probe, servers
 from .collector import Collector
+from .sample import GRANTS
 
 # Scenarios of this part, and the one that is run at the second name server.
 PREFIXES = ("plugin-", "go-plugin-")
@@ -39,6 +40,10 @@ def bound(collector):
          "grants": {"log": True, "message-bodies": True},
          "config": {"hide": [{"header": "TAGS", "one_of": ["internal"]}],
                     "mask": [{"path": "$.name"}, {"path": "$.card", "keep_last": 4}]}},
+        {"name": "fates", "guest": "conformance", "hooks": ["before-send", "pull"], "topics": ["*plugin-fates-FATES-*"], "grants": GRANTS,
+         "config": {"reject_body": "poison", "reject_code": 13, "drop_body": "spam", "replace": {"card 1234": "card ****"},
+                    "reroute": {"elsewhere": "plugin-fates-ELSEWHERE", "guarded": "plugin-acl-send-GUARDED-by-the-way"},
+                    "deny_pull_groups": ["plugin-fates-BLOCKED"]}},
     ]
     return {
         "broker-a": [*broker, audit, tracing],
@@ -105,6 +110,9 @@ def _told(collector, prefix, begun):
                 reason=lambda text: "2 messages per second" in text),
         decided("filter", "plugin-filter-MASKED", node="broker-a", kind="delivery", outcome="dropped"),
         decided("filter", "plugin-filter-MASKED", node="broker-a", kind="delivery", outcome="edited"),
+        *[decided("fates", "plugin-fates-FATES", node="broker-a", kind="send", outcome=outcome)
+          for outcome in ("refused", "dropped", "rerouted", "edited")],
+        decided("fates", "plugin-fates-FATES", node="broker-a", kind="delivery", outcome="refused"),
         decided("acl-route", "plugin-acl-route-HIDDEN", code=ROUTE_QUERY[0], **refused),
     ]
     if any("-KEPTOUT-" not in event["resource"] for event in counted[1]):

@@ -37,6 +37,7 @@ final class Plugins {
         all.put("plugin-acl-route", Plugins::route);
         all.put("plugin-acl-registration", Plugins::registration);
         all.put("plugin-filter", Plugins::filter);
+        all.put("plugin-fates", Plugins::fates);
         all.put("plugin-required-tag", Plugins::requiredTag);
     }
 
@@ -180,6 +181,34 @@ final class Plugins {
         Map<String, String> stored = new TreeMap<>();
         shown.forEach(message -> stored.put(message.getKeys(), allButTheBody(message)));
         all.forEach(message -> c.expect("rest of " + message.getKeys(), stored.get(message.getKeys()), allButTheBody(message)));
+    }
+
+    /** What becomes of a message on its way in, and what its producer is told of it; and a group that may not pull. */
+    private static void fates(Context c) throws Exception {
+        String topic = c.topic("FATES", 1);
+        String elsewhere = "plugin-fates-ELSEWHERE"; // the rule names it: of all that is in it one message is this run's
+        Compat.createTopic(c.producer(), "TBW102", elsewhere, 1);
+        c.await("route of " + elsewhere, 40, () -> c.reader().fetchSubscribeMessageQueues(elsewhere).size() == c.brokers);
+        DefaultMQProducer producer = c.producer();
+        Message poison = Context.message(topic, "A", "k", "poison");
+        c.expect("rejected", "broker 13", Context.failure(() -> producer.send(poison)));
+        c.expect("toldWhy", true, told(() -> producer.send(poison)).contains("the sample refuses this body"));
+        SendResult dropped = producer.send(Context.message(topic, "A", "k", "spam"));
+        c.expect("dropped", "SEND_OK at -1", dropped.getSendStatus() + " at " + dropped.getQueueOffset());
+        c.expect("rerouted", "SEND_OK", producer.send(Context.message(topic, "A", "k", "elsewhere of " + topic)).getSendStatus());
+        Message secretly = Context.message(topic, "A", "k", "guarded");
+        c.expect("reroutedToAGuardedTopic", "client 16 broker 16", Context.failure(() -> producer.send(secretly)));
+        c.expect("toldByTheGuard", true, told(() -> producer.send(secretly)).contains(QUARANTINE));
+        SendResult changed = producer.send(Context.message(topic, "A", "k", "my card 1234"));
+        c.expect("changed", "SEND_OK at 0", changed.getSendStatus() + " at " + changed.getQueueOffset());
+        c.expect("stored", "[my card ****]", Context.texts(c.readAll(topic)));
+        c.expect("storedElsewhere", 1L, c.readAll(elsewhere).stream()
+            .filter(message -> new String(message.getBody(), StandardCharsets.UTF_8).equals("elsewhere of " + topic)).count());
+        DefaultMQPullConsumer pulling = c.pull("plugin-fates-BLOCKED");
+        pulling.start();
+        MessageQueue queue = c.queues(topic).get(0);
+        c.expect("pull", "broker 13", Context.failure(() -> pulling.pull(queue, "*", 0, 32)));
+        c.expect("pullToldWhy", true, told(() -> pulling.pull(queue, "*", 0, 32)).contains("the sample refuses the group"));
     }
 
     private static String body(String id, String name, String card) {
