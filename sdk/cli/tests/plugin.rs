@@ -352,8 +352,41 @@ fn explain_tells_who_is_called_in_which_order() {
     let calls = explain(&["--topic", "bills", "--group", "g"]);
     let of_group: Vec<_> = calls.iter().filter(|call| call.contains(" of-group ")).collect();
     assert_eq!(of_group, ["pull authorize of-group closed"], "a send is not the group's");
+    // What is not about messages.
+    let route = explain(&["--action", "route", "--topic", "orders-a"]);
+    let named = |calls: &[String], name: &str| {
+        let mine = calls.iter().filter(|call| call.contains(&format!(" {name} ")));
+        mine.cloned().collect::<Vec<_>>()
+    };
+    let expected = ["route connection open closed"];
+    assert_eq!(route, expected, "it is bound to pulls, and a connection has no code");
+    put(&site.path().join("node.toml"), binding("keeper", "codes = [103, 215]").as_bytes());
+    assert_eq!(
+        named(&explain(&["--action", "register"]), "keeper"),
+        [
+            "register connection keeper closed",
+            "register authenticate keeper closed",
+            "register authorize keeper closed",
+            "register broker-registration keeper closed",
+            "register audit-sink keeper open",
+        ]
+    );
+    let admin = ["--action", "admin", "--topic", "orders"];
+    assert_eq!(explain(&admin), ["admin connection keeper closed"], "creating a topic is 17");
+    let delete = explain(&[&admin[..], &["--code", "215"]].concat());
+    assert!(delete.contains(&"admin admin-command keeper closed".to_owned()), "{delete:?}");
+    assert_eq!(explain(&["--action", "connect"]), ["connect connection keeper closed"]);
+    let (code, _, err) =
+        plugin(site.path(), &["explain", "--config", "node.toml", "--action", "ack"]);
+    assert!(code == 2 && err.contains("--topic"), "{err}");
     let args = ["explain", "--config", "none.toml", "--topic", "x"];
     assert_eq!(plugin(site.path(), &args).0, 2);
+    // What cannot be read is no empty set: the node would not start either.
+    put(&site.path().join("d/blockhouse/plugins/deployed.json"), b"{");
+    let args = ["explain", "--config", "node.toml", "--data", "d", "--action", "register"];
+    let (code, _, err) = plugin(site.path(), &args);
+    assert!(code == 1 && err.contains("deployed.json"), "{err}");
+    assert_eq!(plugin(site.path(), &[&args[..], &["--role", "namesrv"]].concat()).0, 0);
 }
 
 /// A node of its own; killed when dropped.
@@ -525,9 +558,20 @@ fn a_plugin_comes_and_goes_on_a_running_node() {
     let tried = json(dir, &with(&node, &[&deploy[..], &["--dry-run"]].concat()));
     assert_eq!(tried["nodes"][0]["report"]["dryRun"], true, "{tried}");
     assert_eq!(send(), 0);
+    let explained = |calls: usize, disabled: &[&str]| {
+        let args = ["explain", "--config", "node.toml", "--data", "data", "--action", "send"];
+        let told = json(dir, &[&args[..], &["--topic", "orders"]].concat());
+        let of_send = told["calls"].as_array().unwrap().iter();
+        let of_send: Vec<_> = of_send.filter(|call| call["hook"] == "before-send").collect();
+        assert_eq!((of_send.len(), &told["disabled"]), (calls, &serde_json::json!(disabled)));
+        assert!(of_send.iter().all(|call| call["from"] == "deployed"), "{told}");
+        assert!(of_send.iter().all(|call| call["digest"] == sample.digest), "{told}");
+    };
+    explained(0, &[]);
     let told = done(dir, &with(&node, &deploy));
     assert!(told.contains("every-hook") && told.contains("added"), "{told}");
     assert_eq!(send(), 1);
+    explained(1, &[]);
 
     let seen = json(dir, &with(&node, &["describe", "every-hook"]));
     assert_eq!(seen["digest"], sample.digest);
@@ -540,7 +584,9 @@ fn a_plugin_comes_and_goes_on_a_running_node() {
     assert!(done(dir, &with(&node, &["disable", "every-hook"])).contains("disabled"));
     assert_eq!(send(), 0);
     assert!(done(dir, &with(&node, &["list"])).contains("disabled"));
+    explained(0, &["every-hook"]);
     done(dir, &with(&node, &["enable", "every-hook"]));
+    explained(1, &[]);
     assert_eq!(send(), 1);
     let (code, _, err) = plugin(dir, &with(&node, &["rollback", "every-hook"]));
     assert!(code == 1 && err.contains("no version before"), "{err}");

@@ -1,4 +1,6 @@
-//! Which bindings run for a request, from the configuration alone.
+//! Which bindings run for what is done, from the node's configuration and from what was deployed on it.
+
+mod in_force;
 
 use std::path::{Path, PathBuf};
 
@@ -6,41 +8,100 @@ use blockhouse_disk::{Disk as _, RealDisk};
 use blockhouse_host::host::component_path;
 use blockhouse_host::{Binding, Interface, Mode, OnFailure};
 use blockhouse_package::Component;
+use blockhouse_protocol::codes::request_code;
 use serde_json::{Value, json};
 
 use super::{engine, files, list};
 use crate::args::{NodeArgs, ProcessArgs};
 use crate::cluster::Table;
 use crate::options;
-use crate::process::plugins;
+use crate::process::{Role, plugins};
+use in_force::{InForce, Set};
 
 pub(super) const EXAMPLES: &str = "\
 Rows stand in the order of the calls. A binding that does not list its `hooks` serves what its
-component exports, which is looked up in the node's data directory.
+component exports, which is looked up in the node's data directory. What was deployed there wins
+over the file, and what was disabled is left out.
 
 Examples:
   blockhouse plugin explain --config node.toml --topic orders
-  blockhouse plugin explain --config node.toml --topic orders --group billing --principal ann";
+  blockhouse plugin explain --config node.toml --topic orders --group billing --principal ann
+  blockhouse plugin explain --config node.toml --action route --topic orders
+  blockhouse plugin explain --config namesrv.toml --role namesrv --action register
+  blockhouse plugin explain --config node.toml --action admin --code 215 --topic orders";
 
-const SEND: [Interface; 7] = [
-    Interface::Connection,
-    Interface::Authenticate,
-    Interface::Authorize,
-    Interface::BeforeSend,
-    Interface::AfterAppend,
-    Interface::EnrichSpan,
-    Interface::AuditSink,
-];
-const PULL: [Interface; 8] = [
-    Interface::Connection,
-    Interface::Authenticate,
-    Interface::Authorize,
-    Interface::Pull,
-    Interface::BeforeDeliver,
-    Interface::Ack,
-    Interface::EnrichSpan,
-    Interface::AuditSink,
-];
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Action {
+    /// A message is sent
+    Send,
+    /// Messages are pulled
+    Pull,
+    /// A consumer commits how far it is
+    Ack,
+    /// A client asks where a topic is served
+    Route,
+    /// A broker reports to a name server
+    Register,
+    /// Something is administered; creating a topic, if --code does not say
+    Admin,
+    /// A client connects, and goes again
+    Connect,
+}
+
+impl Action {
+    /// The request's code; a connection has none.
+    const fn code(self) -> i32 {
+        match self {
+            Self::Send => engine::SEND,
+            Self::Pull => engine::PULL,
+            Self::Ack => request_code::UPDATE_CONSUMER_OFFSET,
+            Self::Route => request_code::GET_ROUTEINFO_BY_TOPIC,
+            Self::Register => request_code::REGISTER_BROKER,
+            Self::Admin => request_code::UPDATE_AND_CREATE_TOPIC,
+            Self::Connect => 0,
+        }
+    }
+
+    /// The hooks of its own, between who asks and what is told of it.
+    const fn own(self) -> &'static [Interface] {
+        match self {
+            Self::Send => &[Interface::BeforeSend, Interface::AfterAppend, Interface::EnrichSpan],
+            Self::Pull => {
+                &[Interface::Pull, Interface::BeforeDeliver, Interface::Ack, Interface::EnrichSpan]
+            }
+            Self::Ack => &[Interface::Ack, Interface::EnrichSpan],
+            Self::Route => &[Interface::RouteQuery],
+            Self::Register => &[Interface::BrokerRegistration],
+            Self::Admin => &[Interface::AdminCommand],
+            Self::Connect => &[],
+        }
+    }
+
+    /// All of its hooks, in the order of their calls.
+    fn hooks(self) -> Vec<Interface> {
+        let asked: &[Interface] = match self {
+            Self::Connect => &[],
+            _ => &[Interface::Authenticate, Interface::Authorize],
+        };
+        [&[Interface::Connection], asked, self.own(), &[Interface::AuditSink]].concat()
+    }
+
+    /// Whether it is always about a topic.
+    const fn has_topic(self) -> bool {
+        matches!(self, Self::Send | Self::Pull | Self::Ack | Self::Route)
+    }
+
+    /// Whether the group is among what has to be allowed.
+    const fn asks_for_group(self) -> bool {
+        !matches!(self, Self::Send | Self::Route)
+    }
+
+    fn name(self) -> String {
+        use clap::ValueEnum as _;
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
 
 /// Which node, and who does what.
 #[derive(Debug, clap::Args)]
@@ -51,8 +112,14 @@ pub(super) struct Args {
     /// The node's data directory, if the file does not name it
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// The topic that is sent to or pulled from
-    #[arg(long)]
+    /// The command that runs with them
+    #[arg(long, value_enum, value_name = "COMMAND", default_value = "standalone")]
+    role: Role,
+    /// What is done; may be given several times
+    #[arg(long = "action", value_enum, value_delimiter = ',', default_values_t = [Action::Send, Action::Pull])]
+    actions: Vec<Action>,
+    /// The topic that it is about
+    #[arg(long, default_value = "")]
     topic: String,
     /// The producer's or consumer's group
     #[arg(long, default_value = "")]
@@ -60,19 +127,29 @@ pub(super) struct Args {
     /// Who asks; `anonymous` is who proved nothing
     #[arg(long, value_name = "NAME", default_value = "anonymous")]
     principal: String,
+    /// The request code, if it is not the usual one of the action
+    #[arg(long, value_name = "NUMBER")]
+    code: Option<i32>,
 }
 
 /// A call that a request causes.
 struct Call<'a> {
-    action: &'static str,
+    action: Action,
     hook: Interface,
     binding: &'a Binding,
+    source: &'static str,
     /// Whether it is known that the component exports the hook.
     is_sure: bool,
 }
 
 /// Tells.
 pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
+    if let Some(action) = args.actions.iter().find(|a| a.has_topic() && args.topic.is_empty()) {
+        return Err(crate::wrong_use(format!(
+            "--topic is needed: `{}` is about one",
+            action.name()
+        )));
+    }
     let process = ProcessArgs {
         config: Some(args.config.clone()),
         data: args.data.clone(),
@@ -82,37 +159,34 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
     let options = options::load(&node).map_err(|e| crate::wrong_use(format!("{e:#}")))?;
     let config = options.loaded.config;
     config.plugins.validate().map_err(|e| crate::wrong_use(format!("plugins.{e}")))?;
-    let mut bindings: Vec<(&Binding, Served)> = config
-        .plugins
-        .binding
+    let set = Set::of(&config, args.role)?;
+    let bindings: Vec<(&InForce, Served)> = set
+        .bindings
         .iter()
-        .filter(|_| config.plugins.enabled)
-        .map(|binding| (binding, Served::of(binding, &config.node.data)))
+        .map(|bound| (bound, Served::of(&bound.binding, &config.node.data)))
         .collect();
-    bindings.sort_by(|(a, _), (b, _)| (a.order, &a.name).cmp(&(b.order, &b.name)));
-    let mut calls = calls(args, "send", engine::SEND, &bindings);
-    calls.extend(self::calls(args, "pull", engine::PULL, &bindings));
-    let json: Vec<Value> = calls.iter().map(json).collect();
-    super::print(as_json, &text(args, &calls, config.plugins.enabled), &json!({ "calls": json }))
+    let calls: Vec<Call<'_>> =
+        args.actions.iter().flat_map(|action| calls(args, *action, &bindings)).collect();
+    let rows: Vec<Value> = calls.iter().map(json).collect();
+    let mut text = text(args, &calls, config.plugins.enabled);
+    if !set.disabled.is_empty() {
+        text += &format!("disabled on the node: {}\n", set.disabled.join(", "));
+    }
+    super::print(as_json, &text, &json!({ "calls": rows, "disabled": set.disabled }))
 }
 
 /// The calls of one request, in their order.
-fn calls<'a>(
-    args: &Args,
-    action: &'static str,
-    code: i32,
-    bindings: &[(&'a Binding, Served)],
-) -> Vec<Call<'a>> {
-    let is_send = action == "send";
-    let cx = engine::request(&args.principal, code);
+fn calls<'a>(args: &Args, action: Action, bindings: &[(&'a InForce, Served)]) -> Vec<Call<'a>> {
+    let cx = engine::request(&args.principal, args.code.unwrap_or(action.code()));
     let mut calls = Vec::new();
-    for &hook in if is_send { &SEND[..] } else { &PULL[..] } {
+    for hook in action.hooks() {
         // What is sent is authorized for its topic alone.
-        let group = if is_send && hook == Interface::Authorize { "" } else { &args.group };
-        for (binding, served) in bindings {
+        let is_asked = action.asks_for_group() || hook != Interface::Authorize;
+        let group = if is_asked { args.group.as_str() } else { "" };
+        for (InForce { binding, source }, served) in bindings {
             if served.may(hook) && binding.covers(hook, &cx, &args.topic, group) {
                 let is_sure = matches!(served, Served::Known(_));
-                calls.push(Call { action, hook, binding, is_sure });
+                calls.push(Call { action, hook, binding, source, is_sure });
             }
         }
     }
@@ -177,13 +251,15 @@ fn text(args: &Args, calls: &[Call<'_>], enabled: bool) -> String {
     }
     if calls.is_empty() {
         let Args { topic, principal, .. } = args;
-        return format!("no plugin runs for {principal} at {topic}\n");
+        let at = if topic.is_empty() { String::new() } else { format!(" at {topic}") };
+        return format!("no plugin runs for {principal}{at}\n");
     }
     let mut table = Table::new(&[
         "request",
         "hook",
         "order",
         "binding",
+        "from",
         "mode",
         "deadline",
         "if it fails, the request",
@@ -191,10 +267,11 @@ fn text(args: &Args, calls: &[Call<'_>], enabled: bool) -> String {
     for call in calls {
         let question = if call.is_sure { "" } else { " ?" };
         table.row([
-            call.action.to_owned(),
+            call.action.name(),
             format!("{}{question}", call.hook),
             call.binding.order.to_string(),
             call.binding.name.clone(),
+            call.source.to_owned(),
             call.mode().to_owned(),
             format!("{} ms", call.binding.deadline_ms_at(call.hook)),
             call.on_failure().to_owned(),
@@ -217,10 +294,11 @@ fn text(args: &Args, calls: &[Call<'_>], enabled: bool) -> String {
 
 fn json(call: &Call<'_>) -> Value {
     json!({
-        "request": call.action,
+        "request": call.action.name(),
         "hook": call.hook.name(),
         "order": call.binding.order,
         "binding": call.binding.name,
+        "from": call.source,
         "digest": call.binding.digest,
         "mode": call.mode(),
         "deadlineMs": call.binding.deadline_ms_at(call.hook),
