@@ -197,6 +197,9 @@ impl Broker {
     /// The same, with what it does recorded as spans.
     #[must_use]
     pub fn recording(self, recorder: Option<Recorder>) -> Self {
+        if let Some(recorder) = &recorder {
+            recorder.spans.begin_at(self.store().stats().log_end.0);
+        }
         Self { recorder, ..self }
     }
 

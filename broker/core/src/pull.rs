@@ -136,7 +136,10 @@ impl Broker {
         let hooks = caller.hooks;
         let plan = match self.admit_pull(caller, pull) {
             Ok(plan) => plan,
-            Err(refusal) => return Pulled::Now(Err(refusal)),
+            Err(refusal) => {
+                self.record_denied(caller.cx, pull, &refusal);
+                return Pulled::Now(Err(refusal));
+            }
         };
         if let Some(offset) = pull.commit {
             self.commit_pulled(&plan, hooks, offset);

@@ -78,15 +78,17 @@ pub(crate) fn push_calls<'a>(
 impl Broker {
     /// The span that a stored message belongs to, if it has one; it is recorded if it is sampled.
     pub(crate) fn span_of(&self, view: &View<'_>) -> Option<TraceParent> {
-        let remembered = self.spans()?.queue(view.topic, view.queue.0).at(view.queue_offset.0);
-        remembered.or_else(|| TraceParent::of_properties(view.properties))
+        let spans = self.spans()?;
+        let remembered = spans.queue(view.topic, view.queue.0).at(view.queue_offset.0);
+        remembered.or_else(|| spans.parent(view.properties))
     }
 
     /// A message of this span is stored anew: what comes of it belongs to the same trace. Between its
     /// place and its visibility.
     pub(crate) fn carry_span(&self, span: TraceParent, new: &Draft<'_>, place: &Placed) {
         if let Some(spans) = self.spans().filter(|_| span.sampled) {
-            spans.remember(new.topic, new.queue.0, place.queue_offset.0, span);
+            let at = (place.queue_offset.0, place.physical_offset.0);
+            spans.remember(new.topic, new.queue.0, at, span);
         }
     }
 

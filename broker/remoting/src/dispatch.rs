@@ -333,7 +333,7 @@ impl Remoting {
         let Some(recorded) = recorded.filter(|_| !command.is_one_way()) else {
             return self.refuse(command, failure, answers);
         };
-        let answered = answers.refused(command, failure.code, &failure.remark);
+        let answered = answers.refused_unseen(command, failure.code, &failure.remark);
         let later = Later::of(answers, (&self.broker, &self.meter), command.code, 1);
         let opaque = command.opaque;
         answers.replies.defer(async move {
@@ -347,7 +347,7 @@ impl Remoting {
     }
 
     fn refuse(&self, command: &RemotingCommand, failure: Failure, answers: &mut Answers<'_>) {
-        let answered = answers.refused(command, failure.code, &failure.remark);
+        let answered = answers.refused_unseen(command, failure.code, &failure.remark);
         answers.add(answered);
         if !command.is_one_way() {
             Response::from(failure).write(command.opaque, answers.replies);

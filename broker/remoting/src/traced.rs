@@ -90,7 +90,7 @@ impl<'a> Finish<'a> {
     ) -> Option<TraceParent> {
         let header = SendMessage::parse(&command.ext).ok()?;
         let failed = code != response_code::SUCCESS;
-        let parent = TraceParent::of_properties(header.properties);
+        let parent = self.spans.parent(header.properties);
         let is_wanted = parent.is_some_and(|parent| parent.sampled);
         let picked = if is_wanted {
             Some(self.spans.picked(parent, Reason::Parent))

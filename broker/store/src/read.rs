@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_model::{QueueId, QueueOffset, Topic};
+use blockhouse_model::{PhysicalOffset, QueueId, QueueOffset, Topic};
 use bytes::Bytes;
 
 /// Whether a read may wait for the disk.
@@ -52,6 +52,13 @@ pub trait Accept {
     /// Whether [`Accept::record`] must be asked as well.
     fn looks_inside(&self) -> bool {
         false
+    }
+
+    /// Whether it must be of this message, which lies at `at` in the log. Asked for each that may be wanted; a
+    /// record that is looked at is copied, and checked whole.
+    fn looks_at(&mut self, at: PhysicalOffset) -> bool {
+        let _: PhysicalOffset = at;
+        self.looks_inside()
     }
 
     /// Whether the message is wanted, going by its record.

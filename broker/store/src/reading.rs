@@ -225,8 +225,9 @@ impl<'a> Scan<'a> {
                 self.gone(unit.physical);
                 // What lies on both sides of it in the log has no successive offsets.
                 self.close_run()
-            } else if accept.looks_inside() {
-                self.take_looked_at(*unit, offset.0, accept)
+            } else if accept.looks_at(PhysicalOffset(unit.physical)) {
+                // Those before it go out before it.
+                self.close_run().or_else(|| self.take_looked_at(*unit, offset.0, accept))
             } else {
                 self.add(*unit, offset.0)
             };

@@ -170,6 +170,8 @@ catalogue! {
         "Spans that a collector took.";
     SPANS_DROPPED: Counter "blockhouse_spans_dropped_total" ["spans"] {"reason"}
         "Spans that no collector got: their record found the queue full (queue: counts records), the collector did not take them in time (failed) or rejected them (rejected), or there were too many traces that no `traceparent` wants (limit: counts traces).";
+    TRACE_CONTEXTS_INVALID: Counter "blockhouse_trace_contexts_invalid_total" ["messages"] {}
+        "Messages sent with a span in their properties (`traceparent` or another that is read) that is none: they are treated as if they had none.";
     METRIC_EXPORTS: Counter "blockhouse_metric_exports_total" ["requests"] {"outcome"}
         "Times that all metrics were sent to a collector, by whether it took them in time: ok, failed, or rejected some of their points: rejected.";
     LOGS_EXPORTED: Counter "blockhouse_log_events_exported_total" ["events"] {}

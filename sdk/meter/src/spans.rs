@@ -36,6 +36,8 @@ pub struct SpanCounts {
     pub exported: Counter,
     /// Records, or spans, that were dropped.
     pub dropped: Drops,
+    /// Messages whose span is none.
+    pub invalid: Counter,
 }
 
 impl SpanCounts {
@@ -48,6 +50,8 @@ impl SpanCounts {
         let value = self.exported.read() as f64;
         visit(&Sample { metric: &c::SPANS_EXPORTED, labels: &[], value });
         self.dropped.visit(&c::SPANS_DROPPED, visit);
+        let value = self.invalid.read() as f64;
+        visit(&Sample { metric: &c::TRACE_CONTEXTS_INVALID, labels: &[], value });
     }
 }
 
@@ -90,6 +94,7 @@ pub struct Spans {
     names: Names,
     recent: Recent,
     queue: SyncSender<Record>,
+    reads_older: bool,
     /// What became of them.
     pub counts: SpanCounts,
 }
@@ -106,6 +111,7 @@ impl Spans {
             names: Names::default(),
             recent: Recent::default(),
             queue,
+            reads_older: false,
             counts: SpanCounts::default(),
         };
         (spans, records)
@@ -116,6 +122,24 @@ impl Spans {
     #[must_use]
     pub fn sampling(self, ratios: Vec<RatioRule>, per_second: u32) -> Self {
         Self { sampling: self.sampling.with(ratios, per_second), ..self }
+    }
+
+    /// The same; whether spans count as well that are named as before there was `traceparent`.
+    #[must_use]
+    pub fn reading_older(self, reads_older: bool) -> Self {
+        Self { reads_older, ..self }
+    }
+
+    /// The span that a message's property text names.
+    #[must_use]
+    pub fn parent(&self, properties: &str) -> Option<TraceParent> {
+        TraceParent::of_properties(properties).or_else(|| self.older(properties).flatten())
+    }
+
+    /// The span that it names in one of the older ways, if these count; `Some(None)` if that is none.
+    #[must_use]
+    pub fn older(&self, properties: &str) -> Option<Option<TraceParent>> {
+        self.reads_older.then(|| TraceParent::of_older_properties(properties)).flatten()
     }
 
     /// Puts other rules in force for a while, or ends that.
@@ -226,9 +250,14 @@ impl Spans {
         self.names.text(id)
     }
 
-    /// Remembers the span of a message that was stored.
-    pub fn remember(&self, topic: &str, queue: u32, offset: u64, context: TraceParent) {
-        self.recent.put(self.recent.key(topic, queue, offset), context);
+    /// Remembers the span of a message that was stored; `place` is that in its queue and in the log.
+    pub fn remember(&self, topic: &str, queue: u32, place: (u64, u64), context: TraceParent) {
+        self.queue(topic, queue).remember(place, context);
+    }
+
+    /// What lies before that place in the log was stored by a process that is gone.
+    pub fn begin_at(&self, physical: u64) {
+        self.recent.forget_before(physical);
     }
 
     /// What is remembered of a queue.
@@ -259,6 +288,18 @@ impl RecentQueue<'_> {
     #[must_use]
     pub fn at(&self, offset: u64) -> Option<TraceParent> {
         self.recent.find(self.first.wrapping_add(offset))
+    }
+
+    /// Remembers the span of the message at `place`, in the queue and in the log.
+    pub fn remember(&self, (offset, physical): (u64, u64), context: TraceParent) {
+        self.recent.put(self.first.wrapping_add(offset), physical, context);
+    }
+
+    /// Whether a message that is not remembered may have been recorded when it was sent: it lies at
+    /// `physical` in the log, stored before the process began or crowded out since.
+    #[must_use]
+    pub fn may_have_forgotten(&self, physical: u64) -> bool {
+        self.recent.may_have_forgotten(physical)
     }
 }
 
@@ -347,7 +388,7 @@ mod tests {
     #[test]
     fn a_message_is_remembered_by_its_place() {
         let (spans, _queue) = spans(1.0);
-        spans.remember("orders", 3, 17, PARENT);
+        spans.remember("orders", 3, (17, 4_000), PARENT);
         assert_eq!(spans.queue("orders", 3).at(17), Some(PARENT));
         for (topic, queue, offset) in [("orders", 3, 16), ("orders", 2, 17), ("bills", 3, 17)] {
             assert_eq!(spans.queue(topic, queue).at(offset), None);

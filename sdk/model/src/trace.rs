@@ -3,6 +3,8 @@
 //! Clients that are instrumented with OpenTelemetry carry it in the message property of that name;
 //! a request may carry it as a field of its own.
 
+mod older;
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -12,6 +14,8 @@ use crate::properties;
 
 /// The name of the field and of the message property.
 pub const TRACE_PARENT: &str = "traceparent";
+/// The message property with the same that RocketMQ's proxy makes of what a gRPC client says.
+pub const TRACE_CONTEXT: &str = "TRACE_CONTEXT";
 
 /// Bytes of version 00; later versions may be longer, never shorter.
 const LEN: usize = 55;
@@ -58,10 +62,18 @@ impl TraceParent {
     #[must_use]
     pub fn of_properties(text: &str) -> Option<Self> {
         // Most messages have none, and this finds that out much sooner than a walk over all pairs.
-        if !text.contains(TRACE_PARENT) {
-            return None;
-        }
-        properties::find(text, TRACE_PARENT).and_then(Self::parse)
+        let named =
+            |name: &str| text.contains(name).then(|| properties::find(text, name)).flatten();
+        let first = named(TRACE_PARENT).and_then(Self::parse);
+        first.or_else(|| named(TRACE_CONTEXT).and_then(Self::parse))
+    }
+
+    /// The span that a message's property text names as tracers did before there was `traceparent`: in `b3`,
+    /// `X-B3-TraceId` and its sisters, or `uber-trace-id`. The first that is there counts; `Some(None)` if that
+    /// is none.
+    #[must_use]
+    pub fn of_older_properties(text: &str) -> Option<Option<Self>> {
+        older::of_properties(text)
     }
 }
 
@@ -148,6 +160,16 @@ mod tests {
         assert!(TraceParent::parse(&later).unwrap().sampled, "a later version may say more");
         let text = format!("A\u{1}1\u{2}traceparent\u{1}00-{TRACE}-{SPAN}-01\u{2}");
         assert_eq!(TraceParent::of_properties(&text), Some(parent));
+        let proxied = |first: &str| {
+            let text =
+                format!("traceparent\u{1}{first}\u{2}TRACE_CONTEXT\u{1}00-{TRACE}-{SPAN}-01\u{2}");
+            TraceParent::of_properties(&text)
+        };
+        assert_eq!(proxied("x"), Some(parent));
+        assert_eq!(
+            proxied("00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00").map(|p| p.sampled),
+            Some(false)
+        );
     }
 
     #[test]

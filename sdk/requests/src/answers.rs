@@ -13,7 +13,7 @@ use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::request_code;
 use blockhouse_transport::{Connection, Replies};
 
-use crate::{log, subject};
+use crate::{log, subject, traced};
 
 /// Kinds of answers that a burst is told apart in before the clock is read once more.
 const KINDS: usize = 8;
@@ -72,6 +72,12 @@ impl Asked {
     #[must_use]
     pub const fn began(&self) -> Duration {
         self.began
+    }
+
+    /// From where.
+    #[must_use]
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// It waits for messages.
@@ -191,6 +197,27 @@ impl<'a> Answers<'a> {
         self.because(self.answered(command, answer), reason)
     }
 
+    /// The same of one that no handler has looked at, which becomes a span if errors are recorded.
+    pub fn refused_unseen(
+        &mut self,
+        command: &RemotingCommand,
+        answer: i32,
+        reason: &str,
+    ) -> Answered {
+        let Answered { kind, subject } = self.refused(command, answer, reason);
+        let trace_id = self.record_refused(command, answer, kind).unwrap_or(subject.trace_id);
+        Answered { kind, subject: Subject { trace_id, ..subject } }
+    }
+
+    /// The trace that a refused request became a span of.
+    fn record_refused(&mut self, command: &RemotingCommand, code: i32, kind: Kind) -> Option<u128> {
+        let spans = self.meter.spans()?;
+        let (began, now) = (self.asked.began, self.clock.monotonic());
+        let span = traced::refused(spans, (command, code), (began, now), self.asked.peer)?;
+        self.recorded = Some((kind, span));
+        Some(span.trace_id)
+    }
+
     /// A request that is refused after it was put together what it is about: it is told with names that
     /// the flight recorder knows.
     #[must_use]
@@ -254,7 +281,9 @@ impl<'a> Answers<'a> {
     /// Counts a request whose code nobody serves.
     pub fn add_unknown(&mut self, command: &RemotingCommand, response: i32) {
         let Answered { kind, subject } = Answered::of(command, response, Subject::default());
-        self.add(Answered { kind: Kind { is_unknown: true, ..kind }, subject });
+        let kind = Kind { is_unknown: true, ..kind };
+        let trace_id = self.record_refused(command, response, kind).unwrap_or_default();
+        self.add(Answered { kind, subject: Subject { trace_id, ..subject } });
     }
 
     fn count(&mut self) {

@@ -6,11 +6,13 @@
 //! | `answers` | [`Answers`]: the answers to a burst, and how long they took |
 //! | `log` | requests that took long or were refused, as lines of the log |
 //! | [`subject`] | what requests are about: names as numbers |
+//! | `traced` | requests that are refused unseen, as spans |
 
 #![forbid(unsafe_code)]
 
 mod answers;
 mod log;
 pub mod subject;
+mod traced;
 
 pub use answers::{Answered, Answers, Asked};

@@ -109,7 +109,7 @@ impl<'a> Refusal<'a> {
     }
 }
 
-const fn is_send(code: i32) -> bool {
+pub(crate) const fn is_send(code: i32) -> bool {
     matches!(
         code,
         request_code::SEND_MESSAGE

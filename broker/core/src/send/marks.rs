@@ -2,7 +2,7 @@
 
 use blockhouse_model::MessageType;
 use blockhouse_model::properties as name;
-use blockhouse_model::trace::TRACE_PARENT;
+use blockhouse_model::trace::{TRACE_CONTEXT, TRACE_PARENT};
 
 /// The properties that change what becomes of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) struct Texts<'a> {
     pub(crate) unique_key: Option<&'a str>,
     /// The producer's span, as it says.
     pub(crate) trace_parent: Option<&'a str>,
+    /// The same, as RocketMQ's proxy passes it on.
+    pub(crate) trace_context: Option<&'a str>,
 }
 
 impl Marks {
@@ -51,6 +53,7 @@ impl Marks {
             match key {
                 name::UNIQUE_KEY => texts.unique_key = Some(value),
                 TRACE_PARENT => texts.trace_parent = Some(value),
+                TRACE_CONTEXT => texts.trace_context = Some(value),
                 name::DELAY => {
                     marks.delay = true;
                     match value.parse() {
@@ -100,9 +103,9 @@ mod tests {
     fn one_pass_finds_every_mark() {
         let text = "UNIQ_KEY\u{1}K\u{2}DELAY\u{1}3\u{2}WAIT\u{1}false\u{2}CLUSTER\u{1}c\u{2}";
         let (marks, texts) = Marks::of(text);
-        assert_eq!(texts, Texts { unique_key: Some("K"), trace_parent: None });
-        let (_, texts) = Marks::of("traceparent\u{1}00-a\u{2}");
-        assert_eq!(texts, Texts { unique_key: None, trace_parent: Some("00-a") });
+        assert_eq!(texts, Texts { unique_key: Some("K"), ..Texts::default() });
+        let (_, texts) = Marks::of("traceparent\u{1}00-a\u{2}TRACE_CONTEXT\u{1}00-b\u{2}");
+        assert_eq!((texts.trace_parent, texts.trace_context), (Some("00-a"), Some("00-b")));
         assert_eq!(marks.delay_level, 3);
         assert!(!marks.wait && marks.rewrite && !marks.timer && !marks.half);
         assert!(Marks::of("").0.wait);

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use blockhouse_hook::{Decision, Draft as HookDraft, Point, Verdict};
+use blockhouse_meter::Spans;
 use blockhouse_model::MessageType;
 use blockhouse_model::names::{self, SCHEDULE_TOPIC};
 use blockhouse_model::{QueueId, SysFlag, Timestamp, TopicConfig, TraceParent, properties as name};
@@ -183,7 +184,7 @@ impl Broker {
         let First { unique_key, parent } = planned?;
         if let (Some(burst), Some(spans)) = (&mut plan.burst, self.spans()) {
             let request = (plan.outcomes.len(), send);
-            burst.decide(spans, request, traced::of_batch(send, parent));
+            burst.decide(spans, request, traced::of_batch(spans, send, parent));
         }
         let unique_key = unique_key.unwrap_or_default();
         Ok(Accepted { queue, placed: messages..plan.messages.len(), unique_key })
@@ -230,7 +231,8 @@ impl Broker {
         texts: &mut String,
     ) -> Result<(Planned<'a>, Cow<'a, str>, Option<TraceParent>), Refusal> {
         self.check_body(&edited.body)?;
-        let (marks, key, parent) = read_properties(&edited.properties, self.spans().is_some());
+        let (marks, key, parent) =
+            read_properties(&edited.properties, self.spans().map(|spans| &**spans));
         check_offered(marks, batch)?;
         let start = texts.len();
         let unique_key = if batch {
@@ -400,15 +402,9 @@ fn wait_of_batch(send: &Send<'_>, batch: bool) -> bool {
 /// The marks, the unique key, and the span if somebody wants to know.
 fn read_properties<'a>(
     properties: &Cow<'a, str>,
-    traces: bool,
+    spans: Option<&Spans>,
 ) -> (Marks, Option<Cow<'a, str>>, Option<TraceParent>) {
-    let span = |texts: Texts<'_>| {
-        let text = texts.trace_parent.filter(|_| traces)?;
-        if TraceParent::is_unsampled(text) {
-            return Some(UNSAMPLED);
-        }
-        TraceParent::parse(text)
-    };
+    let span = |texts: Texts<'_>| span_of(spans?, properties, texts);
     match properties {
         Cow::Borrowed(text) => {
             let (marks, texts) = Marks::of(text);
@@ -419,6 +415,24 @@ fn read_properties<'a>(
             (marks, texts.unique_key.map(|key| Cow::Owned(key.to_owned())), span(texts))
         }
     }
+}
+
+/// The span that a message says it belongs to. What it says and is none is counted.
+fn span_of(spans: &Spans, properties: &str, texts: Texts<'_>) -> Option<TraceParent> {
+    for text in [texts.trace_parent, texts.trace_context].into_iter().flatten() {
+        if TraceParent::is_unsampled(text) {
+            return Some(UNSAMPLED);
+        }
+        match TraceParent::parse(text) {
+            None => spans.counts.invalid.add(1),
+            span => return span,
+        }
+    }
+    let older = spans.older(properties)?;
+    if older.is_none() {
+        spans.counts.invalid.add(1);
+    }
+    older
 }
 
 fn check_offered(marks: Marks, batch: bool) -> Result<(), Refusal> {

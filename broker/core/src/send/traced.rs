@@ -48,6 +48,25 @@ pub struct Traced {
 }
 
 impl Traced {
+    /// Of sends that are refused before the core sees them.
+    #[must_use]
+    pub const fn unseen(began: Duration, peer: SocketAddr) -> Self {
+        Self {
+            began,
+            placed: began,
+            stages: Stages {
+                admit: Ticks::from_number(0),
+                hooked: false,
+                append: Ticks::from_number(0),
+                flush: Ticks::from_number(0),
+            },
+            peer,
+            principal: Principal::Anonymous,
+            calls: Vec::new(),
+            records: Vec::new(),
+        }
+    }
+
     /// Whether a plugin failed at this request.
     #[must_use]
     pub fn has_failed_call(&self, request: usize) -> bool {
@@ -85,10 +104,14 @@ fn kept_calls(spans: &Spans, calls: &Calls, is_seen: bool) -> Vec<PluginCall> {
 }
 
 /// The span that a batch's messages belong to: its envelope's, or the first that is sampled.
-pub(super) fn of_batch(send: &Send<'_>, inner: Option<TraceParent>) -> Option<TraceParent> {
+pub(super) fn of_batch(
+    spans: &Spans,
+    send: &Send<'_>,
+    inner: Option<TraceParent>,
+) -> Option<TraceParent> {
     match send.content {
         Content::One(_) => inner,
-        Content::Batch(_) => TraceParent::of_properties(send.properties).or(inner),
+        Content::Batch(_) => spans.parent(send.properties).or(inner),
     }
 }
 
@@ -131,7 +154,8 @@ impl Broker {
             let places = placed.get(accepted.placed.clone()).unwrap_or_default();
             for (message, place) in messages.iter().zip(places) {
                 let (topic, queue) = (message.topic(), message.queue.0);
-                spans.remember(topic, queue, place.queue_offset.0, picked.context());
+                let at = (place.queue_offset.0, place.physical_offset.0);
+                spans.remember(topic, queue, at, picked.context());
             }
             let record = StageRecord {
                 picked,

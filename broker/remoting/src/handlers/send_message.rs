@@ -116,7 +116,10 @@ pub(crate) fn refuse(
     };
     let (settled, subject) = (Settled::PutOk, Subject::default());
     let told = Told { broker, meter, subject };
-    let answer = Answer { told, settled, placed: &[], traced: None, late: false };
+    let asked = answers.asked();
+    let traced = broker.spans().map(|_| Traced::unseen(asked.began(), asked.peer()));
+    let traced = traced.as_ref();
+    let answer = Answer { told, settled, placed: &[], traced, late: false };
     answer.write_all(run, run.iter().map(failed), answers);
 }
 

@@ -206,3 +206,46 @@ async fn a_commit_is_part_of_the_trace_of_the_message_that_it_passes() {
     assert!(sink.left().iter().all(|span| span.name != "commit orders"));
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_stored_by_a_process_that_is_gone_is_found_by_its_properties() {
+    let mut sink = Sink::start().await;
+    let config = traces(&sink);
+    let rig = Rig::start(&config, &[]).await;
+    let producer = Producer::new(&rig.client, "producers");
+    let queue = producer.send(&traced("orders", "01")).await.unwrap().queue;
+    // Large ones are lent from the log's map, where nobody may look.
+    let large = |flags: &str| {
+        Outgoing::new("orders", "x".repeat(4_000)).property("traceparent", &parent(flags))
+    };
+    producer.send(&large("01")).await.unwrap();
+    producer.send(&large("00")).await.unwrap();
+    producer.send(&large("01")).await.unwrap();
+    let rig = rig.restart(&config).await;
+    sink.take(["send orders", "send orders", "send orders"]).await;
+
+    first(&rig, &queue, 0).await;
+    let [deliver] = sink.take(["deliver orders"]).await;
+    assert_child(&deliver, SpanKind::Server, &[("blockhouse.sampling.reason", "parent")]);
+    rig.client.commit(GROUP, &queue, 1).await.unwrap();
+    let [commit] = sink.take(["commit orders"]).await;
+    assert_child(&commit, SpanKind::Server, &[("blockhouse.queue.offset", "1")]);
+
+    let pull =
+        |offset| Pull { group: GROUP, queue: &queue, offset, max: 32, filter: "*", hold: None };
+    // One that is not sampled ends the looking: as far as that the messages are whole, and in order.
+    let all = rig.client.pull(&pull(0)).await.unwrap().messages;
+    let bodies: Vec<_> = all.iter().map(|message| message.body.len()).collect();
+    assert_eq!(bodies, [4, 4_000, 4_000, 4_000]);
+    let [several] = sink.take(["deliver orders"]).await;
+    assert_eq!(several.links.len(), 2);
+    assert_eq!(rig.client.pull(&pull(2)).await.unwrap().messages.len(), 2);
+    // What comes after the start is known without a look, sampled or not.
+    let producer = Producer::new(&rig.client, "producers");
+    producer.send(&large("00")).await.unwrap();
+    producer.send(&traced("last", "01")).await.unwrap();
+    assert_eq!(rig.client.pull(&pull(4)).await.unwrap().messages.len(), 1);
+    sink.take(["send last"]).await;
+    assert!(sink.left().iter().all(|span| !span.name.starts_with("deliver")), "{:?}", sink.left());
+    rig.stop().await;
+}

@@ -34,7 +34,8 @@ pub(super) fn start(
         return Ok(());
     }
     let (spans, records) = Spans::new(traces.rules(), traces.queue_max);
-    let spans = Arc::new(spans.sampling(traces.ratios(), traces.per_second_max));
+    let spans = spans.sampling(traces.ratios(), traces.per_second_max);
+    let spans = Arc::new(spans.reading_older(traces.older_contexts));
     shared.meter.record_spans(Arc::clone(&spans));
     let clock = Arc::clone(&shared.clock);
     let adding = Adding {

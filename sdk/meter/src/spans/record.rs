@@ -67,6 +67,8 @@ pub enum Operation {
     DeadLetter,
     /// A message's delay is over.
     Release,
+    /// Something else was asked for, by this name, and refused before anything was done.
+    Request(NameId),
 }
 
 /// Why something is recorded.

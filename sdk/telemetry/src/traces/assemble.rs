@@ -75,7 +75,10 @@ impl Assembler {
         links.links = self.links.remove(&record.picked.own.span_id).unwrap_or_default();
         let own = record.picked.own;
         SpanData {
-            name: format!("{} {topic}", operation(record.operation).0).into(),
+            name: format!("{} {topic}", operation(spans, record.operation).0)
+                .trim_end()
+                .to_owned()
+                .into(),
             span_kind: kind(record.operation),
             parent_span_id: SpanId::from_bytes(record.picked.parent.to_be_bytes()),
             parent_span_is_remote: record.picked.parent != 0,
@@ -173,16 +176,19 @@ pub(super) fn plain(
     }
 }
 
-/// The name and the type of an operation; the conventions have none for setting free.
-const fn operation(operation: Operation) -> (&'static str, Option<&'static str>) {
-    match operation {
+/// The name and the type of an operation; the conventions have none for setting free, nor for what is about no
+/// message.
+fn operation(spans: &Spans, operation: Operation) -> (Cow<'static, str>, Option<&'static str>) {
+    let (name, kind) = match operation {
         Operation::Send => ("send", Some("send")),
         Operation::Deliver => ("deliver", Some("receive")),
         Operation::Commit => ("commit", Some("settle")),
         Operation::Retry => ("retry", Some("settle")),
         Operation::DeadLetter => ("dead_letter", Some("settle")),
         Operation::Release => ("release", None),
-    }
+        Operation::Request(name) => return (spans.text(name).to_string().into(), None),
+    };
+    (name.into(), kind)
 }
 
 /// Nobody asks for a message to be set free: its time is over.
@@ -201,13 +207,17 @@ fn context(of: TraceParent, is_remote: bool) -> SpanContext {
 
 fn attributes(spans: &Spans, record: &StageRecord) -> Vec<KeyValue> {
     let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let (name, kind) = operation(record.operation);
+    let (name, kind) = operation(spans, record.operation);
     let mut all = vec![
         KeyValue::new("messaging.system", "rocketmq"),
         KeyValue::new("messaging.operation.name", name),
-        KeyValue::new("messaging.destination.name", spans.text(record.topic)),
         KeyValue::new("blockhouse.sampling.reason", record.picked.reason.name()),
     ];
+    let topic = spans.text(record.topic);
+    // Not all requests are about one.
+    if !topic.is_empty() {
+        all.push(KeyValue::new("messaging.destination.name", topic));
+    }
     if let Some(kind) = kind {
         all.push(KeyValue::new("messaging.operation.type", kind));
     }

@@ -29,6 +29,9 @@ pub struct Config {
     /// Ratios of their own for some, each with `topic`, `group` (of producers) and `ratio`; a name, or its
     /// beginning and `*`, which is also what an absent one means. Of several rules the first that fits.
     pub rules: Vec<Rule>,
+    /// Where a message has no `traceparent` (and no `TRACE_CONTEXT`, which says the same), look for what tracers
+    /// wrote before there was that: `b3`, `X-B3-TraceId` and its sisters, `uber-trace-id`, in this order.
+    pub older_contexts: bool,
     /// Make spans of what clients with `enableMsgTrace` write into RocketMQ's own trace topic,
     /// `RMQ_SYS_TRACE_TOPIC`, from the start on.
     pub bridge: bool,
@@ -67,6 +70,7 @@ impl Default for Config {
             errors: true,
             per_second_max: 200,
             rules: Vec::new(),
+            older_contexts: false,
             bridge: false,
             queue_max: 8_192,
         }
