@@ -28,17 +28,25 @@ pub struct Lag {
     pub queueing: Duration,
     /// Members of the group that are connected.
     pub members: usize,
+    /// For how long it has been behind with members connected, and has committed nothing: since the first pass
+    /// that saw it so.
+    pub stuck: Duration,
 }
 
-/// When the messages were stored at which groups stood in the last pass: one that stands still is not
-/// looked up in the log again.
+/// What is kept from one pass to the next.
 #[derive(Debug, Default)]
-pub struct LagTimes(HashMap<(Topic, QueueId, QueueOffset), Timestamp>);
+pub struct LagTimes {
+    /// When the messages were stored at which groups stood: one that stands still is not looked up in the log
+    /// again.
+    stored: HashMap<(Topic, QueueId, QueueOffset), Timestamp>,
+    /// What groups that are behind with members connected had committed, and since when on the monotonic clock.
+    still: HashMap<(Topic, Group), (u64, Duration)>,
+}
 
 impl Broker {
     /// All groups with progress, by topic. Reads the log where a group is behind: may wait for the disk.
     pub fn lags(&self, times: &mut LagTimes) -> Vec<Lag> {
-        let mut pass = Pass { broker: self, before: std::mem::take(&mut times.0), now: times };
+        let mut pass = Pass { broker: self, before: std::mem::take(times), now: times };
         let all = self.offsets().all();
         all.into_iter().map(|((topic, group), places)| pass.lag(topic, group, &places)).collect()
     }
@@ -46,7 +54,7 @@ impl Broker {
 
 struct Pass<'a> {
     broker: &'a Broker,
-    before: HashMap<(Topic, QueueId, QueueOffset), Timestamp>,
+    before: LagTimes,
     now: &'a mut LagTimes,
 }
 
@@ -72,17 +80,41 @@ impl Pass<'_> {
             }
         }
         let members = self.broker.clients().client_ids(&group).len();
-        Lag { topic, group, committed: all_committed, messages, ready, behind, queueing, members }
+        let mut lag = Lag {
+            topic,
+            group,
+            committed: all_committed,
+            messages,
+            ready,
+            behind,
+            queueing,
+            members,
+            stuck: Duration::ZERO,
+        };
+        if messages > 0 && members > 0 {
+            lag.stuck = self.stands_still(&lag);
+        }
+        lag
+    }
+
+    /// For how long a group has committed nothing, as far as passes have seen it.
+    fn stands_still(&mut self, lag: &Lag) -> Duration {
+        let (key, now) = ((lag.topic.clone(), lag.group.clone()), self.broker.clock().monotonic());
+        let before =
+            self.before.still.get(&key).filter(|(committed, _)| *committed == lag.committed);
+        let since = before.map_or(now, |(_, since)| *since);
+        self.now.still.insert(key, (lag.committed, since));
+        now.saturating_sub(since)
     }
 
     /// How old a message is.
     fn age(&mut self, topic: &Topic, queue: QueueId, offset: QueueOffset) -> Duration {
         let key = (topic.clone(), queue, offset);
-        let known = self.before.get(&key).or_else(|| self.now.0.get(&key)).copied();
+        let known = self.before.stored.get(&key).or_else(|| self.now.stored.get(&key)).copied();
         let stored = known.or_else(|| self.broker.store().store_time_of(topic, queue, offset));
         // It was deleted since: then it keeps nobody waiting.
         let Some(stored) = stored else { return Duration::ZERO };
-        self.now.0.insert(key, stored);
+        self.now.stored.insert(key, stored);
         let age = self.broker.clock().now().0.saturating_sub(stored.0);
         // Another broker's clock may have been ahead.
         Duration::from_millis(u64::try_from(age).unwrap_or(0))

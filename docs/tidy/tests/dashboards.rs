@@ -61,7 +61,7 @@ fn after<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
 }
 
 #[test]
-fn every_alert_has_a_runbook_and_a_test_in_which_it_fires() {
+fn every_alert_has_a_runbook_and_tests_in_which_it_fires_and_is_silent() {
     let is_rules = |file: &PathBuf| file.to_string_lossy().ends_with(".rules.yml");
     for file in below("dashboards/prometheus", "yml").unwrap().into_iter().filter(is_rules) {
         let text = read(&file).unwrap();
@@ -74,6 +74,8 @@ fn every_alert_has_a_runbook_and_a_test_in_which_it_fires() {
         assert!(!alerts.is_empty(), "{}", file.display());
         for alert in &alerts {
             assert!(fires(alert), "{}: {alert} fires in no test", file.display());
+            let silent = format!("alertname: {alert}, exp_alerts: []");
+            assert!(tests.contains(&silent), "{}: {alert} is silent in no test", file.display());
         }
         let runbooks: Vec<&str> = after(&text, "runbook:").collect();
         assert_eq!(runbooks.len(), alerts.len(), "{}: an alert without a runbook", file.display());

@@ -90,11 +90,27 @@ def clients_that_open_too_many_connections(stage):
     return f"60 silent ones, {len(clients) - 1} that work"
 
 
+def clients_that_make_up_names(stage):
+    """A broker that has room for a hundred topics."""
+    node, prometheus = stage.watched(stage.node(**{"broker.topics_max": 100}))
+    client = stage.client(node)
+    client.create_topic("orders", 1)
+    check(client.send("orders", 0).code == 0, "a send to a topic that is there")
+    prometheus.quiet("BlockhouseNamesRefused")
+    made_up = (f"made-up-{number}" for number in range(10_000))
+    until("it fires", lambda: client.send(next(made_up), 0).code != 0 and prometheus.alerts("BlockhouseNamesRefused"), 60)
+    prometheus.fires("BlockhouseNamesRefused", instance=node.ops_listen, table="topics")
+    check(client.send("orders", 0).code == 0, "the topic that is there suffers")
+    prometheus.ends("BlockhouseNamesRefused")
+    return "topics, then none"
+
+
 SCENES = {
     a_node_that_is_away: ["BlockhouseDown"],
     a_node_that_restarts_again_and_again: ["BlockhouseRestarts"],
     nodes_of_different_versions: ["BlockhouseVersionsDiffer"],
     clients_that_want_more_than_their_quota: ["BlockhouseBusy"],
+    clients_that_make_up_names: ["BlockhouseNamesRefused"],
     clients_that_open_too_many_connections: ["BlockhouseConnectionsRefused", "BlockhouseConnectionsShed"],
 }
 SLOW = []

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import struct
+import subprocess
 
 from node import GROUP, check, until
 
@@ -39,6 +40,27 @@ def a_group_whose_last_member_goes(stage):
     client.commit("orders", 0, 5)
     prometheus.ends("BlockhouseGroupStandsStill")
     return "three messages wait, then none"
+
+
+def a_group_whose_members_are_stuck(stage):
+    """Its member is connected, has been given messages, and is done with none of them."""
+    node, prometheus, _, member = behind(stage)
+    prometheus.quiet("BlockhouseGroupStuck")
+    member.pull("orders", 0, 2)
+    # As long as its commits move, it is behind and not stuck.
+    for offset in (3, 4):
+        until("a while", lambda: prometheus.query("blockhouse_consumer_stuck_seconds >= 2"))
+        member.commit("orders", 0, offset)
+        until("it has moved", lambda: prometheus.query("blockhouse_consumer_stuck_seconds < 2"))
+    prometheus.fires("BlockhouseGroupStuck", 70, consumer_group=GROUP, topic="orders")
+    asked = [node.binary, "doctor", "-n", node.namesrv, "--node", node.ops, "--json"]
+    findings = json.loads(subprocess.run(asked, capture_output=True, check=False).stdout)["findings"]
+    stuck = [finding["found"] for finding in findings if finding["check"] == "group-stuck" and finding["state"] == "warning"]
+    check(len(stuck) == 1 and stuck[0].startswith(f"{GROUP} orders: "), f"the doctor: {stuck}")
+    member.commit("orders", 0, 5)
+    prometheus.ends("BlockhouseGroupStuck")
+    member.close()
+    return stuck[0]
 
 
 def an_hour_ago(data):
@@ -85,6 +107,7 @@ def messages_that_are_given_up(stage):
 
 SCENES = {
     a_group_whose_last_member_goes: ["BlockhouseGroupStandsStill"],
+    a_group_whose_members_are_stuck: ["BlockhouseGroupStuck"],
     a_group_that_is_late: ["BlockhouseGroupLate"],
     messages_that_are_given_up: ["BlockhouseDeadLetters"],
 }

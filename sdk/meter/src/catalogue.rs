@@ -90,6 +90,8 @@ catalogue! {
         "Age of the oldest message that a group has not pulled; 0 when there is none.";
     LAG_MEMBERS: Gauge "blockhouse_consumer_online_members" ["members"] {"consumer_group", "topic"}
         "Members of the group that are connected: 0 with messages behind is a group that stands still.";
+    LAG_STUCK: Gauge "blockhouse_consumer_stuck_seconds" ["seconds"] {"consumer_group", "topic"}
+        "For how long a group with members connected has been behind and has committed nothing, as far as this was looked at; of groups that are behind with members alone.";
     PRODUCER_CONNECTIONS: Gauge "rocketmq_producer_connections" ["members"] {"language", "version", "protocol_type"}
         "Members of producer groups by language and version of their client; one that is in several groups counts in each.";
     CONSUMER_CONNECTIONS: Gauge "rocketmq_consumer_connections" ["members"] {"consumer_group", "language", "version", "consume_mode", "protocol_type", "is_system"}

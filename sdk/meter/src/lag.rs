@@ -29,6 +29,8 @@ pub struct GroupLag {
     pub queueing_ms: u64,
     /// Members of the group that are connected now.
     pub members: usize,
+    /// For how long it has been behind with members connected and has committed nothing, in seconds.
+    pub stuck_seconds: u64,
 }
 
 impl GroupLag {
@@ -44,6 +46,7 @@ impl GroupLag {
         self.behind_ms = self.behind_ms.max(other.behind_ms);
         self.queueing_ms = self.queueing_ms.max(other.queueing_ms);
         self.members += other.members;
+        self.stuck_seconds = self.stuck_seconds.max(other.stuck_seconds);
     }
 }
 
@@ -80,6 +83,11 @@ pub(crate) fn read(lags: Vec<GroupLag>, visit: &mut dyn FnMut(&Sample<'_>)) {
         let (metric, labels) = (&c::LAG_MEMBERS, &[&*lag.group, &*lag.topic]);
         visit(&Sample { metric, labels, value: lag.members as f64 });
     }
+    // Of those that can be stuck alone: most groups are not behind, and need no further series.
+    for lag in lags.iter().filter(|lag| lag.messages > 0 && lag.members > 0) {
+        let (metric, labels) = (&c::LAG_STUCK, &[&*lag.group, &*lag.topic]);
+        visit(&Sample { metric, labels, value: lag.stuck_seconds as f64 });
+    }
 }
 
 /// At most `pairs` of them, and the rest as one.
@@ -106,6 +114,7 @@ pub(crate) fn sum<'a>(lags: impl Iterator<Item = &'a GroupLag>) -> GroupLag {
         behind_ms: 0,
         queueing_ms: 0,
         members: 0,
+        stuck_seconds: 0,
     };
     lags.for_each(|lag| sum.join(lag));
     sum
@@ -124,6 +133,7 @@ mod tests {
             behind_ms: messages * 10,
             queueing_ms: messages,
             members: 1,
+            stuck_seconds: messages * 7,
         }
     }
 
@@ -134,13 +144,19 @@ mod tests {
         assert_eq!(groups, [("far", 9), ("near", 3), (REST, 2)]);
         let rest = lags.last().unwrap();
         assert_eq!((rest.ready, rest.behind_ms, rest.queueing_ms, rest.members), (1, 20, 2, 2));
+        assert_eq!(rest.stuck_seconds, 14);
         assert_eq!(within(vec![lag("a", 1), lag("b", 0)], 2).len(), 2, "nothing is summed");
     }
 
     #[test]
     fn a_group_has_all_of_rocketmq_s_figures() {
         let mut lines = Vec::new();
-        read(vec![lag("g", 5)], &mut |s| {
+        let (idle, alone) = (lag("idle", 0), GroupLag { members: 0, ..lag("alone", 1) });
+        read(vec![lag("g", 5), idle, alone], &mut |s| {
+            if s.labels[0] != "g" {
+                assert_ne!(s.metric, &c::LAG_STUCK, "it cannot be stuck");
+                return;
+            }
             assert_eq!(s.labels.len(), s.metric.labels.len());
             lines.push(format!("{} {} {}", s.metric.name, s.labels.join(","), s.value));
         });
@@ -153,6 +169,7 @@ mod tests {
                 "rocketmq_consumer_ready_messages g,orders,false,false 2",
                 "rocketmq_consumer_queueing_latency_milliseconds g,orders,false,false 5",
                 "blockhouse_consumer_online_members g,orders 1",
+                "blockhouse_consumer_stuck_seconds g,orders 35",
             ]
         );
     }

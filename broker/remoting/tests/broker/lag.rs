@@ -114,3 +114,47 @@ async fn a_group_is_behind_with_nobody_connected_and_not_when_it_has_caught_up()
     assert_eq!(only(&world, times).messages, 0, "beyond the end is caught up");
     world.server.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_group_with_members_that_commits_nothing_is_stuck_until_it_does() {
+    let world = World::new(&[]).await;
+    let client = world.client().await;
+    let times = &mut LagTimes::default();
+    for body in [b"1", b"2", b"3"] {
+        client.send("t", "", body).await;
+    }
+    client.pull("t", 0, "*").await;
+    commit(&client, "1").await;
+    let seconds = Duration::from_secs;
+    let after = |times: &mut LagTimes, time| {
+        world.clock.advance(time);
+        only(&world, times).stuck
+    };
+    assert_eq!(
+        [after(times, seconds(9)), after(times, seconds(9))],
+        [Duration::ZERO; 2],
+        "nobody is connected"
+    );
+    let heartbeat = br#"{"clientID":"member@1","consumerDataSet":[{"groupName":"consumers","consumeType":"CONSUME_PASSIVELY",
+        "messageModel":"CLUSTERING","consumeFromWhere":"CONSUME_FROM_FIRST_OFFSET","subscriptionDataSet":[]}]}"#;
+    let answer = client.ask(request_code::HEART_BEAT, &[], heartbeat).await;
+    assert_eq!(answer.code, code::SUCCESS);
+    // Counted from the first look that saw it so.
+    assert_eq!(after(times, seconds(9)), Duration::ZERO);
+    assert_eq!([after(times, seconds(40)), after(times, seconds(2))], [seconds(40), seconds(42)]);
+    commit(&client, "2").await;
+    assert_eq!(
+        [after(times, seconds(5)), after(times, seconds(5))],
+        [Duration::ZERO, seconds(5)],
+        "it moves"
+    );
+    commit(&client, "3").await;
+    assert_eq!(
+        [after(times, seconds(5)), after(times, seconds(5))],
+        [Duration::ZERO; 2],
+        "it has caught up"
+    );
+    client.send("t", "", b"4").await;
+    assert_eq!(after(times, seconds(1)), Duration::ZERO, "what came since is new");
+    world.server.shutdown().await;
+}

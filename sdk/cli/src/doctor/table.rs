@@ -160,6 +160,18 @@ pub(super) const RULES: &[Rule] = &[
             GROUPS,
         ),
     },
+    Rule {
+        metric: "blockhouse_consumer_stuck_seconds",
+        keep: all,
+        limits: [30.0, NEVER],
+        unit: "s behind without a commit, though members are connected",
+        check: check(
+            "group-stuck",
+            "its members have messages and are not done with them, or do not pull: `blockhouse top` says which, their own logs on what",
+            "Messages behind",
+            GROUPS,
+        ),
+    },
     lost(
         "blockhouse_names_refused_total",
         "requests for which there was no room",

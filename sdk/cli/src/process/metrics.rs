@@ -96,6 +96,7 @@ pub(super) fn told(lag: &Lag) -> GroupLag {
         behind_ms: millis(lag.behind),
         queueing_ms: millis(lag.queueing),
         members: lag.members,
+        stuck_seconds: lag.stuck.as_secs(),
     }
 }
 

@@ -11,6 +11,7 @@ fn lag(topic: &str, group: &str, messages: u64) -> GroupLag {
         behind_ms: messages * 10,
         queueing_ms: 0,
         members: 2,
+        stuck_seconds: 0,
     }
 }
 
