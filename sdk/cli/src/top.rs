@@ -4,6 +4,7 @@ mod view;
 
 use crate::looks::Looks;
 use crate::plugin::node::NodeArg;
+use crate::process::clients::Clients;
 use crate::samples::Samples;
 use view::{Order, View};
 
@@ -37,9 +38,14 @@ pub(crate) struct Args {
 /// Looks and tells until ctrl-C, or until nobody reads.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let node = args.node.node()?;
-    let look = || anyhow::Ok(Samples::parse(&node.text("/metrics")?));
-    args.looks.each(args.json, look, |before, now, time| {
-        let view = View::between(before, now, time, args.sort);
+    let look = || {
+        let samples = Samples::parse(&node.text("/metrics")?);
+        // A node may not have them, or not tell everybody: the rest is worth a look all the same.
+        let clients: Clients = node.get("/v1/clients").unwrap_or_default();
+        anyhow::Ok((samples, clients))
+    };
+    args.looks.each(args.json, look, |(before, _), (now, clients), time| {
+        let view = View::between(before, now, time, args.sort).with_clients(clients);
         if args.json {
             return Ok(serde_json::to_string(&view)?);
         }

@@ -172,6 +172,10 @@ catalogue! {
         "Spans that a collector took.";
     SPANS_DROPPED: Counter "blockhouse_spans_dropped_total" ["spans"] {"reason"}
         "Spans that no collector got: their record found the queue full (queue: counts records), the collector did not take them in time (failed) or rejected them (rejected), or there were too many traces that no `traceparent` wants (limit: counts traces).";
+    SEND_STAGE_SECONDS: Counter "blockhouse_send_stage_seconds_total" ["seconds"] {"stage"}
+        "What the time of bursts of sends went to: admit (authorization, topic, hooks), append (encoding and placing), flush (until it was as durable as configured, and answered); where it is measured, for the flight recorder or for traces.";
+    SEND_BURSTS: Counter "blockhouse_send_bursts_total" ["bursts"] {}
+        "Bursts of sends that this was measured of: what one connection sent at once.";
     TRACE_CONTEXTS_INVALID: Counter "blockhouse_trace_contexts_invalid_total" ["messages"] {}
         "Messages sent with a span in their properties (`traceparent` or another that is read) that is none: they are treated as if they had none.";
     METRIC_EXPORTS: Counter "blockhouse_metric_exports_total" ["requests"] {"outcome"}

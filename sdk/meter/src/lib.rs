@@ -34,6 +34,7 @@
 //! | [`sends`] | [`SendTimes`]: how long sends and pulls took of late |
 //! | [`sidecar`] | [`SidecarView`]: the broker as rocketmq-exporter shows it |
 //! | [`sizes`] | [`MessageSizes`]: how large messages are |
+//! | [`stages`] | [`StageTimes`](stages::StageTimes): what the time of sends goes to |
 //! | [`store`] | [`StoreHealth`]: where a store stands, and how it gets on with its disk |
 //! | [`watermarks`] | [`Watermarks`]: requests that wait for their answer |
 //! | [`meter`] | [`Meter`]: all of it, and how it is read out |
@@ -69,6 +70,7 @@ pub mod sends;
 pub mod sidecar;
 pub mod sizes;
 pub mod spans;
+pub mod stages;
 pub mod store;
 pub mod watermarks;
 

@@ -28,6 +28,7 @@ use crate::sends::SendTimes;
 use crate::sidecar::{SidecarSource, SidecarView};
 use crate::sizes::MessageSizes;
 use crate::spans::Spans;
+use crate::stages::StageTimes;
 use crate::store::{StoreHealth, StoreOffsets};
 use crate::watermarks::Watermarks;
 use crate::{Cells, Copies, Counter, Gauge, Metric};
@@ -57,6 +58,8 @@ pub struct Meter {
     pub sends: SendTimes,
     /// Times of commands that create topics and groups.
     pub creations: Creations,
+    /// What the time of sends went to.
+    pub stages: StageTimes,
     /// The last requests that were refused.
     pub refusals: Refusals,
     /// What quotas kept back.
@@ -301,6 +304,7 @@ impl Meter {
             policies::read(&source(), visit);
         }
         self.audit.read(visit);
+        self.stages.read(visit);
         if let Some(spans) = self.spans.get() {
             spans.counts.read(visit);
         }

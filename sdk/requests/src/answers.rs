@@ -300,6 +300,7 @@ impl<'a> Answers<'a> {
         for (Answered { kind, subject }, requests) in &self.kinds[..used] {
             let span = recorded.filter(|(of, _)| of == kind).map(|(_, span)| span);
             self.measure(*kind, micros, *requests, span);
+            self.meter.stages.add(ended_with(subject.stages, total));
             let flight = self.meter.flight();
             if flight.is_some() || is_slow {
                 let of_span = span.map_or(0, |span| span.trace_id);

@@ -7,6 +7,7 @@ use blockhouse_model::names::SCHEDULE_TOPIC;
 use serde::Serialize;
 
 use crate::cluster::Table;
+use crate::process::clients::Clients;
 use crate::samples::Samples;
 
 /// A node, as it was between two looks; all rates are per second.
@@ -25,7 +26,11 @@ pub(super) struct View {
     disk_percent: f64,
     topics: Vec<Topic>,
     groups: Vec<Group>,
+    clients: Vec<Client>,
+    /// How many more clients there are.
+    clients_left_out: usize,
     requests: Vec<Request>,
+    stages: Vec<Stage>,
     plugins: Vec<Plugin>,
 }
 
@@ -89,6 +94,30 @@ pub(super) enum Order {
     Bytes,
     /// Bytes stored since the node was started
     Stored,
+}
+
+/// A client on one connection.
+#[derive(Debug, Serialize)]
+struct Client {
+    client: String,
+    address: String,
+    language: String,
+    version: String,
+    /// Groups in which it produces.
+    produces: String,
+    /// Groups in which it consumes.
+    consumes: String,
+}
+
+/// What the time of sends goes to.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stage {
+    stage: String,
+    /// Of what one connection sent at once.
+    us_per_burst: f64,
+    /// Of the time of sends.
+    percent: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -171,9 +200,28 @@ impl View {
             disk_percent: looks.gauge("blockhouse_store_disk_used_percent"),
             topics: topics(&looks, order),
             groups: groups(&looks),
+            clients: Vec::new(),
+            clients_left_out: 0,
             requests: requests(&looks),
+            stages: stages(&looks),
             plugins: plugins(&looks),
         }
+    }
+
+    /// The same, with who is connected.
+    pub(super) fn with_clients(self, found: &Clients) -> Self {
+        let clients = found.clients.iter().map(|client| {
+            let consumes: Vec<&str> = client.consumes.iter().map(|c| c.group.as_str()).collect();
+            Client {
+                client: client.client_id.clone(),
+                address: client.address.clone(),
+                language: client.language.clone(),
+                version: client.version.clone(),
+                produces: client.produces.join(" "),
+                consumes: consumes.join(" "),
+            }
+        });
+        Self { clients: clients.collect(), clients_left_out: found.left_out, ..self }
     }
 
     /// The tables for people, each with its `rows` busiest.
@@ -203,18 +251,38 @@ impl View {
             let (out, state) = (short(g.out), g.state.words().to_owned());
             groups.row([g.group.clone(), g.topic.clone(), lag, at_work, late, members, out, state]);
         }
+        let clients = self.clients_table(rows);
         let mut requests = Table::new(&["request", "all/s", "failed/s"]);
         for r in self.requests.iter().take(rows) {
             requests.row([r.request.clone(), short(r.all), short(r.failed)]);
+        }
+        let mut stages = Table::new(&["stage", "us/burst", "% of sends"]);
+        for s in &self.stages {
+            stages.row([s.stage.clone(), short(s.us_per_burst), short(s.percent)]);
         }
         let mut plugins = Table::new(&["plugin", "hook", "calls/s", "messages/s", "us/message"]);
         for p in self.plugins.iter().take(rows) {
             let rates = [p.calls, p.messages, p.us_per_message].map(short);
             plugins.row([p.plugin.clone(), p.hook.clone()].into_iter().chain(rates));
         }
-        let tables = [topics, groups, requests, plugins];
+        let tables = [topics, groups, clients, requests, stages, plugins];
         let shown = tables.iter().filter(|table| !table.is_empty());
         shown.fold(head, |text, table| format!("{text}\n{table}"))
+    }
+}
+
+impl View {
+    fn clients_table(&self, rows: usize) -> Table {
+        let columns = ["client", "address", "language", "version", "produces", "consumes"];
+        let mut table = Table::new(&columns);
+        let or_none = |text: &String| if text.is_empty() { "-".to_owned() } else { text.clone() };
+        for c in self.clients.iter().take(rows) {
+            let [produces, consumes] = [&c.produces, &c.consumes].map(or_none);
+            let [id, address, language, version] =
+                [&c.client, &c.address, &c.language, &c.version].map(Clone::clone);
+            table.row([id, address, language, version, produces, consumes]);
+        }
+        table
     }
 }
 
@@ -287,6 +355,21 @@ fn requests(looks: &Looks<'_>) -> Vec<Request> {
     sort(rows, |request| request.all)
 }
 
+fn stages(looks: &Looks<'_>) -> Vec<Stage> {
+    let seconds = looks.rates("blockhouse_send_stage_seconds_total", ["stage"]);
+    let bursts: f64 = looks.rates("blockhouse_send_bursts_total", []).values().sum();
+    let all: f64 = seconds.values().sum();
+    if bursts <= 0.0 || all <= 0.0 {
+        return Vec::new();
+    }
+    let row = |([stage], spent): ([String; 1], f64)| Stage {
+        stage,
+        us_per_burst: spent * 1e6 / bursts,
+        percent: spent * 100.0 / all,
+    };
+    seconds.into_iter().map(row).collect()
+}
+
 fn plugins(looks: &Looks<'_>) -> Vec<Plugin> {
     let labels = ["plugin", "hook"];
     let messages = looks.rates("blockhouse_plugin_messages_total", labels);
@@ -348,10 +431,15 @@ mod tests {
              rocketmq_consumer_lag_messages{{consumer_group=\"h\",topic=\"a\"}} 0\n\
              blockhouse_requests_total{{request_code=\"send_message\",response_code=\"success\"}} {stored}\n\
              blockhouse_requests_total{{request_code=\"send_message\",response_code=\"system_busy\"}} 4\n\
+             blockhouse_send_stage_seconds_total{{stage=\"admit\"}} {}\n\
+             blockhouse_send_stage_seconds_total{{stage=\"flush\"}} {}\n\
+             blockhouse_send_bursts_total {stored}\n\
              blockhouse_plugin_calls_total{{plugin=\"acl\",hook=\"pull\"}} {given}\n\
              blockhouse_plugin_messages_total{{plugin=\"acl\",hook=\"pull\"}} {given}\n\
              blockhouse_plugin_seconds_total{{plugin=\"acl\",hook=\"pull\"}} {}\n",
             stored * 2048,
+            f64::from(stored) * 1e-6,
+            f64::from(stored) * 3e-6,
             f64::from(given) * 1e-6,
         ))
     }
@@ -378,7 +466,29 @@ mod tests {
         let requests: Vec<_> = view.requests.iter().map(|r| (r.all, r.failed)).collect();
         assert_eq!(requests, [(50.0, 0.0)]);
         assert!((view.plugins[0].us_per_message - 1.0).abs() < 1e-6);
+        let stages: Vec<_> = view
+            .stages
+            .iter()
+            .map(|s| format!("{} {:.1} {:.0}", s.stage, s.us_per_burst, s.percent))
+            .collect();
+        assert_eq!(stages, ["admit 1.0 25", "flush 3.0 75"]);
+        let idle = View::between(&now, &now, Duration::from_secs(1), Order::Messages);
+        assert!(idle.stages.is_empty(), "nothing was sent");
+        let client = |id: &str| {
+            let json = format!(
+                r#"{{"client_id":"{id}","address":"10.0.0.5:1","language":"java","version":"V5_4_0","since_ms":0,
+                "last_heartbeat_ms":0,"produces":[],"consumes":[{{"group":"billing","mode":"push","broadcasting":false}}]}}"#
+            );
+            serde_json::from_str(&json).unwrap()
+        };
+        let connected = Clients { clients: vec![client("a@1"), client("b@2")], left_out: 0 };
+        let view = view.with_clients(&connected);
         let text = view.text("n:1", 1);
+        assert!(
+            text.contains("a@1     10.0.0.5:1  java      V5_4_0   -         billing"),
+            "{text}"
+        );
+        assert!(!text.contains("b@2"), "more rows than were asked for: {text}");
         for part in ["n:1  1.2  up 2 h", "in 100.0 msg/s 100.0 KiB/s", "g      a", "2 s", "acl"] {
             assert!(text.contains(part), "{part}: {text}");
         }
