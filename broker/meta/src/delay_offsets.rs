@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use blockhouse_model::names::SCHEDULE_TOPIC;
 use blockhouse_model::{Clock, DataVersion, QueueOffset};
 use parking_lot::Mutex;
 
+use crate::ahead::{End, SetBack};
 use crate::config_file::ConfigFile;
+use crate::examine::delay_queue;
 use crate::fields::{take_version, write_version};
 use crate::json::{Writer, parse, take_int, take_object};
-use crate::{Error, Home};
+use crate::{Error, Home, SyncLog};
 
 const TABLE: &str = "offsetTable";
 
@@ -77,13 +80,44 @@ impl DelayOffsets {
         encode(&self.state.lock(), false)
     }
 
-    /// Writes the file if something changed since it was last written. Waits for the disk.
+    /// Sets levels that are ahead of their queue's end back to that end, in memory.
+    pub fn set_back(&self, end: &End<'_>) -> SetBack {
+        let mut back = SetBack::default();
+        for (level, from) in self.all() {
+            let Some(queue) = delay_queue(level) else { continue };
+            if let Some(to) = end(SCHEDULE_TOPIC, queue).filter(|to| from > *to) {
+                self.set(level, to);
+                back.note((SCHEDULE_TOPIC, None, queue), (from, to));
+            }
+        }
+        back
+    }
+
+    /// As [`DelayOffsets::persist_after`], where the log is on disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn persist(&self) -> Result<bool, Error> {
+        self.persist_after(&|| true)
+    }
+
+    /// Writes the file if something changed since it was last written. Waits for the disk, first
+    /// for the log's: a message that was set free must not be lost as well where it went. If that
+    /// cannot be, the file stays as it is, and what was set free since is set free again after a
+    /// restart.
     ///
     /// # Errors
     /// The disk fails; nothing is lost, and the next call tries again.
-    pub fn persist(&self) -> Result<bool, Error> {
+    pub fn persist_after(&self, sync_log: &SyncLog<'_>) -> Result<bool, Error> {
         let changes = self.changes.load(Ordering::Acquire);
+        if self.file.holds(changes) {
+            return Ok(false);
+        }
+        // Before the log is synced: a level moves once its messages are in the log.
         let state = self.state.lock().clone();
+        if !sync_log() {
+            return Ok(false);
+        }
         self.file.persist(changes, || encode(&state, true))
     }
 }
@@ -134,6 +168,25 @@ mod tests {
     fn home(disk: &MemDisk) -> Home {
         let clock = Arc::new(ManualClock::at(Timestamp(7)));
         Home { disk: Arc::new(disk.clone()), dir: PathBuf::from("/d"), clock }
+    }
+
+    #[test]
+    fn no_level_is_saved_before_the_log() {
+        let disk = MemDisk::new();
+        let offsets = DelayOffsets::open(&home(&disk)).unwrap();
+        offsets.set(1, QueueOffset(3));
+        assert!(!offsets.persist_after(&|| false).unwrap());
+        assert_eq!(DelayOffsets::open(&home(&disk)).unwrap().find(1), None);
+        // What comes while the log is synced may lie behind what is synced.
+        let sync_log = || {
+            offsets.set(1, QueueOffset(4));
+            true
+        };
+        assert!(offsets.persist_after(&sync_log).unwrap());
+        assert_eq!(DelayOffsets::open(&home(&disk)).unwrap().find(1), Some(QueueOffset(3)));
+        assert!(offsets.persist_after(&|| true).unwrap());
+        assert!(!offsets.persist_after(&|| panic!("nothing to save")).unwrap());
+        assert_eq!(DelayOffsets::open(&home(&disk)).unwrap().find(1), Some(QueueOffset(4)));
     }
 
     #[test]

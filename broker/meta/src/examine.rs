@@ -6,6 +6,7 @@ use std::path::Path;
 use blockhouse_disk::{Disk, whole};
 use blockhouse_model::{QueueId, QueueOffset};
 
+use crate::ahead::End;
 use crate::offsets::{self, Offsets};
 use crate::{DelayOffsets, Error, Home, delay_offsets, groups, json, topics};
 
@@ -113,29 +114,9 @@ fn decode(
 ///
 /// # Errors
 /// A file and its `.bak` are unusable, or the disk fails.
-pub fn clamp(
-    home: &Home,
-    end: &dyn Fn(&str, QueueId) -> Option<QueueOffset>,
-) -> Result<usize, Error> {
-    let mut set = 0;
-    let progress = Offsets::open(home)?;
-    for ((topic, group), queues) in progress.all() {
-        for (queue, offset) in queues {
-            if let Some(end) = end(&topic, queue).filter(|end| offset > *end) {
-                progress.commit(&group, &topic, queue, end);
-                set += 1;
-            }
-        }
-    }
-    let levels = DelayOffsets::open(home)?;
-    for (level, offset) in levels.all() {
-        let end = delay_queue(level)
-            .and_then(|queue| end(blockhouse_model::names::SCHEDULE_TOPIC, queue));
-        if let Some(end) = end.filter(|end| offset > *end) {
-            levels.set(level, end);
-            set += 1;
-        }
-    }
+pub fn clamp(home: &Home, end: &End<'_>) -> Result<usize, Error> {
+    let (progress, levels) = (Offsets::open(home)?, DelayOffsets::open(home)?);
+    let set = progress.set_back(end).count + levels.set_back(end).count;
     progress.persist()?;
     levels.persist()?;
     Ok(set)

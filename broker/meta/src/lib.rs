@@ -17,9 +17,11 @@
 //! | [`groups`] | [`Groups`] | `config/subscriptionGroup.json` |
 //! | [`offsets`] | [`Offsets`] | `config/consumerOffset.json`, `blockhouse/offsets.log` |
 //! | [`delay_offsets`] | [`DelayOffsets`] | `config/delayOffset.json` |
+//! | [`ahead`] | progress that is ahead of the messages | |
 //! | [`examine`] | looking at the files of a stopped broker | all of them |
 //! | [`attributes`] | attributes of topics and groups, and their changes | |
 
+pub mod ahead;
 pub mod attributes;
 mod config_file;
 pub mod delay_offsets;
@@ -42,6 +44,6 @@ pub use delay_offsets::DelayOffsets;
 pub use error::Error;
 pub use extra::Extra;
 pub use groups::{GroupChange, GroupSettings, Groups};
-pub use home::{Home, Meta, UNSAVED_FILES};
+pub use home::{Home, Meta, SyncLog, UNSAVED_FILES};
 pub use offsets::Offsets;
 pub use topics::{TopicChange, TopicSettings, Topics};

@@ -26,7 +26,7 @@ use crate::config_file::ConfigFile;
 use crate::failure::Failure;
 use crate::table::Table;
 use crate::topics::QUEUES_MAX;
-use crate::{Error, Home};
+use crate::{Error, Home, SyncLog};
 
 use journal::{Digest, Journal};
 use progress::Queues;
@@ -279,12 +279,20 @@ impl Offsets {
         self.journal.len()
     }
 
+    /// As [`Offsets::persist_after`], where the log is on disk.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn persist(&self) -> Result<bool, Error> {
+        self.persist_after(&|| true)
+    }
+
     /// Writes the file if something changed since it was last written, and begins a new journal.
-    /// Waits for the disk; commits go on meanwhile.
+    /// Waits for the disk, first for the log's; commits go on meanwhile.
     ///
     /// # Errors
     /// The disk fails; nothing is lost, and the next call tries again.
-    pub fn persist(&self) -> Result<bool, Error> {
+    pub fn persist_after(&self, sync_log: &SyncLog<'_>) -> Result<bool, Error> {
         let mut base = self.base.lock();
         let changes = self.changes.load(Ordering::Acquire);
         if self.file.holds(changes) {
@@ -296,6 +304,10 @@ impl Offsets {
         self.journal.cut();
         let text = codec::encode(self.version(), &self.all(), true);
         let next = Digest::of(text.as_bytes());
+        // A message that was sent back was stored again before it was committed: the file must not
+        // outlive that copy. A log that cannot be synced takes no more messages; then consumers'
+        // progress is saved all the same, or all of them would get much again.
+        let _synced = sync_log();
         if let Err(error) = self.journal.continues(next) {
             tracing::warn!(%error, "cannot write the journal of offsets");
         }

@@ -80,7 +80,7 @@ fn used() -> MemDisk {
     meta.delay_offsets.set(3, QueueOffset(9));
     let commit = |offset| meta.offsets.commit("g", "t", QueueId(0), QueueOffset(offset));
     commit(1);
-    meta.persist().unwrap();
+    meta.persist(&|| true).unwrap();
     for offset in 2..20 {
         commit(offset);
         meta.offsets.commit("other", "t", QueueId(3), QueueOffset(offset));
@@ -109,7 +109,7 @@ fn read_or_refused(disk: &MemDisk) -> Option<Meta> {
     meta.topics.put_as_is(TopicConfig::new(Topic::trusted("new"), 1), None);
     meta.offsets.commit("new", "t", QueueId(0), QueueOffset(1));
     meta.delay_offsets.set(1, QueueOffset(1));
-    meta.persist().unwrap();
+    meta.persist(&|| true).unwrap();
     let again = open(&disk.snapshot()).unwrap();
     assert_eq!(told(&again), told(&meta));
     assert_eq!(again.offsets.query("new", "t", QueueId(0)), Some(QueueOffset(1)));

@@ -9,9 +9,11 @@
 //! | [`server`] | [`Broker`], [`Running`] |
 //! | `upkeep` | the periodic work |
 //! | `reported` | what name servers are told |
+//! | `ahead` | progress that is ahead of the messages |
 //! | `inert` | what of a directory is not served |
 //! | `node` | what tools ask about the process |
 
+mod ahead;
 mod inert;
 mod node;
 mod reported;

@@ -22,6 +22,7 @@ use blockhouse_transport::tls::{Acceptor, Connector};
 use blockhouse_transport::{Budget, Endpoint, Server};
 use tracing::{info, warn};
 
+use crate::ahead;
 use crate::inert;
 use crate::node::Facts;
 use crate::reported::Topics;
@@ -102,10 +103,12 @@ impl Broker {
         let store = Arc::new(open_store(&settings, &parts, &held)?);
         let meta = open_meta(&home, &settings)?;
         if let Err(refused) = inert::check(&store, &meta, &*parts.disk, settings.core.allow_inert) {
-            // Nothing was changed: leave it as it was found for whoever can serve it.
+            // Recovery has stamped the directory, and cut a torn tail if there was one; no more than
+            // that is changed. A clean stop, so that whoever can serve it finds nothing to recover.
             store.close().context("the store")?;
             return Err(refused);
         }
+        ahead::set_back(&store, &meta)?;
 
         // The port must be known before the first message: it is part of every message's id.
         let listener =
@@ -365,7 +368,8 @@ impl Running {
         }
         let (store, meta) = (self.store, self.meta);
         let closed = tokio::task::spawn_blocking(move || {
-            let saved = meta.persist().context("topics, groups and offsets were not saved");
+            let saved =
+                upkeep::persist(&meta, &store).context("topics, groups and offsets were not saved");
             // Whatever became of those.
             let closed = store.close();
             saved.and(closed.context("the store is not closed cleanly: the next start recovers it"))

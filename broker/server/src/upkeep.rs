@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_core::Broker;
-use blockhouse_meta::Meta;
+use blockhouse_meta::{Error, Meta};
 use blockhouse_meter::Meter;
 use blockhouse_service::{Shutdown, Tasks};
+use blockhouse_store::Store;
 use tokio::sync::Notify;
 use tracing::error;
 
@@ -16,14 +17,23 @@ const SAVE_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 pub(crate) fn start(tasks: &Tasks, core: &Arc<Broker>, meta: &Meta, meter: &Arc<Meter>) {
-    tasks.spawn_vital("save", save(meta.clone(), tasks.clone(), tasks.shutdown()));
+    tasks.spawn_vital(
+        "save",
+        save((meta.clone(), Arc::clone(core)), tasks.clone(), tasks.shutdown()),
+    );
     tasks.spawn_vital("look", look(Arc::clone(core), Arc::clone(meter), tasks.shutdown()));
     tasks.spawn_vital("delay", deliver_delayed(Arc::clone(core), tasks.shutdown()));
 }
 
+/// Writes what changed of topics, groups and progress, and the log before progress in it: a power cut
+/// must not leave messages done with whose copies it took. Waits for the disk.
+pub(crate) fn persist(meta: &Meta, store: &Store) -> Result<(), Error> {
+    meta.persist(&|| store.sync_log().is_ok())
+}
+
 /// Saves periodically, and soon after a topic or group came or changed: a message must not outlive
 /// its topic when the process is killed.
-async fn save(meta: Meta, tasks: Tasks, mut shutdown: Shutdown) {
+async fn save((meta, core): (Meta, Arc<Broker>), tasks: Tasks, mut shutdown: Shutdown) {
     let changed = Arc::new(Notify::new());
     let (topics, groups) = (Arc::clone(&changed), Arc::clone(&changed));
     meta.topics.on_change(move |_| topics.notify_one());
@@ -33,8 +43,8 @@ async fn save(meta: Meta, tasks: Tasks, mut shutdown: Shutdown) {
             goes_on = shutdown.wait(SAVE_EVERY) => if !goes_on { return },
             () = changed.notified() => {}
         }
-        let meta = meta.clone();
-        let saved = tasks.spawn_blocking("save", move || meta.persist());
+        let (meta, core) = (meta.clone(), Arc::clone(&core));
+        let saved = tasks.spawn_blocking("save", move || persist(&meta, core.store()));
         if let Ok(Err(error)) = saved.await {
             error!(%error, "topics, groups or offsets were not saved; trying again");
         }

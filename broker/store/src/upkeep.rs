@@ -57,6 +57,15 @@ impl Store {
         self.shared.checkpoint(false)
     }
 
+    /// Writes and syncs the log alone, up to what is stored by now. Queues and index can be made again
+    /// of it.
+    ///
+    /// # Errors
+    /// [`Error::Poisoned`].
+    pub fn sync_log(&self) -> Result<(), Error> {
+        self.shared.log.flush()
+    }
+
     /// Removes the topic's queues. Its messages leave the log with time.
     ///
     /// # Errors

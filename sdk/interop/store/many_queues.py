@@ -1,11 +1,12 @@
 """Very many queues with few descriptors: clean stop, kill, full replay; each start is timed, and queues are compared by sample."""
 
+import json
 import os
 import random
 import shutil
 import time
 
-from node import check, until
+from node import GROUP, check, until
 from remoting import Frame
 from scene import ROOMY, Stage
 
@@ -102,6 +103,19 @@ class Many(Stage):
         clean = "" if code == 0 else ", NOT CLEAN: the disk did not sync in time"
         print(f"  stopped in {time.monotonic() - begun:.2f} s{clean}", flush=True)
 
+    def raise_progress(self, ahead):
+        """As if a power cut had taken the log's end, and what was saved of it had stayed."""
+        table = {f"{topic}@{GROUP}": dict.fromkeys(range(QUEUES_PER_TOPIC), ahead) for topic in self.topics}
+        with open(os.path.join(self.data, "config", "consumerOffset.json"), "w") as file:
+            json.dump({"offsetTable": table}, file)
+
+    def was_set_back(self):
+        said = f"{len(self.places)} offsets of consumer groups were ahead"
+        check(said in self.node.logged(), f"not in the log: {said}")
+        for topic, queue in self.dice.sample(self.places, min(500, len(self.places))):
+            at, end = self.client.committed(topic, queue), self.client.end_of(topic, queue)
+            check(at == end, f"{topic} {queue}: the group is at {at}, the queue ends at {end}")
+
     def step(self, what, seconds=300):
         """Starts and compares; a line."""
         begun = time.monotonic()
@@ -128,8 +142,10 @@ def play(binary, work, topics):
         stage.compared()
         print(f"  on disk {stage.written_behind():.1f} s later, {stage.looked_at()}", flush=True)
         stage.stopped()
-        stage.step("after a stop")
+        stage.raise_progress(1000)
+        stage.step("after a stop, with the group ahead in every queue")
         check(stage.took_table(), "the start did not come from the table of queues")
+        stage.was_set_back()
         stage.send(stage.dice.sample(stage.places, len(stage.places) // 4))
         stage.node.kill()
         stage.step("after kill -9")

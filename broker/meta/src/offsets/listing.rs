@@ -1,4 +1,4 @@
-//! Who has progress where, and forgetting it.
+//! Who has progress where, forgetting it, and setting it back.
 
 use blockhouse_model::{Group, QueueId, QueueOffset, Topic};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Offsets;
 use super::progress::Queues;
 use super::record::Change;
+use crate::ahead::{End, SetBack};
 
 impl Offsets {
     /// The topics in which the group has progress.
@@ -67,6 +68,26 @@ impl Offsets {
                 !topics.is_empty()
             });
         }
+    }
+
+    /// Sets what was committed and is ahead of its queue's end back to that end, in memory and for
+    /// the journal. For a start: what only a running broker knows is not looked at.
+    pub fn set_back(&self, end: &End<'_>) -> SetBack {
+        let mut back = SetBack::default();
+        for part in self.table.parts() {
+            for (group, topics) in part.write().iter_mut() {
+                for (topic, queues) in topics {
+                    for (queue, committed) in queues.committed_mut() {
+                        let from = *committed;
+                        let Some(to) = end(topic, queue).filter(|to| from > *to) else { continue };
+                        *committed = to;
+                        self.changed(&Change::Set { topic, group, queue, offset: to });
+                        back.note((topic.as_str(), Some(group.as_str()), queue), (from, to));
+                    }
+                }
+            }
+        }
+        back
     }
 
     /// Everything that was committed, by topic and group.

@@ -31,6 +31,11 @@ impl Queues {
         self.0.entry(queue).or_default()
     }
 
+    /// What was committed, to be changed.
+    pub(super) fn committed_mut(&mut self) -> impl Iterator<Item = (QueueId, &mut QueueOffset)> {
+        self.0.iter_mut().filter_map(|(queue, p)| p.committed.as_mut().map(|o| (*queue, o)))
+    }
+
     pub(super) fn committed(&self) -> Vec<(QueueId, QueueOffset)> {
         self.0.iter().filter_map(|(queue, p)| p.committed.map(|offset| (*queue, offset))).collect()
     }
