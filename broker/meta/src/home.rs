@@ -39,6 +39,9 @@ pub const UNSAVED_FILES: [&str; 5] =
 /// Writes and syncs the messages that are in the log by the time of the call; says whether it could.
 pub type SyncLog<'a> = dyn Fn() -> bool + 'a;
 
+/// Where the log ends for whoever was told that a message is stored.
+pub type LogEnd = Arc<dyn Fn() -> u64 + Send + Sync>;
+
 /// All metadata of a broker.
 #[derive(Clone)]
 pub struct Meta {
@@ -53,15 +56,27 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// As [`Meta::open_with`], where there are no messages to be compared with.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(home: &Home, topics: TopicSettings, groups: GroupSettings) -> Result<Self, Error> {
+        Self::open_with(home, (topics, groups), None)
+    }
+
     /// Reads everything.
     ///
     /// # Errors
     /// A file and its `.bak` are unusable, or the disk fails.
-    pub fn open(home: &Home, topics: TopicSettings, groups: GroupSettings) -> Result<Self, Error> {
+    pub fn open_with(
+        home: &Home,
+        (topics, groups): (TopicSettings, GroupSettings),
+        log: Option<LogEnd>,
+    ) -> Result<Self, Error> {
         Ok(Self {
             topics: Arc::new(Topics::open(home, topics)?),
             groups: Arc::new(Groups::open(home, groups)?),
-            offsets: Arc::new(Offsets::open(home)?),
+            offsets: Arc::new(Offsets::open_with(home, log)?),
             delay_offsets: Arc::new(DelayOffsets::open(home)?),
         })
     }

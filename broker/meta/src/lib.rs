@@ -44,6 +44,6 @@ pub use delay_offsets::DelayOffsets;
 pub use error::Error;
 pub use extra::Extra;
 pub use groups::{GroupChange, GroupSettings, Groups};
-pub use home::{Home, Meta, SyncLog, UNSAVED_FILES};
+pub use home::{Home, LogEnd, Meta, SyncLog, UNSAVED_FILES};
 pub use offsets::Offsets;
 pub use topics::{TopicChange, TopicSettings, Topics};

@@ -3,8 +3,8 @@
 //! A Java broker writes the file every few seconds and forgets what was committed since when it is
 //! killed. Here each commit is also put into a journal (`blockhouse/offsets.log`), which
 //! [`Offsets::flush_journal`] writes: call it before commits are acknowledged, once per burst. The
-//! journal is not synced, so it outlives the process but not a power failure; [`Offsets::persist`]
-//! writes and syncs the file and begins a new journal.
+//! journal is not synced, so it outlives the process but not a power failure, and counts only as far as
+//! the log of messages does; [`Offsets::persist`] writes and syncs the file and begins a new journal.
 //!
 //! The journal names the contents of the file that it continues. If a Java broker has rewritten the
 //! file in between, the journal does not apply and is dropped.
@@ -14,6 +14,7 @@ mod journal;
 mod listing;
 mod progress;
 mod record;
+mod saving;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::config_file::ConfigFile;
 use crate::failure::Failure;
 use crate::table::Table;
 use crate::topics::QUEUES_MAX;
-use crate::{Error, Home, SyncLog};
+use crate::{Error, Home, LogEnd};
 
 use journal::{Digest, Journal};
 use progress::Queues;
@@ -67,7 +68,7 @@ pub(crate) fn progress_in(text: &[u8], journal: Option<&[u8]>) -> Result<Vec<Lin
     let state = codec::decode(text)?;
     let key = |(topic, group, queue, offset): Line| ((topic, group, queue), offset);
     let mut all: BTreeMap<_, _> = state.offsets.into_iter().map(key).collect();
-    let replay = journal::replay(journal.unwrap_or_default(), Digest::of(text));
+    let replay = journal::replay(journal.unwrap_or_default(), Digest::of(text), u64::MAX);
     for change in replay.changes() {
         match change {
             Change::Set { topic, group, queue, offset } => {
@@ -106,11 +107,19 @@ pub struct Offsets {
 }
 
 impl Offsets {
-    /// Reads the file and, if it continues that file, the journal.
+    /// As [`Offsets::open_with`], where there are no messages to be compared with.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(home: &Home) -> Result<Self, Error> {
+        Self::open_with(home, None)
+    }
+
+    /// Reads the file and, if it continues that file and as far as the log goes, the journal.
     ///
     /// # Errors
     /// The file and its `.bak` are unusable, or the disk fails.
-    pub fn open(home: &Home) -> Result<Self, Error> {
+    pub fn open_with(home: &Home, log: Option<LogEnd>) -> Result<Self, Error> {
         let path = home.config_file("consumerOffset.json");
         let file = ConfigFile::new(Arc::clone(&home.disk), path);
         let version = DataVersion { timestamp: home.clock.now().0, ..DataVersion::default() };
@@ -119,7 +128,7 @@ impl Offsets {
         let state = loaded.map_or(codec::State { version, offsets: Vec::new() }, |l| l.value);
 
         let path = home.own_file("offsets.log");
-        let (journal, replay) = Journal::open(Arc::clone(&home.disk), path, base)?;
+        let (journal, replay) = Journal::open(Arc::clone(&home.disk), path, base, log)?;
         let offsets = Self {
             table: Table::default(),
             pairs: AtomicUsize::new(0),
@@ -257,67 +266,6 @@ impl Offsets {
     #[must_use]
     pub fn to_json(&self) -> String {
         codec::encode(self.version(), &self.all(), false)
-    }
-
-    /// Writes what was committed since the last call into the journal: no sync, one system call,
-    /// and none if there is nothing. After this, a kill of the process forgets none of it.
-    ///
-    /// # Errors
-    /// The disk fails; the next call tries again.
-    pub fn flush_journal(&self) -> Result<(), Error> {
-        self.journal_failure.note(self.journal.flush())
-    }
-
-    /// Why the journal could not be written the last time, if so.
-    pub(crate) fn journal_failure(&self) -> Option<String> {
-        self.journal_failure.text()
-    }
-
-    /// The length of the journal; it shrinks with each [`Offsets::persist`].
-    #[must_use]
-    pub fn journal_len(&self) -> u64 {
-        self.journal.len()
-    }
-
-    /// As [`Offsets::persist_after`], where the log is on disk.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn persist(&self) -> Result<bool, Error> {
-        self.persist_after(&|| true)
-    }
-
-    /// Writes the file if something changed since it was last written, and begins a new journal.
-    /// Waits for the disk, first for the log's; commits go on meanwhile.
-    ///
-    /// # Errors
-    /// The disk fails; nothing is lost, and the next call tries again.
-    pub fn persist_after(&self, sync_log: &SyncLog<'_>) -> Result<bool, Error> {
-        let mut base = self.base.lock();
-        let changes = self.changes.load(Ordering::Acquire);
-        if self.file.holds(changes) {
-            return Ok(false);
-        }
-        // Order matters. What is committed from the cut on goes into the new journal, too; what was
-        // before it is in the text. The old journal says that it continues the new text as well:
-        // wherever a kill falls, file and journal fit.
-        self.journal.cut();
-        let text = codec::encode(self.version(), &self.all(), true);
-        let next = Digest::of(text.as_bytes());
-        // A message that was sent back was stored again before it was committed: the file must not
-        // outlive that copy. A log that cannot be synced takes no more messages; then consumers'
-        // progress is saved all the same, or all of them would get much again.
-        let _synced = sync_log();
-        if let Err(error) = self.journal.continues(next) {
-            tracing::warn!(%error, "cannot write the journal of offsets");
-        }
-        if let Err(error) = self.file.persist(changes, || text) {
-            self.journal.abandon_cut();
-            return Err(error);
-        }
-        let previous = std::mem::replace(&mut *base, next);
-        self.journal_failure.note(self.journal.rotate(next, previous))?;
-        Ok(true)
     }
 
     /// Looks at a pair of group and topic.

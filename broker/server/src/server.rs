@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use blockhouse_core::{Announcer, HeldPulls, Identity, Recorder};
 use blockhouse_disk::{Disk, Space};
 use blockhouse_hook::{Acls, Hooks, Users};
-use blockhouse_meta::{GroupSettings, Home, Meta, TopicSettings};
+use blockhouse_meta::{GroupSettings, Home, LogEnd, Meta, TopicSettings};
 use blockhouse_meter::Meter;
 use blockhouse_model::{Clock, DataVersion, Perm, Timestamp};
 use blockhouse_protocol::signed::Signer;
@@ -101,7 +101,7 @@ impl Broker {
         // The store first: its lock keeps a second process from everything in the directory.
         let held = Arc::new(HeldPulls::default());
         let store = Arc::new(open_store(&settings, &parts, &held)?);
-        let meta = open_meta(&home, &settings)?;
+        let meta = open_meta(&home, &settings, &store)?;
         if let Err(refused) = inert::check(&store, &meta, &*parts.disk, settings.core.allow_inert) {
             // Recovery has stamped the directory, and cut a torn tail if there was one; no more than
             // that is changed. A clean stop, so that whoever can serve it finds nothing to recover.
@@ -165,7 +165,7 @@ impl Broker {
     }
 }
 
-fn open_meta(home: &Home, settings: &Settings) -> anyhow::Result<Meta> {
+fn open_meta(home: &Home, settings: &Settings, store: &Arc<Store>) -> anyhow::Result<Meta> {
     let core = &settings.core;
     let topics = TopicSettings {
         cluster: settings.cluster.clone(),
@@ -180,7 +180,10 @@ fn open_meta(home: &Home, settings: &Settings) -> anyhow::Result<Meta> {
         auto_create: core.auto_create_subscription_group,
         groups_max: core.groups_max,
     };
-    Meta::open(home, topics, groups).context("the broker's topics, groups and offsets")
+    let store = Arc::clone(store);
+    let log_end: LogEnd = Arc::new(move || store.confirmed().0);
+    let meta = Meta::open_with(home, (topics, groups), Some(log_end));
+    meta.context("the broker's topics, groups and offsets")
 }
 
 fn open_store(settings: &Settings, parts: &Parts, held: &Arc<HeldPulls>) -> anyhow::Result<Store> {

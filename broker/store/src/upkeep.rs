@@ -66,6 +66,12 @@ impl Store {
         self.shared.log.flush()
     }
 
+    /// Where the log ends for those who were told that their message is stored.
+    #[must_use]
+    pub fn confirmed(&self) -> PhysicalOffset {
+        self.shared.log.confirmed()
+    }
+
     /// Removes the topic's queues. Its messages leave the log with time.
     ///
     /// # Errors

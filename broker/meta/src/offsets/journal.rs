@@ -1,8 +1,12 @@
 //! The journal of commits: what was committed since the file was written.
 //!
 //! A stream of records that outlives its files: each file begins at some position of the stream.
-//! Layout of a file: magic (8), digest of the file it continues (12), of the one before that (12),
-//! CRC-32 of these (4), records.
+//! Layout of a file: magic (7), version (1), digest of the file it continues (12), of the one before
+//! that (12), CRC-32 of these (4), records.
+//!
+//! Nothing is synced, so a power cut may leave commits without messages that were stored before
+//! them: a message that was sent back, and is nowhere else. So whatever is written ends with where
+//! the log ended by then, and what a shorter log contradicts is not believed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,9 +16,12 @@ use blockhouse_disk::{Disk, DiskFile, whole};
 use parking_lot::Mutex;
 
 use super::record::{self, Change, Record};
-use crate::Error;
+use crate::{Error, LogEnd};
 
-const MAGIC: &[u8; 8] = b"BHOFFS\x00\x01";
+const MAGIC: &[u8; 7] = b"BHOFFS\x00";
+const VERSION: u8 = 2;
+/// Says nothing of the log.
+const VERSION_WITHOUT_LOG: u8 = 1;
 const HEAD_LEN: usize = 8 + 2 * Digest::LEN + 4;
 
 /// Most bytes that wait to be written. Beyond it, commits are in memory only until the next
@@ -57,6 +64,8 @@ struct Tail {
     start: u64,
     /// From here on, bytes are kept for the next file though they are written.
     cut: Option<u64>,
+    /// The stream position up to which it is ended, by [`Record::Log`].
+    sealed: u64,
     /// Changes were left out.
     overflown: bool,
 }
@@ -98,9 +107,13 @@ impl Current {
     }
 }
 
+/// Where the log of messages ends, for those who were told that theirs is stored; with a journal of
+/// no broker, nobody knows.
+pub(super) type Log = Option<LogEnd>;
+
 /// The journal. Locks are taken in the order `current`, `tail`.
-#[derive(Debug)]
 pub(super) struct Journal {
+    log: Log,
     disk: Arc<dyn Disk>,
     path: PathBuf,
     current: Mutex<Current>,
@@ -124,7 +137,7 @@ impl Replay {
         let mut rest = &self.0[..];
         std::iter::from_fn(move || record::take(&mut rest)).filter_map(|record| match record {
             Record::Change(change) => Some(change),
-            Record::Continues(_) => None,
+            Record::Continues(_) | Record::Log(_) => None,
         })
     }
 }
@@ -136,16 +149,19 @@ impl Journal {
         disk: Arc<dyn Disk>,
         path: PathBuf,
         base: Digest,
+        log: Log,
     ) -> Result<(Self, Replay), Error> {
         let bytes = whole::read(&*disk, &path).map_err(|e| Error::disk("read", &path, e))?;
-        let replay = bytes.map_or_else(Replay::default, |bytes| replay(&bytes, base));
+        let log_end = log.as_ref().map_or(u64::MAX, |log| log());
+        let replay = bytes.map_or_else(Replay::default, |bytes| replay(&bytes, base, log_end));
         let file = begin(&*disk, &path, (base, base), &replay.0)?;
         let end = replay.0.len() as u64;
         let journal = Self {
+            log,
             disk,
             path,
             current: Mutex::new(Current { file, base: 0, buf: Vec::new() }),
-            tail: Mutex::new(Tail { start: end, ..Tail::default() }),
+            tail: Mutex::new(Tail { start: end, sealed: end, ..Tail::default() }),
             written: AtomicU64::new(end),
             end: AtomicU64::new(end),
         };
@@ -169,6 +185,18 @@ impl Journal {
         self.end.store(tail.end(), Ordering::Release);
     }
 
+    /// Ends what was added, if anything was; gives the stream's end. Under the lock of the tail:
+    /// whatever a change rests on was stored before it was added.
+    fn seal(&self, tail: &mut Tail) -> u64 {
+        if tail.sealed < tail.end() {
+            let log_end = self.log.as_ref().map_or(0, |log| log());
+            Record::Log(log_end).write(&mut tail.bytes);
+            tail.sealed = tail.end();
+            self.end.store(tail.sealed, Ordering::Release);
+        }
+        tail.end()
+    }
+
     /// Writes what was added.
     pub(super) fn flush(&self) -> Result<(), Error> {
         let end = self.end.load(Ordering::Acquire);
@@ -182,8 +210,9 @@ impl Journal {
         let to = {
             let mut tail = self.tail.lock();
             tail.forget(from);
+            let to = self.seal(&mut tail);
             buf.extend_from_slice(tail.from(from));
-            tail.end()
+            to
         };
         let result =
             if buf.is_empty() { Ok(()) } else { current.file.write_at(&buf, current.place(from)) };
@@ -220,7 +249,8 @@ impl Journal {
             let Some(cut) = tail.cut.take() else {
                 return Ok(());
             };
-            (cut, tail.end(), tail.from(cut).to_vec())
+            let to = self.seal(&mut tail);
+            (cut, to, tail.from(cut).to_vec())
         };
         // Should this fail, the old journal goes on: it says that it continues `base`, too.
         let file = begin(&*self.disk, &self.path, (base, previous), &records)?;
@@ -245,6 +275,7 @@ fn begin(
 ) -> Result<Arc<dyn DiskFile>, Error> {
     let mut bytes = Vec::with_capacity(HEAD_LEN + records.len());
     bytes.extend_from_slice(MAGIC);
+    bytes.push(VERSION);
     bytes.extend_from_slice(&base.to_bytes());
     bytes.extend_from_slice(&previous.to_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
@@ -260,34 +291,60 @@ fn begin(
     put().map_err(|e| Error::disk("write", path, e))
 }
 
-/// What of a journal applies to a file of contents `base`, without what follows damage.
-pub(super) fn replay(bytes: &[u8], base: Digest) -> Replay {
-    let Some((continued, records)) = read_head(bytes) else {
+/// What of a journal applies to a file of contents `base` and a log that ends at `log_end`, without
+/// what follows damage.
+pub(super) fn replay(bytes: &[u8], base: Digest, log_end: u64) -> Replay {
+    let Some(Head { version, continued, records }) = read_head(bytes) else {
         if !bytes.is_empty() {
             tracing::warn!("the journal of offsets is damaged and left out");
         }
         return Replay::default();
     };
-    let mut rest = records;
+    let (mut rest, mut believed) = (records, 0);
     let mut applies = continued.contains(&base);
     while let Some(record) = record::take(&mut rest) {
-        applies |= record == Record::Continues(base);
+        match record {
+            Record::Continues(digest) => applies |= digest == base,
+            Record::Log(end) if end > log_end => {
+                tracing::warn!("the journal of offsets is ahead of the log: its end is left out");
+                break;
+            }
+            Record::Log(_) => believed = records.len() - rest.len(),
+            Record::Change(_) => {}
+        }
     }
     if !applies {
         tracing::warn!("the journal of offsets continues another file and is left out");
         return Replay::default();
     }
+    if version == VERSION_WITHOUT_LOG {
+        let mut all = records[..records.len() - rest.len()].to_vec();
+        // It is written as one that is to be believed.
+        Record::Log(0).write(&mut all);
+        return Replay(all);
+    }
     // Every record sets what it names, so replaying from before `base` ends at the same place.
-    Replay(records[..records.len() - rest.len()].to_vec())
+    Replay(records[..believed].to_vec())
 }
 
-fn read_head(bytes: &[u8]) -> Option<([Digest; 2], &[u8])> {
+/// The beginning of a file, and what follows it.
+struct Head<'a> {
+    version: u8,
+    continued: [Digest; 2],
+    records: &'a [u8],
+}
+
+fn read_head(bytes: &[u8]) -> Option<Head<'_>> {
     let (head, records) = bytes.split_at_checked(HEAD_LEN)?;
     let (body, crc) = head.split_at_checked(HEAD_LEN - 4)?;
     if crc32fast::hash(body) != u32::from_le_bytes(crc.try_into().ok()?) {
         return None;
     }
-    let digests = body.strip_prefix(MAGIC)?;
+    let (version, digests) = body.strip_prefix(MAGIC)?.split_first()?;
+    if ![VERSION, VERSION_WITHOUT_LOG].contains(version) {
+        return None;
+    }
     let (base, previous) = digests.split_at_checked(Digest::LEN)?;
-    Some(([Digest::from_bytes(base)?, Digest::from_bytes(previous)?], records))
+    let continued = [Digest::from_bytes(base)?, Digest::from_bytes(previous)?];
+    Some(Head { version: *version, continued, records })
 }

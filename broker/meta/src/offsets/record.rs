@@ -7,6 +7,7 @@ use super::journal::Digest;
 const SET: u8 = 1;
 const REMOVE: u8 = 2;
 const CONTINUES: u8 = 3;
+const LOG: u8 = 4;
 const HEAD_LEN: usize = 6;
 
 /// A change of progress.
@@ -24,6 +25,9 @@ pub(super) enum Record<'a> {
     Change(Change<'a>),
     /// The journal also continues a file with these contents.
     Continues(Digest),
+    /// Where the log of messages ended when the changes before this were written. They are to be
+    /// believed only with a log that goes at least as far.
+    Log(u64),
 }
 
 impl Record<'_> {
@@ -44,6 +48,10 @@ impl Record<'_> {
             Self::Continues(digest) => {
                 out.push(CONTINUES);
                 out.extend_from_slice(&digest.to_bytes());
+            }
+            Self::Log(end) => {
+                out.push(LOG);
+                out.extend_from_slice(&end.to_le_bytes());
             }
         }
         // Names have at most 255 bytes, so a body is far below 64 KiB.
@@ -89,6 +97,7 @@ fn read(body: &[u8]) -> Option<Record<'_>> {
             Some(Record::Change(Change::Remove { topic, group }))
         }
         CONTINUES => Digest::from_bytes(body).map(Record::Continues),
+        LOG => Some(Record::Log(u64::from_le_bytes(body.try_into().ok()?))),
         _ => None,
     }
 }
@@ -114,6 +123,7 @@ mod tests {
             }),
             Record::Change(Change::Remove { topic: "topic", group: "" }),
             Record::Continues(Digest::of(b"x")),
+            Record::Log(1 << 40),
         ];
         let mut bytes = Vec::new();
         let mut ends = Vec::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use blockhouse_core::{Broker, HeldPulls, Identity, NoAnnouncer};
 use blockhouse_disk::{CrashDisk, Crashes, Disk, MemDisk};
 use blockhouse_hook::{HookChain, Hooks};
-use blockhouse_meta::{GroupSettings, Home, TopicSettings};
+use blockhouse_meta::{GroupSettings, Home, LogEnd, TopicSettings};
 use blockhouse_model::names::SCHEDULE_TOPIC;
 use blockhouse_model::{Clock, ManualClock, QueueId, QueueOffset, SysFlag, Timestamp};
 use blockhouse_record::Draft;
@@ -51,7 +51,10 @@ impl Node {
         let parts = StoreParts { disk: Arc::clone(&disk), clock: Arc::clone(&clock), listener };
         let store = Arc::new(Store::open(config, parts).unwrap());
         let home = Home { disk, dir, clock: Arc::clone(&clock) };
-        let meta = Meta::open(&home, TopicSettings::default(), GroupSettings::default()).unwrap();
+        let settings = (TopicSettings::default(), GroupSettings::default());
+        let log = Arc::clone(&store);
+        let log_end: LogEnd = Arc::new(move || log.confirmed().0);
+        let meta = Meta::open_with(&home, settings, Some(log_end)).unwrap();
         let parts = blockhouse_core::Parts {
             identity: Identity {
                 cluster: "c".to_owned(),
@@ -248,6 +251,8 @@ fn a_power_cut_does_not_take_what_was_sent_back_and_committed() {
     // A consumer that cannot process it.
     node.send("%RETRY%g", "hard", "");
     node.commit(1);
+    // Before it is told that its commit is taken.
+    node.meta.offsets.flush_journal().unwrap();
     upkeep::persist(&node.meta, &node.store).unwrap();
     drop(node);
 
