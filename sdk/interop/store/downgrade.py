@@ -8,8 +8,10 @@ import json
 import os
 import re
 import shutil
+import struct
+import zlib
 
-from node import Client, Connection, Wrong, check
+from node import GROUP, Client, Connection, Wrong, check, loose_json
 from scene import Stage
 from signing import signed
 
@@ -110,6 +112,30 @@ def tree(directory):
     return found
 
 
+def journal(data):
+    """What consumerOffset.json and blockhouse/offsets.log, read as docs/storage-format.md draws it, say together: offsets by queue; and
+    whether they belong together."""
+    with open(os.path.join(data, "blockhouse/offsets.log"), "rb") as file:
+        log = file.read()
+    with open(os.path.join(data, "config/consumerOffset.json"), "rb") as file:
+        text = file.read()
+    digest = struct.pack("<QI", len(text), zlib.crc32(text))
+    check(log[:8] == b"BHOFFS\0\1" and zlib.crc32(log[:32]) == int.from_bytes(log[32:36], "little"), f"a head of {log[:36].hex()}")
+    table = loose_json.loads(text.decode())["offsetTable"].get(f"{TOPIC}@{GROUP}", {})
+    continues, offsets, at = digest in (log[8:20], log[20:32]), {int(queue): offset for queue, offset in table.items()}, 36
+    while at < len(log):
+        length, crc = struct.unpack("<HI", log[at:at + 6])
+        body = log[at + 6:at + 6 + length]
+        check(zlib.crc32(body) == crc, f"no record at {at} of {len(log)}")
+        continues |= body == b"\3" + digest
+        if body[0] == 1:
+            queue, offset, name = struct.unpack("<IQH", body[1:15])
+            check((topic := body[15:15 + name].decode()) == TOPIC and body[15 + name:].decode() == GROUP, f"{topic} {body}")
+            offsets[queue] = offset
+        at += 6 + length
+    return offsets, continues
+
+
 def take_back(stage):
     """Does what the refusal of a newer layout says, to the letter; which files that were."""
     said = stage.refused()
@@ -148,6 +174,8 @@ def way_down(binary, work):
         stage.fill(TOPIC, QUEUES, 50)
         stage.commit(160)
         stage.node.kill()
+        said = journal(stage.data)
+        check(said == ({queue: 160 + queue for queue in range(QUEUES)}, True), f"the offsets after a kill: {said}")
         with open(os.path.join(stage.data, STAMP), "w") as file:
             file.write(NEWER)
         take_back(stage)
