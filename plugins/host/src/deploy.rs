@@ -201,8 +201,8 @@ impl Set {
         let disk = self.loader.parts.disk.as_ref();
         let beside = trust::beside(disk, &binding.name, &self.loader.path(&binding.digest))?;
         let manifest = judge.look(&binding.name, &bytes, beside)?;
-        let ring = self.state.lock().ring(&binding.name);
-        let plugin = self.loader.make(binding, &bytes, &ring)?;
+        let lasting = self.state.lock().lasting(&binding.name);
+        let plugin = self.loader.make(binding, &bytes, lasting)?;
         Ok(Arc::new(Member::new(binding.clone(), manifest, plugin)))
     }
 

@@ -34,6 +34,7 @@
 //! | `guard` | whether a new version does worse |
 //! | `record` | what was deployed, on disk |
 //! | `settings`, `ring` | a binding's `config`; a plugin's last lines |
+//! | `lasting` | what a binding keeps when another version takes over |
 //! | `status` | what is told |
 //! | `trace` | every call of single requests, for who asks |
 //! | [`host`] | [`Host`]: all of a process's plugins |
@@ -58,6 +59,7 @@ mod http;
 mod imports;
 pub mod interface;
 mod keeper;
+mod lasting;
 mod load;
 mod outside;
 mod pace;

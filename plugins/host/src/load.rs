@@ -16,12 +16,12 @@ use crate::code_source::CodeCounts;
 use crate::engine::Engine;
 use crate::hook::PluginHook;
 use crate::host::{Node, Parts, component_path};
-use crate::imports::{Kv, Lines, Metrics};
+use crate::imports::{Lines, Metrics};
 use crate::interface::Interface;
 use crate::keeper::{Keeper, Threads};
+use crate::lasting::Lasting;
 use crate::outside::{self, Outside, Reach};
 use crate::plugin::Plugin;
-use crate::ring::Ring;
 use crate::state::Resources;
 
 /// A bound plugin in a set, or on its way into one.
@@ -129,10 +129,10 @@ impl Loader {
         &self,
         binding: &Binding,
         bytes: &[u8],
-        ring: &Arc<Ring>,
+        lasting: Lasting,
     ) -> Result<Plugin, Error> {
         let reach = self.outside.of(binding, bytes)?;
-        let shared = self.resources(binding, Arc::clone(ring), reach);
+        let shared = self.resources(binding, lasting, reach);
         let blueprint = Blueprint::new(&self.engine()?, binding, bytes, shared, &self.node)?;
         check_scopes(binding, &blueprint.indices.hooks())?;
         outside::check_hooks(binding, &blueprint.indices.hooks())?;
@@ -154,15 +154,15 @@ impl Loader {
     pub(crate) fn resources(
         &self,
         binding: &Binding,
-        ring: Arc<Ring>,
+        lasting: Lasting,
         (http, publish): Reach,
     ) -> Arc<Resources> {
         Arc::new(Resources {
             name: binding.name.as_str().into(),
             grants: binding.grants.clone(),
             clock: Arc::clone(&self.parts.clock),
-            lines: Lines::kept_in(ring),
-            kv: Kv::default(),
+            lines: Lines::kept_in(lasting.ring),
+            kv: lasting.kv,
             metrics: Metrics::default(),
             http,
             publish,

@@ -138,8 +138,8 @@ impl Set {
         {
             return Ok(step);
         }
-        let ring = self.state.lock().ring(&binding.name);
-        let plugin = self.loader.make(binding, package.bytes(), &ring)?;
+        let lasting = self.state.lock().lasting(&binding.name);
+        let plugin = self.loader.make(binding, package.bytes(), lasting)?;
         let manifest = Some(package.manifest().clone());
         Ok(Step::Put(Arc::new(Member::new(binding.clone(), manifest, plugin))))
     }

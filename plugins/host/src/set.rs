@@ -13,6 +13,7 @@ use crate::binding::{Binding, Config};
 use crate::changing::Cause;
 use crate::guard::{self, Deeds};
 use crate::keeper::Watched;
+use crate::lasting::Lasting;
 use crate::load::{Loader, Member};
 use crate::record::{Record, Rejected};
 use crate::ring::Ring;
@@ -32,7 +33,7 @@ pub(crate) struct State {
     pub(crate) members: BTreeMap<String, Arc<Member>>,
     guards: Vec<Guard>,
     retired: Vec<Retired>,
-    rings: BTreeMap<String, Arc<Ring>>,
+    lasting: BTreeMap<String, Lasting>,
 }
 
 /// A new version, compared with the one before.
@@ -67,12 +68,17 @@ impl State {
         self.ordered().into_iter().map(|member| Arc::clone(&member.hook)).collect()
     }
 
+    /// What all versions of this binding share.
+    pub(crate) fn lasting(&mut self, name: &str) -> Lasting {
+        self.lasting.entry(name.to_owned()).or_default().clone()
+    }
+
     pub(crate) fn ring(&mut self, name: &str) -> Arc<Ring> {
-        Arc::clone(self.rings.entry(name.to_owned()).or_default())
+        self.lasting(name).ring
     }
 
     pub(crate) fn lines_of(&self, name: &str) -> Option<&Arc<Ring>> {
-        self.rings.get(name)
+        self.lasting.get(name).map(|lasting| &lasting.ring)
     }
 
     pub(crate) fn is_watched(&self, name: &str) -> bool {

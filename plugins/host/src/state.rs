@@ -24,7 +24,8 @@ pub(crate) struct Resources {
     pub(crate) grants: Grants,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) lines: Lines,
-    pub(crate) kv: Kv,
+    /// Shared with other versions of the plugin.
+    pub(crate) kv: Arc<Kv>,
     pub(crate) metrics: Metrics,
     /// Where it may send requests, if anywhere.
     pub(crate) http: Option<Http>,

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::binding::{Binding, Mode};
 use crate::hook::PluginHook;
+use crate::lasting::Lasting;
 use crate::load::Loader;
 use crate::plugin::Plugin;
-use crate::ring::Ring;
 use crate::status::{self, HookStatus};
 
 /// Milliseconds for a call: trials are not about time, and the machine is busy with other things.
@@ -44,7 +44,7 @@ impl Trials<'_> {
         let Some(loaded) = &self.plugin.loaded else {
             return Ok(Trial::of(self.loader.missing(&binding).plugin));
         };
-        let shared = self.loader.resources(&binding, Arc::new(Ring::default()), (None, None));
+        let shared = self.loader.resources(&binding, Lasting::default(), (None, None));
         let blueprint = loaded.blueprint.with(&binding.config_json(), shared);
         Ok(Trial::of(Arc::new(self.loader.start(&binding, blueprint, 1)?)))
     }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use blockhouse_disk::{RealDisk, whole};
-use blockhouse_hook::{Decision, Hooks};
-use blockhouse_host::{Binding, Config, Deploy, Host, Terms};
+use blockhouse_hook::{Decision, HookChain, Hooks};
+use blockhouse_host::{Binding, Config, Deploy, Host, Interface, Terms};
+use blockhouse_model::{Access, Action, Resource};
 
-use super::rig::{Shelf, binding, component, packed, sent, version};
+use super::rig::{Shelf, binding, component, packed, request, sent, version};
 
 /// The sample in a version that marks what it sees with that version.
 pub(super) fn stamp(shelf: &Shelf, name: &str, of: &str) -> Deploy {
     let digest = shelf.put(&version(of));
     let mut bound = binding(&digest, &format!(r#"{{"set_property": {{"{name}": "{of}"}}}}"#));
-    bound.hooks = vec![blockhouse_host::Interface::BeforeSend];
+    bound.hooks = vec![Interface::BeforeSend];
     deploy(name, bound)
 }
 
@@ -404,6 +405,46 @@ fn the_lines_of_a_plugin_go_on_over_its_versions() {
     assert!(lines.windows(2).all(|two| two[0].number < two[1].number));
     assert!(host.lines("a", of_host[3].number, 100).unwrap().is_empty());
     assert_eq!(host.lines("z", 0, 100), None);
+    host.close();
+}
+
+/// Has the sample count in its `kv`, with a request that it is asked about.
+fn counted(chain: &HookChain) {
+    let access = Access { action: Action::Pub, resource: Resource::Topic("orders") };
+    let _verdict = chain.authorize(&request(Some("ann")), &[access]);
+}
+
+#[test]
+fn what_a_plugin_stored_is_there_for_its_next_version() {
+    let shelf = Shelf::new();
+    let host = empty(&shelf);
+    let version = |of: &str| {
+        let mut deploy = stamp(&shelf, "a", of);
+        let bound = deploy.binding.as_mut().unwrap();
+        bound.hooks = vec![Interface::Authorize];
+        bound.config = rules(r#"{"ask_host": true}"#);
+        deploy
+    };
+    let sum = || {
+        let lines = host.lines("a", 0, 1_000).unwrap();
+        let last = lines.into_iter().rfind(|line| line.text.starts_with("asked"));
+        last.map(|line| line.text).unwrap_or_default()
+    };
+    put(&host, vec![version("1.0.0")]).unwrap();
+    (0..2).for_each(|_| counted(&shelf.hooks.load()));
+    assert!(sum().contains("Ok(2)"), "{}", sum());
+    let mut next = version("1.0.1");
+    next.check = Some(Box::new(|trials| {
+        let trial = trials.with(None).map_err(|e| e.to_string())?;
+        (0..5).for_each(|_| counted(trial.chain()));
+        Ok(())
+    }));
+    put(&host, vec![next]).unwrap();
+    counted(&shelf.hooks.load());
+    assert!(sum().contains("Ok(3)"), "a trial counts for itself: {}", sum());
+    host.rollback("a").unwrap();
+    counted(&shelf.hooks.load());
+    assert!(sum().contains("Ok(4)"), "and for the version before: {}", sum());
     host.close();
 }
 
