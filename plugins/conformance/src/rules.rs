@@ -105,6 +105,8 @@ pub struct Rules {
     /// Whether the plugin asks the host at each authorize call, and tells the answers: it counts in
     /// `kv` and in the metric `conformance_calls`, and reads the clock.
     pub ask_host: bool,
+    /// KiB of memory that the plugin takes with each call and keeps; the native hook takes none.
+    pub keep_kib: usize,
     /// How to misbehave, by the interface's name or, for the calls of `lifecycle` and `connection`,
     /// the function's.
     pub faults: BTreeMap<String, Fault>,

@@ -9,6 +9,7 @@ use crate::blueprint::{Blueprint, Exports};
 use crate::contract::exported::lifecycle::{self, Bodies};
 use crate::deadline::processor_time;
 use crate::host::Role;
+use crate::life::Life;
 use crate::state::State;
 
 /// Milliseconds for `init` and `config-changed`.
@@ -72,7 +73,8 @@ pub(crate) struct Guest {
     pub(crate) exports: Exports,
     pub(crate) columns: Columns,
     pub(crate) calls: u64,
-    pub(crate) born: Duration,
+    /// When another one takes its place.
+    pub(crate) life: Life,
     /// The number of the settings that it has.
     pub(crate) settings: u64,
 }
@@ -88,7 +90,7 @@ impl Guest {
         let pace = std::sync::Arc::clone(&blueprint.engine.pace);
         let state = State::new(shared, pace, blueprint.memory);
         let mut store = Store::new(&blueprint.engine.wasm, state);
-        store.limiter(|state| &mut state.limits);
+        store.limiter(|state| &mut state.allowance);
         store.epoch_deadline_callback(|mut store| {
             if store.data_mut().meet_tick(processor_time) {
                 return Err(wasmtime::Trap::Interrupt.into());
@@ -102,9 +104,11 @@ impl Guest {
         let exports = exports.map_err(|e| Failure::Answer(format!("{e:#}")))?;
         let (settings, config) = blueprint.settings.read();
         let columns = Columns::default();
-        let mut guest = Box::new(Self { store, exports, columns, calls: 0, born: now, settings });
+        let life = Life::begin(now, 0, blueprint.memory);
+        let mut guest = Box::new(Self { store, exports, columns, calls: 0, life, settings });
         let wants = guest.init(blueprint, &config)?;
         guest.health()?;
+        guest.life = Life::begin(now, guest.memory(), blueprint.memory);
         Ok((guest, Wants::of(&wants, granted)))
     }
 
@@ -125,6 +129,16 @@ impl Guest {
         let lifecycle = self.exports.lifecycle.clone();
         let answer = lifecycle.call_init(&mut self.store, node, config);
         answer.map_err(|e| Failure::of(&e))?.map_err(Failure::Refused)
+    }
+
+    /// Bytes of its linear memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.store.data().allowance.taken()
+    }
+
+    /// Whether another one is to take its place.
+    pub(crate) fn is_old(&self, now: Duration) -> bool {
+        self.life.is_over(self.calls, now, self.memory())
     }
 
     /// Asks the plugin how it is.

@@ -256,9 +256,16 @@ impl Hook for PluginHook {
         if !self.plugin.scope.covers(cx) {
             return;
         }
+        let batch_max = self.plugin.wants().batch_max;
         for run in messages.chunk_by(|a, b| a.topic == b.topic) {
-            if run.first().is_some_and(|first| self.plugin.scope.covers_topic(first.topic)) {
-                self.plugin.keeper.queue(&self.plugin, Event::appended(cx, run));
+            if !run.first().is_some_and(|first| self.plugin.scope.covers_topic(first.topic)) {
+                continue;
+            }
+            let mut rest = run;
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(queue::run(rest, batch_max));
+                self.plugin.keeper.queue(&self.plugin, Event::appended(cx, now));
+                rest = later;
             }
         }
     }

@@ -130,9 +130,10 @@ impl Host {
         self.set.put_component(bytes, digest)
     }
 
-    /// Compares new versions with those before and lets go of old instances. A thread of the host
-    /// does that by itself from time to time.
+    /// Compares new versions with those before, asks plugins how they are, and lets go of old
+    /// instances. A thread of the host does that by itself from time to time.
     pub fn look(&self) {
+        self.set.look_at_health();
         if let Ok(_change) = self.set.begin() {
             self.set.look_now();
         }
@@ -207,6 +208,8 @@ impl Host {
                 mode: binding.mode,
                 breaker_open: false,
                 instances: 0,
+                memory_bytes: 0,
+                unhealthy: 0,
                 hooks: Vec::new(),
                 metrics: Vec::new(),
                 grants: binding.grants.spelled(),
@@ -252,6 +255,8 @@ fn fill(status: &mut Status, member: &Member) {
     status.loaded = plugin.loaded.is_some();
     status.breaker_open = plugin.breaker.is_open();
     status.instances = plugin.live();
+    status.memory_bytes = plugin.memory();
+    status.unhealthy = plugin.unhealthy.load(Ordering::Relaxed);
     status.hooks = plugin.hooks().into_iter().map(|hook| status::counted(plugin, hook)).collect();
     status.metrics = plugin.loaded.as_ref().map(status::custom).unwrap_or_default();
 }
@@ -283,6 +288,7 @@ impl Set {
             self.state.lock().members.insert(binding.name.clone(), member);
         }
         self.swap(&self.state.lock());
+        self.ask_to_look();
         Ok(())
     }
 }

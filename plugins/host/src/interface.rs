@@ -134,6 +134,11 @@ impl Interface {
         matches!(self, Self::AfterAppend | Self::Ack | Self::EnrichSpan | Self::AuditSink)
     }
 
+    /// Whether the host has a backlog for it; spans have that of their exporter.
+    pub(crate) const fn has_backlog(self) -> bool {
+        matches!(self, Self::AfterAppend | Self::Ack | Self::AuditSink)
+    }
+
     /// Whether what it is called for has a topic.
     pub(crate) const fn has_topic(self) -> bool {
         !matches!(

@@ -1,6 +1,5 @@
-//! The threads beside the data path: one makes and buries instances, one calls queued hooks, and one
-//! tells audit sinks. A plugin that may wait for others has a queue and a thread of its own, so that
-//! the rest does not wait with it.
+//! The threads beside the data path: one makes and buries instances, and each binding with queued
+//! hooks has one that calls them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +12,7 @@ use blockhouse_hook::Auditor;
 use parking_lot::Mutex;
 
 use crate::Error;
+use crate::backlog::{Backlog, Line};
 use crate::binding::Binding;
 use crate::guest::Guest;
 use crate::hook::Event;
@@ -22,14 +22,10 @@ use crate::trace::Trace;
 
 /// Instances and plugins that may wait for the keeper.
 const CHORES_MAX: usize = 256;
-/// Events that may wait for their plugins.
-const EVENTS_MAX: usize = 8_192;
-/// Plugins that may wait to be told of decisions; each is there once at most.
-const SINKS_MAX: usize = 256;
-/// After an error events are offered again after this time.
-const OFFER_AGAIN: Duration = Duration::from_secs(1);
-/// How long the threads that wait for others may go on when the host stops.
+/// How long queued hooks that wait for others may go on when the host stops.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the others may.
+const PATIENCE_INSIDE: Duration = Duration::from_secs(5);
 
 enum Chore {
     Refill(Arc<Plugin>),
@@ -48,23 +44,12 @@ pub(crate) trait Watched: Send + Sync {
     fn look(&self) -> Option<Duration>;
 }
 
-enum Queued {
-    Event(Arc<Plugin>, Event),
-    Stop,
-}
-
-enum Sink {
-    /// Events wait for this plugin.
-    Offer(Arc<Plugin>),
-    Stop,
-}
-
 /// A handle on the threads.
 #[derive(Clone)]
 pub(crate) struct Keeper {
     chores: SyncSender<Chore>,
-    events: SyncSender<Queued>,
-    sinks: SyncSender<Sink>,
+    /// What waits for queued hooks; `None` for a plugin that has none.
+    line: Option<Arc<Line>>,
     /// `None` where no decision is told.
     auditor: Option<Arc<Auditor>>,
     trace: Arc<Trace>,
@@ -73,37 +58,59 @@ pub(crate) struct Keeper {
 /// The threads.
 pub(crate) struct Threads {
     keeper: Keeper,
-    /// The queues of plugins that may wait, by binding.
-    own: Mutex<HashMap<String, SyncSender<Queued>>>,
-    /// Each thread of such a queue has the sender: all have ended when it is gone.
-    ended: Mutex<(Option<SyncSender<()>>, Receiver<()>)>,
-    /// What is left in such a queue is not told any more.
-    hurry: Arc<AtomicBool>,
+    /// The lines of bindings with queued hooks, by whether they may wait for others: what a binding
+    /// is granted may change from one version to the next.
+    lines: Mutex<HashMap<(String, bool), Weak<Line>>>,
+    /// Those that may wait for others.
+    outside: Mutex<Crew>,
+    inside: Mutex<Crew>,
     joins: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Threads that are waited for together.
+struct Crew {
+    /// Each of them has the sender: all have ended when it is gone.
+    alive: Option<SyncSender<()>>,
+    ended: Receiver<()>,
+    /// What is left in their backlogs is not told any more.
+    hurry: Arc<AtomicBool>,
+}
+
+impl Crew {
+    fn new() -> Mutex<Self> {
+        let (alive, ended) = sync_channel(0);
+        Mutex::new(Self { alive: Some(alive), ended, hurry: Arc::default() })
+    }
+
+    /// Waits until all have ended, but not for longer than `patience`: then they are to hurry.
+    fn end(&mut self, patience: Duration) {
+        self.alive = None;
+        // Nothing is ever sent: this is the end of all, or of the patience.
+        let _ended = self.ended.recv_timeout(patience);
+        self.hurry.store(true, Ordering::Release);
+    }
 }
 
 impl Threads {
     pub(crate) fn start(auditor: Option<Arc<Auditor>>) -> Result<Self, Error> {
         let (chores, chore_list) = sync_channel(CHORES_MAX);
-        let (events, event_list) = sync_channel(EVENTS_MAX);
-        let (sinks, sink_list) = sync_channel(SINKS_MAX);
-        let (alive, ended) = sync_channel(0);
         let threads = Self {
-            keeper: Keeper { chores, events, sinks, auditor, trace: Arc::default() },
-            own: Mutex::default(),
-            ended: Mutex::new((Some(alive), ended)),
-            hurry: Arc::default(),
+            keeper: Keeper { chores, line: None, auditor, trace: Arc::default() },
+            lines: Mutex::default(),
+            outside: Crew::new(),
+            inside: Crew::new(),
             joins: Mutex::default(),
         };
         threads.run("plugin-keeper", move || keep(&chore_list))?;
-        threads.run("plugin-queue", move || tell(&event_list, &AtomicBool::new(false)))?;
-        threads.run("plugin-audit", move || audit(&sink_list))?;
         Ok(threads)
     }
 
     fn run(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-        self.joins.lock().push(thread.map_err(|e| Error::Engine(e.to_string()))?);
+        let mut joins = self.joins.lock();
+        joins.push(thread.map_err(|e| Error::Engine(e.to_string()))?);
+        // Bindings come and go.
+        joins.extract_if(.., |join| join.is_finished()).for_each(join);
         Ok(())
     }
 
@@ -111,51 +118,67 @@ impl Threads {
         self.keeper.clone()
     }
 
-    /// The handle of a plugin that is bound so. A binding that comes back gets its queue back.
-    pub(crate) fn keeper_of(&self, binding: &Binding) -> Result<Keeper, Error> {
-        if binding.grants.waits().is_none() {
+    /// The handle of a plugin that is bound so and has these hooks. All versions of a binding have
+    /// one backlog and one thread, which ends with the last of them.
+    pub(crate) fn keeper_of(
+        &self,
+        binding: &Binding,
+        hooks: &[Interface],
+    ) -> Result<Keeper, Error> {
+        if !hooks.iter().any(|hook| hook.has_backlog()) {
             return Ok(self.keeper());
         }
-        let mut own = self.own.lock();
-        if let Some(events) = own.get(&binding.name) {
-            return Ok(Keeper { events: events.clone(), ..self.keeper() });
+        let waits = binding.grants.waits().is_some();
+        let key = (binding.name.clone(), waits);
+        let mut lines = self.lines.lock();
+        if let Some(line) = lines.get(&key).and_then(Weak::upgrade) {
+            return Ok(Keeper { line: Some(line), ..self.keeper() });
         }
-        let (events, event_list) = sync_channel(EVENTS_MAX);
-        let (alive, hurry) = (self.ended.lock().0.clone(), Arc::clone(&self.hurry));
-        self.run("plugin-outside", move || {
-            tell(&event_list, &hurry);
+        let backlog = Arc::new(Backlog::default());
+        let (alive, hurry) = {
+            let crew = if waits { &self.outside } else { &self.inside }.lock();
+            (crew.alive.clone(), Arc::clone(&crew.hurry))
+        };
+        let served = Arc::clone(&backlog);
+        self.run("plugin-queue", move || {
+            served.serve(&hurry);
             drop(alive);
         })?;
-        own.insert(binding.name.clone(), events.clone());
-        Ok(Keeper { events, ..self.keeper() })
+        let line = Arc::new(Line(backlog));
+        lines.retain(|_, line| line.strong_count() > 0);
+        lines.insert(key, Arc::downgrade(&line));
+        Ok(Keeper { line: Some(line), ..self.keeper() })
     }
 
     /// Lets the threads finish what waits, and end. Those that wait for others have a second; then
-    /// `give_up` ends what they wait for, and the rest is lost.
+    /// `give_up` ends what they wait for, and the rest is lost. What they tell others of comes before
+    /// the others' end.
     pub(crate) fn stop(&self, give_up: impl FnOnce()) {
         let joins = std::mem::take(&mut *self.joins.lock());
         if joins.is_empty() {
             return;
         }
-        let own = std::mem::take(&mut *self.own.lock());
-        // Where there is no room, it is told below.
-        own.values().for_each(|events| drop(events.try_send(Queued::Stop)));
-        let mut ended = self.ended.lock();
-        ended.0 = None;
-        // Nothing is ever sent: this is the end of all, or of the patience.
-        let _ended = ended.1.recv_timeout(PATIENCE);
-        self.hurry.store(true, Ordering::Release);
+        self.close(true);
+        self.outside.lock().end(PATIENCE);
         give_up();
-        // A thread that is gone already takes no message.
-        own.values().for_each(|events| drop(events.send(Queued::Stop)));
+        self.close(false);
+        self.inside.lock().end(PATIENCE_INSIDE);
+        // The thread may be gone already.
         let _gone = self.keeper.chores.send(Chore::Stop);
-        let _gone = self.keeper.events.send(Queued::Stop);
-        let _gone = self.keeper.sinks.send(Sink::Stop);
-        for join in joins {
-            if join.join().is_err() {
-                tracing::error!("a thread of the plugin host ended by a panic");
-            }
-        }
+        joins.into_iter().for_each(join);
+    }
+
+    /// Closes the backlogs of those that may wait for others, or of the rest.
+    fn close(&self, waits: bool) {
+        let lines = self.lines.lock();
+        let some = lines.iter().filter(|((_, waited), _)| *waited == waits);
+        some.filter_map(|(_, line)| line.upgrade()).for_each(|line| line.0.close());
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the plugin host ended by a panic");
     }
 }
 
@@ -210,14 +233,13 @@ impl Keeper {
 
     /// Has the plugin told of the events that wait for it. Gives whether it will be.
     pub(crate) fn call_for_audit(&self, plugin: &Arc<Plugin>) -> bool {
-        self.sinks.try_send(Sink::Offer(Arc::clone(plugin))).is_ok()
+        self.line.as_ref().is_some_and(|line| line.0.offer(plugin))
     }
 
     /// Has a queued hook called; counts the loss if there is no room.
     pub(crate) fn queue(&self, plugin: &Arc<Plugin>, event: Event) {
-        let interface = event.interface();
-        if self.events.try_send(Queued::Event(Arc::clone(plugin), event)).is_err() {
-            plugin.counts(interface).lost.fetch_add(1, Ordering::Relaxed);
+        if let Some(line) = &self.line {
+            line.0.push(plugin, event);
         }
     }
 }
@@ -260,59 +282,5 @@ fn work(chore: Chore) {
         }
         Chore::Settle(plugin, guest) => plugin.settle(guest),
         Chore::Look(_) | Chore::Stop => {}
-    }
-}
-
-fn tell(events: &Receiver<Queued>, hurry: &AtomicBool) {
-    while let Ok(queued) = events.recv() {
-        match queued {
-            Queued::Event(plugin, event) if hurry.load(Ordering::Acquire) => {
-                plugin.counts(event.interface()).lost.fetch_add(1, Ordering::Relaxed);
-            }
-            Queued::Event(plugin, event) => event.tell(&plugin),
-            Queued::Stop => return,
-        }
-    }
-}
-
-fn audit(sinks: &Receiver<Sink>) {
-    // Plugins that did not take what they were offered, and when they are offered it again.
-    let mut waiting: Vec<(Arc<Plugin>, Duration)> = Vec::new();
-    loop {
-        let next = if waiting.is_empty() {
-            sinks.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            sinks.recv_timeout(OFFER_AGAIN)
-        };
-        match next {
-            Ok(Sink::Offer(plugin)) => offer(plugin, &mut waiting),
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(Sink::Stop) | Err(RecvTimeoutError::Disconnected) => return give_up(waiting),
-        }
-        for (plugin, at) in std::mem::take(&mut waiting) {
-            if plugin.now() < at {
-                waiting.push((plugin, at));
-            } else {
-                offer(plugin, &mut waiting);
-            }
-        }
-    }
-}
-
-fn offer(plugin: Arc<Plugin>, waiting: &mut Vec<(Arc<Plugin>, Duration)>) {
-    if !plugin.audits.offer(&plugin) {
-        let at = plugin.now() + OFFER_AGAIN;
-        waiting.push((plugin, at));
-    }
-}
-
-/// The process stops: one more offer, and what is not taken is lost.
-fn give_up(waiting: Vec<(Arc<Plugin>, Duration)>) {
-    for (plugin, _) in waiting {
-        if !plugin.audits.offer(&plugin) {
-            let (lost, name) = (plugin.audits.len() as u64, &plugin.binding.name);
-            plugin.counts(Interface::AuditSink).lost.fetch_add(lost, Ordering::Relaxed);
-            tracing::warn!("plugin {name}: {lost} audit events were not taken before the stop");
-        }
     }
 }

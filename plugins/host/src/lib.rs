@@ -20,11 +20,13 @@
 //! | `http` | requests of guests to other systems |
 //! | `outside` | who may wait for others, and with what |
 //! | `guest` | one instance and its store |
+//! | `allowance`, `life` | what it may take; how long it serves |
 //! | `pool` | ready instances, a shelf per core |
 //! | `breaker` | when a plugin that fails is left alone |
 //! | `plugin` | a bound plugin: every call goes through it |
 //! | `hook` | the points, translated |
 //! | `keeper` | the threads beside the data path |
+//! | `backlog` | what waits for the queued hooks of a binding |
 //! | [`trust`] | [`Trust`]: whose plugins are taken |
 //! | `load` | from a binding to a plugin |
 //! | `set` | the plugins in force, swapped whole |
@@ -39,6 +41,8 @@
 //! | `trace` | every call of single requests, for who asks |
 //! | [`host`] | [`Host`]: all of a process's plugins |
 
+mod allowance;
+mod backlog;
 pub mod binding;
 mod blueprint;
 mod breaker;
@@ -60,6 +64,7 @@ mod imports;
 pub mod interface;
 mod keeper;
 mod lasting;
+mod life;
 mod load;
 mod outside;
 mod pace;

@@ -146,7 +146,7 @@ impl Loader {
         cores: usize,
     ) -> Result<Plugin, Error> {
         let clock = Arc::clone(&self.parts.clock);
-        let keeper = self.threads.keeper_of(binding)?;
+        let keeper = self.threads.keeper_of(binding, &blueprint.indices.hooks())?;
         Plugin::start(binding, blueprint, cores, keeper, clock)
     }
 
@@ -161,6 +161,7 @@ impl Loader {
             name: binding.name.as_str().into(),
             grants: binding.grants.clone(),
             clock: Arc::clone(&self.parts.clock),
+            memory: Arc::default(),
             lines: Lines::kept_in(lasting.ring),
             kv: lasting.kv,
             metrics: Metrics::default(),
@@ -172,7 +173,10 @@ impl Loader {
     /// One that is not there: its hooks fail.
     pub(crate) fn missing(&self, binding: &Binding) -> Member {
         let clock = Arc::clone(&self.parts.clock);
-        let plugin = Plugin::missing(binding, self.keeper.clone(), clock);
+        // Without a thread for it what it is not told is lost, as it would be anyway.
+        let keeper = self.threads.keeper_of(binding, &binding.hooks);
+        let keeper = keeper.unwrap_or_else(|_| self.keeper.clone());
+        let plugin = Plugin::missing(binding, keeper, clock);
         Member::new(binding.clone(), None, plugin)
     }
 }

@@ -22,11 +22,6 @@ use crate::scope::Scope;
 use crate::trace::Moment;
 use crate::{Error, Failure};
 
-/// Calls after which an instance is replaced.
-const CALLS_MAX: u64 = 100_000;
-/// Age at which an instance is replaced.
-const AGE_MAX: Duration = Duration::from_secs(600);
-
 /// What is counted of one hook of a plugin.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
@@ -75,6 +70,8 @@ pub(crate) struct Plugin {
     /// `None` if it could not be loaded; then each call fails.
     pub(crate) loaded: Option<Loaded>,
     pub(crate) keeper: Keeper,
+    /// Instances that were not well when they were asked.
+    pub(crate) unhealthy: AtomicU64,
     /// What waits to be told to its audit sink.
     pub(crate) audits: Audits,
     clock: Arc<dyn Clock>,
@@ -125,6 +122,7 @@ impl Plugin {
             breaker: Breaker::default(),
             loaded,
             keeper,
+            unhealthy: AtomicU64::new(0),
             audits: Audits::default(),
             clock,
             started: AtomicBool::new(false),
@@ -256,8 +254,7 @@ impl Plugin {
         if guest.settings != loaded.blueprint.settings.number() {
             return self.keeper.settle(self, guest);
         }
-        let is_old = guest.calls >= CALLS_MAX || now.saturating_sub(guest.born) >= AGE_MAX;
-        let spare = if is_old || self.binding.store == StoreMode::Fresh {
+        let spare = if guest.is_old(now) || self.binding.store == StoreMode::Fresh {
             Some(guest)
         } else {
             loaded.pool.put(guest)
@@ -322,6 +319,12 @@ impl Plugin {
                 }
             }
         }
+    }
+
+    /// Bytes of linear memory of all its instances.
+    pub(crate) fn memory(&self) -> u64 {
+        let loaded = self.loaded.as_ref();
+        loaded.map_or(0, |loaded| loaded.blueprint.shared.memory.load(Ordering::Relaxed))
     }
 
     /// Instances in the world.

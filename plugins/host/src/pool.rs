@@ -39,9 +39,24 @@ impl Pool {
         shelves.map(|shelf| shelf.lock().pop()).find(Option::is_some).flatten()
     }
 
+    /// How many shelves it has.
+    pub(crate) fn shelves(&self) -> usize {
+        self.shelves.len()
+    }
+
+    /// The instance of this shelf that has been there longest.
+    pub(crate) fn take_oldest(&self, shelf: usize) -> Option<Box<Guest>> {
+        let mut shelf = self.shelves.get(shelf)?.lock();
+        (!shelf.is_empty()).then(|| shelf.remove(0))
+    }
+
     /// Puts an instance back; gives it back if there is no room.
     pub(crate) fn put(&self, guest: Box<Guest>) -> Option<Box<Guest>> {
-        let mine = shelf(self.shelves.len());
+        self.put_on(shelf(self.shelves.len()), guest)
+    }
+
+    /// The same, on this shelf if it can be.
+    pub(crate) fn put_on(&self, mine: usize, guest: Box<Guest>) -> Option<Box<Guest>> {
         let mut guest = Some(guest);
         for shelf in self.shelves[mine..].iter().chain(&self.shelves[..mine]) {
             let mut shelf = shelf.lock();

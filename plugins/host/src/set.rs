@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
 /// Between two looks at new plugins, and at old ones that have calls left.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Between two questions to the same plugin how it is.
+const HEALTH_PAUSE: Duration = Duration::from_secs(10);
 
 /// What a process runs, and what it ran.
 #[derive(Default)]
@@ -132,12 +134,15 @@ pub(crate) struct Set {
     /// Whether the process serves requests.
     pub(crate) started: AtomicBool,
     stopped: AtomicBool,
+    /// When plugins are asked how they are, by the monotonic clock.
+    health: Mutex<Duration>,
     me: Weak<Self>,
 }
 
 impl Set {
     pub(crate) fn new(config: Config, loader: Loader, record: Record) -> Arc<Self> {
         let state = Mutex::new(State { record, ..State::default() });
+        let health = Mutex::new(loader.parts.clock.monotonic().saturating_add(HEALTH_PAUSE));
         Arc::new_cyclic(|me| Self {
             config,
             loader,
@@ -146,6 +151,7 @@ impl Set {
             change: Mutex::default(),
             started: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
+            health,
             me: me.clone(),
         })
     }
@@ -206,8 +212,34 @@ impl Set {
             state.guards.extend(guards);
         }
         drop(state);
+        self.ask_to_look();
+    }
+
+    /// Has the keeper look after it.
+    pub(crate) fn ask_to_look(&self) {
         let me: Weak<dyn Watched> = self.me.clone();
         self.loader.keeper.look(me);
+    }
+
+    /// Asks plugins how they are, if that was not done lately. Who makes a change waits for one of
+    /// them at most.
+    pub(crate) fn look_at_health(&self) {
+        let now = self.loader.parts.clock.monotonic();
+        {
+            let mut health = self.health.lock();
+            if now < *health {
+                return;
+            }
+            *health = now.saturating_add(HEALTH_PAUSE);
+        }
+        let members: Vec<_> = self.state.lock().members.values().cloned().collect();
+        for member in members {
+            let Some(_change) = self.change.try_lock() else { return };
+            if self.stopped.load(Ordering::SeqCst) {
+                return;
+            }
+            member.plugin.ask_health();
+        }
     }
 
     /// Writes into the lines of each plugin what becomes of it.
@@ -329,8 +361,12 @@ impl Set {
 
 impl Watched for Set {
     fn look(&self) -> Option<Duration> {
+        self.look_at_health();
         // Who makes a change must not be held up, nor hold the keeper up.
         let Some(_change) = self.change.try_lock() else { return Some(PAUSE) };
-        if self.stopped.load(Ordering::SeqCst) { None } else { self.look_now() }
+        if self.stopped.load(Ordering::SeqCst) {
+            return None;
+        }
+        Some(self.look_now().unwrap_or(HEALTH_PAUSE))
     }
 }

@@ -1,11 +1,12 @@
 //! What a guest's store holds: its limits, and what its imports reach.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use blockhouse_model::Clock;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
+use crate::allowance::Allowance;
 use crate::binding::Grants;
 use crate::deadline::Deadline;
 use crate::imports::{Http, Kv, Lines, Metrics, Publish};
@@ -23,6 +24,8 @@ pub(crate) struct Resources {
     pub(crate) name: Arc<str>,
     pub(crate) grants: Grants,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Bytes of linear memory of all of them.
+    pub(crate) memory: Arc<AtomicU64>,
     pub(crate) lines: Lines,
     /// Shared with other versions of the plugin.
     pub(crate) kv: Arc<Kv>,
@@ -66,7 +69,7 @@ impl Lent {
 
 /// A store's data.
 pub(crate) struct State {
-    pub(crate) limits: StoreLimits,
+    pub(crate) allowance: Allowance,
     pub(crate) lent: Lent,
     pub(crate) shared: Arc<Resources>,
     pace: Arc<Pace>,
@@ -77,16 +80,9 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(shared: Arc<Resources>, pace: Arc<Pace>, memory: usize) -> Self {
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(memory)
-            .table_elements(10_000)
-            // Python is linked of modules for each of its libraries.
-            .instances(128)
-            .tables(32)
-            .memories(4)
-            .build();
+        let allowance = Allowance::new(memory, Arc::clone(&shared.memory));
         Self {
-            limits,
+            allowance,
             lent: Lent::default(),
             shared,
             pace,

@@ -47,6 +47,10 @@ pub struct Status {
     pub breaker_open: bool,
     /// Instances, ready and at work.
     pub instances: u64,
+    /// Bytes of their linear memory.
+    pub memory_bytes: u64,
+    /// Instances that were replaced because they said that they were not well, or did not say.
+    pub unhealthy: u64,
     /// How it is bound, without its `config`.
     pub binding: Binding,
     /// What was counted, by hook.

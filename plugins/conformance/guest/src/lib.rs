@@ -23,6 +23,7 @@ pub struct Sample {
     rules: Rules,
     calls: u64,
     counter: Option<metrics::Counter>,
+    kept: Vec<Vec<u8>>,
 }
 
 impl Sample {
@@ -34,6 +35,9 @@ impl Sample {
     ) -> Option<Fault> {
         let calls = self.calls;
         self.calls += 1;
+        if self.rules.keep_kib > 0 {
+            self.kept.push(vec![1; self.rules.keep_kib << 10]);
+        }
         let fault = self.rules.fault(at, calls, subjects.into_iter())?;
         faults::perform(fault);
         Some(fault)
@@ -85,7 +89,7 @@ impl Plugin for Sample {
     fn init(node: &Node, rules: Rules) -> Result<Self, String> {
         let register = || metrics::Counter::register("conformance_calls", "Calls of authorize.");
         let counter = rules.ask_host.then(register).transpose()?;
-        let mut sample = Self { rules, calls: 0, counter };
+        let mut sample = Self { rules, calls: 0, counter, kept: Vec::new() };
         match sample.fault("init", [node.name.as_bytes()]) {
             Some(Fault::Error) => Err("the sample was told to fail".to_owned()),
             Some(Fault::Oversized) => Err(faults::long()),

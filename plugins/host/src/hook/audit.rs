@@ -77,22 +77,30 @@ impl Audits {
         self.0.lock().is_full()
     }
 
-    /// How many wait.
-    pub(crate) fn len(&self) -> usize {
-        self.0.lock().events.len()
-    }
-
     fn push(&self, plugin: &Arc<Plugin>, event: AuditEvent) {
         let mut waiting = self.0.lock();
         if waiting.is_full() {
             plugin.counts(Interface::AuditSink).lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        waiting.bytes += size(&event);
-        waiting.events.push_back(event);
         if !waiting.is_called {
             waiting.is_called = plugin.keeper.call_for_audit(plugin);
+            if !waiting.is_called {
+                // Its thread has ended.
+                plugin.counts(Interface::AuditSink).lost.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
         }
+        waiting.bytes += size(&event);
+        waiting.events.push_back(event);
+    }
+
+    /// The process stops: what waits is lost, and so is what comes.
+    pub(crate) fn give_up(&self, plugin: &Plugin) {
+        let lost = std::mem::take(&mut *self.0.lock()).events.len();
+        plugin.counts(Interface::AuditSink).lost.fetch_add(lost as u64, Ordering::Relaxed);
+        let name = &plugin.binding.name;
+        tracing::warn!("plugin {name}: {lost} audit events were not taken before the stop");
     }
 
     /// Offers what waits to the plugin. Gives whether all was taken; if not, it is offered again.

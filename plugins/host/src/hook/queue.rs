@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blockhouse_hook::{Ack, Appended};
 use blockhouse_model::RequestContext;
 
-use super::{context, convert, exported};
+use super::{CALL_BYTES, context, convert, exported};
 use crate::Failure;
 use crate::contract::exported::{ack as ack_wit, after_append as append_wit};
 use crate::interface::Interface;
@@ -37,6 +37,16 @@ pub(crate) struct Progress {
     topic: String,
     queue: u32,
     offset: u64,
+}
+
+/// How many messages from the first on go into one call.
+pub(super) fn run(messages: &[Appended<'_>], batch_max: usize) -> usize {
+    let mut bytes = 0;
+    let more = messages.iter().take(batch_max).take_while(|message| {
+        bytes += message.properties.len();
+        bytes <= CALL_BYTES
+    });
+    more.count().max(1)
 }
 
 impl Event {
@@ -72,6 +82,30 @@ impl Event {
             Self::Appended(..) => Interface::AfterAppend,
             Self::Ack(..) => Interface::Ack,
         }
+    }
+
+    /// Messages that it tells of, or requests where there are none.
+    pub(crate) const fn messages(&self) -> usize {
+        match self {
+            Self::Appended(_, stored) => stored.queues.len(),
+            Self::Ack(..) => 1,
+        }
+    }
+
+    /// Bytes that it takes while it waits. What it shares with others is not counted.
+    pub(crate) fn size(&self) -> usize {
+        /// Numbers that are kept of a message.
+        const NUMBERS: usize = 3 * size_of::<u32>() + 2 * size_of::<u64>();
+        let own = match self {
+            Self::Appended(_, stored) => {
+                let numbers = stored.queues.len() * NUMBERS;
+                size_of::<Stored>() + stored.topic.len() + stored.properties.len() + numbers
+            }
+            Self::Ack(_, progress) => {
+                size_of::<Progress>() + progress.group.len() + progress.topic.len()
+            }
+        };
+        size_of::<Self>() + own
     }
 
     /// Tells the plugin. A failure has been counted and changes nothing.
@@ -115,15 +149,39 @@ impl Event {
             }),
         };
         let Some(begun) = traced else { return };
-        let (messages, topic, group) = match self {
-            Self::Appended(_, stored) => (stored.queues.len(), &*stored.topic, ""),
-            Self::Ack(_, progress) => (1, &*progress.topic, &*progress.group),
+        let (topic, group) = match self {
+            Self::Appended(_, stored) => (&*stored.topic, ""),
+            Self::Ack(_, progress) => (&*progress.topic, &*progress.group),
         };
-        plugin.note(&begun, self.interface(), messages, |call| {
+        plugin.note(&begun, self.interface(), self.messages(), |call| {
             call.about(topic, group);
             if let Err(failure) = &told {
                 call.failed(failure);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use blockhouse_model::{MessageId, PhysicalOffset, QueueId, QueueOffset};
+
+    use super::*;
+
+    fn appended(properties: &str) -> Appended<'_> {
+        let id = MessageId { host: ([127, 0, 0, 1], 1).into(), offset: PhysicalOffset(0) };
+        let (queue, queue_offset) = (QueueId(0), QueueOffset(0));
+        Appended { topic: "orders", queue, queue_offset, id, body_len: 1, properties }
+    }
+
+    #[test]
+    fn a_call_has_not_too_many_messages_or_bytes() {
+        let small: Vec<_> = (0..5).map(|_| appended("")).collect();
+        assert_eq!([run(&small, 3), run(&small, 32), run(&small, 0)], [3, 5, 1]);
+        let text = "x".repeat(CALL_BYTES / 2);
+        let large: Vec<_> = (0..5).map(|_| appended(&text)).collect();
+        assert_eq!(run(&large, 32), 2);
+        let larger = "x".repeat(CALL_BYTES + 1);
+        assert_eq!(run(&[appended(&larger), appended("")], 32), 1, "a larger one goes alone");
     }
 }

@@ -81,6 +81,34 @@ impl Plugin {
         }
     }
 
+    /// Asks a ready instance of each core how it is. One that is not well, or does not say, is
+    /// replaced.
+    pub(crate) fn ask_health(&self) {
+        let Some(loaded) = &self.loaded else { return };
+        for shelf in 0..loaded.pool.shelves() {
+            let Some(mut guest) = loaded.pool.take_oldest(shelf) else { continue };
+            let Err(failure) = guest.health() else {
+                if let Some(mut spare) = loaded.pool.put_on(shelf, guest) {
+                    // Others were made while it was asked. What it says to that changes nothing.
+                    let _last = spare.drain();
+                    self.lost_one();
+                }
+                continue;
+            };
+            self.unhealthy.fetch_add(1, Ordering::Relaxed);
+            let text = format!("health: {failure}");
+            tracing::warn!("plugin {}: {text}. The instance is replaced", self.binding.name);
+            loaded.blueprint.shared.lines.note(self.clock.as_ref(), &text);
+            drop(guest);
+            self.lost_one();
+            self.refill();
+            if failure == Failure::Deadline {
+                // That took its time, and others wait for this thread.
+                return;
+            }
+        }
+    }
+
     /// Lets all ready instances go, once no call can come.
     pub(crate) fn let_go(&self) {
         let Some(loaded) = &self.loaded else { return };

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{
-    AdminCommand, Attribute, AuditEvent, Hook, HookChain, Point, Points, SpanRecord, Verdict,
+    AdminCommand, Appended, Attribute, AuditEvent, Hook, HookChain, Point, Points, SpanRecord,
+    Verdict,
 };
 use blockhouse_host::{Binding, Interface, Mode, OnFailure};
-use blockhouse_model::{Access, Action, Resource, TraceParent};
+use blockhouse_model::{
+    Access, Action, MessageId, PhysicalOffset, QueueId, QueueOffset, Resource, TraceParent,
+};
 use parking_lot::Mutex;
 
 use super::rig::{Sample, Shelf, binding, component, request, sent};
@@ -63,6 +66,50 @@ fn a_shadow_and_a_failure_add_nothing() {
     sample.chain.enrich_span(&mut spans);
     assert_eq!((names(&spans[0]), spans[0].dropped()), (vec!["topic"], 1));
     assert_eq!(sample.failures("enrich-span"), [], "dropped, and no failure");
+}
+
+fn appended(offset: u64) -> Appended<'static> {
+    let id = MessageId { host: ([127, 0, 0, 1], 1).into(), offset: PhysicalOffset(offset) };
+    let (queue, queue_offset) = (QueueId(0), QueueOffset(offset));
+    Appended { topic: "orders", queue, queue_offset, id, body_len: 1, properties: "" }
+}
+
+#[test]
+fn a_burst_is_told_in_calls_that_are_not_too_large() {
+    let sample = Sample::new(r#"{"batch_max": 3}"#);
+    let burst: Vec<_> = (0..10).map(appended).collect();
+    sample.chain.after_append(&request(None), &burst);
+    sample.host.close();
+    let hook = sample.hook("after-append");
+    assert_eq!((hook.calls, hook.messages, hook.lost), (4, 10, 0));
+}
+
+#[test]
+fn a_plugin_that_loops_keeps_no_other_from_being_told() {
+    let shelf = Shelf::new();
+    let digest = shelf.put(&component("conformance"));
+    let bound = |name: &str, rules: &str| {
+        let mut bound = binding(&digest, rules);
+        name.clone_into(&mut bound.name);
+        bound.hooks = vec![Interface::AfterAppend, Interface::AuditSink];
+        bound.deadline_ms = Some(4_000);
+        bound
+    };
+    let loops = r#"{"faults": {"after-append": "loop", "audit": "loop"}}"#;
+    let both = vec![bound("a-loops", loops), bound("b-goes-on", "{}")];
+    let host = shelf.start(both).unwrap().unwrap();
+    let chain = HookChain::new(&host.hooks()).audited(&shelf.auditor);
+    chain.after_append(&request(None), &[appended(0)]);
+    let command = AdminCommand { name: "DELETE_TOPIC_IN_BROKER", target: "orders" };
+    assert_eq!(chain.admin_command(&request(None), &command), Verdict::Continue);
+    let calls = |plugin: usize| host.status()[plugin].hooks.iter().map(|h| h.calls).collect();
+    let (mut other, mut first): (Vec<u64>, Vec<u64>) = (calls(1), calls(0));
+    while other != [1, 1] {
+        std::thread::yield_now();
+        (other, first) = (calls(1), calls(0));
+    }
+    assert_eq!(first, [0, 0], "its first call is not over");
+    host.close();
 }
 
 /// The sample at its audit sink only, and another one that decides.

@@ -74,6 +74,15 @@ fn host_calls_without_end_cost_the_guest_its_time_only() {
 }
 
 #[test]
+fn an_instance_that_takes_more_and_more_memory_is_replaced_before_it_fails() {
+    let sample = Sample::with(r#"{"keep_kib": 1024}"#, |binding| binding.memory_mib = 16);
+    for n in 0..100 {
+        assert!(!rejected(&sample, "good"), "message {n}");
+    }
+    assert_eq!(sample.failures("before-send"), []);
+}
+
+#[test]
 fn the_breaker_leaves_alone_what_keeps_failing() {
     let sample = with("trap", |_| {});
     (0..5).for_each(|_| assert!(rejected(&sample, "bad")));

@@ -11,6 +11,7 @@ mod beside;
 mod deploy;
 mod faults;
 mod guard;
+mod health;
 mod load;
 mod noted;
 mod outside;

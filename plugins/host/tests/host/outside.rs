@@ -49,6 +49,10 @@ impl Publisher for Recorder {
 }
 
 fn append(chain: &HookChain, cx: &RequestContext, topic: &str) {
+    append_with(chain, cx, topic, "");
+}
+
+fn append_with(chain: &HookChain, cx: &RequestContext, topic: &str, properties: &str) {
     let id = MessageId { host: ([127, 0, 0, 1], 1).into(), offset: PhysicalOffset(0) };
     let message = Appended {
         topic,
@@ -56,7 +60,7 @@ fn append(chain: &HookChain, cx: &RequestContext, topic: &str) {
         queue_offset: QueueOffset(2),
         id,
         body_len: 1,
-        properties: "",
+        properties,
     };
     chain.after_append(cx, &[message]);
 }
@@ -401,6 +405,22 @@ fn who_waits_keeps_nobody_else_waiting() {
     let copies = [couriers.next(), couriers.next()].map(|(binding, topic, ..)| (binding, topic));
     let copy = ("b-sends".to_owned(), "copies".to_owned());
     assert_eq!(copies, [copy.clone(), copy], "before the first one's time is over");
+}
+
+#[test]
+fn what_waits_is_bounded_in_bytes() {
+    let server = Server::start(false, |_| None);
+    let url = server.url("http", "/");
+    let couriers = Couriers::new(None, &[("a", asks(&url))], [&[&url], &[]]);
+    couriers.append("orders");
+    server.requests.recv_timeout(PATIENCE).unwrap();
+    let (chain, properties) = (couriers.chain.get().unwrap(), "x".repeat(32 << 10));
+    (0..600).for_each(|_| append_with(chain, &request(Some("ann")), "orders", &properties));
+    let lost = || couriers.host.status()[0].hooks[0].lost;
+    // 16 MiB have room for 512 times 32 KiB, without what else is kept of each.
+    assert!((88..=100).contains(&lost()), "{} of 600", lost());
+    couriers.host.close();
+    assert_eq!(lost(), 600, "the rest is lost with the stop");
 }
 
 #[test]
