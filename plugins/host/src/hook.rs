@@ -11,7 +11,6 @@ mod span;
 mod trace;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use blockhouse_hook::{
     Ack, AdminCommand, Appended, AuditEvent, BrokerRegistration, ConnectionInfo, Credentials,
@@ -27,6 +26,7 @@ use crate::contract::exported::{
 use crate::guest::Guest;
 use crate::interface::Interface;
 use crate::plugin::Plugin;
+use crate::said::Said;
 use crate::state::LentBodies;
 pub(crate) use audit::Audits;
 use convert::{address, context, identity, rejection, verdict};
@@ -68,7 +68,9 @@ impl PluginHook {
         interface: Interface,
         subject: Subject<'_>,
         failure: &Failure,
+        messages: usize,
     ) -> Option<Rejection> {
+        self.plugin.would_refuse(interface, messages);
         if self.plugin.fails_closed(interface) {
             return Some(self.unavailable(failure));
         }
@@ -119,7 +121,7 @@ impl PluginHook {
         match answer {
             Ok((Verdict::Continue, _)) => Verdict::Continue,
             Ok((Verdict::Reject(why), _)) => {
-                self.objected(interface, 1);
+                self.plugin.said(interface, Said::Reject, 1);
                 if self.plugin.is_shadow() {
                     self.tell(subject, Outcome::Refused, &why.reason);
                     return Verdict::Continue;
@@ -127,14 +129,10 @@ impl PluginHook {
                 Verdict::Reject(why)
             }
             Err(failure) => {
-                let refusal = self.failed(interface, subject, &failure);
+                let refusal = self.failed(interface, subject, &failure, 1);
                 refusal.map_or(Verdict::Continue, Verdict::Reject)
             }
         }
-    }
-
-    fn objected(&self, interface: Interface, count: usize) {
-        self.plugin.counts(interface).objections.fetch_add(count as u64, Ordering::Relaxed);
     }
 
     fn covers(&self, cx: &RequestContext, topic: &str, group: &str) -> bool {
@@ -214,7 +212,9 @@ impl Hook for PluginHook {
         match answer {
             Ok(Identity::Unknown) => Identity::Unknown,
             Ok(identity) => {
-                self.objected(Interface::Authenticate, 1);
+                let is_refused = matches!(identity, Identity::Refused(_));
+                let said = if is_refused { Said::Reject } else { Said::Identify };
+                self.plugin.said(Interface::Authenticate, said, 1);
                 if !self.plugin.is_shadow() {
                     return identity;
                 }
@@ -225,7 +225,7 @@ impl Hook for PluginHook {
                 Identity::Unknown
             }
             Err(failure) => {
-                let refusal = self.failed(Interface::Authenticate, subject, &failure);
+                let refusal = self.failed(Interface::Authenticate, subject, &failure, 1);
                 refusal.map_or(Identity::Unknown, Identity::Refused)
             }
         }
@@ -381,7 +381,7 @@ impl Hook for PluginHook {
             }
         });
         if let Some(indices) = kept {
-            self.objected(Interface::RouteQuery, 1);
+            self.plugin.said(Interface::RouteQuery, Said::Select, 1);
             if self.plugin.is_shadow() {
                 let reason = format!("{} of {} brokers", indices.len(), route.len());
                 self.tell(subject, Outcome::Edited, &reason);

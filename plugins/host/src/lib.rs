@@ -24,7 +24,7 @@
 //! | `pool` | ready instances, a shelf per core |
 //! | `breaker` | when a plugin that fails is left alone |
 //! | `plugin` | a bound plugin: every call goes through it |
-//! | `hook` | the points, translated |
+//! | `hook`, `said` | the points, translated; what is counted of answers |
 //! | `keeper` | the threads beside the data path |
 //! | `backlog` | what waits for the queued hooks of a binding |
 //! | [`trust`] | [`Trust`]: whose plugins are taken |
@@ -74,6 +74,7 @@ mod pool;
 mod precompiled;
 mod record;
 mod ring;
+mod said;
 mod scope;
 mod set;
 mod settings;

@@ -18,6 +18,7 @@ use crate::hook::Audits;
 use crate::interface::Interface;
 use crate::keeper::Keeper;
 use crate::pool::Pool;
+use crate::said::Said;
 use crate::scope::Scope;
 use crate::trace::Moment;
 use crate::{Error, Failure};
@@ -29,7 +30,9 @@ pub(crate) struct Counts {
     pub(crate) messages: AtomicU64,
     pub(crate) nanoseconds: AtomicU64,
     /// Answers that were not "go on".
-    pub(crate) objections: AtomicU64,
+    pub(crate) verdicts: [AtomicU64; Said::ALL.len()],
+    /// What a shadow would have done to messages that went on.
+    pub(crate) disagreements: AtomicU64,
     pub(crate) failures: [AtomicU64; Failure::KINDS.len()],
     /// Events for which the queue had no room.
     pub(crate) lost: AtomicU64,
@@ -152,6 +155,25 @@ impl Plugin {
     /// Whether a failure at this hook refuses the request.
     pub(crate) fn fails_closed(&self, interface: Interface) -> bool {
         !self.is_shadow() && self.binding.on_failure_at(interface) == OnFailure::Closed
+    }
+
+    /// Counts answers that were not "go on".
+    pub(crate) fn said(&self, interface: Interface, said: Said, count: usize) {
+        if count == 0 {
+            return;
+        }
+        let (counts, count) = (self.counts(interface), count as u64);
+        counts.verdicts[said as usize].fetch_add(count, Ordering::Relaxed);
+        if self.is_shadow() {
+            counts.disagreements.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a failure that would have refused so many messages if the plugin did not only watch.
+    pub(crate) fn would_refuse(&self, interface: Interface, count: usize) {
+        if self.is_shadow() && self.binding.on_failure_at(interface) == OnFailure::Closed {
+            self.counts(interface).disagreements.fetch_add(count as u64, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn counts(&self, interface: Interface) -> &Counts {

@@ -11,6 +11,7 @@ use crate::contract::imported::metrics::Kind;
 use crate::interface::Interface;
 use crate::plugin::{Loaded, Plugin};
 use crate::record::Entry;
+use crate::said::Said;
 
 /// Where a binding comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -123,6 +124,12 @@ pub struct HookStatus {
     pub nanoseconds: u64,
     /// Answers that were not "go on"; in shadow mode they had no effect.
     pub objections: u64,
+    /// The same by what they say; what was not said is not there.
+    pub verdicts: BTreeMap<&'static str, u64>,
+    /// Messages or requests that went on though a shadow would have decided otherwise, or failed and
+    /// would have refused them. `None` in other modes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disagreements: Option<u64>,
     /// Calls that failed, by kind; a kind that did not happen is not there.
     pub failures: BTreeMap<&'static str, u64>,
     /// Events for which the queue had no room.
@@ -171,7 +178,12 @@ pub(crate) fn counted(plugin: &Plugin, hook: Interface) -> HookStatus {
         calls: read(&counts.calls),
         messages: read(&counts.messages),
         nanoseconds: read(&counts.nanoseconds),
-        objections: read(&counts.objections),
+        objections: counts.verdicts.iter().map(read).sum(),
+        verdicts: (Said::ALL.into_iter().zip(&counts.verdicts))
+            .map(|(said, count)| (said.name(), read(count)))
+            .filter(|(_, count)| *count > 0)
+            .collect(),
+        disagreements: plugin.is_shadow().then(|| read(&counts.disagreements)),
         failures: (Failure::KINDS.into_iter().zip(&counts.failures))
             .map(|(kind, count)| (kind, read(count)))
             .filter(|(_, count)| *count > 0)

@@ -194,6 +194,10 @@ catalogue! {
         "1 while the plugin is left alone because it failed too often.";
     PLUGIN_INSTANCES: Gauge "blockhouse_plugin_instances" ["instances"] {"plugin"}
         "Instances of the plugin, ready and at work.";
+    PLUGIN_MEMORY: Gauge "blockhouse_plugin_memory_bytes" ["bytes"] {"plugin"}
+        "Linear memory of all instances of the plugin.";
+    PLUGIN_UNHEALTHY: Counter "blockhouse_plugin_unhealthy_instances_total" ["instances"] {"plugin"}
+        "Instances that were replaced because they answered `health` with an error, or not at all.";
     PLUGIN_CALLS: Counter "blockhouse_plugin_calls_total" ["calls"] {"plugin", "hook"}
         "Calls of plugins, those that failed included.";
     PLUGIN_MESSAGES: Counter "blockhouse_plugin_messages_total" ["messages"] {"plugin", "hook"}
@@ -202,8 +206,12 @@ catalogue! {
         "Time in plugins, from before the instance is taken until the answer is checked.";
     PLUGIN_OBJECTIONS: Counter "blockhouse_plugin_objections_total" ["messages"] {"plugin", "hook"}
         "Refusals, edits and omissions of plugins; in shadow mode what they would have been.";
+    PLUGIN_VERDICTS: Counter "blockhouse_plugin_verdicts_total" ["messages"] {"plugin", "hook", "verdict"}
+        "Objections of plugins by what they are: reject, drop, reroute, rewrite, hide, identify, select, enrich.";
+    PLUGIN_DISAGREEMENTS: Counter "blockhouse_plugin_shadow_disagreements_total" ["messages"] {"plugin", "hook"}
+        "Messages, or requests where there are none, that went on past a plugin in shadow mode which would have decided otherwise, or failed and would have refused them.";
     PLUGIN_EVENTS_LOST: Counter "blockhouse_plugin_events_lost_total" ["events"] {"plugin", "hook"}
-        "Events for queued hooks for which there was no room.";
+        "Messages and events that queued hooks were not told of, since there was no room for them or the node stopped.";
     PLUGIN_FAILURES: Counter "blockhouse_plugin_failures_total" ["calls"] {"plugin", "hook", "kind"}
         "Calls of plugins that failed, by kind: trap, deadline, answer, refused, busy, open, missing.";
     PLUGIN_CODE: Counter "blockhouse_plugin_code_total" ["files"] {"source"}
@@ -211,7 +219,7 @@ catalogue! {
     PLUGIN_GENERATION: Gauge "blockhouse_plugin_generation" ["changes"] {}
         "Changes of the plugins in force that this node has seen, over restarts.";
     PLUGIN_CHANGES: Counter "blockhouse_plugin_changes_total" ["changes"] {"outcome"}
-        "Deploys, rollbacks and switches: done, refused (nothing changed), reverted (by the node itself, since it did worse).";
+        "Deploys, rollbacks and switches: done, refused (nothing changed; refused uploads are among them), reverted (by the node itself, since it did worse).";
     POLICY_DECISIONS: Counter "blockhouse_policy_decisions_total" ["requests"] {"outcome"}
         "Requests that policies were asked for: allowed, denied, super (of a user who may do everything).";
     POLICY_RULES: Gauge "blockhouse_policy_rules" ["rules"] {}

@@ -466,10 +466,19 @@ mod tests {
         meter.connections.channels.certificate_end.set(77);
         meter.before_read(Box::new(|m| m.store.written.set(4_096)));
         let failures = vec![("trap", 2)];
-        let hooks =
+        let mut hooks =
             vec![PluginHookCounts { hook: "pull", calls: 5, failures, ..Default::default() }];
-        let plugin =
-            PluginCounts { plugin: "acl".to_owned(), loaded: true, hooks, ..Default::default() };
+        let (verdicts, disagreements) = (vec![("drop", 4)], Some(6));
+        let send = PluginHookCounts { hook: "before-send", verdicts, ..Default::default() };
+        hooks.push(PluginHookCounts { disagreements, ..send });
+        let plugin = PluginCounts {
+            plugin: "acl".to_owned(),
+            loaded: true,
+            memory_bytes: 65_536,
+            unhealthy: 2,
+            hooks,
+            ..Default::default()
+        };
         meter.watch_plugins(Box::new(move || vec![plugin.clone()]));
         meter.before_read(Box::new(|m| m.plugin_code[1].set(3)));
         let changes = PluginChanges { generation: 9, refused: 4, ..Default::default() };
@@ -497,7 +506,11 @@ mod tests {
             "blockhouse_plugin_loaded acl 1",
             "blockhouse_plugin_code_total cache 0",
             "blockhouse_plugin_code_total compiled 3",
+            "blockhouse_plugin_memory_bytes acl 65536",
+            "blockhouse_plugin_unhealthy_instances_total acl 2",
             "blockhouse_plugin_calls_total acl,pull 5",
+            "blockhouse_plugin_verdicts_total acl,before-send,drop 4",
+            "blockhouse_plugin_shadow_disagreements_total acl,before-send 6",
             "blockhouse_plugin_failures_total acl,pull,trap 2",
             "blockhouse_plugin_generation  9",
             "blockhouse_plugin_changes_total refused 4",

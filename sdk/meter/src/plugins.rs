@@ -16,6 +16,10 @@ pub struct PluginCounts {
     pub breaker_open: bool,
     /// Instances, ready and at work.
     pub instances: u64,
+    /// Bytes of their linear memory.
+    pub memory_bytes: u64,
+    /// Instances that were replaced because they were not well.
+    pub unhealthy: u64,
     /// Its hooks.
     pub hooks: Vec<PluginHookCounts>,
     /// The metrics that it made itself.
@@ -99,6 +103,10 @@ pub struct PluginHookCounts {
     pub nanoseconds: u64,
     /// Answers that were not "go on".
     pub objections: u64,
+    /// The same by what they say.
+    pub verdicts: Vec<(&'static str, u64)>,
+    /// What went on though a shadow would have decided otherwise; `None` in other modes.
+    pub disagreements: Option<u64>,
     /// Events for which the queue had no room.
     pub lost: u64,
     /// Calls that failed, by kind.
@@ -144,10 +152,12 @@ type Column<T> = (&'static Metric, fn(&T) -> f64);
 
 /// Hands the plugins' values to `visit`, samples of one metric one after the other.
 pub(crate) fn read(plugins: &[PluginCounts], visit: &mut dyn FnMut(&Sample<'_>)) {
-    let of_plugin: [Column<PluginCounts>; 3] = [
+    let of_plugin: [Column<PluginCounts>; 5] = [
         (&c::PLUGIN_LOADED, |plugin| f64::from(u8::from(plugin.loaded))),
         (&c::PLUGIN_BREAKER_OPEN, |plugin| f64::from(u8::from(plugin.breaker_open))),
         (&c::PLUGIN_INSTANCES, |plugin| plugin.instances as f64),
+        (&c::PLUGIN_MEMORY, |plugin| plugin.memory_bytes as f64),
+        (&c::PLUGIN_UNHEALTHY, |plugin| plugin.unhealthy as f64),
     ];
     for (metric, value) in of_plugin {
         for plugin in plugins {
@@ -168,11 +178,30 @@ pub(crate) fn read(plugins: &[PluginCounts], visit: &mut dyn FnMut(&Sample<'_>))
             }
         }
     }
+    by_word(plugins, &c::PLUGIN_VERDICTS, |hook| hook.verdicts.as_slice(), visit);
     for plugin in plugins {
         for hook in &plugin.hooks {
-            for (kind, count) in &hook.failures {
-                let labels = &[&*plugin.plugin, hook.hook, kind];
-                visit(&Sample { metric: &c::PLUGIN_FAILURES, labels, value: *count as f64 });
+            if let Some(count) = hook.disagreements {
+                let (metric, labels) = (&c::PLUGIN_DISAGREEMENTS, &[&*plugin.plugin, hook.hook]);
+                visit(&Sample { metric, labels, value: count as f64 });
+            }
+        }
+    }
+    by_word(plugins, &c::PLUGIN_FAILURES, |hook| hook.failures.as_slice(), visit);
+}
+
+/// Hands on what is counted by a word besides plugin and hook.
+fn by_word(
+    plugins: &[PluginCounts],
+    metric: &'static Metric,
+    counts: fn(&PluginHookCounts) -> &[(&'static str, u64)],
+    visit: &mut dyn FnMut(&Sample<'_>),
+) {
+    for plugin in plugins {
+        for hook in &plugin.hooks {
+            for (word, count) in counts(hook) {
+                let labels = &[&*plugin.plugin, hook.hook, word];
+                visit(&Sample { metric, labels, value: *count as f64 });
             }
         }
     }

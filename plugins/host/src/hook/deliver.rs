@@ -9,6 +9,7 @@ use crate::Failure;
 use crate::contract::exported::before_deliver::{self as wit, Answer};
 use crate::guest::{Guest, Shown, Wants};
 use crate::interface::Interface;
+use crate::said::Said;
 
 impl PluginHook {
     /// Has the plugin look at what goes out. What it does in one call stays done if a later call of
@@ -45,8 +46,10 @@ impl PluginHook {
             match asked {
                 Ok(answer) => {
                     let shadow = self.plugin.is_shadow();
-                    let changed = apply(answer, now, shadow);
-                    self.objected(Interface::BeforeDeliver, changed);
+                    let (hidden, rewritten) = apply(answer, now, shadow);
+                    self.plugin.said(Interface::BeforeDeliver, Said::Hide, hidden);
+                    self.plugin.said(Interface::BeforeDeliver, Said::Rewrite, rewritten);
+                    let changed = hidden + rewritten;
                     if shadow && changed > 0 {
                         let reason = format!("{changed} changes of {} messages", now.len());
                         self.tell(Subject::Deliver(cx, delivery), Outcome::Edited, &reason);
@@ -54,9 +57,8 @@ impl PluginHook {
                 }
                 Err(failure) => {
                     let subject = Subject::Deliver(cx, delivery);
-                    if let Some(rejection) =
-                        self.failed(Interface::BeforeDeliver, subject, &failure)
-                    {
+                    let hook = Interface::BeforeDeliver;
+                    if let Some(rejection) = self.failed(hook, subject, &failure, now.len()) {
                         return Verdict::Reject(rejection);
                     }
                 }
@@ -158,24 +160,25 @@ fn changes(answer: &Answer, messages: &[Outbound<'_>]) -> Vec<String> {
     told.map(|(what, count)| format!("{count} of {} {what}", messages.len())).collect()
 }
 
-/// Does what the guest says, or counts what it would have done. Gives how many messages it changed.
-fn apply(answer: Answer, messages: &mut [Outbound<'_>], shadow: bool) -> usize {
-    let mut changed = 0;
+/// Does what the guest says, or counts what it would have done. Gives how many messages it hid, and
+/// how many got another body.
+fn apply(answer: Answer, messages: &mut [Outbound<'_>], shadow: bool) -> (usize, usize) {
+    let (mut hidden, mut rewritten) = (0, 0);
     for (i, message) in messages.iter_mut().enumerate() {
         if !keeps(&answer, i) && message.keep {
-            changed += 1;
+            hidden += 1;
             message.keep = shadow;
         }
     }
     for replacement in answer.bodies {
         if let Some(message) = messages.get_mut(replacement.message as usize) {
-            changed += 1;
+            rewritten += 1;
             if !shadow {
                 message.body = Some(Bytes::from(replacement.body));
             }
         }
     }
-    changed
+    (hidden, rewritten)
 }
 
 #[cfg(test)]
@@ -207,7 +210,7 @@ mod tests {
     #[test]
     fn the_mask_is_little_endian_and_spare_bits_are_not_looked_at() {
         let mut messages = outbound();
-        assert_eq!(apply(answer(&[0b1111_1110, 0b1111_1101], &[]), &mut messages, false), 2);
+        assert_eq!(apply(answer(&[0b1111_1110, 0b1111_1101], &[]), &mut messages, false), (2, 0));
         let kept: Vec<bool> = messages.iter().map(|m| m.keep).collect();
         assert_eq!(kept.iter().filter(|keep| !**keep).count(), 2);
         assert!(!kept[0] && !kept[9]);
@@ -216,7 +219,7 @@ mod tests {
     #[test]
     fn shadow_counts_and_changes_nothing() {
         let mut messages = outbound();
-        assert_eq!(apply(answer(&[0, 0], &[(1, b"x")]), &mut messages, true), 11);
+        assert_eq!(apply(answer(&[0, 0], &[(1, b"x")]), &mut messages, true), (10, 1));
         assert!(messages.iter().all(|m| m.keep && m.body.is_none()));
     }
 

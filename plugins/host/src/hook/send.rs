@@ -10,6 +10,7 @@ use crate::Failure;
 use crate::contract::exported::before_send::{self as wit, Change, PropertyEdit};
 use crate::guest::{Guest, Shown, Wants};
 use crate::interface::Interface;
+use crate::said::Said;
 
 /// Property edits of one message.
 pub(super) const EDITS_MAX: usize = 64;
@@ -55,23 +56,34 @@ impl PluginHook {
         match asked {
             Ok(changes) if changes.is_empty() => {}
             Ok(changes) => {
-                self.objected(Interface::BeforeSend, changes.len());
+                self.count(&changes);
                 if self.plugin.is_shadow() {
                     changes.iter().for_each(|change| self.would_change(cx, change, run));
                 } else {
                     changes.into_iter().for_each(|change| apply(change, run));
                 }
             }
-            Err(failure) if self.plugin.fails_closed(Interface::BeforeSend) => {
-                let decision = Decision::Reject(self.unavailable(&failure));
-                run.iter_mut().for_each(|message| message.decision = decision.clone());
-            }
-            Err(failure) => {
-                if let Some(first) = run.first() {
-                    let reason = format!("{failure} ({} messages)", run.len());
-                    self.tell(Subject::Send(cx, first.topic), Outcome::Failed, &reason);
-                }
-            }
+            Err(failure) => self.failed_run(cx, &failure, run),
+        }
+    }
+
+    fn failed_run(&self, cx: &RequestContext, failure: &Failure, run: &mut [Draft<'_>]) {
+        self.plugin.would_refuse(Interface::BeforeSend, run.len());
+        if self.plugin.fails_closed(Interface::BeforeSend) {
+            let decision = Decision::Reject(self.unavailable(failure));
+            run.iter_mut().for_each(|message| message.decision = decision.clone());
+        } else if let Some(first) = run.first() {
+            let reason = format!("{failure} ({} messages)", run.len());
+            self.tell(Subject::Send(cx, first.topic), Outcome::Failed, &reason);
+        }
+    }
+
+    /// Counts what is not "go on".
+    fn count(&self, changes: &[Change]) {
+        let mut counts = [0; Said::ALL.len()];
+        changes.iter().filter_map(said).for_each(|said| counts[said as usize] += 1);
+        for (said, count) in Said::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0) {
+            self.plugin.said(Interface::BeforeSend, said, count);
         }
     }
 
@@ -84,6 +96,16 @@ impl PluginHook {
             wit::Decision::Reject(why) => (Outcome::Refused, why.reason.as_str()),
         };
         self.tell(Subject::Send(cx, message.topic), outcome, reason);
+    }
+}
+
+const fn said(change: &Change) -> Option<Said> {
+    match &change.decision {
+        wit::Decision::Admit if change.body.is_none() && change.properties.is_empty() => None,
+        wit::Decision::Admit => Some(Said::Rewrite),
+        wit::Decision::Drop => Some(Said::Drop),
+        wit::Decision::Reroute(_) => Some(Said::Reroute),
+        wit::Decision::Reject(_) => Some(Said::Reject),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::Failure;
 use crate::contract::exported::enrich_span::{self as wit, Addition};
 use crate::guest::Guest;
 use crate::interface::Interface;
+use crate::said::Said;
 
 impl PluginHook {
     /// Has the plugin add to the spans that are in its scope. A failure adds nothing.
@@ -31,7 +32,7 @@ impl PluginHook {
             });
             // A failure has been counted.
             let Ok(additions) = asked else { continue };
-            self.objected(Interface::EnrichSpan, additions.len());
+            self.plugin.said(Interface::EnrichSpan, Said::Enrich, additions.len());
             if !self.plugin.is_shadow() {
                 let dropped = add(additions, now);
                 let counts = self.plugin.counts(Interface::EnrichSpan);

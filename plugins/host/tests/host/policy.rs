@@ -1,7 +1,7 @@
 //! What a binding says: scope, order, shadow, stores.
 
 use blockhouse_hook::{Decision, HookChain};
-use blockhouse_host::{Mode, StoreMode};
+use blockhouse_host::{Mode, OnFailure, StoreMode};
 
 use super::rig::{Sample, Shelf, binding, component, draft, request, sent};
 
@@ -41,6 +41,33 @@ fn shadow_counts_what_it_would_have_done() {
     let sample = Sample::with(REJECT, |binding| binding.mode = Mode::Shadow);
     assert!(!rejects(&sample.chain, "orders", None));
     assert_eq!(sample.objections("before-send"), 1);
+    assert_eq!(sample.hook("before-send").disagreements, Some(1));
+}
+
+#[test]
+fn a_shadow_that_fails_disagrees_where_its_failure_would_refuse() {
+    let disagreed = |on_failure| {
+        let rules = r#"{"faults": {"before-send": "trap"}}"#;
+        let sample = Sample::with(rules, |binding| {
+            (binding.mode, binding.on_failure) = (Mode::Shadow, on_failure);
+        });
+        assert_eq!(sent(&sample.chain, &["a", "b"])[1].0, Decision::Admit);
+        sample.hook("before-send").disagreements
+    };
+    assert_eq!(disagreed(None), Some(2), "both messages went on");
+    assert_eq!(disagreed(Some(OnFailure::Open)), Some(0));
+}
+
+#[test]
+fn verdicts_are_counted_by_what_they_say() {
+    let rules = r#"{"reject_body": "poison", "drop_body": "noise", "replace": {"old": "new"},
+                    "reroute": {"eu": "orders-eu"}, "hide_tag": "red"}"#;
+    let sample = Sample::new(rules);
+    sent(&sample.chain, &["poison", "noise", "noise", "fine", "old", "eu", "eu"]);
+    let hook = sample.hook("before-send");
+    let counts: Vec<_> = hook.verdicts.into_iter().collect();
+    assert_eq!(counts, [("drop", 2), ("reject", 1), ("reroute", 2), ("rewrite", 1)]);
+    assert_eq!((hook.objections, hook.disagreements), (6, None), "it does not only watch");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! One plugin of a running node, with how it is bound and what it was before.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Context as _;
@@ -50,6 +51,7 @@ fn text(plugin: &Plugin, generation: u64) -> String {
     row("state", plugin.state());
     row("generation", &generation.to_string());
     row("instances", &plugin.instances.to_string());
+    row("memory", &format!("{} KiB", plugin.memory_bytes >> 10));
     for (key, value) in plugin.binding.as_object().into_iter().flatten() {
         if !matches!(key.as_str(), "name" | "digest") && !is_nothing(value) {
             row(key, &shown(value));
@@ -57,13 +59,12 @@ fn text(plugin: &Plugin, generation: u64) -> String {
     }
     for hook in &plugin.hooks {
         let each = hook.nanoseconds.checked_div(hook.messages).unwrap_or(0);
-        let failures: Vec<String> = hook.failures.iter().map(|(k, n)| format!("{n} {k}")).collect();
-        let failures = if failures.is_empty() { "none".to_owned() } else { failures.join(", ") };
+        let (failures, verdicts) = (counts(&hook.failures), counts(&hook.verdicts));
         row(
             &hook.hook,
             &format!(
-                "{} calls, {} messages of {each} ns, {} objections, failures: {failures}",
-                hook.calls, hook.messages, hook.objections
+                "{} calls, {} messages of {each} ns, objections: {verdicts}, failures: {failures}",
+                hook.calls, hook.messages
             ),
         );
     }
@@ -73,6 +74,11 @@ fn text(plugin: &Plugin, generation: u64) -> String {
         row(&past.state, &format!("{version} {}{why}", past.digest));
     }
     text
+}
+
+fn counts(by_word: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> = by_word.iter().map(|(word, n)| format!("{n} {word}")).collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
 }
 
 fn is_nothing(value: &Value) -> bool {

@@ -122,6 +122,8 @@ pub(super) struct Plugin {
     pub(super) mode: String,
     pub(super) breaker_open: bool,
     pub(super) instances: u64,
+    #[serde(default)]
+    pub(super) memory_bytes: u64,
     pub(super) binding: Value,
     pub(super) hooks: Vec<Hook>,
     #[serde(default)]
@@ -137,6 +139,8 @@ pub(super) struct Hook {
     pub(super) messages: u64,
     pub(super) nanoseconds: u64,
     pub(super) objections: u64,
+    #[serde(default)]
+    pub(super) verdicts: std::collections::BTreeMap<String, u64>,
     pub(super) failures: std::collections::BTreeMap<String, u64>,
 }
 

@@ -113,6 +113,8 @@ fn counts(status: Status) -> PluginCounts {
         messages: hook.messages,
         nanoseconds: hook.nanoseconds,
         objections: hook.objections,
+        verdicts: hook.verdicts.into_iter().collect(),
+        disagreements: hook.disagreements,
         lost: hook.lost,
         failures: hook.failures.into_iter().collect(),
     };
@@ -121,6 +123,8 @@ fn counts(status: Status) -> PluginCounts {
         loaded: status.loaded,
         breaker_open: status.breaker_open,
         instances: status.instances,
+        memory_bytes: status.memory_bytes,
+        unhealthy: status.unhealthy,
         hooks: status.hooks.into_iter().map(hook).collect(),
         custom: status.metrics.into_iter().map(custom).collect(),
     }
