@@ -1,6 +1,7 @@
 //! Changes of plugins, and who asked for them.
 
 use blockhouse_model::RequestContext;
+use bytes::Bytes;
 
 use crate::deploy::{Deploy, Report, Terms};
 use crate::{Error, Host};
@@ -70,6 +71,17 @@ impl Host {
 impl<'a> Changing<'a> {
     const fn cause(&self, action: &'static str) -> Cause<'a> {
         Cause { action, caller: self.caller }
+    }
+
+    /// Puts a component onto the node, where a deploy finds it.
+    ///
+    /// # Errors
+    /// It has another digest, is no plugin, or cannot be written.
+    pub fn put_component(&self, bytes: Bytes, digest: &str) -> Result<(), Error> {
+        let (set, cause) = (&self.host.set, self.cause("upload"));
+        let put = set.put_component(bytes, digest);
+        // It has no binding yet: it goes by what it was said to be.
+        put.inspect_err(|error| set.refused(cause, &[digest.to_owned()], error))
     }
 
     /// Puts plugins in force, all at once. It takes as long as they take to compile.

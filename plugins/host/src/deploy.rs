@@ -351,18 +351,20 @@ impl Set {
         names: &[String],
         result: Result<Report, Error>,
     ) -> Result<Report, Error> {
-        let outcome = match &result {
-            Ok(report) if report.dry_run => return result,
-            Ok(_) => &self.outcomes.done,
-            Err(error) => {
-                tracing::warn!("plugins were not changed: {error}");
-                for name in names {
-                    self.audit(cause, name, Outcome::Refused, &error.to_string());
-                }
-                &self.outcomes.refused
-            }
-        };
-        outcome.fetch_add(1, Ordering::Relaxed);
+        match &result {
+            Ok(report) if report.dry_run => {}
+            Ok(_) => _ = self.outcomes.done.fetch_add(1, Ordering::Relaxed),
+            Err(error) => self.refused(cause, names, error),
+        }
         result
+    }
+
+    /// Counts a change of these plugins that was not made, and tells why.
+    pub(crate) fn refused(&self, cause: Cause<'_>, names: &[String], error: &Error) {
+        tracing::warn!("plugins were not changed: {error}");
+        for name in names {
+            self.audit(cause, name, Outcome::Refused, &error.to_string());
+        }
+        self.outcomes.refused.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -122,12 +122,12 @@ impl Host {
         self.set.started.store(true, Ordering::SeqCst);
     }
 
-    /// Puts a component onto the node, where a deploy finds it.
+    /// As [`crate::Changing::put_component`], by the node itself.
     ///
     /// # Errors
-    /// It has another digest, is no plugin, or cannot be written.
+    /// As there.
     pub fn put_component(&self, bytes: Bytes, digest: &str) -> Result<(), Error> {
-        self.set.put_component(bytes, digest)
+        self.change_for(None).put_component(bytes, digest)
     }
 
     /// Compares new versions with those before, asks plugins how they are, and lets go of old
@@ -205,6 +205,7 @@ impl Host {
                 disabled: state.record.is_disabled(&binding.name),
                 watched: state.is_watched(&binding.name),
                 loaded: false,
+                problem: None,
                 mode: binding.mode,
                 breaker_open: false,
                 instances: 0,
@@ -254,6 +255,7 @@ fn fill(status: &mut Status, member: &Member) {
     status.version = member.version().or(status.version.take());
     status.loaded = plugin.loaded.is_some();
     status.breaker_open = plugin.breaker.is_open();
+    status.problem.clone_from(&member.problem);
     status.instances = plugin.live();
     status.memory_bytes = plugin.memory();
     status.unhealthy = plugin.unhealthy.load(Ordering::Relaxed);
@@ -281,7 +283,7 @@ impl Set {
                 Err(e) if binding.required => return Err(e),
                 Err(e) => {
                     tracing::error!("{e}. Its hooks fail as the binding says");
-                    Arc::new(self.loader.missing(binding))
+                    Arc::new(self.loader.missing(binding, Some(e.to_string())))
                 }
             };
             self.loader.keeper.refill(&member.plugin);

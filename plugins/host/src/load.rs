@@ -32,13 +32,15 @@ pub(crate) struct Member {
     pub(crate) manifest: Option<Manifest>,
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) hook: Arc<dyn Hook>,
+    /// Why it is not there, if it is not.
+    pub(crate) problem: Option<String>,
 }
 
 impl Member {
     pub(crate) fn new(binding: Binding, manifest: Option<Manifest>, plugin: Plugin) -> Self {
         let plugin = Arc::new(plugin);
         let hook: Arc<dyn Hook> = PluginHook::of(&plugin);
-        Self { binding, manifest, plugin, hook }
+        Self { binding, manifest, plugin, hook, problem: None }
     }
 
     /// The same plugin with another `config`.
@@ -48,6 +50,7 @@ impl Member {
             manifest: self.manifest.clone(),
             plugin: Arc::clone(&self.plugin),
             hook: Arc::clone(&self.hook),
+            problem: self.problem.clone(),
         }
     }
 
@@ -171,13 +174,13 @@ impl Loader {
     }
 
     /// One that is not there: its hooks fail.
-    pub(crate) fn missing(&self, binding: &Binding) -> Member {
+    pub(crate) fn missing(&self, binding: &Binding, problem: Option<String>) -> Member {
         let clock = Arc::clone(&self.parts.clock);
         // Without a thread for it what it is not told is lost, as it would be anyway.
         let keeper = self.threads.keeper_of(binding, &binding.hooks);
         let keeper = keeper.unwrap_or_else(|_| self.keeper.clone());
         let plugin = Plugin::missing(binding, keeper, clock);
-        Member::new(binding.clone(), None, plugin)
+        Member { problem, ..Member::new(binding.clone(), None, plugin) }
     }
 }
 

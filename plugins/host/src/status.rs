@@ -42,6 +42,9 @@ pub struct Status {
     pub watched: bool,
     /// Whether it could be loaded.
     pub loaded: bool,
+    /// Why it could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// Whether its answers take effect.
     pub mode: Mode,
     /// Whether it is left alone because it failed too often.

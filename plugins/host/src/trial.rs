@@ -42,7 +42,7 @@ impl Trials<'_> {
             binding.config = config.clone();
         }
         let Some(loaded) = &self.plugin.loaded else {
-            return Ok(Trial::of(self.loader.missing(&binding).plugin));
+            return Ok(Trial::of(self.loader.missing(&binding, None).plugin));
         };
         let shared = self.loader.resources(&binding, Lasting::default(), (None, None));
         let blueprint = loaded.blueprint.with(&binding.config_json(), shared);

@@ -81,6 +81,8 @@ fn a_plugin_that_is_not_required_fails_as_its_binding_says() {
         binding.on_failure = on_failure;
         let host = shelf.start(vec![binding]).unwrap().unwrap();
         let fate = sent(&HookChain::new(&host.hooks()), &["x"]).remove(0).0;
+        let problem = host.status()[0].problem.clone().unwrap_or_default();
+        assert!(problem.contains("is not there"), "{problem}");
         host.close();
         fate
     };

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use blockhouse_hook::{AuditEvent, AuditKind, Decision, Hook, Point, Points};
 use blockhouse_host::{Host, Interface, Terms};
+use blockhouse_package::Digest;
 use parking_lot::Mutex;
 
 use super::deploy::{deploy, empty, marks, put, stamp};
-use super::rig::{Shelf, binding, sent, version};
+use super::rig::{Shelf, binding, component, sent, version};
 
 /// A native sink.
 #[derive(Default)]
@@ -73,6 +74,17 @@ fn each_change_is_told() {
     one("Refused deploy plugin:a", &["0.9.0"]);
     host.disable("nobody").unwrap_err();
     one("Refused disable plugin:nobody", &[]);
+
+    let junk = Digest::of(b"junk").to_string();
+    let refused = host.changes().refused;
+    host.put_component("junk".into(), &junk).unwrap_err();
+    one(&format!("Refused upload plugin:{junk}"), &[]);
+    host.put_component("jumk".into(), &junk).unwrap_err();
+    one(&format!("Refused upload plugin:{junk}"), &[&junk]);
+    let bare = component("noop");
+    host.put_component(bare.to_vec().into(), &Digest::of(&bare).to_string()).unwrap_err();
+    assert!(told(&seen)[0].1.contains("manifest"));
+    assert_eq!(host.changes().refused, refused + 3);
     host.close();
 }
 

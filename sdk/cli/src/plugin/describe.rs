@@ -49,6 +49,9 @@ fn text(plugin: &Plugin, generation: u64) -> String {
     row("digest", &plugin.digest);
     row("from", &plugin.source);
     row("state", plugin.state());
+    if let Some(problem) = &plugin.problem {
+        row("problem", problem);
+    }
     row("generation", &generation.to_string());
     row("instances", &plugin.instances.to_string());
     row("memory", &format!("{} KiB", plugin.memory_bytes >> 10));

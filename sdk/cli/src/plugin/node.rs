@@ -121,6 +121,8 @@ pub(super) struct Plugin {
     pub(super) loaded: bool,
     pub(super) mode: String,
     pub(super) breaker_open: bool,
+    /// Why it is not loaded.
+    pub(super) problem: Option<String>,
     pub(super) instances: u64,
     #[serde(default)]
     pub(super) memory_bytes: u64,

@@ -64,7 +64,7 @@ pub(super) fn start(
             name: &plugin.name,
             action: "load",
             outcome: if plugin.loaded { Outcome::Allowed } else { Outcome::Failed },
-            reason: &plugin.digest,
+            reason: plugin.problem.as_ref().unwrap_or(&plugin.digest),
             caller: None,
         });
     }

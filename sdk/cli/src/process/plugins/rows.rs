@@ -172,7 +172,7 @@ fn put(host: &Host, call: &Call) -> Reply {
         let text = "say what it is: PUT /v1/plugins/components?digest=sha256:...";
         return Reply::refusal(StatusCode::BAD_REQUEST, "request", text);
     };
-    match host.put_component(call.body.clone(), digest) {
+    match by(host, call).put_component(call.body.clone(), digest) {
         Ok(()) => Reply::ok(json!({ "digest": digest })),
         Err(error) => refused(&error),
     }
