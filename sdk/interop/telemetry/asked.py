@@ -238,4 +238,33 @@ def what_is_slow_or_refused_is_recorded(guests, node, receiver):
     return f"slow, failed plugin, {len(judged)} refusals"
 
 
-SCENES = {scene.__name__: scene for scene in (each_call_is_a_span, failed_calls_are_errors, what_is_slow_or_refused_is_recorded)}
+def a_tenant_shows_its_baggage(guests, node, receiver):
+    """Properties, and members of the W3C header `baggage`: on the span of a send is what the message's tenant may show, and nothing else."""
+    # Names that begin with `plugin.` are nobody's convention.
+    allow = {"tenant_property": "tenant.id", "prefix": "plugin.baggage.", "allow": {"acme": ["cart", "plan"], "silent": []}}
+    bind(node, guests, {"name": "tracing", "guest": "tracing", "grants": {"log": True, "message-bodies": True}, "deadline_ms": 1000,
+                        "config": {"baggage": allow}})
+    node.settings |= to(receiver.endpoint, head_ratio=1, per_second_max=0)
+    node.start(START)
+    raw = topics(node, "header", "property", "silent", "stranger", "long", LAST)
+    header = "tenant.id={},plan=gold%20plus;since=2024, secret=s"
+    sends = {"header": {"baggage": header.format("acme"), "cart": "9"}, "property": {"tenant.id": "acme", "cart": "10", "secret": "s"},
+             "silent": {"baggage": header.format("silent")}, "stranger": {"baggage": header.format("stranger")},
+             "long": {"baggage": header.format("acme") + ",x=" + "x" * 8_192}, LAST: {"baggage": header.format("acme")}}
+    for topic, properties in sends.items():
+        frame = raw.frame(topic, 0, uid := raw.ledger.new_id(10), 10)
+        frame.ext["i"] = records.format_properties({"UNIQ_KEY": uid} | properties)
+        check(raw.connection.call(frame.code, frame.ext, frame.body).code == 0, f"{topic}: not stored")
+    raw.close()
+    # Spans leave in order, each with what was added to it.
+    spans = receiver.wait("all sends", lambda spans: all(named(spans, f"send {topic}") for topic in sends))
+    shown = lambda topic: {key: value for key, value in one(spans, f"send {topic}").attributes.items() if "baggage" in key}
+    wanted = {"header": {"plugin.baggage.cart": "9", "plugin.baggage.plan": "gold plus"}, "property": {"plugin.baggage.cart": "10"}, "silent": {}, "stranger": {},
+              "long": {}, LAST: {"plugin.baggage.plan": "gold plus"}}
+    for topic, attributes in wanted.items():
+        check(shown(topic) == attributes, f"{topic}: {shown(topic)} instead of {attributes}")
+    return ", ".join(f"{topic} {len(attributes)}" for topic, attributes in wanted.items())
+
+
+SCENES = {scene.__name__: scene for scene in (each_call_is_a_span, failed_calls_are_errors, what_is_slow_or_refused_is_recorded,
+                                              a_tenant_shows_its_baggage)}
