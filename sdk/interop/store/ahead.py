@@ -93,7 +93,9 @@ def set_back(binary, work):
         check(saved(stage, "consumerOffset.json")[f"{TOPIC}@{GROUP}"] == {"0": 10, "1": 4, "2": 0}, f"{saved(stage, 'consumerOffset.json')}")
         check(saved(stage, "delayOffset.json")[DELAY_LEVEL_1] == 3, f"{saved(stage, 'delayOffset.json')}")
         goes_on(stage, ahead)
+        stage.client.commit(TOPIC, 1, 7)
         found = stage.again(kill=True)
+        check(stage.client.committed(TOPIC, 1) == 7, f"committed 7 right before the kill, and is {stage.client.committed(TOPIC, 1)}")
         check(SET_BACK not in stage.node.logged(), "something was ahead after the kill")
         return f"{found} found"
     finally:
