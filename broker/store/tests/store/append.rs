@@ -158,6 +158,39 @@ fn sync_flush_syncs_before_it_answers_and_only_for_those_who_wait() {
 }
 
 #[test]
+fn all_who_send_while_a_sync_runs_share_the_next() {
+    const SENDERS: u64 = 24;
+    // One file, so that no other is made meanwhile.
+    let rig = Rig::with(Config { flush: Flush::Sync, segment_size: 1 << 20, ..config() });
+    let store = Arc::new(rig.open());
+    let sender = |n: u64| {
+        let store = Arc::clone(&store);
+        std::thread::spawn(move || send(&store, &[draft("t", 0, &n.to_be_bytes(), "")]))
+    };
+    let size = u64::from(sender(0).join().unwrap()[0].size);
+    let (syncs, before) = (rig.disk.syncs(), store.stats());
+    rig.disk.hold_syncs(true);
+    let mut senders = vec![sender(1)];
+    while rig.disk.syncs() == syncs {
+        std::thread::yield_now();
+    }
+    // That sync is of the first alone; it is under way until it is let go.
+    senders.extend((2..=SENDERS).map(sender));
+    while store.stats().log_end < before.log_end.plus(SENDERS * size) {
+        std::thread::yield_now();
+    }
+    assert!(senders.iter().all(|sender| !sender.is_finished()), "answered without a sync");
+    assert_eq!(store.stats().flushed, before.flushed);
+    rig.disk.hold_syncs(false);
+    for sender in senders {
+        sender.join().unwrap();
+    }
+    assert_eq!(rig.disk.syncs() - syncs, 2, "one for the first, one for all others");
+    assert_eq!(store.stats().flushes - before.flushes, 2);
+    assert_eq!(bodies(&store, "t", 0, 0).len() as u64, 1 + SENDERS);
+}
+
+#[test]
 fn a_failed_sync_fails_those_who_wait() {
     let rig = Rig::with(Config { flush: Flush::Sync, ..config() });
     let store = rig.open();
