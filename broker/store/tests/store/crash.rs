@@ -4,11 +4,15 @@
 //! on it had to be durable. Then the history is gone through event by event: images of what a crash
 //! at that point could leave are opened and held against the model.
 //!
-//! `BLOCKHOUSE_CRASH_IMAGES` sets how many images are opened in all (10,000 unless set). A failure
-//! names its case; `BLOCKHOUSE_CRASH_SEED` with that name runs it alone.
+//! `BLOCKHOUSE_CRASH_IMAGES` sets how many images are opened in all (10,000 unless set). Half of the
+//! workloads are the same in each run, the others begin at a number that is drawn and printed
+//! (`BLOCKHOUSE_CRASH_BASE` sets it). A failure names its case; `BLOCKHOUSE_CRASH_SEED` with that
+//! name runs it alone.
 
 mod decay;
 mod model;
+pub(crate) mod seeds;
+mod whole;
 mod workload;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,12 +23,15 @@ use blockhouse_disk::{CrashDisk, Disk};
 use blockhouse_store::{Flush, Store};
 
 use crate::rig::Rig;
+use model::Model;
+use seeds::{images_wanted, variable};
 use workload::{Kind, Workload};
 
 /// Images of one workload.
 const PER_WORKLOAD: usize = 500;
-/// Of so many images, one is used further and crashes once more.
-const GOES_ON_EVERY: u64 = 3;
+/// Of so many images, one is used further and crashes once more, and another is stopped and read
+/// from end to end.
+const ONE_OF: u64 = 3;
 
 /// One image: which workload, where it crashed, and what was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,29 +61,31 @@ impl Case {
 #[derive(Debug, Default)]
 struct Opened(AtomicUsize);
 
-#[expect(clippy::disallowed_methods, reason = "how much is tested is set from outside")]
-pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-fn images_wanted() -> usize {
-    let set = variable("BLOCKHOUSE_CRASH_IMAGES");
-    set.and_then(|n| n.parse().ok()).unwrap_or(10_000)
-}
-
 fn open(rig: &Rig, disk: &CrashDisk) -> Store {
     rig.open_on(Arc::new(disk.clone()) as Arc<dyn Disk>).unwrap()
 }
 
-/// Opens the image, holds it against the model, and for some goes on to a second crash.
+/// Opens the image and holds it against the model. Some go on to a second crash, others are stopped.
 fn try_image(done: &Workload, case: Case, disk: &CrashDisk, opened: &Opened) {
     opened.0.fetch_add(1, Ordering::Relaxed);
     let store = open(&done.rig, disk);
     let found = done.model.inspect(&store, case.event);
-    if !case.image.is_multiple_of(GOES_ON_EVERY) {
-        return;
+    match case.image % ONE_OF {
+        0 => crash_again(done, case, (store, disk), found, opened),
+        1 if !done.model.is_removing(case.event) => {
+            whole::stop(store, disk, (case.kind != Kind::Removal).then(|| found.keys()));
+        }
+        _ => {}
     }
-    let mut second = found;
+}
+
+fn crash_again(
+    done: &Workload,
+    case: Case,
+    (store, disk): (Store, &CrashDisk),
+    mut second: Model,
+    opened: &Opened,
+) {
     let recovered_at = disk.events();
     second.all_durable_at(recovered_at, case.event);
     workload::go_on(&store, &done.rig, disk, &mut second, case.image);
@@ -113,8 +122,15 @@ fn crash_everywhere(kind: Kind) {
         return;
     }
     let wanted = images_wanted() / Kind::ALL.len();
+    for first in seeds::beginnings() {
+        crash_from(kind, first, wanted.div_ceil(2));
+    }
+}
+
+/// Crashes the workloads from the number `first` on, until so many images were opened.
+fn crash_from(kind: Kind, first: u64, wanted: usize) {
     let opened = Opened::default();
-    let mut workload = 0;
+    let mut workload = first;
     while opened.0.load(Ordering::Relaxed) < wanted {
         let done = Workload::run(kind, workload);
         let mut crashes = done.disk.crashes();

@@ -12,7 +12,7 @@ use blockhouse_record::View;
 use blockhouse_store::examine::{self, Access, Options};
 use blockhouse_store::{Config, Error, Flush, Placed, Store};
 
-use super::{images_wanted, variable};
+use super::seeds::{beginnings, images_wanted, variable};
 use crate::log_lines::LogLines;
 use crate::rig::{DIR, Rig, config, draft, read, send, views};
 
@@ -261,7 +261,8 @@ fn decay(is_clean: bool) {
     let mut opened = 0;
     let log = LogLines::default();
     let count = images_wanted() as u64 / 20;
-    for n in only.map_or(0..count, |n| n..n + 1) {
+    let [fixed, drawn] = beginnings().map(|first| first..first + count.div_ceil(2));
+    for n in only.map_or_else(|| fixed.chain(drawn), |n| (n..n + 1).chain(0..0)) {
         let disk = site.rig.disk.snapshot();
         let mut seed = (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let harm = harm(&disk, &mut seed);

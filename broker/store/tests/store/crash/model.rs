@@ -37,6 +37,17 @@ impl Model {
         self.sent.len()
     }
 
+    /// How many entries all this has in the index.
+    pub(crate) fn keys(&self) -> u64 {
+        let of = |sent: &Sent| {
+            let view = View::parse(&sent.record).unwrap();
+            let unique = u64::from(view.property(properties::UNIQUE_KEY).is_some());
+            unique
+                + view.property(properties::KEYS).map_or(0, |keys| keys.split(' ').count() as u64)
+        };
+        self.sent.values().map(of).sum()
+    }
+
     pub(crate) fn add(
         &mut self,
         physical: u64,
@@ -81,6 +92,12 @@ impl Model {
                 sent.gone_at = sent.gone_at.min(event);
             }
         }
+    }
+
+    /// Whether a topic was being deleted at `event`: some of its queues may be gone, others not.
+    pub(crate) fn is_removing(&self, event: usize) -> bool {
+        let is_under_way = |sent: &Sent| (sent.may_go_at..sent.gone_at).contains(&event);
+        self.sent.values().any(|sent| sent.gone_at != usize::MAX && is_under_way(sent))
     }
 
     /// The store has recovered, which took until `event` of a history that began with a crash at

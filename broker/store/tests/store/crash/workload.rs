@@ -55,6 +55,7 @@ struct Worker<'a> {
     sent: u64,
 }
 
+pub(crate) const INDEX_SLOTS: u32 = 2_000;
 const TOPICS: [&str; 3] = ["alpha", "beta", "gamma"];
 
 struct Message {
@@ -73,7 +74,7 @@ impl Workload {
             queue_file_entries: [7, 40, 300][usize::try_from(dice.below(3)).unwrap()],
             checkpoint_interval_ms: [0, u64::MAX][usize::try_from(dice.below(2)).unwrap()],
             index_entries: 60,
-            index_slots: 2_000,
+            index_slots: INDEX_SLOTS,
             file_reserved_hours: 3,
             delete_when: String::from(
                 "0;1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23",

@@ -8,7 +8,7 @@ use blockhouse_store::examine::{Access, Kind, check, plan, repair};
 use super::{
     ROUNDS, SEGMENT, checked, clock, kinds, numbers, options, records, site_with, stopped,
 };
-use crate::crash::variable;
+use crate::crash::seeds::variable;
 use crate::rig::{DIR, Rig};
 
 /// Numbers that look random, the same in every run.
