@@ -1,4 +1,8 @@
-"""Very many queues with few descriptors: clean stop, kill, full replay; each start is timed, and queues are compared by sample."""
+"""Very many queues with few descriptors: clean stop, kill, full replay; each start has a limit, and queues are compared by sample.
+
+Memory and starts grow with the queues that are in use: the same queues are looked at with none of them in use, with one of a hundred, and
+with all, and the node is killed and started after each.
+"""
 
 import json
 import os
@@ -13,8 +17,14 @@ from scene import ROOMY, Stage
 QUEUES_PER_TOPIC, SAMPLE, DESCRIPTORS = 8, 2000, 1024
 # Both limits, so that the process cannot raise its own.
 FEW_DESCRIPTORS = ("sh", "-c", f'ulimit -n {DESCRIPTORS} && exec "$@"', "sh")
-# What the process itself may take: queues and topics in memory, buffers. Pages of files come on top, as the kernel likes.
-ANON_BASE_MIB, ANON_PER_QUEUE = 160, 3 * 1024
+# KiB that the process itself may take on top of what an empty node takes: buffers and the like, for a queue (with its part of a topic),
+# and for a queue in use. Pages of files come on top, as the kernel likes.
+BUFFERS, PER_QUEUE, PER_ACTIVE = 64 * 1024, 1.0, 1.0
+# Seconds of a processor that a start may take: as it is (after a clean stop, after a kill), for a queue, and for a queue that was in use
+# when the node was killed. Wall-clock time says more of what else the machine does: it is printed.
+AFTER_STOP, AFTER_KILL, PER_QUEUE_THERE, PER_QUEUE_USED = 0.5, 4.0, 20e-6, 30e-6
+# Of so many queues, one is in use where few are.
+FEW = 100
 
 
 class Many(Stage):
@@ -24,6 +34,7 @@ class Many(Stage):
         self.topics = [f"many-{number:05d}" for number in range(topics)]
         self.places = [(topic, queue) for topic in self.topics for queue in range(QUEUES_PER_TOPIC)]
         self.dice, self.most_maps, self.most_files = random.Random(seed), 0, 0
+        self.empty = None  # KiB of the node without topics
 
     def burst(self, frames, at_once):
         """Sends several requests with one write, takes their answers, and goes on."""
@@ -62,13 +73,13 @@ class Many(Stage):
         places = self.dice.sample(self.places, min(SAMPLE, len(self.places)))
         return self.ledger.part(places).verify(self.client)
 
-    def taken(self):
-        """Memory of the process in MiB."""
+    def anonymous(self):
+        """KiB that the process itself takes."""
         with open(f"/proc/{self.node.process.pid}/status") as status:
-            return {line.split(":")[0]: int(line.split()[1]) >> 10 for line in status if line.startswith(("VmRSS", "VmHWM", "RssAnon"))}
+            return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
 
-    def looked_at(self):
-        """What the process takes, once it has given back what a burst of requests took."""
+    def looked_at(self, active):
+        """What the process takes with so many queues in use, once it has given back what a burst of requests took."""
         self.node.alive()
         pid = self.node.process.pid
         with open(f"/proc/{pid}/maps") as maps:
@@ -77,10 +88,9 @@ class Many(Stage):
         with open("/proc/sys/vm/max_map_count") as limit:
             check(self.most_maps < int(limit.read()) // 10, f"{self.most_maps} maps")
         check(self.most_files < DESCRIPTORS, f"{self.most_files} descriptors")
-        bound = ANON_BASE_MIB + len(self.places) * ANON_PER_QUEUE / (1 << 20)
-        until(f"less than {bound:.0f} MiB of anonymous memory", lambda: self.taken()["RssAnon"] < bound, 90)
-        mib = self.taken()
-        return f"RSS {mib['VmRSS']} MiB ({mib['RssAnon']} anonymous, {mib['VmHWM']} at most)"
+        bound, first = self.empty + BUFFERS + len(self.places) * PER_QUEUE + active * PER_ACTIVE, self.anonymous()
+        until(f"less than {bound / 1024:.0f} MiB of anonymous memory, with {active} queues in use", lambda: self.anonymous() < bound, 90)
+        return f"{first / 1024:.1f} MiB anonymous, then {self.anonymous() / 1024:.1f} of at most {bound / 1024:.0f}"
 
     def written_behind(self):
         """Waits until a checkpoint holds all that was sent; how long that took."""
@@ -116,14 +126,25 @@ class Many(Stage):
             at, end = self.client.committed(topic, queue), self.client.end_of(topic, queue)
             check(at == end, f"{topic} {queue}: the group is at {at}, the queue ends at {end}")
 
-    def step(self, what, seconds=300):
-        """Starts and compares; a line."""
+    def step(self, what, active=0, limited=True):
+        """Starts and compares; a line. So many queues were in use when it was killed."""
+        limit = (AFTER_KILL if active else AFTER_STOP) + PER_QUEUE_THERE * len(self.places) + PER_QUEUE_USED * active
         begun = time.monotonic()
-        self.start(seconds)
-        ready = time.monotonic() - begun
+        self.start(300)
+        ready, worked = time.monotonic() - begun, self.worked()
+        memory = self.looked_at(active)
         found, queues = self.compared(), min(SAMPLE, len(self.places))
         check(self.metric("blockhouse_store_refuses_sends") == 0, "sends are refused")
-        print(f"  {what}: ready after {ready:.2f} s, {found} messages of {queues} queues compared, {self.looked_at()}", flush=True)
+        print(f"  {what}: ready after {ready:.2f} s and {worked:.2f} s of work (at most {limit:.2f}), {memory}, {found} messages of {queues} "
+              "queues compared", flush=True)
+        check(worked < limit or not limited, f"{what} the start takes {worked:.2f} s of work, at most {limit:.2f} are allowed")
+
+    def used(self, places):
+        """Messages to these queues, and then kill -9."""
+        before = self.anonymous()
+        self.send(places)
+        print(f"  {len(places)} queues used: {before / 1024:.1f} MiB anonymous before, {self.looked_at(len(places))}", flush=True)
+        self.node.kill()
 
 
 def play(binary, work, topics):
@@ -131,32 +152,34 @@ def play(binary, work, topics):
     stage = Many(binary, work, topics, seed)
     print(f"  {len(stage.places)} queues in {topics} topics, {DESCRIPTORS} descriptors (soft and hard), seed {seed}", flush=True)
     try:
-        begun = time.monotonic()
         stage.start()
+        stage.empty, begun = stage.anonymous(), time.monotonic()
         stage.create()
         created = time.monotonic() - begun
         stage.send(stage.places)
         stage.send(stage.dice.sample(stage.places, len(stage.places) // 2))
         sent = time.monotonic() - begun - created
-        print(f"  topics made in {created:.1f} s, {stage.ledger.count} messages sent in {sent:.1f} s", flush=True)
+        print(f"  {stage.empty / 1024:.1f} MiB anonymous when empty; topics made in {created:.1f} s, {stage.ledger.count} messages sent in "
+              f"{sent:.1f} s", flush=True)
         stage.compared()
-        print(f"  on disk {stage.written_behind():.1f} s later, {stage.looked_at()}", flush=True)
+        print(f"  on disk {stage.written_behind():.1f} s later, {stage.looked_at(len(stage.places))}", flush=True)
         stage.stopped()
         stage.raise_progress(1000)
         stage.step("after a stop, with the group ahead in every queue")
         check(stage.took_table(), "the start did not come from the table of queues")
         stage.was_set_back()
-        stage.send(stage.dice.sample(stage.places, len(stage.places) // 4))
-        stage.node.kill()
-        stage.step("after kill -9")
+        few = stage.dice.sample(stage.places, len(stage.places) // FEW)
+        stage.used(few)
+        stage.step("after kill -9, few queues in use", len(few))
         check(stage.took_table(), "the start after kill -9 did not come from the table of queues")
         # All of them this time: every queue goes on where it ended.
-        stage.send(stage.places)
+        stage.used(stage.places)
+        stage.step("after kill -9, all queues in use", len(stage.places))
         stage.written_behind()
         stage.stopped()
         shutil.rmtree(os.path.join(stage.data, "consumequeue"))
         os.remove(os.path.join(stage.data, "blockhouse", "queues"))
-        stage.step("after a full replay")
+        stage.step("after a full replay", len(stage.places), limited=False)
         check(not stage.took_table(), "the start took a table that is not there")
         stage.send(stage.dice.sample(stage.places, min(1000, len(stage.places))))
         stage.written_behind()

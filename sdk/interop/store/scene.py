@@ -100,6 +100,11 @@ class Stage:
     def took_table(self):
         return FROM_TABLE in self.node.logged()
 
+    def worked(self):
+        """Seconds that the process has had a processor: on a machine with nothing else to do, what it takes."""
+        with open(f"/proc/{self.node.process.pid}/stat") as stat:
+            return sum(int(ticks) for ticks in stat.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+
     def metric(self, name, label=""):
         return self.node.metric(name, label)
 
