@@ -1,5 +1,5 @@
-//! What is not recorded costs nothing: a send makes as many allocations with traces as without them. The
-//! allocator of this program counts, for each thread by itself.
+//! What is not there costs nothing: a send makes as many allocations with traces as without them, and a chain
+//! without hooks none at any point. The allocator of this program counts, for each thread by itself.
 #![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
 
 #[path = "broker/support.rs"]
@@ -10,9 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use allocation_counter::measure;
-use blockhouse_hook::{Draft, Hook, PluginCall, Point, Points, calls};
+use blockhouse_hook::{
+    Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,
+    Delivery, Draft, Hook, HookChain, Hooks, Lifecycle, Outbound, PluginCall, Point, Points, Pull,
+    RouteEntry, SpanRecord, Verdict, calls,
+};
 use blockhouse_meter::spans::{DropReason, Rules, Spans};
-use blockhouse_model::{QueueId, RequestContext};
+use blockhouse_model::{
+    Access, Action, MessageId, PhysicalOffset, QueueId, QueueOffset, RequestContext, Resource,
+    TraceParent,
+};
 use blockhouse_protocol::codes::{request_code, response_code as code};
 use blockhouse_protocol::{RemotingCommand, RequestHead, encode, frame};
 use blockhouse_remoting::Remoting;
@@ -145,4 +152,137 @@ fn a_send_that_is_not_recorded_makes_no_allocation_for_it() {
     // What is recorded is another matter: the count notices it.
     let without = made((32, ""), none, || None).all();
     assert!(made((32, ""), none, || Some(recorder(1.0))).all() > without);
+}
+
+/// What hooks are shown: whoever asks has made it.
+struct Shown {
+    cx: RequestContext,
+    connection: ConnectionInfo,
+    drafts: Vec<Draft<'static>>,
+    outbound: Vec<Outbound<'static>>,
+    route: Vec<RouteEntry>,
+    spans: Vec<SpanRecord>,
+}
+
+impl Shown {
+    fn new() -> Self {
+        let peer = ([127, 0, 0, 1], 5).into();
+        let draft = |_| Draft {
+            topic: "orders",
+            producer_group: "producers",
+            queue: None,
+            body: b"body"[..].into(),
+            properties: "".into(),
+            decision: Decision::Admit,
+        };
+        let found = |_| Outbound {
+            queue_offset: QueueOffset(0),
+            properties: "",
+            stored_body: b"body",
+            body: None,
+            keep: true,
+        };
+        let id = TraceParent { trace_id: 7, span_id: 9, sampled: true };
+        Self {
+            cx: RequestContext::new(peer, 1, request_code::SEND_MESSAGE_V2),
+            connection: ConnectionInfo { id: 1, peer, local: peer, secure: false },
+            drafts: (0..32).map(draft).collect(),
+            outbound: (0..32).map(found).collect(),
+            route: vec![RouteEntry { broker: "a".to_owned(), read_queues: 8, write_queues: 8 }],
+            spans: vec![SpanRecord::new("send".to_owned(), id, peer, Vec::new())],
+        }
+    }
+
+    /// What each point of a chain makes.
+    fn at(&mut self, chain: &HookChain) -> Vec<(Point, u64)> {
+        let Self { cx, connection, drafts, outbound, route, spans } = self;
+        let (group, topic, queue) = ("consumers", "orders", QueueId(0));
+        let delivery = Delivery { group, topic, queue };
+        let pull = Pull { group, topic, queue, offset: QueueOffset(0), messages_max: 32 };
+        let ack = Ack { group, topic, queue, offset: QueueOffset(9) };
+        let id = MessageId { host: connection.peer, offset: PhysicalOffset(0) };
+        let placed = Appended {
+            topic,
+            queue,
+            queue_offset: QueueOffset(0),
+            id,
+            body_len: 4,
+            properties: "",
+        };
+        let key = Credentials { access_key: "", signature: "", signed_fields: b"", body: b"" };
+        let (cluster, broker, address) = ("c", "a", "127.0.0.1:10911");
+        let report = BrokerRegistration { cluster, broker, broker_id: 0, address, topics: 3 };
+        let accesses = [Access { action: Action::Pub, resource: Resource::Topic(topic) }];
+        let command = AdminCommand { name: "DELETE_TOPIC_IN_BROKER", target: topic };
+        vec![
+            (Point::ConnectionOpened, of(|| chain.connection_opened(connection))),
+            (Point::Authenticate, of(|| chain.authenticate(cx, &key))),
+            (Point::Authorize, of(|| chain.authorize(cx, &accesses))),
+            (Point::BeforeSend, of(|| chain.before_send(cx, drafts))),
+            (Point::BeforeSend, of(|| chain.rerouted(cx, &drafts[0]))),
+            (Point::AfterAppend, of(|| chain.after_append(cx, &[placed]))),
+            (Point::Pull, of(|| chain.pull(cx, &pull))),
+            (Point::BeforeDeliver, of(|| chain.before_deliver(cx, &delivery, outbound))),
+            (Point::Ack, of(|| chain.ack(cx, &ack))),
+            (Point::AdminCommand, of(|| chain.admin_command(cx, &command))),
+            (Point::BrokerRegistration, of(|| chain.broker_registration(cx, &report))),
+            (Point::RouteQuery, of(|| chain.route_query(cx, topic, route))),
+            (Point::EnrichSpan, of(|| chain.enrich_span(spans))),
+            (Point::Lifecycle, of(|| chain.lifecycle(Lifecycle::Started))),
+            (Point::ConnectionClosed, of(|| chain.connection_closed(connection))),
+        ]
+    }
+}
+
+/// Allocations that this makes.
+fn of<T>(ask: impl FnOnce() -> T) -> u64 {
+    measure(|| drop(ask())).count_total
+}
+
+/// Makes something of each call that it listens to.
+struct Remembering(parking_lot::Mutex<Vec<String>>);
+
+impl Remembering {
+    fn remember(&self, what: &str) {
+        self.0.lock().push(what.to_owned());
+    }
+}
+
+impl Hook for Remembering {
+    fn name(&self) -> &'static str {
+        "remembering"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::Authorize).with(Point::Ack)
+    }
+
+    fn authorize(&self, _: &RequestContext, _: &[Access<'_>]) -> Verdict {
+        self.remember("authorize");
+        Verdict::Continue
+    }
+
+    fn ack(&self, _: &RequestContext, ack: &Ack<'_>) {
+        self.remember(ack.group);
+    }
+}
+
+#[test]
+fn a_chain_without_hooks_makes_no_allocation_at_any_point() {
+    let (hooks, mut shown) = (Hooks::none(), Shown::new());
+    // What a thread makes once.
+    drop(hooks.load());
+    let loaded = measure(|| drop(hooks.load()));
+    assert_eq!(loaded.count_total, 0, "to look at the chain in force");
+    let chain = hooks.load_full();
+    assert!(chain.is_empty() && Point::ALL.iter().all(|point| !chain.has(*point)));
+    for (point, made) in shown.at(&chain) {
+        assert_eq!(made, 0, "{point:?}");
+    }
+    // A chain with a hook elsewhere costs the other points nothing, and the count notices it where it is.
+    let chain = HookChain::new(&[Arc::new(Remembering(parking_lot::Mutex::default())) as _]);
+    for (point, made) in shown.at(&chain) {
+        let listens = matches!(point, Point::Authorize | Point::Ack);
+        assert_eq!(made > 0, listens, "{point:?}: {made}");
+    }
 }

@@ -200,7 +200,7 @@ impl HookChain {
     /// turn a refusal back: the first decision that is not to admit stands.
     pub fn before_send(&self, cx: &RequestContext, messages: &mut [Draft<'_>]) {
         let hooks = self.at(Point::BeforeSend);
-        if hooks.len() < 2 && self.auditor.is_none() {
+        if hooks.is_empty() || (hooks.len() == 1 && self.auditor.is_none()) {
             return hooks.iter().for_each(|h| h.before_send(cx, messages));
         }
         let mut decided: Vec<Option<Decision>> = vec![None; messages.len()];
@@ -247,8 +247,12 @@ impl HookChain {
         delivery: &Delivery<'_>,
         messages: &mut [Outbound<'_>],
     ) -> Verdict {
+        let hooks = self.at(Point::BeforeDeliver);
+        if hooks.is_empty() {
+            return Verdict::Continue;
+        }
         let mut gone = vec![false; messages.len()];
-        for hook in self.at(Point::BeforeDeliver) {
+        for hook in hooks {
             let before = self.auditor.as_ref().map(|auditor| (auditor, Deliveries::of(messages)));
             if let Verdict::Reject(rejection) = hook.before_deliver(cx, delivery, messages) {
                 self.refused(Subject::Deliver(cx, delivery), hook.name(), &rejection);
