@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Display;
+use std::net::SocketAddr;
 
 use blockhouse_hook::{
     Ack, AdminCommand, Appended, AuditEvent, BrokerRegistration, ConnectionInfo, Credentials,
@@ -55,7 +56,9 @@ impl Hook for Native {
     }
 
     fn connection_closed(&self, connection: &ConnectionInfo) {
-        self.tell(&format_args!("closed {}", connection.peer));
+        // As the plugin sees it: a mapped IPv4 address is one of IPv4.
+        let peer = SocketAddr::new(connection.peer.ip().to_canonical(), connection.peer.port());
+        self.tell(&format_args!("closed {peer}"));
     }
 
     fn authenticate(&self, _cx: &RequestContext, credentials: &Credentials<'_>) -> Identity {

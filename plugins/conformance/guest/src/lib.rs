@@ -16,7 +16,7 @@ use blockhouse_plugin::{
     Registration, RouteEntry, RouteQuery, Spans, Verdict, Wants, clock, kv, log, metrics,
 };
 
-use crate::words::{rejection, spelled, verdict};
+use crate::words::{rejection, spelled, verdict, word};
 
 /// The sample.
 pub struct Sample {
@@ -319,8 +319,9 @@ impl AuditSink for Sample {
         }
         for event in events {
             self.tell(|| {
-                let Event { sequence, kind, outcome, principal, action, resource, .. } = event;
-                format!("audit {sequence} {kind:?} {outcome:?} {principal} {action} {resource}")
+                let Event { sequence, principal, action, resource, .. } = event;
+                let (kind, outcome) = (word(&event.kind), word(&event.outcome));
+                format!("audit {sequence} {kind} {outcome} {principal} {action} {resource}")
             });
         }
         Ok(())

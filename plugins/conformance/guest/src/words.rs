@@ -1,5 +1,7 @@
 //! From the rules' words to the contract's.
 
+use std::fmt::Debug;
+
 use blockhouse_conformance::Refusal;
 use blockhouse_plugin::{Access, Action, Rejection, Resource, Verdict};
 
@@ -31,4 +33,10 @@ pub(crate) fn spelled(access: &Access) -> String {
 
 pub(crate) fn index(place: usize) -> u32 {
     u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+/// A kind or an outcome as native code names it: the bindings put the type's name before it.
+pub(crate) fn word(value: &impl Debug) -> String {
+    let text = format!("{value:?}");
+    text.rsplit("::").next().unwrap_or_default().to_owned()
 }

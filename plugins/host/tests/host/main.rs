@@ -14,6 +14,7 @@ mod guard;
 mod health;
 mod load;
 mod noted;
+mod observed;
 mod outside;
 mod policy;
 mod rig;
