@@ -12,7 +12,7 @@ use blockhouse_model::{Access, Principal, RequestContext, Resource, TraceParent}
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
-use blockhouse_transport::{Connection, Replies, Service, Sessions};
+use blockhouse_transport::{Connection, Refused, Replies, Service, Sessions};
 
 use crate::Remoting;
 use crate::answers::{Answers, Later};
@@ -49,7 +49,7 @@ impl Service for Remoting {
         for command in commands.drain(..) {
             let Some(row) = self.rows.get(&command.code).copied() else {
                 self.finish(&mut run, hooks, answers);
-                self.refuse_unknown(&command, answers);
+                self.refuse_unknown((connection, hooks), &command, answers);
                 continue;
             };
             let number = numbers.next().unwrap_or(0);
@@ -354,7 +354,13 @@ impl Remoting {
         }
     }
 
-    fn refuse_unknown(&self, command: &RemotingCommand, answers: &mut Answers<'_>) {
+    fn refuse_unknown(
+        &self,
+        (connection, hooks): (&Connection, &HookChain),
+        command: &RemotingCommand,
+        answers: &mut Answers<'_>,
+    ) {
+        hooks.unknown(|| stranger(connection, command.code), "");
         let failure = Failure::unsupported(command.code);
         answers.log_refused(command, failure.code, &failure.remark);
         answers.add_unknown(command, failure.code);
@@ -378,6 +384,20 @@ impl Sessions for Remoting {
         self.broker.clients().closed(connection.id());
         self.broker.hooks().load().connection_closed(&info(connection));
     }
+
+    fn refused(&self, connection: &Connection, what: Refused, why: &dyn std::fmt::Display) {
+        self.broker.hooks().load().shut(&info(connection), what.name(), why);
+    }
+}
+
+/// Who sent what nobody looks into: all that is known is the certificate.
+fn stranger(connection: &Connection, code: i32) -> RequestContext {
+    let mut cx = RequestContext::new(connection.peer(), connection.id(), code);
+    cx.secure = connection.is_secure();
+    cx.certificate = connection.certificate();
+    // Without an access key there is nothing that the certificate could contradict.
+    let _always = cx.identify(Principal::Anonymous, "");
+    cx
 }
 
 fn info(connection: &Connection) -> ConnectionInfo {

@@ -90,7 +90,10 @@ const fn is_told(error: &Error) -> bool {
 
 fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -> Outcome {
     let With { hooks, number, connection } = with;
-    let row = table::row_of(command.code).ok_or(Error::UnknownCode(command.code))?;
+    let Some(row) = table::row_of(command.code) else {
+        hooks.unknown(|| stranger(connection, command.code), "");
+        return Err(Error::UnknownCode(command.code));
+    };
     let (len, max) = (command.body.len(), row.body_len_max);
     if len > max {
         return Err(Error::BodyTooLong { len, max, name: request_code::name(row.code) });
@@ -120,6 +123,16 @@ fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -
         admit_admin(hooks, &cx, row, &command.ext)?;
     }
     (row.handle)(service, &Request { command, cx: &cx, connection, hooks })
+}
+
+/// Who sent what nobody looks into: all that is known is the certificate.
+fn stranger(connection: &Connection, code: i32) -> RequestContext {
+    let mut cx = RequestContext::new(connection.peer(), connection.id(), code);
+    cx.secure = connection.is_secure();
+    cx.certificate = connection.certificate();
+    // Without an access key there is nothing that the certificate could contradict.
+    let _always = cx.identify(Principal::Anonymous, "");
+    cx
 }
 
 fn admit_admin(

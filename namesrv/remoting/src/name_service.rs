@@ -11,7 +11,7 @@ use blockhouse_model::Clock;
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_requests::Answers;
 use blockhouse_route::{ConnectionId, Routes, Withdrawn};
-use blockhouse_transport::{Connection, Replies, Service, Sessions};
+use blockhouse_transport::{Connection, Refused, Replies, Service, Sessions};
 use parking_lot::{Mutex, RwLock};
 use tracing::{info, warn};
 
@@ -171,6 +171,10 @@ impl Sessions for NameService {
             report_gone(&self.routes.write().connection_closed(id));
         }
         self.hooks.load().connection_closed(&info_of(connection));
+    }
+
+    fn refused(&self, connection: &Connection, what: Refused, why: &dyn fmt::Display) {
+        self.hooks.load().shut(&info_of(connection), what.name(), why);
     }
 }
 

@@ -321,3 +321,21 @@ fn credentials_that_contradict_a_certificate_are_told() {
     assert_eq!((event.kind, event.outcome), (AuditKind::Authentication, Outcome::Refused));
     assert_eq!((&*event.resource, &*event.reason), ("key:alice", "two users at once"));
 }
+
+#[test]
+fn what_is_refused_without_a_hook_is_told_where_somebody_listens() {
+    let (auditor, sink) = (auditor(), Arc::new(Sink::default()));
+    let chain = HookChain::new(&[Arc::clone(&sink) as _]).audited(&auditor);
+    let cx = RequestContext::new(([10, 0, 0, 7], 4_711).into(), 9, 9_999);
+    let peer = ConnectionInfo { id: 9, peer: cx.peer, local: cx.peer, secure: true };
+    chain.unknown(|| cx.clone(), "GET /x");
+    chain.shut(&peer, "tls-handshake", &"no certificate");
+    chain.not_changed(&cx, &AdminCommand { name: "POST /x", target: "" }, "not from here");
+    let events = sink.told();
+    let made_up: Vec<bool> = events.iter().map(AuditEvent::is_made_up).collect();
+    assert_eq!(made_up, [true, true, false]);
+    assert_eq!((events[0].code, &*events[0].resource), (9_999, "GET /x"));
+    assert_eq!((events[1].connection, &*events[1].reason), (9, "no certificate"));
+    assert!(events.iter().all(|event| event.outcome == Outcome::Refused && event.peer == cx.peer));
+    HookChain::new(&[]).unknown(|| unreachable!("nobody listens"), "");
+}

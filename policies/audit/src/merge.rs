@@ -36,21 +36,26 @@ pub(crate) const fn is_mergeable(event: &AuditEvent) -> bool {
     !matches!(event.outcome, Outcome::Allowed)
 }
 
+/// Code, resource and reason, if they tell events apart.
+fn details(event: &AuditEvent) -> Option<(i32, &str, &str)> {
+    let AuditEvent { code, resource, reason, .. } = event;
+    (!event.is_made_up()).then_some((*code, resource, reason))
+}
+
 fn is_equal(a: &AuditEvent, b: &AuditEvent) -> bool {
-    let rest = |e: &AuditEvent| (e.kind, e.outcome, e.code, e.shadow, source(e));
+    let rest = |e: &AuditEvent| (e.kind, e.outcome, e.shadow, source(e));
     rest(a) == rest(b)
         && a.principal == b.principal
         && a.action == b.action
-        && a.resource == b.resource
         && a.decided_by == b.decided_by
-        && a.reason == b.reason
+        && details(a) == details(b)
 }
 
 impl Merges {
     fn key(&self, event: &AuditEvent) -> u64 {
-        let AuditEvent { principal, action, resource, decided_by, reason, .. } = event;
-        let rest = (event.kind, event.outcome, event.code, event.shadow, source(event));
-        self.hasher.hash_one((principal, action, resource, decided_by, reason, rest))
+        let AuditEvent { principal, action, decided_by, .. } = event;
+        let rest = (event.kind, event.outcome, event.shadow, source(event));
+        self.hasher.hash_one((principal, action, decided_by, details(event), rest))
     }
 
     /// Counts an event if an equal one was recorded in this second; else it is to be recorded.
@@ -66,6 +71,11 @@ impl Merges {
         slot.count += 1;
         (slot.event.time, slot.event.sequence) = (event.time, event.sequence);
         (slot.event.peer, slot.event.connection) = (event.peer, event.connection);
+        if event.is_made_up() {
+            slot.event.code = event.code;
+            slot.event.resource.clone_from(&event.resource);
+            slot.event.reason.clone_from(&event.reason);
+        }
         true
     }
 

@@ -233,6 +233,8 @@ fn every_record_has_what_its_class_requires() {
     let all_subjects = [
         Subject::Opened(&peer),
         Subject::Closed(&peer),
+        Subject::Shut(&peer, "frame"),
+        Subject::Unknown(&cx, ""),
         Subject::Authenticate(&cx, "key"),
         Subject::Authorize(&cx, &[]),
         Subject::Send(&cx, "t"),

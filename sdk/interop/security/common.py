@@ -72,6 +72,7 @@ class Server:
         self.root, self.scheme, self.guests = None, "http", None
         self.listen, self.prefix, self.level = "0", [], "debug"
         self.broker_listen = None  # if it is not as the name server
+        self.ops_listen = "0"
 
     def authenticated(self, **more):
         self.settings |= {"authn.enabled": "true", "authn.key_file": self.work / "users.key",
@@ -88,7 +89,7 @@ class Server:
     def start(self, seconds=60):
         self.runs += 1
         out, log = self.work / f"{self.runs}.out", self.work / f"{self.runs}.log"
-        command = [*self.prefix, str(self.binary), self.role, "--data", str(self.data), "--ops-listen", "0", "--log", self.level, *self.options]
+        command = [*self.prefix, str(self.binary), self.role, "--data", str(self.data), "--ops-listen", self.ops_listen, "--log", self.level, *self.options]
         command += ["--namesrv-listen", self.listen] if self.role != "broker" else []
         command += ["--broker-listen", self.broker_listen or self.listen] if self.role != "namesrv" else []
         for key, value in self.settings.items():

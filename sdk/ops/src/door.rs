@@ -60,6 +60,10 @@ impl Visitor {
         Self { connection, info, opened: OnceLock::new() }
     }
 
+    pub(crate) const fn info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
     pub(crate) fn peer(&self) -> SocketAddr {
         self.info.peer
     }
@@ -101,9 +105,14 @@ impl Door {
             if !visitor.opened.get_or_init(open) {
                 return refused(StatusCode::FORBIDDEN, "this connection is not taken");
             }
-            let named = named(&head.headers).map_err(|()| unauthorized("that is no Basic"))?;
+            let named = named(&head.headers).map_err(|()| {
+                hooks.mistaken(&cx, "", "the header Authorization is no Basic");
+                unauthorized("that is no Basic")
+            })?;
             let ip = visitor.info.peer.ip();
             if let Some(wait) = named.as_ref().and_then(|_| failures.wait(ip)) {
+                // Without the name, of which there could be a new one each time.
+                hooks.mistaken(&cx, "", "too many wrong passwords from this address");
                 return Err(too_many(wait.as_secs() + 1));
             }
             let signature =
@@ -124,6 +133,7 @@ impl Door {
         }
         if !cx.identify(principal, &name) {
             let why = "the name and the client's certificate are of different users";
+            hooks.mistaken(&cx, &name, why);
             return refused(StatusCode::FORBIDDEN, why);
         }
         Ok(cx)

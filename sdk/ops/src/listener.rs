@@ -8,8 +8,8 @@ use std::time::Duration;
 use blockhouse_hook::{AdminCommand, Awaited, Decided, Outcome, Settled, Subject};
 use blockhouse_model::RequestContext;
 use blockhouse_service::Shutdown;
-use blockhouse_transport::Connection;
 use blockhouse_transport::tls::Accepted;
+use blockhouse_transport::{Connection, Refused};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::http::{Method, Request, Response, StatusCode};
@@ -123,13 +123,20 @@ async fn serve(stream: TcpStream, peer: SocketAddr, shared: Shared, _slot: Owned
     match accepted {
         Accepted::Tls(stream, _known) => speak(stream, connection, shared).await,
         Accepted::Plain(mut stream) | Accepted::Refused(mut stream) => {
+            shut(&shared, connection, Refused::Plaintext, "this listener takes HTTPS only");
             let text = "HTTP/1.0 400 Bad Request\r\ncontent-type: text/plain\r\n\r\nthis listener takes HTTPS only\n";
             let told = tokio::time::timeout(HEAD_PATIENCE, stream.write_all(text.as_bytes()));
             // Whoever speaks plaintext may be anybody.
             let _unheard = told.await;
         }
+        Accepted::Failed(why) => shut(&shared, connection, Refused::Handshake, &why),
         Accepted::Ended => {}
     }
+}
+
+/// Tells the audit of a connection that is not served.
+fn shut(shared: &Shared, connection: Arc<Connection>, what: Refused, why: &str) {
+    shared.parts.hooks.load().shut(Visitor::new(connection).info(), what.name(), &why);
 }
 
 /// Answers the requests of a connection to its end.

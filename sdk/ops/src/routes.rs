@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{Hooks, Point, Verdict};
+use blockhouse_hook::{AdminCommand, Hooks, Point, Verdict};
 use blockhouse_model::{Access, RequestContext};
 use blockhouse_service::Tasks;
 use hyper::body::Bytes;
@@ -82,6 +82,7 @@ impl Parts {
             return self.row(head, context);
         };
         if !is_look(&head.method) {
+            self.unknown(head, context);
             return Answer::Ready(not_allowed("GET, HEAD"));
         }
         let denied = self.views.get(at).and_then(|view| self.denied(view.access, context));
@@ -140,10 +141,12 @@ impl Parts {
         let at_path: Vec<(&Row, &str)> =
             self.rows.iter().filter_map(|row| Some((row, row.at(path)?))).collect();
         if at_path.is_empty() {
+            self.unknown(head, context);
             let text = "nothing here; try /healthz, /readyz, /metrics or /v1/info\n";
             return Answer::Ready(plain(StatusCode::NOT_FOUND, text.to_owned()));
         }
         let Some((row, name)) = at_path.iter().find(|(row, _)| row.method == head.method) else {
+            self.unknown(head, context);
             let methods: Vec<&str> = at_path.iter().map(|(row, _)| row.method.as_str()).collect();
             return Answer::Ready(not_allowed(&methods.join(", ")));
         };
@@ -163,10 +166,23 @@ impl Parts {
         let refuse = || self.only_super(context).or_else(|| (change.refuse)(context));
         match browser.or_else(refuse) {
             Some(why) => {
+                // By the route, not by what stands in its place for a name.
+                let name = &format!("{} {}", row.method, row.path);
+                let command = AdminCommand { name, target: "" };
+                self.hooks.load().not_changed(context, &command, &why);
                 let refusal = Reply::refusal(StatusCode::FORBIDDEN, "forbidden", &why);
                 Answer::Ready(rendered(&refusal))
             }
             None => Answer::Change(Arc::clone(change), call),
+        }
+    }
+
+    /// Tells of a request that no row is for.
+    fn unknown(&self, head: &request::Parts, context: &RequestContext) {
+        let hooks = self.hooks.load();
+        if hooks.has(Point::AuditSink) {
+            let what = format!("{} {}", head.method, head.uri.path());
+            hooks.unknown(|| context.clone(), &what);
         }
     }
 

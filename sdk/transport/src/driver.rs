@@ -21,7 +21,7 @@ use tracing::debug;
 use crate::budget::Charge;
 use crate::lobby::Guest;
 use crate::replies::{Deferred, PIECES_MAX};
-use crate::{Connection, Endpoint, Replies};
+use crate::{Connection, Endpoint, Refused, Replies};
 use gate::{Gate, Pass};
 use input::Input;
 use pace::Pace;
@@ -277,6 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             Err((taken, error)) => {
                 debug!(peer = %self.connection.peer(), %error, "bad frame");
                 self.endpoint.counts.bad_frames.add(1);
+                self.endpoint.sessions.refused(&self.connection, Refused::Frame, &error);
                 // Requests before the bad frame are still answered.
                 self.connection.close();
                 taken

@@ -45,7 +45,7 @@ pub use error::Error;
 pub use limits::Limits;
 pub use replies::{COPY_MAX, Mark, Replies};
 pub use server::{Reserved, Server};
-pub use service::{Endpoint, NoService, NoSessions, Service, Sessions};
+pub use service::{Endpoint, NoService, NoSessions, Refused, Service, Sessions};
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ use tracing::{debug, error, warn};
 use crate::driver::Driver;
 use crate::lobby::{Guest, Lobby};
 use crate::tls::Accepted;
-use crate::{Connection, Endpoint, Error, proxy};
+use crate::{Connection, Endpoint, Error, Refused, proxy};
 use addresses::Addresses;
 
 /// After a failed accept (no more file descriptors, say), how long until the next.
@@ -287,6 +287,7 @@ async fn announce(mut arrived: Arrived, endpoint: Arc<Endpoint>, addresses: Arc<
         Err(error) => {
             endpoint.counts.shed[Shed::Proxy as usize].add(1);
             debug!(peer = %connection.peer(), %error, "no header where one has to be (proxy_protocol)");
+            endpoint.sessions.refused(&connection, Refused::ProxyHeader, &error);
             return connection.mark_ended();
         }
     }
@@ -324,12 +325,18 @@ async fn serve(arrived: Arrived, endpoint: Arc<Endpoint>) {
             Box::pin(run(stream, connection, Arc::clone(&endpoint), guest)).await;
         }
         Accepted::Refused(stream) => {
+            let why = "only TLS is served here (tls.mode = enforcing)";
+            endpoint.sessions.refused(&connection, Refused::Plaintext, &why);
             let refusing = Arc::new(refusal::endpoint(&endpoint));
             let mut running = Box::pin(run(stream, Arc::clone(&connection), refusing, guest));
             if timeout(refusal::PATIENCE, &mut running).await.is_err() {
                 connection.close();
                 running.await;
             }
+        }
+        Accepted::Failed(why) => {
+            endpoint.sessions.refused(&connection, Refused::Handshake, &why);
+            connection.mark_ended();
         }
         Accepted::Ended => connection.mark_ended(),
     }

@@ -32,6 +32,32 @@ pub trait Service: Send + Sync + 'static {
     }
 }
 
+/// What of a connection was refused below requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The handshake of TLS: a certificate, or anything else about it.
+    Handshake,
+    /// Plaintext, where only TLS is served.
+    Plaintext,
+    /// The header that a balancer has to send first.
+    ProxyHeader,
+    /// Bytes that are no frame.
+    Frame,
+}
+
+impl Refused {
+    /// As in the audit log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "tls-handshake",
+            Self::Plaintext => "plaintext",
+            Self::ProxyHeader => "proxy-header",
+            Self::Frame => "frame",
+        }
+    }
+}
+
 /// Learns of connections as such.
 pub trait Sessions: Send + Sync + 'static {
     /// A connection was made; nothing is read from it before this returns. `false` closes it (and
@@ -40,6 +66,9 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// An admitted connection ended, for whatever reason.
     fn closed(&self, connection: &Arc<Connection>);
+
+    /// What is below requests puts an end to a connection, whether it was [`opened`](Self::opened) or not.
+    fn refused(&self, _: &Connection, _: Refused, _why: &dyn std::fmt::Display) {}
 }
 
 /// Admits everyone and remembers nobody.

@@ -105,6 +105,10 @@ pub enum Subject<'a> {
     Opened(&'a ConnectionInfo),
     /// A connection that was closed.
     Closed(&'a ConnectionInfo),
+    /// A connection that what is below requests put an end to, and which part of it.
+    Shut(&'a ConnectionInfo, &'a str),
+    /// A request that nothing here is known by: its code, or its method and path.
+    Unknown(&'a RequestContext, &'a str),
     /// Credentials, with the access key that they claim.
     Authenticate(&'a RequestContext, &'a str),
     /// What a request wants to do.
@@ -123,6 +127,9 @@ pub enum Subject<'a> {
     Route(&'a RequestContext, &'a str),
 }
 
+/// The action of events of requests that are not known.
+const UNKNOWN: &str = "unknown";
+
 /// Where it comes from.
 enum Origin<'a> {
     Connection(&'a ConnectionInfo),
@@ -132,7 +139,9 @@ enum Origin<'a> {
 impl<'a> Subject<'a> {
     fn origin(self) -> Origin<'a> {
         match self {
-            Self::Opened(connection) | Self::Closed(connection) => Origin::Connection(connection),
+            Self::Opened(connection) | Self::Closed(connection) | Self::Shut(connection, _) => {
+                Origin::Connection(connection)
+            }
             Self::Authenticate(cx, _)
             | Self::Authorize(cx, _)
             | Self::Send(cx, _)
@@ -140,7 +149,8 @@ impl<'a> Subject<'a> {
             | Self::Deliver(cx, _)
             | Self::Admin(cx, _)
             | Self::Register(cx, _)
-            | Self::Route(cx, _) => Origin::Request(cx),
+            | Self::Route(cx, _)
+            | Self::Unknown(cx, _) => Origin::Request(cx),
         }
     }
 
@@ -180,6 +190,10 @@ impl<'a> Subject<'a> {
         match self {
             Self::Opened(_) => (AuditKind::Connection, "open".to_owned(), String::new()),
             Self::Closed(_) => (AuditKind::Connection, "close".to_owned(), String::new()),
+            Self::Shut(_, part) => (AuditKind::Connection, part.to_owned(), String::new()),
+            Self::Unknown(_, what) => {
+                (AuditKind::Authorization, UNKNOWN.to_owned(), what.to_owned())
+            }
             Self::Authenticate(_, key) => {
                 let resource = if key.is_empty() { String::new() } else { format!("key:{key}") };
                 (AuditKind::Authentication, "authenticate".to_owned(), resource)
@@ -215,6 +229,19 @@ impl AuditEvent {
         match &self.principal {
             Principal::Anonymous => "anonymous",
             Principal::User(name) | Principal::Plugin(name) => name,
+        }
+    }
+
+    /// Whether its code, resource and reason are whatever the other side made up before anything was
+    /// decided on. Such events of one source are alike, or who makes up new ones all the time has a record of each.
+    #[must_use]
+    pub fn is_made_up(&self) -> bool {
+        match self.kind {
+            AuditKind::Authorization => self.action == UNKNOWN,
+            AuditKind::Connection => {
+                self.outcome == Outcome::Refused && !matches!(&*self.action, "open" | "close")
+            }
+            _ => false,
         }
     }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_disk::{Disk, MemDisk};
-use blockhouse_hook::Outcome;
+use blockhouse_hook::{ConnectionInfo, Decided, Outcome, Subject};
+use blockhouse_model::RequestContext;
 
-use super::{Bench, admin};
+use super::{Bench, admin, event};
 use crate::Config;
 
 fn counts(bench: &Bench) -> Vec<(String, Option<u64>)> {
@@ -49,6 +50,29 @@ fn equal_refusals_of_a_second_are_one_record_with_their_number() {
         .sum();
     assert_eq!(sum, 1_004);
     assert_eq!(super::check(&disk, &dir, None).findings, []);
+}
+
+/// Whoever makes up a new code, path or broken frame each time does not fill the log with it.
+#[test]
+fn what_is_made_up_is_merged_whatever_it_is() {
+    let mut bench = Bench::open(Arc::new(MemDisk::new()), &Config::default()).unwrap();
+    for n in 0..1_000_i32 {
+        let reason = &*format!("reason {n}");
+        let decided = Decided { outcome: Outcome::Refused, by: "", shadow: false, reason };
+        let cx = RequestContext::new(([10, 0, 0, 7], 1).into(), 1, 10_000 + n);
+        let peer = ConnectionInfo { id: 1, peer: cx.peer, local: cx.peer, secure: false };
+        let path = format!("GET /{n}");
+        bench.put(event(|auditor| auditor.tell(Subject::Unknown(&cx, &path), decided)));
+        bench.put(event(|auditor| auditor.tell(Subject::Shut(&peer, "frame"), decided)));
+    }
+    bench.turn();
+    bench.pass(Duration::from_secs(1));
+    let told: Vec<_> = counts(&bench).into_iter().map(|(_, count)| count).collect();
+    assert_eq!(told, [None, None, Some(999), Some(999)]);
+    let records = bench.records();
+    let last = records.iter().rfind(|record| record.unmapped.outcome == "refused");
+    assert_eq!(last.unwrap().status_detail, "reason 999");
+    assert!(records.iter().any(|record| record.resource() == "GET /999"));
 }
 
 #[test]

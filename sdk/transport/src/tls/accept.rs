@@ -46,6 +46,8 @@ pub enum Accepted {
     Refused(TcpStream),
     /// TLS; a client that showed a certificate is known until the end.
     Tls(Box<Secured>, Option<Known>),
+    /// No handshake, and why.
+    Failed(Box<str>),
     /// Nothing to serve.
     Ended,
 }
@@ -141,11 +143,13 @@ impl Acceptor {
             Ok(Ok((stream, known))) => Accepted::Tls(stream, known),
             Ok(Err(error)) => {
                 debug!(peer = %connection.peer(), %error, "no TLS handshake");
-                Accepted::Ended
+                let nameless = "the client's certificate has nothing that names a user";
+                let why = if is_nameless(&error) { nameless } else { &*error.to_string() };
+                Accepted::Failed(why.into())
             }
             Err(_) => {
                 debug!(peer = %connection.peer(), "no TLS handshake in time (tls.handshake_ms)");
-                Accepted::Ended
+                Accepted::Failed("not in time (tls.handshake_ms)".into())
             }
         }
     }

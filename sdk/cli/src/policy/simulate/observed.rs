@@ -55,6 +55,10 @@ const POLICIES: &str = "authz";
 /// dropped, the policies had allowed.
 pub(super) fn of_record(record: &Record) -> Told {
     let denied = record.decided_by() == POLICIES;
+    if record.unmapped.kind == "authorization" && record.activity_name == "unknown" {
+        // There is no such request, whatever policies say.
+        return Told::Nothing;
+    }
     let actions = match record.unmapped.kind.as_str() {
         "authorization" | "send" | "delivery" => record.activity_name.as_str(),
         "route_query" => "Get",
