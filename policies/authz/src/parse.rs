@@ -293,6 +293,13 @@ impl<'a> Reader<'a> {
             check_name("tenant", tenant)?;
         }
         let (kind, pattern) = resource_of(resource)?;
+        // ACLs may have it, since RocketMQ's do; in a file it would be a rule that never matches.
+        if kind == Some(Kind::Namespace) && usize::from(at.file) < self.parsed.files.len() {
+            return Err(
+                "nothing asks for Namespace: write Topic:NAMESPACE%* and Group:NAMESPACE%*"
+                    .to_owned(),
+            );
+        }
         let actions = Actions::parse(actions)?;
         let condition = self.condition(condition)?;
         let asks_for_message = self
@@ -440,7 +447,7 @@ fn resource_of(text: &str) -> Result<(Option<Kind>, Pattern<'_>), String> {
         return Ok((Some(kind), Pattern::Any));
     }
     if !kind.is_named() {
-        return Err(format!("{} has no names: write {0}:*", kind.name()));
+        return Err(format!("nothing asks for {} by name: write {0}:*", kind.name()));
     }
     let stem = name.strip_suffix('*');
     check_name("resource", stem.unwrap_or(name))?;

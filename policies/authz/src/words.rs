@@ -57,7 +57,7 @@ impl Kind {
 
     /// Whether there are several of the kind, told apart by name.
     pub(crate) const fn is_named(self) -> bool {
-        !matches!(self, Self::Cluster | Self::Policy | Self::Audit)
+        matches!(self, Self::Topic | Self::Group | Self::Namespace)
     }
 
     /// Whether `Get` comes with `Pub` and `Sub`.
@@ -211,8 +211,6 @@ impl<'a> Ask<'a> {
         match (kind, kind.is_named()) {
             (_, false) if name.is_empty() || name == "*" => Ok(Self { action, kind, name: "" }),
             (_, false) => Err(format!("{} has no names: write {0}:*", kind.name())),
-            // The plugins of a node as a whole.
-            (Kind::Plugin, true) if name.is_empty() => Ok(Self { action, kind, name }),
             (_, true) if name.is_empty() => Err(format!("which {}?", kind.name())),
             (Kind::Topic, true) => {
                 Ok(Self::of(&Access { action, resource: Resource::Topic(name) }))

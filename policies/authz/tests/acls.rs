@@ -163,3 +163,20 @@ fn a_directory_without_rules_is_refused_as_ever() {
     let config = Config { enabled: true, ..Config::default() };
     assert!(config.validate(false).is_err() && config.validate(true).is_ok());
 }
+
+/// Nothing asks for it: an entry that denied it would deny nothing. What an older version took is still read.
+#[test]
+fn a_namespace_is_refused_when_it_is_set_and_not_when_it_is_read() {
+    let node = alone();
+    node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    let mut of_namespace = acl("alice", "t", "Deny");
+    of_namespace.entries[0].resource = "namespace:ns*".to_owned();
+    let refused = node.keeper.put_acl(&of_namespace).unwrap_err();
+    assert!(matches!(&refused, AclError::Invalid(why) if why.contains("Namespace")), "{refused}");
+    assert_eq!(node.denied("alice", "t"), None);
+    let old = whole::read(&node.disk, Path::new(ACLS)).unwrap().unwrap();
+    let old = String::from_utf8(old).unwrap().replace("Topic:t", "Namespace:ns");
+    whole::replace(&node.disk, Path::new(ACLS), old.as_bytes()).unwrap();
+    let node = start(&node.disk, "").unwrap();
+    assert!(node.denied("alice", "t").is_some());
+}

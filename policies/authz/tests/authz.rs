@@ -210,7 +210,15 @@ fn every_mistake_has_its_place() {
         ("p, user:a, *, Topic:, Pub, -, allow\n", "a.csv:1: the resource is missing"),
         ("p, user:a, *, Topic:a*b, Pub, -, allow\n", "a.csv:1: `*` does not belong"),
         ("p, user:a, *, Topic:a**, Pub, -, allow\n", "a.csv:1: `*` does not belong"),
-        ("p, user:a, *, Cluster:x, Get, -, allow\n", "a.csv:1: Cluster has no names"),
+        ("p, user:a, *, Cluster:x, Get, -, allow\n", "a.csv:1: nothing asks for Cluster by name"),
+        ("p, user:a, *, Plugin:acl, Get, -, allow\n", "a.csv:1: nothing asks for Plugin by name"),
+        ("p, user:a, *, Plugin:a*, Get, -, deny\n", "a.csv:1: nothing asks for Plugin by name"),
+        ("p, user:a, *, Namespace:*, Pub, -, allow\n", "a.csv:1: nothing asks for Namespace"),
+        (
+            "p, user:a, *, Topic:t, Pub|Sub, -, allow\np, user:a, *, Topic:u, Pub, -, allow\n\
+             p, user:a, *, Topic:t, Sub|Pub, -, deny\n",
+            "a.csv:3: it contradicts a.csv:1: one allows and one denies the very same",
+        ),
         ("p, user:a, *, Topic:t, Pub, color=red, allow\n", "a.csv:1: unknown condition \"color\""),
         ("p, user:a, *, Topic:t, Pub, , allow\n", "a.csv:1: the condition is missing"),
         ("p, alice, *, Topic:t, Pub, -, allow\n", "a.csv:1: unknown subject \"alice\""),

@@ -58,6 +58,9 @@ impl Imported {
         seen: &mut BTreeSet<String>,
     ) {
         let about = format!("User:{user} {}", entry.resource);
+        if entry.resource.starts_with("Namespace:") {
+            return self.note(format!("{about} is not taken over: nothing asks for namespaces"));
+        }
         match (&*entry.policy_type, &*entry.decision) {
             (DEFAULT, DENY) => {
                 return self.note(format!(

@@ -7,10 +7,10 @@ use rustc_hash::FxHashMap;
 
 use super::{Depth, Entry, Index, OfKind, Span};
 use crate::config::Mode;
-use crate::parse::{Parsed, Pattern, Rule};
+use crate::parse::{Parsed, Pattern, Place, Rule};
 use crate::problem::{Problem, Refused, TOLD_MAX};
 use crate::roles::{self, Subject};
-use crate::words::{Kind, Who};
+use crate::words::{Actions, Kind, Who};
 
 /// A pattern of one kind, in the order of their numbers.
 type Key<'a> = (Kind, Depth, &'a str);
@@ -19,9 +19,10 @@ impl Index {
     /// Compiles a set.
     ///
     /// # Errors
-    /// Duplicates, and roles that cannot be resolved.
+    /// Duplicates, contradictions, and roles that cannot be resolved.
     pub(crate) fn compile(parsed: &Parsed<'_>, mode: Mode) -> Result<Self, Refused> {
         let subjects = roles::resolve(parsed)?;
+        check_contradictions(parsed)?;
         let mut numbers: HashMap<Key<'_>, u32> = HashMap::new();
         let mut entries: Vec<(u32, Entry)> = Vec::with_capacity(parsed.rules.len());
         for rule in &parsed.rules {
@@ -115,6 +116,32 @@ fn entry(rule: &Rule<'_>, kind: Kind, mode: Mode) -> Entry {
         is_default: rule.is_default && mode == Mode::Acl2,
         at: rule.at,
     }
+}
+
+/// What a rule speaks of: subject, tenant, kind, pattern, actions and condition.
+type Told<'a> = (u32, u32, Option<Kind>, Pattern<'a>, Actions, u32);
+
+fn told<'a>(rule: &Rule<'a>) -> Told<'a> {
+    (rule.subject, rule.tenant, rule.kind, rule.pattern, rule.actions, rule.condition)
+}
+
+/// A line that allows and one that denies the very same: one of them was meant to be another.
+fn check_contradictions(parsed: &Parsed<'_>) -> Result<(), Refused> {
+    // What an ACL says is for who made it to judge.
+    let rules = || parsed.rules.iter().filter(|rule| parsed.origin(rule.at).is_none());
+    let denied: FxHashMap<_, _> = rules().filter(|r| r.deny).map(|r| (told(r), r.at)).collect();
+    if denied.is_empty() {
+        return Ok(());
+    }
+    let allowed = rules().filter(|rule| !rule.deny);
+    let both = allowed.filter_map(|rule| Some((rule.at, *denied.get(&told(rule))?)));
+    let problem = |(allowed, denied): (Place, Place)| {
+        let (first, second) = (allowed.min(denied), allowed.max(denied));
+        let (first, second) = (parsed.shown(first), parsed.shown(second));
+        let reason = format!("it contradicts {first}: one allows and one denies the very same");
+        Problem::new(second, reason)
+    };
+    Refused::unless_empty(both.map(problem).take(TOLD_MAX).collect())
 }
 
 fn check_duplicates(parsed: &Parsed<'_>, entries: &[(u32, Entry)]) -> Result<(), Refused> {

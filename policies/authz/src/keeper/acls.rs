@@ -10,6 +10,7 @@ use crate::acl::AclTable;
 use crate::hook::InForce;
 use crate::policies::Policies;
 use crate::problem::Refused;
+use crate::words::Kind;
 use crate::{AclLines, Report};
 
 /// Whether there is a user of that name.
@@ -41,6 +42,7 @@ impl Keeper {
     pub fn put_acl(&self, acl: &Acl) -> Result<Report, AclError> {
         self.counted(|| {
             self.check_user(&acl.subject)?;
+            check_asked(acl)?;
             self.change_acls(|acls| acls.put(acl))
         })
     }
@@ -88,6 +90,18 @@ impl Keeper {
     pub(super) fn lines(&self, acls: &AclTable) -> AclLines {
         lines(acls, self.mode, &self.cluster, self.dir.as_os_str().is_empty())
     }
+}
+
+/// Old files of ACLs may have entries of namespaces, which nothing asks for; new ones are refused.
+fn check_asked(acl: &Acl) -> Result<(), AclError> {
+    let is_namespace = |text: &str| {
+        text.split_once(':').is_some_and(|(word, _)| Kind::parse(word) == Some(Kind::Namespace))
+    };
+    if acl.entries.iter().any(|entry| is_namespace(&entry.resource)) {
+        let why = "nothing asks for Namespace: write Topic:NAMESPACE%* and Group:NAMESPACE%*";
+        return Err(AclError::Invalid(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// The ACLs as lines of a node.
