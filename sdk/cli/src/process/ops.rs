@@ -7,6 +7,8 @@ use blockhouse_hook::{AdminCommand, Auditor, Decided, Outcome, Subject};
 use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
 use blockhouse_ops::{Door, Handler, Ops, Page, Parts, Reply, Row, Running, Sign, View};
 use blockhouse_telemetry::{Error, Exporter, Exposition, Identity, Sidecar};
+use hyper::http::Method;
+use serde_json::{Value, json};
 
 use super::{
     Control, Role, Shared, audit, clients, flight, log, node_name, plugins, policies, refusals,
@@ -33,7 +35,7 @@ pub(super) fn start(
     control: Control<'_>,
 ) -> anyhow::Result<Option<Running>> {
     let identity = identity(config, role);
-    let info = serde_json::json!({
+    let info = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "role": role.name(),
         "name": node_name(config, role),
@@ -52,29 +54,64 @@ pub(super) fn start(
     rows.extend(refusals::rows(&shared.meter));
     rows.push(Row {
         path: "/v1/info",
-        method: hyper::http::Method::GET,
+        method: Method::GET,
         access: Access { action: Action::Get, resource: Resource::Cluster },
         handler: Handler::Look(Box::new(move |_| Reply::ok(info.clone()))),
     });
-    let exporter = Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
-    let exporter = Arc::new(exporter);
-    let native = Arc::clone(&exporter);
-    let sidecar = Sidecar::new(Arc::clone(&shared.meter))?;
+    let views = views(identity, shared)?;
+    rows.push(listed(&rows, &views));
     let parts = Parts {
         checks: shared.readiness.checks(),
         complaints: Box::new(move || readiness.complaints()),
         notes: Box::new(move || noting.notes()),
-        views: vec![
-            view("/metrics", move |accept| exporter.show(accept)),
-            view("/metrics/native", move |accept| native.show_native(accept)),
-            view("/metrics/exporter", move |_| sidecar.text()),
-        ],
+        views,
         rows,
         hooks: Arc::clone(&shared.hooks),
         door: door(config, shared),
         tasks: shared.tasks.child_on("ops", shared.aside.clone()),
     };
     Ok(Ops::start(&config.ops, parts)?)
+}
+
+/// The ways of showing metrics.
+fn views(identity: Identity, shared: &Shared) -> anyhow::Result<Vec<View>> {
+    let exporter = Exporter::new(identity, Arc::clone(&shared.meter), Arc::clone(&shared.clock))?;
+    let exporter = Arc::new(exporter);
+    let native = Arc::clone(&exporter);
+    let sidecar = Sidecar::new(Arc::clone(&shared.meter))?;
+    Ok(vec![
+        view("/metrics", move |accept| exporter.show(accept)),
+        view("/metrics/native", move |accept| native.show_native(accept)),
+        view("/metrics/exporter", move |_| sidecar.text()),
+    ])
+}
+
+/// The row that tells of all others, and of itself, what each asks for.
+fn listed(rows: &[Row], views: &[View]) -> Row {
+    let (path, method) = ("/v1/routes", Method::GET);
+    let access = Access { action: Action::Get, resource: Resource::Cluster };
+    let needs = |path: &str, method: &Method, access: Access<'_>| {
+        let (action, resource) = (access.action.name(), resource(&access.resource));
+        json!({ "path": path, "method": method.as_str(), "action": action, "resource": resource })
+    };
+    let of_views = views.iter().map(|view| needs(view.path, &Method::GET, view.access));
+    let of_rows = rows.iter().map(|row| needs(row.path, &row.method, row.access));
+    let mut all: Vec<Value> = of_views.chain(of_rows).collect();
+    all.push(needs(path, &method, access));
+    let body = json!({ "routes": all });
+    Row { path, method, access, handler: Handler::Look(Box::new(move |_| Reply::ok(body.clone()))) }
+}
+
+/// As policies have it; routes name no topics and no groups.
+const fn resource(resource: &Resource<'_>) -> &'static str {
+    match resource {
+        Resource::Cluster => "Cluster:*",
+        Resource::Policy => "Policy:*",
+        Resource::Plugin => "Plugin:*",
+        Resource::Audit => "Audit:*",
+        Resource::Topic(_) => "Topic:*",
+        Resource::Group(_) => "Group:*",
+    }
 }
 
 /// A way of showing metrics, for whoever may look at the cluster.
