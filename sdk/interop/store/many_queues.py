@@ -19,7 +19,7 @@ QUEUES_PER_TOPIC, SAMPLE, DESCRIPTORS = 8, 2000, 1024
 FEW_DESCRIPTORS = ("sh", "-c", f'ulimit -n {DESCRIPTORS} && exec "$@"', "sh")
 # KiB that the process itself may take on top of what an empty node takes: buffers and the like, for a queue (with its part of a topic),
 # and for a queue in use. Pages of files come on top, as the kernel likes.
-BUFFERS, PER_QUEUE, PER_ACTIVE = 64 * 1024, 1.0, 1.0
+BUFFERS, PER_QUEUE, PER_ACTIVE = 96 * 1024, 1.0, 1.0
 # Seconds of a processor that a start may take: as it is (after a clean stop, after a kill), for a queue, and for a queue that was in use
 # when the node was killed. Wall-clock time says more of what else the machine does: it is printed.
 AFTER_STOP, AFTER_KILL, PER_QUEUE_THERE, PER_QUEUE_USED = 0.5, 4.0, 20e-6, 30e-6
