@@ -485,7 +485,7 @@ mod tests {
         let view = view.with_clients(&connected);
         let text = view.text("n:1", 1);
         assert!(
-            text.contains("a@1     10.0.0.5:1  java      V5_4_0   -         billing"),
+            text.contains("a@1     10.0.0.5:1  java      V5_4_0          -  billing"),
             "{text}"
         );
         assert!(!text.contains("b@2"), "more rows than were asked for: {text}");
