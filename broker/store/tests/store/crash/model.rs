@@ -94,10 +94,9 @@ impl Model {
         }
     }
 
-    /// Whether a topic was being deleted at `event`: some of its queues may be gone, others not.
-    pub(crate) fn is_removing(&self, event: usize) -> bool {
-        let is_under_way = |sent: &Sent| (sent.may_go_at..sent.gone_at).contains(&event);
-        self.sent.values().any(|sent| sent.gone_at != usize::MAX && is_under_way(sent))
+    /// Whether a topic was deleted by `event`.
+    pub(crate) fn has_removed(&self, event: usize) -> bool {
+        self.sent.values().any(|sent| sent.gone_at <= event)
     }
 
     /// The store has recovered, which took until `event` of a history that began with a crash at
