@@ -49,6 +49,7 @@ final class Migration {
     /** The code of a query that finds nothing; the constant has moved between versions. */
     private static final int NO_MESSAGE = 208;
     private static final int BIG = 3_900_000;
+    private static final String MANY = "m-many";
     private final String namesrv;
     private final boolean isFour;
     private final DefaultMQProducer producer;
@@ -182,9 +183,9 @@ final class Migration {
         for (int part = 0; part < 10; part++) {
             List<Message> messages = new ArrayList<>();
             for (int i = 0; i < 60; i++) {
-                messages.add(new Message("m-many", "N", null, ("one of many " + i).getBytes(StandardCharsets.UTF_8)));
+                messages.add(new Message(MANY, "N", null, ("one of many " + i).getBytes(StandardCharsets.UTF_8)));
             }
-            stored(producer.send(messages, new MessageQueue("m-many", BROKER, 0)));
+            stored(producer.send(messages, new MessageQueue(MANY, BROKER, 0)));
         }
         for (int i = 0; i < 4; i++) {
             stored(producer.send(message("m-big", "BIG", phase + "-big" + i, noise(random, BIG)), new MessageQueue("m-big", BROKER, i % 2)));
@@ -372,7 +373,8 @@ final class Migration {
         for (int i = 0; i < found.size(); i++) {
             MessageExt message = found.get(i);
             messages.add(shown(message));
-            boolean isProbe = i < 6 || i > found.size() - 4 || i % 97 == 0;
+            // One topic has very many; of all others every message is looked up.
+            boolean isProbe = !queue.getTopic().equals(MANY) || i < 6 || i > found.size() - 4 || i % 97 == 0;
             if (isProbe) {
                 looked.put(id(message), lookedUp(queue.getTopic(), message));
                 times.put(String.valueOf(message.getStoreTimestamp()), at(queue, message.getStoreTimestamp(), found));

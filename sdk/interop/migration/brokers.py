@@ -1,5 +1,6 @@
 """Brokers of both kinds that take turns on one data directory, with one address."""
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -88,6 +89,22 @@ class Layout:
         return found
 
 
+    def dense(self):
+        """Of files of the default sizes, which are nearly empty here: those that take much more room than what is in them."""
+        found = []
+        for directory, pattern, length in ((self.data / "consumequeue", "*/*/*", 6_000_000), (self.data / "index", "*", 420_000_040)):
+            for file in directory.glob(pattern):
+                stat = file.stat()
+                if stat.st_size == length and stat.st_blocks * 512 > length // 10:
+                    found.append(f"{file}: {stat.st_blocks * 512} of {stat.st_size} bytes are on the disk")
+        return found
+
+    def contents(self):
+        """{path: (length, digest)} of all files."""
+        files = {file for root in (self.data, self.log) for file in root.rglob("*") if file.is_file()}
+        return {file: (file.stat().st_size, hashlib.sha256(file.read_bytes()).hexdigest()) for file in sorted(files)}
+
+
 class Broker(servers.Server):
     """A process on the layout's directory; several follow one another."""
 
@@ -150,6 +167,16 @@ class OurBroker(Broker):
         layout = self.layout
         return ([str(self.binary), "broker", "--namesrv", self.namesrv, "--broker-listen", self.address, "--ops-listen", "off",
                  "--name", BROKER, "--cluster", servers.CLUSTER, "--data", str(layout.data), *layout.ours(), *self.extra], {})
+
+    def checked(self, seconds=120):
+        """What `admin store check` says of the stopped broker's files; nothing if all is well."""
+        layout = self.layout
+        command = [str(self.binary), "admin", "store", "check", "--data", str(layout.data), "--segment-size", str(layout.sizes["segment"]),
+                   "--queue-file-entries", str(layout.sizes["queue"]), "--index-slots", str(layout.sizes["slots"])]
+        command += ["--commit-log-dir", str(layout.log)] if layout.apart else []
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False,
+                              stdin=subprocess.DEVNULL)
+        return [] if done.returncode == 0 else [f"admin store check: exit code {done.returncode}: {done.stdout[-1500:]}"]
 
     def refusal(self, seconds=30):
         """What it says when it does not start; an error if it does."""

@@ -71,8 +71,13 @@ class Played:
             self.broker.kill()
         else:
             self.broker.stop_cleanly()
-        self.problems += [f"after {label}: {problem}" for problem in self.layout.wrong_lengths()]
+        found = self.layout.wrong_lengths()
+        found += self.layout.dense() if isinstance(self.broker, OurBroker) else []
         self.step(how)
+        if how == "clean":
+            found += self.our_broker(f"check-{label}").checked()
+            self.step("checked")
+        self.problems += [f"after {label}: {problem}" for problem in found]
 
     def refused(self, label, *sentences):
         """Our broker must not start, and say all this."""
@@ -80,8 +85,23 @@ class Played:
         self.problems += [f"the refusal does not say {sentence!r}: {said}" for sentence in sentences if sentence not in said]
         self.step("refused")
 
+    def left_alone(self, label, *sentences, but=()):
+        """The same of a directory that nobody works on: apart from our own, no file changes, but of those kinds."""
+        before = self.layout.contents()
+        self.refused(label, *sentences)
+        after = self.layout.contents()
+        changed = [str(path) for path in sorted(before.keys() | after.keys()) if before.get(path) != after.get(path)]
+        kept = tuple(str(self.layout.data / name) for name in ("blockhouse/", *but))
+        self.problems += [f"the refused start has changed {path}" for path in changed if not path.startswith(kept)]
+
     def delivered(self, phase, level):
         return int(self.witness.ask("count", "m-delay", f"{phase}-d{level}-"))
+
+    def ended(self):
+        """How many half messages are noted as ended. RocketMQ 4 has a note for each, and lets no client see them."""
+        if self.java.is_four:
+            return tables.max_offset(self.layout.address(), "RMQ_SYS_TRANS_OP_HALF_TOPIC", 0)
+        return int(self.witness.ask("ended"))
 
 
 class Story(Played):
@@ -142,12 +162,6 @@ class Story(Played):
             self.transactions += 5
         probe.wait_until(lambda: self.delivered(phase, 1) >= 3, 30, f"the delayed messages {phase}-d1 are delivered")
 
-    def ended(self):
-        """How many half messages are noted as ended. RocketMQ 4 has a note for each, and lets no client see them."""
-        if self.java.is_four:
-            return tables.max_offset(self.layout.address(), "RMQ_SYS_TRANS_OP_HALF_TOPIC", 0)
-        return int(self.witness.ask("ended"))
-
     def last_words(self, phase):
         """Messages that will not be delivered before the end, and all that there is to see then."""
         if isinstance(self.broker, JavaBroker):
@@ -158,6 +172,7 @@ class Story(Played):
         self.witness.ask("delayed", phase, 18, 2)
         known = tables.tables(self.layout.address())
         seen = self.witness.snapshot({name: count for name, count in tables.queues(known).items() if not name.startswith(PRIVATE)})
+        self.note(tables.unfound(seen))
         self.step("seen")
         probe.wait_until(self.offsets_are_saved, 20, "the offsets are in the file")
         return known, seen

@@ -101,12 +101,20 @@ def differences(before, after, ignored_times=lambda queue: False):
     return found
 
 
+def unfound(seen):
+    """Messages that a snapshot shows, and that its own queries by unique key and by key do not find."""
+    return [f"{queue}: {name} looked up by {way}: {ids}" for queue, what in seen.items() for name, ways in what["looked"].items()
+            for way, ids in ways.items() if way != "id" and name not in ids]
+
+
 def looked_up(queue, then, now):
     found = []
     for name, ways in then["looked"].items():
         for way, ids in ways.items():
             other = now["looked"].get(name, {}).get(way)
-            if other is None:  # the later snapshot looks some up only
+            if other is None:
+                if not queue.startswith("m-many "):  # of which each snapshot looks some up only
+                    found.append(f"{queue}: {name} is not looked up by {way} any more")
                 continue
             missing = set(ids) - set(other) if isinstance(ids, list) else ids != other
             if missing:
