@@ -22,7 +22,7 @@ FEW_DESCRIPTORS = ("sh", "-c", f'ulimit -n {DESCRIPTORS} && exec "$@"', "sh")
 BUFFERS, PER_QUEUE, PER_ACTIVE = 96 * 1024, 1.0, 1.0
 # Seconds of a processor that a start may take: as it is (after a clean stop, after a kill), for a queue, and for a queue that was in use
 # when the node was killed. Wall-clock time says more of what else the machine does: it is printed.
-AFTER_STOP, AFTER_KILL, PER_QUEUE_THERE, PER_QUEUE_USED = 0.5, 4.0, 20e-6, 30e-6
+AFTER_STOP, AFTER_KILL, PER_QUEUE_THERE, PER_QUEUE_USED = 0.5, 6.0, 20e-6, 30e-6
 # Of so many queues, one is in use where few are.
 FEW = 100
 
