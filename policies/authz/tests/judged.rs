@@ -30,7 +30,7 @@ fn rule() -> impl Strategy<Value = String> {
         "Group:*",
         "Group:a",
         "Cluster:*",
-        "plugin:p*",
+        "plugin:*",
     ]);
     let actions =
         prop::sample::select(vec!["Pub", "Pub", "Sub", "Get", "Pub|Sub", "Update|Get", "All"]);
