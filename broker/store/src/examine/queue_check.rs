@@ -60,6 +60,8 @@ pub(super) struct State {
     pub(super) queue: Queue,
     /// The offset of its first record in the log.
     pub(super) first: Option<u64>,
+    /// Where that lies.
+    first_at: u64,
     /// The offset that comes next.
     pub(super) next: u64,
     /// Where its first record lies since its topic was made (again).
@@ -81,6 +83,7 @@ impl State {
         Self {
             queue: Queue::new(Topic::trusted(topic), QueueId(id), 0, 0, 0),
             first: None,
+            first_at: 0,
             next: 0,
             began_at: 0,
             end: 0,
@@ -198,7 +201,9 @@ impl<'a> QueueCheck<'a> {
         }
         let replay_from = self.replay_from;
         let state = self.state(topic, id);
-        state.first.get_or_insert(offset);
+        if state.first.is_none() {
+            (state.first, state.first_at) = (Some(offset), at);
+        }
         (state.next, state.last_at) = (offset + 1, at);
         if !fits {
             let is_missing = actual.is_none_or(|u| u.size == 0 || u.size == BLANK_SIZE);
@@ -326,11 +331,15 @@ impl<'a> QueueCheck<'a> {
         Ok(())
     }
 
-    /// Entries before the first and behind the last record.
+    /// Entries before the first and behind the last record. Those of messages that had gone from the log
+    /// before a start made entries for them lead to the first.
     fn rest(&mut self, topic: &str, id: u32) -> Result<(), Error> {
-        let (first, next) = {
+        let (first, first_at, next) = {
             let state = self.state(topic, id);
-            (state.first, state.next)
+            (state.first, state.first_at, state.next)
+        };
+        let leads_on = |at: u64, unit: Unit| {
+            first.is_some_and(|first| at < first) && unit.physical == first_at
         };
         let mut end = next;
         for start in self.dirs.files(topic, id).to_vec() {
@@ -349,7 +358,7 @@ impl<'a> QueueCheck<'a> {
                 }
                 for unit in units {
                     let covered = first.is_some_and(|first| at >= first) && at < next;
-                    if unit.is_entry() && !covered {
+                    if unit.is_entry() && !covered && !leads_on(at, unit) {
                         self.without_record(topic, id, at, unit);
                     }
                     let expired = unit.is_entry() && unit.physical < self.log_begin;
