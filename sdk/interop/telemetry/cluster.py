@@ -34,11 +34,13 @@ def heartbeat(group, topic):
 
 
 def bindings():
-    """The bundled plugins, and the sample, which makes a metric and breaks where it is told to."""
+    """The bundled plugins, and the sample, which makes a metric and breaks where it is told to, and in whose shadow another says no."""
     bound = everything.bound()
     sample = {"name": "sample", "guest": "conformance", "hooks": ["authorize", "before-send"], "grants": GRANTS, "deadline_ms": 50,
               "on_failure": "open", "config": {"ask_host": True, "fault_on": BROKEN.decode(), "faults": {"before-send": "trap"}}}
-    return [{"name": name, "guest": name} | bound[name] for name in ("acl", "filter")] + [sample]
+    shadow = {"name": "shadow", "guest": "conformance", "hooks": ["before-send"], "grants": GRANTS, "deadline_ms": 50, "mode": "shadow",
+              "config": {"reject_body": BROKEN.decode()}}
+    return [{"name": name, "guest": name} | bound[name] for name in ("acl", "filter")] + [sample, shadow]
 
 
 class Observed(servers.Blockhouse):
