@@ -120,7 +120,7 @@ def journal(data):
     with open(os.path.join(data, "config/consumerOffset.json"), "rb") as file:
         text = file.read()
     digest = struct.pack("<QI", len(text), zlib.crc32(text))
-    check(log[:8] == b"BHOFFS\0\1" and zlib.crc32(log[:32]) == int.from_bytes(log[32:36], "little"), f"a head of {log[:36].hex()}")
+    check(log[:8] == b"BHOFFS\0\2" and zlib.crc32(log[:32]) == int.from_bytes(log[32:36], "little"), f"a head of {log[:36].hex()}")
     table = loose_json.loads(text.decode())["offsetTable"].get(f"{TOPIC}@{GROUP}", {})
     continues, offsets, at = digest in (log[8:20], log[20:32]), {int(queue): offset for queue, offset in table.items()}, 36
     while at < len(log):
@@ -142,10 +142,12 @@ def take_back(stage):
     check("a newer version wrote this directory (layout 2, this one knows 1)" in said, said[-800:])
     sentence = said[said.index("The way down"):]
     names = re.findall(r"`([^`]+)`", sentence[:sentence.index(". All else")])
-    check(names and all(os.path.isfile(os.path.join(stage.data, name)) for name in names), f"no files: {names} of {sentence!r}")
-    for name in names:
+    check(STAMP in names, f"no files: {sentence!r}")
+    # A kill may come before the others are made.
+    there = [name for name in names if os.path.isfile(os.path.join(stage.data, name))]
+    for name in there:
         os.remove(os.path.join(stage.data, name))
-    return names
+    return there
 
 
 def back(stage, offset):
@@ -169,6 +171,7 @@ def way_down(binary, work):
                 file.seek(4)
                 file.write((99).to_bytes(4, "big"))
         names = take_back(stage)
+        check(len(names) == 4, f"only {names} of what a clean stop leaves")
         found = back(stage, 100)
         # The newer one was killed, against the advice: the newest commits are in the journal alone.
         stage.fill(TOPIC, QUEUES, 50)
