@@ -12,6 +12,7 @@ use blockhouse_model::{Access, Principal, RequestContext, Resource, TraceParent}
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
+use blockhouse_requests::stranger;
 use blockhouse_transport::{Connection, Refused, Replies, Service, Sessions};
 
 use crate::Remoting;
@@ -388,16 +389,6 @@ impl Sessions for Remoting {
     fn refused(&self, connection: &Connection, what: Refused, why: &dyn std::fmt::Display) {
         self.broker.hooks().load().shut(&info(connection), what.name(), why);
     }
-}
-
-/// Who sent what nobody looks into: all that is known is the certificate.
-fn stranger(connection: &Connection, code: i32) -> RequestContext {
-    let mut cx = RequestContext::new(connection.peer(), connection.id(), code);
-    cx.secure = connection.is_secure();
-    cx.certificate = connection.certificate();
-    // Without an access key there is nothing that the certificate could contradict.
-    let _always = cx.identify(Principal::Anonymous, "");
-    cx
 }
 
 fn info(connection: &Connection) -> ConnectionInfo {

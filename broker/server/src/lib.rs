@@ -19,6 +19,8 @@ mod node;
 mod reported;
 pub mod server;
 pub mod settings;
+#[cfg(test)]
+mod stored;
 mod upkeep;
 
 pub use blockhouse_remoting::quota::Config as QuotaConfig;

@@ -10,7 +10,7 @@ use blockhouse_model::{Principal, RequestContext, TraceParent};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
 use blockhouse_protocol::{ExtFields, RemotingCommand};
-use blockhouse_requests::Answers;
+use blockhouse_requests::{Answers, stranger};
 use blockhouse_transport::Connection;
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -123,16 +123,6 @@ fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -
         admit_admin(hooks, &cx, row, &command.ext)?;
     }
     (row.handle)(service, &Request { command, cx: &cx, connection, hooks })
-}
-
-/// Who sent what nobody looks into: all that is known is the certificate.
-fn stranger(connection: &Connection, code: i32) -> RequestContext {
-    let mut cx = RequestContext::new(connection.peer(), connection.id(), code);
-    cx.secure = connection.is_secure();
-    cx.certificate = connection.certificate();
-    // Without an access key there is nothing that the certificate could contradict.
-    let _always = cx.identify(Principal::Anonymous, "");
-    cx
 }
 
 fn admit_admin(

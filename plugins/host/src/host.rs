@@ -10,7 +10,7 @@ use blockhouse_model::Clock;
 use bytes::Bytes;
 
 use crate::Error;
-use crate::binding::{Binding, Config};
+use crate::binding::Config;
 use crate::code_source::CodeCounts;
 use crate::compiler::Compiler;
 use crate::imports::Publisher;
@@ -19,7 +19,7 @@ use crate::load::{Loader, Member};
 use crate::record::Record;
 use crate::ring::LogLine;
 use crate::set::Set;
-use crate::status::{self, Source, Status};
+use crate::status::{self, Status};
 use crate::trace::{TraceRequest, Traced};
 
 /// What kind of process runs the plugins.
@@ -201,7 +201,7 @@ impl Host {
                 name: binding.name.clone(),
                 digest: binding.digest.clone(),
                 version: deployed.and_then(|kept| kept.version.clone()),
-                source: if deployed.is_some() { Source::Deployed } else { Source::Configuration },
+                source: state.record.source(&binding.name),
                 disabled: state.record.is_disabled(&binding.name),
                 watched: state.is_watched(&binding.name),
                 loaded: false,
@@ -267,10 +267,7 @@ impl Set {
     /// Loads what the configuration binds and what was deployed.
     fn bring_up(&self) -> Result<(), Error> {
         let record = self.state.lock().record.clone();
-        let bindings = record.bindings(&self.config.binding);
-        let mut bindings: Vec<&Binding> =
-            bindings.into_iter().filter(|binding| !record.is_disabled(&binding.name)).collect();
-        bindings.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
+        let bindings = record.in_force(&self.config.binding);
         let judge = self.judge()?;
         if judge.demands_nothing() && !bindings.is_empty() {
             tracing::warn!(

@@ -35,6 +35,7 @@
 //! | `trial` | golden cases |
 //! | `guard` | whether a new version does worse |
 //! | `record` | what was deployed, on disk |
+//! | `in_force` | [`InForce`]: the bindings of a node that need not run |
 //! | `settings`, `ring` | a binding's `config`; a plugin's last lines |
 //! | `lasting` | what a binding keeps when another version takes over |
 //! | `status` | what is told |
@@ -61,6 +62,7 @@ mod hook;
 pub mod host;
 mod http;
 mod imports;
+mod in_force;
 pub mod interface;
 mod keeper;
 mod lasting;
@@ -92,6 +94,7 @@ pub use deploy::{Check, Deploy, Report, Reported, Terms};
 pub use error::{Error, Failure};
 pub use host::{Changes, Host, Node, Parts, Role};
 pub use imports::{Outgoing, PublishError, Publisher};
+pub use in_force::InForce;
 pub use interface::Interface;
 pub use ring::LogLine;
 pub use status::{CustomKind, CustomMetric, HookStatus, Past, Source, Status};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::binding::{Binding, Config};
 use crate::host::Role;
+use crate::status::Source;
 
 /// The form of the file.
 const FORMAT: u32 = 1;
@@ -158,6 +159,20 @@ impl Record {
         let deployed: Vec<&Binding> = deployed.map(|kept| &kept.binding).collect();
         let own = base.iter().filter(|b| deployed.iter().all(|d| d.name != b.name));
         own.chain(deployed.iter().copied()).collect()
+    }
+
+    /// Those of them that are not disabled, in the order of their calls.
+    pub(crate) fn in_force<'a>(&'a self, base: &'a [Binding]) -> Vec<&'a Binding> {
+        let mut bindings = self.bindings(base);
+        bindings.retain(|binding| !self.is_disabled(&binding.name));
+        bindings.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
+        bindings
+    }
+
+    /// Where the binding of this name is from.
+    pub(crate) fn source(&self, name: &str) -> Source {
+        let deployed = self.plugins.get(name).is_some_and(|entry| entry.current.is_some());
+        if deployed { Source::Deployed } else { Source::Configuration }
     }
 
     /// The binding of this name that is in force, or would be if it was not disabled.

@@ -240,10 +240,11 @@ class Ledger:
 
 
 def until(what, fine, seconds=15.0):
-    """Waits until `fine()` gives something true, and gives it."""
+    """Waits until `fine()` gives something true, and gives it. `what` may be asked for when that does not come."""
     deadline = time.monotonic() + seconds
     while not (found := fine()):
-        check(time.monotonic() < deadline, f"not within {seconds} s: {what}")
+        if time.monotonic() > deadline:
+            raise Wrong(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(0.02)
     return found
 

@@ -67,7 +67,7 @@ def write(data, guests, config, bindings):
 def text(name, binding, digest="0" * 64):
     """A binding in TOML; a deploy puts in the digest itself."""
     keys = {"name": name, "digest": f"sha256:{digest}"} | binding
-    return "[[plugins.binding]]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in keys.items())
+    return "[[plugins.binding]]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in keys.items())
 
 
 def well(ops, user=None):
@@ -94,9 +94,10 @@ def calls(ops, user=None):
     return sum(counts.values())
 
 
-def _toml(value):
+def toml(value):
+    """A value as TOML has it inline."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(inner)}" for key, inner in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(inner)}" for key, inner in value.items()) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(_toml(inner) for inner in value) + "]"
+        return "[" + ", ".join(toml(inner) for inner in value) + "]"
     return json.dumps(value)

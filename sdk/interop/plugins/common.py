@@ -1,36 +1,20 @@
 """What all scenes of plugins in the real process need."""
 
 import json
-import time
+import os
+import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
+from harness.everything import toml
 from harness.sample import GRANTS
+from node import Wrong, check, until
 
-
-class Wrong(Exception):
-    pass
-
-
-def check(true, text):
-    if not true:
-        raise Wrong(text)
-
-
-def toml(value):
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(k)} = {toml(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(toml(v) for v in value) + "]"
-    return json.dumps(value)
+__all__ = ["Wrong", "check", "eventually", "lines", "sample", "toml"]
 
 
 def eventually(look, text):
     """Waits until there is something, and gives it."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.05)  # a poll with a deadline
-    raise Wrong(text() if callable(text) else text)
+    return until(text, look, 30)
 
 
 def sample(config, **more):

@@ -105,10 +105,12 @@ class Aging(Stage):
 
     def stays(self, why):
         """Nothing goes at the next look."""
-        begin, until_then = self.log_begin(), time.monotonic() + LOOKS
-        while time.monotonic() < until_then:
+        begin, end = self.log_begin(), time.monotonic() + LOOKS
+
+        def is_over():
             check(self.log_begin() == begin, f"files went though {why}")
-            time.sleep(0.2)
+            return time.monotonic() > end
+        until("the time of a look is over", is_over, 2 * LOOKS)
 
     def goes(self, why):
         begin = self.log_begin()
@@ -117,14 +119,19 @@ class Aging(Stage):
 
     def settled(self):
         """Files of the log go one by one, and what points to them after that: what is kept in the end."""
-        deadline = time.monotonic() + 20
-        while True:
+        told = None
+
+        def kept():
+            nonlocal told
             try:
                 return self.kept()
-            except Wrong:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+            except Wrong as error:
+                told = error
+                return None
+        try:
+            return until("what is kept is as it should be", kept, 20)
+        except Wrong as error:
+            raise told or error from error
 
 
 def by_command(binary, work):

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../faults"))
 from disk import MIB
@@ -133,17 +132,19 @@ def bodies(data):
 
 def served(client, topic, queue, begin, end):
     """What a consumer gets that goes on wherever it is told to: bodies by offset."""
-    found, offset, deadline = {}, begin, time.monotonic() + 60
-    while offset < end:
-        check(time.monotonic() < deadline, f"{topic} {queue}: no end, at {offset} of {end}")
+    found, offset = {}, begin
+
+    def goes_on():
+        nonlocal offset
         answer = client.pull(topic, queue, offset)
         check(answer.code in (0, 19, 20, 21), f"pull {topic} {queue} {offset}: {answer.code} {answer.remark}")
         for at, body in bodies(answer.body) if answer.code == 0 else ():
             check(at >= offset, f"{topic} {queue} {offset}: got {at}")
             found[at] = body
-        if (after := int(answer.ext["nextBeginOffset"])) == offset:
-            time.sleep(0.005)
-        offset = after
+        before, offset = offset, int(answer.ext["nextBeginOffset"])
+        return offset != before
+    while offset < end:
+        until(f"{topic} {queue} goes on at {offset}, it ends at {end}", goes_on, 60)
     return found
 
 

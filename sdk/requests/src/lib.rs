@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `answers` | [`Answers`]: the answers to a burst, and how long they took |
 //! | `log` | requests that took long or were refused, as lines of the log |
+//! | `stranger` | [`stranger`](fn@stranger): who sent what nobody looks into |
 //! | [`subject`] | what requests are about: names as numbers |
 //! | `traced` | requests that are refused unseen, as spans |
 
@@ -12,7 +13,9 @@
 
 mod answers;
 mod log;
+mod stranger;
 pub mod subject;
 mod traced;
 
 pub use answers::{Answered, Answers, Asked};
+pub use stranger::stranger;

@@ -7,11 +7,11 @@ use blockhouse_disk::{CrashDisk, Crashes, Disk, MemDisk};
 use blockhouse_hook::{HookChain, Hooks};
 use blockhouse_meta::{GroupSettings, Home, LogEnd, TopicSettings};
 use blockhouse_model::names::SCHEDULE_TOPIC;
-use blockhouse_model::{Clock, ManualClock, QueueId, QueueOffset, SysFlag, Timestamp};
-use blockhouse_record::Draft;
-use blockhouse_store::{ColdRead, NoListener, Parts as StoreParts, Purpose, ReadRequest, Settled};
+use blockhouse_model::{Clock, ManualClock, QueueId, QueueOffset, Timestamp};
+use blockhouse_store::{ColdRead, NoListener, Parts as StoreParts, Purpose, ReadRequest};
 
 use super::*;
+use crate::stored;
 use crate::upkeep;
 
 const TOPIC: &str = "t";
@@ -83,22 +83,7 @@ impl Node {
     }
 
     fn send(&self, topic: &str, body: &str, properties: &str) {
-        let draft = Draft {
-            topic,
-            queue: QUEUE,
-            flag: 0,
-            sys_flag: SysFlag(0),
-            born_timestamp: Timestamp(7),
-            born_host: "127.0.0.1:50000".parse().unwrap(),
-            store_host: "127.0.0.1:10911".parse().unwrap(),
-            reconsume_times: 0,
-            prepared_offset: 0,
-            body: body.as_bytes(),
-            properties,
-            wait: true,
-        };
-        let ticket = self.store.append(&[draft], &mut Vec::new()).unwrap();
-        assert_eq!(ticket.wait(), Settled::PutOk);
+        stored::put(&self.store, topic, body, properties);
     }
 
     fn end(&self, topic: &str) -> u64 {

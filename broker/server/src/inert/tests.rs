@@ -3,11 +3,11 @@ use std::sync::Arc;
 
 use blockhouse_disk::{MemDisk, whole};
 use blockhouse_meta::{GroupSettings, Home, TopicSettings};
-use blockhouse_model::{Clock, ManualClock, QueueId, SysFlag, Timestamp, Topic};
-use blockhouse_record::Draft;
-use blockhouse_store::{NoListener, Parts, Settled};
+use blockhouse_model::{Clock, ManualClock, QueueId, Timestamp, Topic};
+use blockhouse_store::{NoListener, Parts};
 
 use super::*;
+use crate::stored;
 
 const REVIVE_TOPIC: &str = "rmq_sys_REVIVE_LOG_C";
 
@@ -43,23 +43,7 @@ impl Rig {
     }
 
     fn put(&self, topic: &str, body: &str, properties: &str) {
-        let draft = Draft {
-            topic,
-            queue: QueueId(0),
-            flag: 0,
-            sys_flag: SysFlag(0),
-            born_timestamp: Timestamp(7),
-            born_host: "127.0.0.1:50000".parse().unwrap(),
-            store_host: "127.0.0.1:10911".parse().unwrap(),
-            reconsume_times: 0,
-            prepared_offset: 0,
-            body: body.as_bytes(),
-            properties,
-            wait: true,
-        };
-        let mut placed = Vec::new();
-        let ticket = self.store.append(&[draft], &mut placed).unwrap();
-        assert_eq!(ticket.wait(), Settled::PutOk);
+        stored::put(&self.store, topic, body, properties);
     }
 
     fn done(&self, group: &str, topic: &str, offset: u64) {

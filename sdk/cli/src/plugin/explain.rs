@@ -1,12 +1,10 @@
 //! Which bindings run for what is done, from the node's configuration and from what was deployed on it.
 
-mod in_force;
-
 use std::path::{Path, PathBuf};
 
 use blockhouse_disk::{Disk as _, RealDisk};
 use blockhouse_host::host::component_path;
-use blockhouse_host::{Binding, Interface, Mode, OnFailure};
+use blockhouse_host::{Binding, InForce, Interface, Mode, OnFailure, Source};
 use blockhouse_package::Component;
 use blockhouse_protocol::codes::request_code;
 use serde_json::{Value, json};
@@ -16,7 +14,6 @@ use crate::args::{NodeArgs, ProcessArgs};
 use crate::cluster::Table;
 use crate::options;
 use crate::process::{Role, plugins};
-use in_force::{InForce, Set};
 
 pub(super) const EXAMPLES: &str = "\
 Rows stand in the order of the calls. A binding that does not list its `hooks` serves what its
@@ -137,7 +134,7 @@ struct Call<'a> {
     action: Action,
     hook: Interface,
     binding: &'a Binding,
-    source: &'static str,
+    source: Source,
     /// Whether it is known that the component exports the hook.
     is_sure: bool,
 }
@@ -159,11 +156,12 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
     let options = options::load(&node).map_err(|e| crate::wrong_use(format!("{e:#}")))?;
     let config = options.loaded.config;
     config.plugins.validate().map_err(|e| crate::wrong_use(format!("plugins.{e}")))?;
-    let set = Set::of(&config, args.role)?;
-    let bindings: Vec<(&InForce, Served)> = set
+    let dir = plugins::dir(&config.node.data);
+    let set = InForce::read(&config.plugins, &RealDisk, &dir, plugins::role(args.role))?;
+    let bindings: Vec<Bound<'_>> = set
         .bindings
         .iter()
-        .map(|bound| (bound, Served::of(&bound.binding, &config.node.data)))
+        .map(|(binding, source)| (binding, *source, Served::of(binding, &dir)))
         .collect();
     let calls: Vec<Call<'_>> =
         args.actions.iter().flat_map(|action| calls(args, *action, &bindings)).collect();
@@ -176,22 +174,25 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
 }
 
 /// The calls of one request, in their order.
-fn calls<'a>(args: &Args, action: Action, bindings: &[(&'a InForce, Served)]) -> Vec<Call<'a>> {
+fn calls<'a>(args: &Args, action: Action, bindings: &[Bound<'a>]) -> Vec<Call<'a>> {
     let cx = engine::request(&args.principal, args.code.unwrap_or(action.code()));
     let mut calls = Vec::new();
     for hook in action.hooks() {
         // What is sent is authorized for its topic alone.
         let is_asked = action.asks_for_group() || hook != Interface::Authorize;
         let group = if is_asked { args.group.as_str() } else { "" };
-        for (InForce { binding, source }, served) in bindings {
+        for (binding, source, served) in bindings {
             if served.may(hook) && binding.covers(hook, &cx, &args.topic, group) {
                 let is_sure = matches!(served, Served::Known(_));
-                calls.push(Call { action, hook, binding, source, is_sure });
+                calls.push(Call { action, hook, binding, source: *source, is_sure });
             }
         }
     }
     calls
 }
+
+/// A binding, where it is from, and its hooks.
+type Bound<'a> = (&'a Binding, Source, Served);
 
 /// The hooks of a binding.
 enum Served {
@@ -201,11 +202,11 @@ enum Served {
 }
 
 impl Served {
-    fn of(binding: &Binding, data: &Path) -> Self {
+    fn of(binding: &Binding, dir: &Path) -> Self {
         if !binding.hooks.is_empty() {
             return Self::Known(binding.hooks.clone());
         }
-        let path = component_path(&plugins::dir(data), &binding.digest);
+        let path = component_path(dir, &binding.digest);
         let component = || {
             let bytes = RealDisk.exists(&path).then(|| files::component(&path).ok())??;
             Component::look(&bytes).ok()
@@ -271,7 +272,7 @@ fn text(args: &Args, calls: &[Call<'_>], enabled: bool) -> String {
             format!("{}{question}", call.hook),
             call.binding.order.to_string(),
             call.binding.name.clone(),
-            call.source.to_owned(),
+            from(call.source).to_owned(),
             call.mode().to_owned(),
             format!("{} ms", call.binding.deadline_ms_at(call.hook)),
             call.on_failure().to_owned(),
@@ -290,6 +291,13 @@ fn text(args: &Args, calls: &[Call<'_>], enabled: bool) -> String {
                  directory: it is called if the component exports the hook\n";
     }
     text
+}
+
+const fn from(source: Source) -> &'static str {
+    match source {
+        Source::Configuration => "configuration",
+        Source::Deployed => "deployed",
+    }
 }
 
 fn json(call: &Call<'_>) -> Value {

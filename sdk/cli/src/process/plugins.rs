@@ -22,6 +22,15 @@ pub(crate) fn dir(data: &Path) -> PathBuf {
     data.join("blockhouse").join("plugins")
 }
 
+/// What a process is to its plugins.
+pub(crate) const fn role(role: Role) -> blockhouse_host::Role {
+    if role.has_broker() {
+        blockhouse_host::Role::Broker
+    } else {
+        blockhouse_host::Role::NameServer
+    }
+}
+
 /// Loads what the configuration binds, and puts it in force.
 pub(super) fn start(
     config: &Config,
@@ -41,11 +50,7 @@ pub(super) fn start(
         clock: Arc::clone(&shared.clock),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         node: Node {
-            role: if is_broker {
-                blockhouse_host::Role::Broker
-            } else {
-                blockhouse_host::Role::NameServer
-            },
+            role: self::role(role),
             // A name server has none; its address tells it from others, as in metrics.
             name: super::node_name(config, role).to_owned(),
             cluster: if is_broker { node.cluster.clone() } else { String::new() },
