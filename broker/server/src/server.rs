@@ -20,6 +20,7 @@ use blockhouse_service::Tasks;
 use blockhouse_store::Store;
 use blockhouse_transport::tls::{Acceptor, Connector};
 use blockhouse_transport::{Budget, Endpoint, Server};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::ahead;
@@ -31,6 +32,9 @@ use crate::upkeep;
 
 /// How long tasks have to end.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a stop waits for others, name servers and clients and tasks, all together. The rest of what
+/// the process has is for the files.
+const OTHERS_PATIENCE: Duration = Duration::from_millis(2_500);
 /// How long name servers have to learn of this broker or its topics before somebody stops waiting.
 const REGISTRATION_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -83,6 +87,7 @@ pub struct Running {
     registered: Arc<blockhouse_registrar::State>,
     facts: Arc<Facts>,
     tasks: Tasks,
+    stage: watch::Sender<&'static str>,
 }
 
 impl Broker {
@@ -161,6 +166,7 @@ impl Broker {
             registered,
             facts,
             tasks,
+            stage: watch::Sender::new("it waits for name servers"),
         })
     }
 }
@@ -351,25 +357,44 @@ impl Running {
         self.server.connections() + self.vip.as_ref().map_or(0, Server::connections)
     }
 
+    /// What a stop is doing, in words.
+    #[must_use]
+    pub fn stage(&self) -> watch::Receiver<&'static str> {
+        self.stage.subscribe()
+    }
+
     /// Leaves the name servers, ends connections and tasks, and closes the data directory cleanly.
     ///
     /// # Errors
     /// What could not be saved. The next start recovers it as far as it is on disk.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let mut late = self.registrar.stop(PATIENCE).await;
-        self.core.held().wake_all();
-        let vip = async {
-            if let Some(vip) = self.vip {
-                vip.shutdown().await;
-            }
+        let Self { core, store, meta, server, vip, registrar, tasks, stage, .. } = self;
+        let others = async {
+            stage.send_replace("it waits for name servers");
+            let mut late = registrar.stop(PATIENCE).await;
+            core.held().wake_all();
+            stage.send_replace("it waits for clients");
+            let vip = async {
+                if let Some(vip) = vip {
+                    vip.shutdown().await;
+                }
+            };
+            // Both at once: each may wait for clients that do not read their answers.
+            tokio::join!(vip, server.shutdown());
+            stage.send_replace("it waits for its tasks");
+            late.extend(tasks.stop(PATIENCE).await);
+            late
         };
-        // Both at once: each may wait for clients that do not read their answers.
-        tokio::join!(vip, self.server.shutdown());
-        late.extend(self.tasks.stop(PATIENCE).await);
+        let late = if let Ok(late) = tokio::time::timeout(OTHERS_PATIENCE, others).await {
+            late
+        } else {
+            warn!("the broker stops without those that it waited for: {}", *stage.borrow());
+            [registrar.stop(Duration::ZERO).await, tasks.stop(Duration::ZERO).await].concat()
+        };
         if !late.is_empty() {
             warn!(tasks = ?late, "tasks of the broker had to be aborted");
         }
-        let (store, meta) = (self.store, self.meta);
+        stage.send_replace("it waits for the disk");
         let closed = tokio::task::spawn_blocking(move || {
             let saved =
                 upkeep::persist(&meta, &store).context("topics, groups and offsets were not saved");

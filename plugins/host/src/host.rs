@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use blockhouse_disk::Disk;
 use blockhouse_hook::{Hook, Hooks};
@@ -21,6 +22,9 @@ use crate::ring::LogLine;
 use crate::set::Set;
 use crate::status::{self, Status};
 use crate::trace::{TraceRequest, Traced};
+
+/// How long plugins, all together, are told that the process stops.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What kind of process runs the plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,8 +240,9 @@ impl Host {
     pub fn close(&self) {
         self.set.stop();
         let members: Vec<_> = self.set.state.lock().members.values().cloned().collect();
+        let until = self.set.loader.parts.clock.monotonic().saturating_add(LAST_WORDS);
         for member in members {
-            member.plugin.process_stopping();
+            member.plugin.process_stopping(until);
         }
         self.threads.stop(|| self.set.loader.outside.close());
     }

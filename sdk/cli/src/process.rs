@@ -40,7 +40,7 @@ use blockhouse_service::config::Loaded;
 use blockhouse_service::log::Level;
 use blockhouse_service::{StopSignals, SystemClock, Tasks};
 use blockhouse_transport::Budget;
-
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 
 use crate::args::NodeArgs;
@@ -333,10 +333,12 @@ impl Setup {
 
 /// Stops the parts, the last started first, and then everything else.
 async fn stop(started: Vec<Started>, tasks: &Tasks) -> anyhow::Result<()> {
+    let stopping = Mutex::new(None);
     let parts = async {
         let mut all = Ok(());
         for part in started.into_iter().rev() {
             let name = part.name;
+            *stopping.lock() = Some((name, part.stage.clone()));
             if let Err(error) = part.stop().await {
                 tracing::error!("{name} did not stop cleanly: {error:#}");
                 all = Err(error.context(format!("{name} did not stop cleanly")));
@@ -349,5 +351,9 @@ async fn stop(started: Vec<Started>, tasks: &Tasks) -> anyhow::Result<()> {
     if !late.is_empty() {
         tracing::warn!(?late, "these tasks had to be aborted");
     }
-    in_time.context("the parts did not stop in time; the next start checks the store")?
+    in_time.unwrap_or_else(|_elapsed| {
+        let (name, stage) = stopping.lock().take().unwrap_or(("a part", None));
+        let doing = stage.map(|stage| format!(", {}", *stage.borrow())).unwrap_or_default();
+        bail!("the parts did not stop in time ({name}{doing}); the next start checks the store")
+    })
 }

@@ -2,9 +2,13 @@
 
 import json
 import os
+import sys
+import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../wire"))
 from common import check, eventually, sample
 from harness.sample import packed
+from remoting import Connection, Frame
 
 AUDIT = "[audit]\nenabled = true\n"
 # How each way to misbehave ends, as the node counts it. What takes its time may meet the deadline first: 50 ms at most.
@@ -100,6 +104,26 @@ def a_guard_that_fails_lets_nothing_through(start):
     for name in (*ways, "routes"):
         found = audited(node, name, "authorization")
         check(found, f"{name}: the audit log has nothing of it")
+
+
+def a_stop_waits_for_nobody_at_the_expense_of_the_files(start):
+    """A plugin that never comes to an end when it is told that no call follows, in many instances, and a client that never reads its answers."""
+    deaf = sample({"faults": {"drain": "loop"}}, hooks=["before-send"], topics=["nobody"], instances=16)
+    node = start(deaf, extra="[transport]\ndrain_ms = 60000\n", seconds=180)
+    check(node.produce("orders", "x" * 100_000)[0] == 1, "stored")
+    with Connection(node.broker) as idle:
+        pull = dict(consumerGroup="g", topic="orders", maxMsgNums=32, sysFlag=4, commitOffset=0, suspendTimeoutMillis=0,
+                    subscription="*", subVersion=0, expressionType="TAG", queueOffset=0)
+        # Whichever queue it went to: far more than the system takes for somebody who does not read.
+        idle.raw(b"".join(idle.numbered(Frame(11, pull | {"queueId": queue}, b"")) for queue in range(8) for _ in range(500)))
+        eventually(lambda: "rocketmq_messages_out_total{" in node.get("/metrics"), "the pulls do not come")
+        begun = time.monotonic()
+        node.stop()
+        took = time.monotonic() - begun
+    check(took < 6, f"the stop took {took:.1f} s")
+    check(any("without those that it waited for: it waits for clients" in line for line in node.lines()), "nobody was waited for")
+    check(node.start(180), "it does not start")
+    check(node.consume("orders", "h") == ["x" * 100_000], "it is there")
 
 
 def what_is_no_plugin_of_this_contract_is_not_taken(start):

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::{Fit, Plugin};
 use crate::Failure;
@@ -111,10 +112,29 @@ impl Plugin {
 
     /// Lets all ready instances go, once no call can come.
     pub(crate) fn let_go(&self) {
+        self.dismiss("drain", Duration::MAX, Guest::drain);
+    }
+
+    /// Lets all ready instances go, each with a last word. One that does not come to an end speaks for
+    /// all others of the plugin, and from `until` on nobody is told any more: a stop must not take
+    /// a deadline for each of them.
+    fn dismiss(
+        &self,
+        what: &str,
+        until: Duration,
+        tell: impl Fn(&mut Guest) -> Result<(), Failure>,
+    ) {
         let Some(loaded) = &self.loaded else { return };
+        let mut is_deaf = false;
         for mut guest in loaded.pool.empty() {
-            if let Err(failure) = guest.drain() {
-                tracing::warn!("plugin {}: drain: {failure}", self.binding.name);
+            if !is_deaf
+                && self.clock.monotonic() < until
+                && let Err(failure) = tell(&mut guest)
+            {
+                let text = format!("{what}: {failure}");
+                tracing::warn!("plugin {}: {text}", self.binding.name);
+                loaded.blueprint.shared.lines.note(self.clock.as_ref(), &text);
+                is_deaf = failure == Failure::Deadline;
             }
             self.lost_one();
         }
@@ -139,14 +159,9 @@ impl Plugin {
     }
 
     /// Tells all ready instances that the process stops, and lets them go.
-    pub(crate) fn process_stopping(&self) {
-        let Some(loaded) = &self.loaded else { return };
-        for mut guest in loaded.pool.empty() {
-            let told = guest.process_changed(ProcessEvent::Stopping).and_then(|()| guest.drain());
-            if let Err(failure) = told {
-                tracing::warn!("plugin {}: {failure}", self.binding.name);
-            }
-            loaded.live.fetch_sub(1, Ordering::Relaxed);
-        }
+    pub(crate) fn process_stopping(&self, until: Duration) {
+        self.dismiss("stopping", until, |guest| {
+            guest.process_changed(ProcessEvent::Stopping).and_then(|()| guest.drain())
+        });
     }
 }

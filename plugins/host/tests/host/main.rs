@@ -19,6 +19,7 @@ mod outside;
 mod policy;
 mod rig;
 mod same;
+mod stopping;
 mod told;
 mod traced;
 mod trust;

@@ -10,6 +10,7 @@ use blockhouse_disk::RealDisk;
 use blockhouse_namesrv::NameServer;
 use blockhouse_service::config::Loaded;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 use super::{Shared, clients, metrics, sidecar};
 use crate::options::Config;
@@ -24,6 +25,8 @@ pub(super) struct Started {
     pub(super) address: SocketAddr,
     /// What to say about further listeners.
     pub(super) also: Vec<SocketAddr>,
+    /// What its stop is doing, if it says so.
+    pub(super) stage: Option<watch::Receiver<&'static str>>,
     stop: Box<dyn FnOnce() -> Stop + Send>,
 }
 
@@ -60,7 +63,8 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
             Ok(())
         })
     };
-    Ok(Started { name: "namesrv", address, also: Vec::new(), stop: Box::new(stop) })
+    let also = Vec::new();
+    Ok(Started { name: "namesrv", address, also, stage: None, stop: Box::new(stop) })
 }
 
 /// The broker, where metrics can look at it and the stop can take it.
@@ -109,7 +113,7 @@ pub(super) async fn broker(
     shared.publisher.open(running.core());
     shared.connected.open(running.core());
     shared.readiness.watch(Arc::clone(running.registered()));
-    let address = running.local_addr();
+    let (address, stage) = (running.local_addr(), Some(running.stage()));
     let also = running.vip_addr().into_iter().collect();
     let slot: Slot = Arc::new(Mutex::new(Some(running)));
     let seen = Arc::clone(&slot);
@@ -162,5 +166,5 @@ pub(super) async fn broker(
             }
         })
     };
-    Ok(Started { name: "broker", address, also, stop: Box::new(stop) })
+    Ok(Started { name: "broker", address, also, stage, stop: Box::new(stop) })
 }
