@@ -144,15 +144,18 @@ fn fail(_: &mut Criterion) {
 }
 
 /// A host with one plugin: read, checked, made code, first instance up. First a component that was
-/// never seen, then one whose code is in the cache.
+/// never seen, then one whose code is in the cache; and what a host takes that has none, which is in both.
 fn deploy(_: &mut Criterion) {
-    let timed = |shelf: &Shelf, digest: &str| {
+    let start = |shelf: &Shelf, bindings| {
         let begun = Instant::now();
-        let host = shelf.start(vec![binding(digest, "{}")]).expect("loads").expect("bound");
+        let host = shelf.start(bindings).expect("it starts").expect("there is one");
         let took = begun.elapsed();
         host.close();
         (took, host.code())
     };
+    let timed = |shelf: &Shelf, digest: &str| start(shelf, vec![binding(digest, "{}")]);
+    let alone = (0..100).map(|_| start(&Shelf::new(), Vec::new()).0).collect();
+    quantiles("a host without plugins", alone);
     for package in ["noop", "conformance"] {
         let (mut new, mut kept) = (vec![], vec![]);
         for _ in 0..20 {

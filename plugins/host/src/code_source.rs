@@ -56,11 +56,16 @@ impl CodeSource {
         bytes: &[u8],
     ) -> Result<Component, String> {
         let name = Cache::name(engine, &binding.digest);
+        let begun = self.clock.monotonic();
         if let Some(code) = self.cache.load(name) {
             match precompiled::load(engine, &code) {
                 Ok(component) => {
                     self.cached.fetch_add(1, Ordering::Relaxed);
-                    tracing::info!("plugin {}: compiled code from the cache", binding.name);
+                    let took = self.clock.monotonic().saturating_sub(begun).as_micros();
+                    tracing::info!(
+                        "plugin {}: compiled code from the cache in {took} us",
+                        binding.name
+                    );
                     return Ok(component);
                 }
                 Err(e) => self.cache.refuse_named(name, &format!("{e:#}")),
