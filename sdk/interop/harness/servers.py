@@ -139,10 +139,10 @@ class JavaBroker(JavaServer):
 
 class Blockhouse:
     """Our binary; with `guests`, the directory of the bundled plugins' components, all of them are bound, or what `bound` has for the
-    label of a server. With `security` all of that is on."""
+    label of a server, with `exported` in the configuration. With `security` all of that is on."""
 
-    def __init__(self, binary, guests=None, bound=None, security=False):
-        self.binary, self.guests, self.bound, self.security = binary, guests, bound, security
+    def __init__(self, binary, guests=None, bound=None, security=False, exported=""):
+        self.binary, self.guests, self.bound, self.security, self.exported = binary, guests, bound, security, exported
 
     def command(self, server, role, *options):
         data = server.directory / "data"
@@ -152,6 +152,8 @@ class Blockhouse:
             everything.configure(data, self.guests, config)
         elif self.guests:
             everything.write(data, self.guests, config, self.bound[server.label])
+            with open(config, "a", encoding="utf-8") as out:
+                out.write(self.exported)
         if server.security:
             with open(config, "a" if self.guests else "w", encoding="utf-8") as out:
                 out.write(server.security.toml(server.label))

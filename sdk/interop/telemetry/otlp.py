@@ -13,7 +13,7 @@ import threading
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "../faults")]
-from harness import paths, tools
+from harness import paths, sink, tools
 from node import check, until
 
 # As the protocol numbers them.
@@ -90,24 +90,14 @@ class Received:
 class Sink(Received):
     """Our own receiver, a process: gRPC and HTTP on one port."""
 
-    program = None
-
     def __init__(self, port=None, **manner):
         super().__init__()
-        command = [self.built(), f"port={port or free()}", *(f"{key}={value}" for key, value in manner.items())]
+        command = [sink.built(), f"port={port or free()}", *(f"{key}={value}" for key, value in manner.items())]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         said = self.process.stdout.readline()
         check("listening on" in said, f"the receiver: {said}")
         self.port = int(said.rsplit(":", 1)[1])
         threading.Thread(target=self._read, daemon=True).start()
-
-    @classmethod
-    def built(cls):
-        if cls.program is None:
-            words = ["cargo", "build", "-q", "--locked", "-p", "blockhouse-telemetry", "--example", "sink", "--message-format", "json"]
-            told = [json.loads(line) for line in tools.check(words, cwd=paths.ROOT).splitlines()]
-            cls.program = next(line["executable"] for line in told if line.get("executable"))
-        return cls.program
 
     def _read(self):
         for line in self.process.stdout:

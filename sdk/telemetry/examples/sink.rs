@@ -1,7 +1,8 @@
 //! Stands in for a collector: takes OTLP over gRPC and HTTP on one port of loopback, and prints each request as a
-//! line of OTLP's JSON. `sink [port=N] [delay=MS] [refuse=CODE] [reject=N] [token=WORD] [cert=PEM key=PEM [ca=PEM]]`:
+//! line of OTLP's JSON. `sink [port=N] [delay=MS] [refuse=CODE] [reject=N] [token=WORD] [quiet=1] [cert=PEM key=PEM [ca=PEM]]`:
 //! it answers late, refuses with a code of gRPC (over HTTP with 503), says that it has rejected some, or lets in who
-//! brings the word alone (`authorization: Bearer WORD`); with a certificate it speaks TLS, and with roots it asks for
+//! brings the word alone (`authorization: Bearer WORD`); a quiet one takes all and looks at nothing, and costs the
+//! machine next to nothing; with a certificate it speaks TLS, and with roots it asks for
 //! the client's. It ends with its standard input.
 
 #![expect(clippy::print_stdout, reason = "an example talks")]
@@ -45,6 +46,8 @@ struct Manner {
     reject: i64,
     /// The header that lets in.
     pass: Option<String>,
+    /// Nothing is decoded or printed.
+    quiet: bool,
 }
 
 #[tokio::main]
@@ -58,6 +61,7 @@ async fn main() -> Result<(), Failure> {
         refuse: given.get("refuse").map(|code| code.parse()).transpose()?,
         reject: number("reject")?.into(),
         pass: given.get("token").map(|token| format!("Bearer {token}")),
+        quiet: number("quiet")? > 0,
     };
     let manner = Arc::new(manner);
     let tls = given.get("cert").map(|_| acceptor(&given)).transpose()?;
@@ -125,6 +129,10 @@ async fn answer(request: Request<Incoming>, manner: &Manner) -> Response<Framed>
     let has = |name: &str, value: &str| head.headers.get(name).is_some_and(|v| v == value);
     let is_grpc = has("content-type", "application/grpc");
     let Ok(body) = body.collect().await else { return Response::default() };
+    if manner.quiet {
+        // All three answers are empty where nothing is rejected.
+        return if is_grpc { grpc(Ok(Vec::new())) } else { plain(Ok(Vec::new())) };
+    }
     let mut body = body.to_bytes();
     let is_packed = has("content-encoding", "gzip");
     if is_grpc {
