@@ -199,4 +199,49 @@ proptest! {
         prop_assert!((1..20).contains(&offset), "{offset}");
         prop_assert!(other == offset || other + 1 == offset, "{offset} {other}: all up to one place");
     }
+
+    #[test]
+    fn any_records_with_right_sums_are_read_up_to_the_first_that_says_nothing(
+        records in prop::collection::vec(record(), 0..6),
+        is_old: bool,
+    ) {
+        let disk = USED.snapshot();
+        let file = read(&disk, FILES[2]);
+        let digest = [(file.len() as u64).to_le_bytes().to_vec(), sum(&file).to_vec()].concat();
+        let mut journal = [b"BHOFFS\0".to_vec(), vec![2 - u8::from(is_old)], digest.clone(), digest].concat();
+        journal.extend(sum(&journal));
+        for record in records {
+            journal.extend(u16::try_from(record.len()).unwrap().to_le_bytes());
+            journal.extend(sum(&record));
+            journal.extend(record);
+        }
+        write(&disk, JOURNAL, &journal);
+        // A journal never keeps a broker from starting.
+        prop_assert!(read_or_refused(&disk).is_some());
+    }
+}
+
+fn sum(bytes: &[u8]) -> [u8; 4] {
+    crc32fast::hash(bytes).to_le_bytes()
+}
+
+/// The body of a record: of a kind that there is, with anything in it, or nothing of the kind.
+fn record() -> impl Strategy<Value = Vec<u8>> {
+    let names = ("[a-z@%]{0,4}|\\PC{0,4}", "[a-z@%]{0,4}|\\PC{0,4}").prop_map(|(topic, group)| {
+        let len = u16::try_from(topic.len()).unwrap().to_le_bytes();
+        [&len[..], topic.as_bytes(), group.as_bytes()].concat()
+    });
+    let queue = prop_oneof![Just(0), Just(65_535), Just(65_536), any::<u32>()];
+    let offset = prop_oneof![Just(5), any::<u64>()];
+    let set = (queue, offset, names.clone()).prop_map(|(queue, offset, names)| {
+        [&[1][..], &queue.to_le_bytes(), &offset.to_le_bytes(), &names].concat()
+    });
+    let remove = names.prop_map(|names| [&[2], &names[..]].concat());
+    prop_oneof![
+        4 => set,
+        2 => remove,
+        1 => any::<[u8; 12]>().prop_map(|digest| [&[3], &digest[..]].concat()),
+        1 => any::<u64>().prop_map(|end| [&[4], &end.to_le_bytes()[..]].concat()),
+        1 => prop::collection::vec(any::<u8>(), 0..30),
+    ]
 }

@@ -3,21 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use base64ct::{Base64, Encoding as _};
 use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Verdict};
 use blockhouse_model::{Clock, Principal, RequestContext};
 use blockhouse_transport::Connection;
 use blockhouse_transport::tls::Acceptor;
-use hyper::http::{HeaderMap, HeaderValue, Response, StatusCode, header, request};
-use zeroize::Zeroizing;
+use hyper::http::{HeaderValue, Response, StatusCode, header, request};
 
+use crate::basic::named;
 use crate::failures::Failures;
 use crate::routes::plain;
 
 /// What hooks are given as signed by whoever knows the password.
 const SIGNED: &[u8] = b"blockhouse ops";
-/// Longest `Authorization`: the longest name and secret are far below it.
-const HEADER_MAX: usize = 1_024;
 
 /// Makes of a password the signature that a client with this secret would make.
 pub type Sign = Box<dyn Fn(&str, &[u8]) -> String + Send + Sync>;
@@ -74,12 +71,6 @@ impl Visitor {
             hooks.connection_closed(&self.info);
         }
     }
-}
-
-/// A name and a password.
-struct Named {
-    name: String,
-    password: Zeroizing<String>,
 }
 
 /// What says that the request is not to be answered, and how it is told.
@@ -140,24 +131,6 @@ impl Door {
     }
 }
 
-/// The name and password of a request; `None` if it has none.
-fn named(headers: &HeaderMap) -> Result<Option<Named>, ()> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let text = value.to_str().ok().filter(|text| text.len() <= HEADER_MAX).ok_or(())?;
-    let (scheme, rest) = text.split_once(' ').ok_or(())?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(());
-    }
-    let bytes = Zeroizing::new(Base64::decode_vec(rest.trim()).map_err(|_| ())?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| ())?;
-    let (name, password) = text.split_once(':').ok_or(())?;
-    if name.is_empty() {
-        return Err(());
-    }
-    let password = Zeroizing::new(password.to_owned());
-    Ok(Some(Named { name: name.to_owned(), password }))
-}
-
 fn refused<T>(status: StatusCode, why: &str) -> Result<T, Box<Refused>> {
     Err(Box::new(plain(status, format!("{why}\n"))))
 }
@@ -174,29 +147,4 @@ fn too_many(seconds: u64) -> Box<Refused> {
     let mut answer = plain(StatusCode::TOO_MANY_REQUESTS, text);
     answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     Box::new(answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(value: &str) -> Result<Option<(String, String)>, ()> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
-        let pair = |named: Named| (named.name, named.password.to_string());
-        named(&headers).map(|named| named.map(pair))
-    }
-
-    #[test]
-    fn basic_is_read_and_nothing_else() {
-        assert!(matches!(named(&HeaderMap::new()), Ok(None)));
-        let basic = |text: &str| format!("basic {}", Base64::encode_string(text.as_bytes()));
-        let pair = |a: &str, b: &str| Ok(Some((a.to_owned(), b.to_owned())));
-        assert_eq!(read(&basic("ann:a:b")), pair("ann", "a:b"));
-        assert_eq!(read(&basic("ann:")), pair("ann", ""));
-        let long = basic(&"x:y".repeat(HEADER_MAX));
-        for bad in ["", "Basic", "Basic %", "Bearer abc", &basic("ann"), &basic(":b"), &long] {
-            assert_eq!(read(bad), Err(()), "{bad}");
-        }
-    }
 }

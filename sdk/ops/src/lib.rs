@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod basic;
 mod config;
 mod door;
 mod error;

@@ -3,6 +3,7 @@
 use blockhouse_model::{QueueId, QueueOffset};
 
 use super::journal::Digest;
+use crate::topics::QUEUES_MAX;
 
 const SET: u8 = 1;
 const REMOVE: u8 = 2;
@@ -68,7 +69,8 @@ fn write_names(out: &mut Vec<u8>, topic: &str, group: &str) {
     out.extend_from_slice(group.as_bytes());
 }
 
-/// Takes one record off the front; `None` at the end or at the first damage.
+/// Takes one record off the front; `None` at the end or at the first damage, which what nobody can
+/// have committed is, too: the file that the progress is written to next could not hold it.
 pub(super) fn take<'a>(bytes: &mut &'a [u8]) -> Option<Record<'a>> {
     let (len, rest) = bytes.split_first_chunk::<2>()?;
     let (crc, rest) = rest.split_first_chunk::<4>()?;
@@ -89,8 +91,9 @@ fn read(body: &[u8]) -> Option<Record<'_>> {
             let (offset, body) = body.split_first_chunk::<8>()?;
             let (topic, group) = read_names(body)?;
             let queue = QueueId(u32::from_le_bytes(*queue));
-            let offset = QueueOffset(u64::from_le_bytes(*offset));
-            Some(Record::Change(Change::Set { topic, group, queue, offset }))
+            let offset = QueueOffset::from_i64(i64::from_le_bytes(*offset))?;
+            let fits = queue.0 < QUEUES_MAX && !topic.contains('@');
+            fits.then_some(Record::Change(Change::Set { topic, group, queue, offset }))
         }
         REMOVE => {
             let (topic, group) = read_names(body)?;
@@ -119,7 +122,7 @@ mod tests {
                 topic: "t",
                 group: "g",
                 queue: QueueId(7),
-                offset: QueueOffset(u64::MAX),
+                offset: QueueOffset(i64::MAX.cast_unsigned()),
             }),
             Record::Change(Change::Remove { topic: "topic", group: "" }),
             Record::Continues(Digest::of(b"x")),

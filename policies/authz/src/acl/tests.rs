@@ -327,4 +327,64 @@ proptest! {
         let set = Policies::check_with(&files, &acls.lines(mode, "c1"), mode).unwrap();
         prop_assert!(set.compared() > 0);
     }
+
+    /// Whatever a RocketMQ says its ACLs are, the lines that are imported are taken.
+    #[test]
+    fn what_is_imported_is_taken(
+        rows in prop::collection::vec((subject(), said(), said(), said(), said(), said()), 0..6),
+    ) {
+        let acls: Vec<Acl> = rows.into_iter().map(|(subject, policy_type, resource, action, ip, decision)| {
+            let source_ips = Some(ip).filter(|ip| !ip.is_empty()).into_iter().collect();
+            let entry = AclEntry { policy_type, resource, actions: vec![action], source_ips, decision };
+            of(&subject, vec![entry])
+        }).collect();
+        let imported = Imported::of(&acls);
+        for line in &imported.lines {
+            // Lines that deny alone, or that contradict each other, are refused as others are.
+            let text = format!("p, user:somebody, *, Topic:elsewhere, Pub, -, allow\n{line}\n");
+            prop_assert_eq!(text.lines().count(), 2);
+            let files = Files::new(vec![File { name: "imported.csv".into(), text }]).unwrap();
+            for mode in [Mode::DenyOverride, Mode::Acl2] {
+                let loaded = Policies::load(&files, mode);
+                prop_assert!(loaded.is_ok(), "{:?}: {}", loaded.err(), line);
+            }
+        }
+    }
+}
+
+fn subject() -> impl Strategy<Value = String> {
+    prop_oneof![3 => "[Uu]ser:[a-z:*@\"#]{1,6}", 1 => "\\PC{0,8}"]
+}
+
+/// What an ACL has in one of its fields: in its place, in another's, or nothing of the kind.
+fn said() -> impl Strategy<Value = String> {
+    let words = vec![
+        "",
+        "Custom",
+        "Default",
+        "Topic:a",
+        "Topic:a*",
+        "Topic:*",
+        "topic:#a",
+        "Group:g",
+        "Cluster:c9",
+        "*",
+        "Namespace:n",
+        "Pub",
+        "sub",
+        "All",
+        "Any",
+        "Allow",
+        "deny",
+        "10.0.0.9/8",
+        "::1",
+        "1.1.1.1/33",
+        "::ffff:1.2.3.4",
+        "::/0",
+    ];
+    prop_oneof![
+        8 => prop::sample::select(words).prop_map(str::to_owned),
+        1 => "(Topic|Group):[a-z*?\\[\\]{}()|&!'`\\\\ #;=-]{0,6}",
+        1 => "\\PC{0,8}",
+    ]
 }

@@ -54,3 +54,60 @@ impl Facts {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+
+    use super::*;
+    use crate::tls::Rules;
+
+    static GOOD: LazyLock<CertificateDer<'static>> = LazyLock::new(|| {
+        let mut params = CertificateParams::new(vec!["pay.apps.a.org".to_owned()]).unwrap();
+        let id = "spiffe://a.org/ns/pay/sa/orders".try_into().unwrap();
+        params.subject_alt_names.push(SanType::URI(id));
+        params.distinguished_name.push(DnType::CommonName, "pay");
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    });
+
+    fn rules() -> Rules {
+        let texts = ["spiffe", "dns:*.apps.a.org -> {1}", "dns:*", "dn:CN=*,O=A -> {1}"];
+        Rules::parse(&texts.map(str::to_owned)).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_a_certificate_or_refused(
+            bytes in prop::collection::vec(any::<u8>(), 0..400),
+            damage in prop::collection::vec((any::<Index>(), any::<u8>()), 0..4),
+            cut: Option<Index>,
+        ) {
+            let _read = Facts::read(&CertificateDer::from(bytes));
+            let mut der = GOOD.to_vec();
+            for (at, value) in damage {
+                let at = at.index(der.len());
+                der[at] = value;
+            }
+            der.truncate(cut.map_or(der.len(), |at| at.index(GOOD.len())));
+            let der = CertificateDer::from(der);
+            let name = rules().name(&der);
+            if der == *GOOD {
+                prop_assert_eq!(name.as_deref(), Some("spiffe://a.org/ns/pay/sa/orders"));
+            }
+            if let Some(name) = name {
+                let breaks = |c: char| c.is_control() || c.is_whitespace();
+                prop_assert!((1..=255).contains(&name.len()) && !name.contains(breaks), "{name:?}");
+                // One that claims to be a SPIFFE ID is that, or nobody.
+                let uris = Facts::read(&der).unwrap().uris;
+                let claims = uris.iter().any(|uri| uri.to_ascii_lowercase().starts_with("spiffe://"));
+                prop_assert!(!claims || uris == [name.to_string()], "{uris:?} {name:?}");
+            }
+        }
+    }
+}

@@ -38,6 +38,8 @@ pub(super) fn is_incomplete(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// A message of `len` bytes, `each` in a record.
@@ -72,6 +74,19 @@ mod tests {
             b"\x16\x03\x01\0\x01\x01\x15",
         ] {
             assert!(!is_incomplete(bytes), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn once_judged_more_bytes_change_nothing(
+            bytes in prop::collection::vec(prop_oneof![Just(0), Just(1), Just(3), Just(HANDSHAKE), any::<u8>()], 0..60),
+        ) {
+            if let Some(judged) = (0..=bytes.len()).find(|len| !is_incomplete(&bytes[..*len])) {
+                prop_assert!((judged..=bytes.len()).all(|len| !is_incomplete(&bytes[..len])));
+            }
         }
     }
 }

@@ -54,7 +54,7 @@ impl Rules {
         self.name_of(&facts)
     }
 
-    fn name_of(&self, facts: &Facts) -> Option<Arc<str>> {
+    pub(crate) fn name_of(&self, facts: &Facts) -> Option<Arc<str>> {
         // One that claims to be a SPIFFE ID has to be one, or it is nobody.
         let is_svid = facts.uris.iter().any(|uri| has_scheme(uri));
         if is_svid && !is_good_svid(facts) {

@@ -73,3 +73,65 @@ fn key(info: &[u8]) -> Result<(&[u8], &[u8])> {
     let key = BitStringRef::decode(&mut parts)?.raw_bytes();
     parts.finish((algorithm, key))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
+        KeyIdMethod, KeyPair, KeyUsagePurpose, SerialNumber, date_time_ymd,
+    };
+
+    use super::*;
+
+    /// A root, and a list that it signed.
+    static SIGNED: LazyLock<(RootCertStore, Vec<u8>)> = LazyLock::new(|| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate().unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(params.self_signed(&key).unwrap().der().clone()).unwrap();
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2026, 1, 1),
+            next_update: date_time_ymd(2100, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let signed = list.signed_by(&Issuer::new(params, key)).unwrap();
+        (roots, signed.der().to_vec())
+    });
+
+    fn judged(der: &[u8]) -> bool {
+        is_forged(&CertificateRevocationListDer::from(der.to_vec()), &SIGNED.0)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_list_with_other_contents_is_forged_or_of_somebody_else(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+            at: Index,
+            value: u8,
+            cut: Option<Index>,
+        ) {
+            let good = &SIGNED.1;
+            prop_assert!(!judged(good) && judged(&bytes));
+            let mut list = good.clone();
+            let at = at.index(list.len());
+            list[at] = value;
+            list.truncate(cut.map_or(list.len(), |at| at.index(good.len())));
+            if !judged(&list) {
+                let body = |der| Signed::read(der).map(|signed| (signed.body, signed.issuer));
+                let ((was, of), (is, by)) = (body(good).unwrap(), body(&list).unwrap());
+                prop_assert!(is == was || by != of);
+            }
+        }
+    }
+}
