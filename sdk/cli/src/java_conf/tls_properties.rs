@@ -62,6 +62,7 @@ pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
 mod tests {
     use blockhouse_service::config::{Loaded, Shape};
     use blockhouse_transport::tls::{ClientAuth, Mode};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::options::Config;
@@ -117,5 +118,33 @@ mod tests {
                 assert!(shape.options.contains_key(*path), "{path} is not an option");
             }
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_is_honoured_or_refused_and_never_asks_for_certificates_without_checking_them(
+            lines in prop::collection::vec((key(), value()), 0..6),
+            junk in "[ab=:#!\\\\ \t\nu0]{0,20}|\\PC{0,10}",
+        ) {
+            let line = |(key, value): &(String, String)| format!("{key}={value}\n");
+            let text = lines.iter().map(line).collect::<String>() + junk.as_str();
+            if let Ok((loaded, _)) = load(&text)
+                && loaded.config.tls.client_auth != ClientAuth::None
+            {
+                prop_assert!(text.contains(AUTH), "{text}");
+            }
+        }
+    }
+
+    fn key() -> impl Strategy<Value = String> {
+        let known: Vec<_> = TABLE.iter().map(|(key, _)| *key).collect();
+        prop_oneof![9 => prop::sample::select(known).prop_map(str::to_owned), 1 => "[a-z.]{0,12}"]
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        let words = vec!["", "none", "optional", "require", "true", "false", "enforcing", "/a"];
+        prop_oneof![9 => prop::sample::select(words).prop_map(str::to_owned), 1 => "\\PC{0,12}"]
     }
 }
