@@ -17,6 +17,8 @@ pub(crate) struct Printed {
     body_hex: Option<String>,
     pub(crate) born_host: Option<SocketAddr>,
     pub(crate) born_timestamp: Option<i64>,
+    /// Who sent it, if somebody who knows has put it in: messages do not say it.
+    pub(crate) principal: Option<String>,
 }
 
 impl Printed {

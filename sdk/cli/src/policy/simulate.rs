@@ -52,7 +52,7 @@ pub(super) struct SimulateArgs {
     /// Messages that were sent once, as `consume --json` and `plugin test --record` write them
     #[arg(long, value_name = "FILE", conflicts_with = "audit")]
     recorded: Option<PathBuf>,
-    /// Who sent the recorded messages: user:NAME, plugin:NAME or anonymous
+    /// Who sent the recorded messages whose line has no member `principal`: user:NAME, plugin:NAME or anonymous
     #[arg(long, default_value = "anonymous", conflicts_with = "audit")]
     principal: String,
     /// Over which kind of connection all was: plain, tls or mtls; it is not recorded
@@ -411,6 +411,14 @@ mod tests {
             simulation.decide(of_message(line.as_bytes(), "user:a", now).unwrap());
         }
         assert_eq!((simulation.replayed, simulation.changed, simulation.changes.len()), (4, 3, 1));
+        for (principal, changed) in [("user:a", 3), ("user:b", 4), ("nobody", 4)] {
+            let line = json!({ "topic": "t", "body": "b", "bornHost": "10.0.0.7:1",
+                "bornTimestamp": 1_795_836_677_000_i64, "principal": principal });
+            simulation.decide(of_message(line.to_string().as_bytes(), "user:b", now).unwrap());
+            assert_eq!(simulation.changed, changed, "{principal}");
+        }
+        // What is no principal cannot be asked for.
+        assert_eq!((simulation.replayed, simulation.unclear), (6, 1));
         assert_eq!(of_message(b"{}", "user:a", now), None);
     }
 

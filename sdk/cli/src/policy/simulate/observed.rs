@@ -114,13 +114,13 @@ fn sent(detail: &str) -> Option<Sent> {
     })
 }
 
-/// A recorded message, which somebody was allowed to send.
+/// A recorded message, which somebody was allowed to send: `principal`, unless the line says who.
 pub(super) fn of_message(line: &[u8], principal: &str, now: Timestamp) -> Option<Observed> {
     let line: Printed = serde_json::from_slice(line).ok()?;
     let (properties, size) = (line.properties(), line.body().ok()?.len());
     let Message { mtype, tag, .. } = Message::of(&properties, &[]);
     Some(Observed {
-        principal: principal.to_owned(),
+        principal: line.principal.unwrap_or_else(|| principal.to_owned()),
         actions: "Pub".to_owned(),
         resources: format!("topic:{}", line.topic),
         ip: line.born_host.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |host| host.ip()),
