@@ -6,6 +6,7 @@ use std::time::Duration;
 use blockhouse_core::Broker;
 use blockhouse_meta::{Error, Meta};
 use blockhouse_meter::Meter;
+use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::{Shutdown, Tasks};
 use blockhouse_store::Store;
 use tokio::sync::Notify;
@@ -54,10 +55,24 @@ async fn save((meta, core): (Meta, Arc<Broker>), tasks: Tasks, mut shutdown: Shu
 async fn look(core: Arc<Broker>, meter: Arc<Meter>, mut shutdown: Shutdown) {
     while shutdown.wait(LOOK_EVERY).await {
         core.stats().sample(core.clock().now());
-        meter.sends.sample(core.clock().monotonic());
+        let now = core.clock().monotonic();
+        meter.sends.sample(now);
+        meter.pull_misses.sample(now, pull_misses(&meter));
         core.clients().expire();
         core.queue_locks().expire();
     }
+}
+
+/// Pulls that were answered without a message since the start.
+fn pull_misses(meter: &Meter) -> u64 {
+    use request_code::{LITE_PULL_MESSAGE, PULL_MESSAGE};
+    use response_code::{PULL_NOT_FOUND, PULL_OFFSET_MOVED, PULL_RETRY_IMMEDIATELY};
+    let of_pulls = |(code, result): (i32, i32)| {
+        let is_miss = [PULL_NOT_FOUND, PULL_OFFSET_MOVED, PULL_RETRY_IMMEDIATELY].contains(&result);
+        [PULL_MESSAGE, LITE_PULL_MESSAGE].contains(&code) && is_miss
+    };
+    let counts = meter.requests.read().into_iter();
+    counts.filter(|(pair, _)| pair.is_some_and(of_pulls)).map(|(_, requests)| requests).sum()
 }
 
 async fn deliver_delayed(core: Arc<Broker>, mut shutdown: Shutdown) {

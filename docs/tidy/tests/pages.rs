@@ -9,7 +9,7 @@ use blockhouse_meter::rocketmq::{self, DIFFERENCES};
 use blockhouse_meter::sidecar::families::{MISSING, SERVED};
 use blockhouse_meter::{
     CATALOGUE, CODE_PAIRS_MAX, CONSUMER_SERIES_MAX, Kind, LABEL_SETS_MAX, LAG_PAIRS_MAX,
-    PRODUCER_SERIES_MAX, RPC_KINDS_MAX, SIZE_TOPICS_MAX,
+    PRODUCER_SERIES_MAX, RPC_KINDS_MAX, SIZE_TOPICS_MAX, Stability,
 };
 use blockhouse_namesrv_remoting::table::{Needs, ROWS};
 use blockhouse_protocol::codes::request_code;
@@ -51,7 +51,10 @@ fn the_metrics_page_is_fresh() {
          ## `/metrics`\n\nNames that start with `rocketmq_` are those of RocketMQ 5's own exporter. Every \
          metric also has the labels `cluster`,\n`node_type` and `node_id`.\n\nThis page is written by a \
          test in `docs/tidy` from the catalogues in `sdk/meter`.\n\n\
-         | metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n",
+         Stable metrics keep name, kind, unit and labels: if one has to change, old and new are served side by side for a\n\
+         release, and the changelog says so. Experimental ones may change with any release. Our dashboards and alerts\n\
+         are about stable ones alone.\n\n\
+         | metric | kind | unit | labels | stability | meaning |\n|---|---|---|---|---|---|\n",
     );
     for metric in CATALOGUE {
         let kind = match metric.kind {
@@ -60,9 +63,10 @@ fn the_metrics_page_is_fresh() {
             Kind::Histogram => "histogram",
         };
         let labels = metric.labels.join(", ");
+        let stability = stability(metric.stability);
         writeln!(
             page,
-            "| `{}` | {kind} | {} | {labels} | {} |",
+            "| `{}` | {kind} | {} | {labels} | {stability} | {} |",
             metric.name, metric.unit, metric.help
         )
         .unwrap();
@@ -78,6 +82,13 @@ fn the_metrics_page_is_fresh() {
     page.push_str(&of_native());
     page.push_str(&of_sidecar());
     check("docs/metrics.md", &page);
+}
+
+const fn stability(stability: Stability) -> &'static str {
+    match stability {
+        Stability::Experimental => "experimental",
+        Stability::Stable => "stable",
+    }
 }
 
 /// What RocketMQ's own exporter has otherwise.
@@ -147,10 +158,13 @@ fn of_sidecar() -> String {
     let mut page = String::from(
         "\n## `/metrics/exporter`\n\nThe families of [rocketmq-exporter](https://github.com/apache/rocketmq-exporter), with its \
          names, labels and values, for dashboards and\nalerts that were made for it; that process is not \
-         needed. Everything is a gauge. Values are of the moment of the scrape, and\na group that nobody \
+         needed. Everything is a gauge, and stable. Values are of the moment of the scrape, and\na group that nobody \
          of is connected is there. At most 10,000 topics, producer groups, and pairs of group and topic \
          have series of\ntheir own; the sum of all others is in `(other)`. Addresses and ids of members are told up to 4 MiB of \
-         them.\n\n\
+         them.\n\nThe families `rocketmq_client_` are what members of consumer groups say when they are asked how they are \
+         (`GET_CONSUMER_RUNNING_INFO`,\nwithout stacks, as rocketmq-exporter does it). They are asked while this page is scraped, each 15 s at most: the first \
+         scrape has none of\nthem. At most 1,000 members are asked, and 10,000 pairs of member and topic are told, up to 4 MiB of \
+         names. Members that do not answer\nwithin 2 s, or whose client has no such answer, have none.\n\n\
          | family | unit | labels | meaning |\n|---|---|---|---|\n",
     );
     page.extend(SERVED.iter().map(|metric| {

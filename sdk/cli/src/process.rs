@@ -4,6 +4,7 @@ mod audit;
 mod authn;
 mod bridge;
 pub(crate) mod clients;
+mod consumers;
 mod descriptors;
 mod exports;
 pub(crate) mod flight;

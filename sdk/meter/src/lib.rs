@@ -23,6 +23,7 @@
 //! | [`lag`] | [`GroupLag`]: how far consumer groups are behind |
 //! | [`latencies`] | [`Latencies`]: how long requests took |
 //! | [`messages`] | messages in and out, as RocketMQ's exporter counts them |
+//! | [`misses`] | [`PullMisses`]: pulls that were answered without a message, of late |
 //! | [`native`] | our own names, in base units |
 //! | `overflow` | label sets for which there was no room |
 //! | [`plugins`] | [`PluginCounts`]: what plugins did |
@@ -59,6 +60,7 @@ pub mod lag;
 pub mod latencies;
 pub mod messages;
 pub mod meter;
+pub mod misses;
 pub mod native;
 mod overflow;
 pub mod plugins;
@@ -75,7 +77,7 @@ pub mod store;
 pub mod watermarks;
 
 pub use audit::{AUDIT_KINDS, AuditCounts};
-pub use catalogue::{CATALOGUE, Kind, Metric};
+pub use catalogue::{CATALOGUE, Kind, Metric, Stability};
 pub use cell::{Cells, Counter, Gauge, own_shard, shard_count};
 pub use channels::{Channels, HANDSHAKES, RELOADS, Shed};
 pub use codes::{CODE_PAIRS_MAX, CodeCounts};
@@ -91,6 +93,7 @@ pub use lag::{GroupLag, LAG_PAIRS_MAX, LagSource};
 pub use latencies::{Latencies, RPC_KINDS_MAX, RpcKind, RpcTimes};
 pub use messages::{InLabels, OutLabels};
 pub use meter::{Connections, METADATA_FILES, Meter, NAME_TABLES, Sample};
+pub use misses::PullMisses;
 pub use plugins::{
     CODE_SOURCES, CUSTOM_PREFIX, CustomCounts, CustomFamily, CustomValue, PluginChanges,
     PluginCounts, PluginHookCounts,
@@ -99,7 +102,8 @@ pub use policies::{PolicyCounts, PolicySource};
 pub use quotas::{QuotaKind, QuotaRefusals};
 pub use refusals::{Refusals, Refused};
 pub use sends::{LastMinute, SendTimes};
-pub use sidecar::{GroupView, MembersView, SidecarSource, SidecarView, TopicView};
+pub use sidecar::clients::{ClientView, Consumption};
+pub use sidecar::{DeadLetters, GroupView, MembersView, SidecarSource, SidecarView, TopicView};
 pub use sizes::{MessageSizes, SIZE_TOPICS_MAX, SizeCounts, TopicSizes};
 pub use spans::Spans;
 pub use store::{STORE_FAULTS, STORE_WAITS, StoreHealth, StoreOffsets};

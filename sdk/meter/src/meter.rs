@@ -19,6 +19,7 @@ use crate::inventory::{self, MemberSource};
 use crate::lag::{self, LagSource};
 use crate::latencies::{Latencies, RpcKind};
 use crate::messages::{InLabels, OutLabels};
+use crate::misses::PullMisses;
 use crate::overflow::Overflows;
 use crate::plugins::{self, CODE_SOURCES, ChangeSource, CustomFamily, PluginSource};
 use crate::policies::{self, PolicySource};
@@ -56,6 +57,8 @@ pub struct Meter {
     pub exemplars: Exemplars,
     /// Times of sends and pulls of late.
     pub sends: SendTimes,
+    /// Pulls of late that were answered without a message.
+    pub pull_misses: PullMisses,
     /// Times of commands that create topics and groups.
     pub creations: Creations,
     /// What the time of sends went to.

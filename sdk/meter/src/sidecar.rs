@@ -1,6 +1,7 @@
 //! The broker as rocketmq-exporter shows it, the process that asks brokers for their state and has
 //! metrics of it: for dashboards that were made for that.
 
+pub mod clients;
 pub mod families;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use blockhouse_model::names;
 use crate::lag;
 use crate::meter::REST;
 use crate::{GroupLag, LAG_PAIRS_MAX, Metric, Sample};
+use clients::ClientView;
 use families as f;
 
 /// Topics that have series of their own, and producer groups: the largest. The sums of all others are
@@ -47,6 +49,8 @@ pub struct SidecarView {
     pub members: Vec<MembersView>,
     /// Producer groups and how many members they have.
     pub producers: Vec<(Arc<str>, usize)>,
+    /// What members of consumer groups say of themselves.
+    pub clients: Vec<ClientView>,
     /// Values that the broker has one of.
     pub values: Vec<(&'static Metric, f64)>,
 }
@@ -60,6 +64,17 @@ pub struct TopicView {
     pub end: u64,
     /// Messages and bytes stored in a second, if there ever were any.
     pub rates: Option<[f64; 2]>,
+    /// Of a dead-letter topic: what its group has not consumed.
+    pub dead: Option<DeadLetters>,
+}
+
+/// What became of messages that a group gave up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// Those that it has not committed in its dead-letter topic: all of them, as a rule.
+    pub left: u64,
+    /// Members of the group that are connected.
+    pub members: usize,
 }
 
 /// A group in a topic.
@@ -113,6 +128,7 @@ impl SidecarView {
         named.producers(bounded_producers(self.producers), visit);
         named.groups(self.groups, visit);
         of_members(&self.members, visit);
+        clients::read(&self.clients, visit);
     }
 }
 
@@ -132,17 +148,24 @@ impl Named<'_> {
             topics.into_iter().partition(|view| names::is_dlq(&view.topic));
         let (retry, usual): (Vec<_>, Vec<_>) =
             topics.into_iter().partition(|view| names::is_retry(&view.topic));
-        let usual = bounded_topics(usual);
+        let (usual, dead) = (bounded_topics(usual), bounded_topics(dead));
         for (metric, views) in [
             (&f::PRODUCER_OFFSET, &usual),
             (&f::RETRY_OFFSET, &bounded_topics(retry)),
-            (&f::DLQ_OFFSET, &bounded_topics(dead)),
+            (&f::DLQ_OFFSET, &dead),
         ] {
             for view in views {
                 // A dead-letter topic is known by its group.
                 let name = view.topic.strip_prefix(names::DLQ_PREFIX).unwrap_or(&view.topic);
                 visit(&Sample { metric, labels: &[cluster, broker, name], value: view.end as f64 });
             }
+        }
+        for view in &dead {
+            let Some(DeadLetters { left, members }) = view.dead else { continue };
+            let (topic, members) = (&*view.topic, members.to_string());
+            let group = topic.strip_prefix(names::DLQ_PREFIX).unwrap_or(topic);
+            let labels = &[group, topic, &*members, CLUSTERING];
+            visit(&Sample { metric: &f::GROUP_DLQ_DIFF, labels, value: left as f64 });
         }
         for (metric, at) in [(&f::PRODUCER_TPS, 0), (&f::PRODUCER_SIZE, 1)] {
             for view in &usual {
@@ -176,10 +199,14 @@ impl Named<'_> {
                 }
             }
         }
-        let figures: [Figure; 5] = [
-            (&f::CONSUMER_OFFSET, |view| Some(view.committed as f64)),
+        let committed: fn(&GroupView) -> _ = |view| Some(view.committed as f64);
+        let tps: fn(&GroupView) -> _ = |view| view.rates.map(|rates| two_digits(rates[0]));
+        let figures: [Figure; 7] = [
+            (&f::CONSUMER_OFFSET, committed),
+            (&f::GROUP_CONSUME_TOTAL, committed),
             (&f::LATENCY, |view| view.is_followed().then_some(view.lag.behind_ms as f64)),
-            (&f::CONSUMER_TPS, |view| view.rates.map(|rates| two_digits(rates[0]))),
+            (&f::CONSUMER_TPS, tps),
+            (&f::GROUP_CONSUME_TPS, tps),
             (&f::CONSUMER_SIZE, |view| view.rates.map(|rates| two_digits(rates[1]))),
             (&f::SEND_BACK, |view| view.sent_back.map(|messages| messages as f64)),
         ];
@@ -230,7 +257,11 @@ fn bounded_topics(mut topics: Vec<TopicView>) -> Vec<TopicView> {
         let others = topics.split_off(TOPICS_MAX);
         let end = others.iter().map(|view| view.end).sum();
         let rates = sums(others.iter().filter_map(|view| view.rates));
-        topics.push(TopicView { topic: REST.into(), end, rates });
+        let dead = others
+            .iter()
+            .filter_map(|view| view.dead)
+            .reduce(|a, b| DeadLetters { left: a.left + b.left, members: a.members + b.members });
+        topics.push(TopicView { topic: REST.into(), end, rates, dead });
     }
     topics
 }

@@ -26,6 +26,10 @@ pub(crate) fn runtime(call: OwnedCall) -> Answer {
         };
         versions(&mut put);
         rates(&call.broker, &mut put);
+        put(
+            "getMissTps",
+            call.meter.pull_misses.per_second().map(|rate| rate.to_string()).join(" "),
+        );
         times(&call, &mut put);
         store(&call.broker, &mut put);
         put("earliestMessageTimeStamp", earliest.to_string());
@@ -57,7 +61,6 @@ fn rates(broker: &Broker, put: Put<'_>) {
     // RocketMQ < 5 writes it so.
     put("getTransferedTps", three(Kind::GroupGet));
     put("getFoundTps", three(Kind::GroupGet));
-    put("getMissTps", "0 0 0".to_owned());
 
     let (stored, delivered) =
         (broker.stats().total(Kind::TopicPut), broker.stats().total(Kind::GroupGet));
@@ -118,7 +121,8 @@ fn store(broker: &Broker, put: Put<'_>) {
     let ratio = (stats.disk_used_percent as f64 / 100.0).to_string();
     put("commitLogDiskRatio", ratio.clone());
     put("consumeQueueDiskRatio", ratio);
-    put("pageCacheLockTimeMills", "0".to_owned());
+    let [write, _sync] = stats.waits;
+    put("pageCacheLockTimeMills", write.as_millis().to_string());
     put("heldPulls", broker.held().count().to_string());
 }
 
@@ -126,13 +130,11 @@ fn store(broker: &Broker, put: Put<'_>) {
 fn not_ours(put: Put<'_>) {
     for pool in ["send", "pull", "litePull", "query", "ack"] {
         put(&format!("{pool}ThreadPoolQueueSize"), "0".to_owned());
-        put(&format!("{pool}ThreadPoolQueueCapacity"), "0".to_owned());
+        put(&format!("{pool}ThreadPoolQueueCapacity"), ENDLESS.to_owned());
         put(&format!("{pool}ThreadPoolQueueHeadWaitTimeMills"), "0".to_owned());
     }
     for name in [
         "EndTransactionQueueSize",
-        "EndTransactionThreadPoolQueueCapacity",
-        "remainTransientStoreBufferNumbs",
         "startAcceptSendRequestTimeStamp",
         "timerReadBehind",
         "timerOffsetBehind",
@@ -142,7 +144,14 @@ fn not_ours(put: Put<'_>) {
     ] {
         put(name, "0".to_owned());
     }
+    for name in ["EndTransactionThreadPoolQueueCapacity", "remainTransientStoreBufferNumbs"] {
+        put(name, ENDLESS.to_owned());
+    }
 }
+
+/// Java's `Integer.MAX_VALUE`, with which RocketMQ says that it has no pool of buffers: what is not there cannot be
+/// full, nor run out.
+const ENDLESS: &str = "2147483647";
 
 pub(crate) fn config(call: &Call<'_>) -> Result<Response, Failure> {
     let version = fastjson::write(&call.broker.topics().version());

@@ -12,6 +12,7 @@ use blockhouse_service::config::Loaded;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::consumers::{self, Consumers};
 use super::{Shared, clients, metrics, sidecar};
 use crate::options::Config;
 use crate::{java_conf, out};
@@ -91,6 +92,24 @@ fn settings(options: &Loaded<Config>, name_servers: Vec<String>) -> Settings {
     }
 }
 
+/// Shows the broker as rocketmq-exporter would, for whom its consumers are asked how they are.
+fn watch_sidecar(shared: &Shared, slot: &Slot) {
+    let asked = Arc::new(Consumers::new(Arc::clone(&shared.clock)));
+    if let Some(running) = slot.lock().as_ref() {
+        // On a thread of the ops listener: whoever answers must not keep those waiting that are served.
+        let tasks = shared.tasks.child_on("consumers", shared.aside.clone());
+        consumers::start(&tasks, Arc::clone(&asked), Arc::downgrade(running.core()));
+    }
+    let seen = Arc::clone(slot);
+    let (times, meter) = (Mutex::default(), Arc::downgrade(&shared.meter));
+    shared.meter.watch_sidecar(Box::new(move || {
+        // The meter is who asks.
+        let meter = meter.upgrade()?;
+        let node = sidecar::Node::of(seen.lock().as_ref()?);
+        Some(node.look(&meter, &mut times.lock(), asked.look()))
+    }));
+}
+
 pub(super) async fn broker(
     options: &Loaded<Config>,
     shared: &Shared,
@@ -138,14 +157,7 @@ pub(super) async fn broker(
         let running = seen.lock();
         running.as_ref().map(|running| clients::members(running.core())).unwrap_or_default()
     }));
-    let seen = Arc::clone(&slot);
-    let (times, meter) = (Mutex::default(), Arc::downgrade(&shared.meter));
-    shared.meter.watch_sidecar(Box::new(move || {
-        // The meter is who asks.
-        let meter = meter.upgrade()?;
-        let node = sidecar::Node::of(seen.lock().as_ref()?);
-        Some(node.look(&meter, &mut times.lock()))
-    }));
+    watch_sidecar(shared, &slot);
     let seen = Arc::clone(&slot);
     shared.readiness.watch_store(Box::new(move || {
         let running = seen.lock();

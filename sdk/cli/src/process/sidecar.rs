@@ -1,5 +1,6 @@
 //! The broker as rocketmq-exporter would see it by asking for what the admin protocol tells.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use blockhouse_core::lag::{Lag, LagTimes};
 use blockhouse_core::stats::{Kind, Rate};
 use blockhouse_disk::Space;
 use blockhouse_meter::sidecar::{ADDRESSES_MAX, families as f};
-use blockhouse_meter::{GroupView, MembersView, Meter, Metric, SidecarView, TopicView};
-use blockhouse_model::{Group, QueueId, Timestamp, TopicConfig};
+use blockhouse_meter::{
+    ClientView, DeadLetters, GroupView, MembersView, Meter, Metric, SidecarView, TopicView,
+};
+use blockhouse_model::{Group, QueueId, Timestamp, Topic, TopicConfig, names};
 use blockhouse_protocol::codes::version;
 
 use super::metrics::told;
@@ -31,11 +34,17 @@ impl Node {
         Self { core: Arc::clone(running.core()), started, space }
     }
 
-    /// Looks at everything. Reads the log where a group is behind.
-    pub(super) fn look(&self, meter: &Meter, times: &mut LagTimes) -> SidecarView {
+    /// Looks at everything. Reads the log where a group is behind. `clients` is what members said last.
+    pub(super) fn look(
+        &self,
+        meter: &Meter,
+        times: &mut LagTimes,
+        clients: Vec<ClientView>,
+    ) -> SidecarView {
         let (core, identity) = (&self.core, self.core.identity());
         let now = core.clock().now();
         let lags = core.lags(times);
+        let dead = dead_lags(&lags);
         let of = |kind| core.stats().total_rate(kind, now, MINUTE).messages_per_second();
         SidecarView {
             cluster: identity.cluster.clone(),
@@ -45,7 +54,12 @@ impl Node {
             version_number: version::CURRENT,
             started_ms: self.started.0,
             rates: [of(Kind::TopicPut), of(Kind::GroupGet)],
-            topics: core.topics().all().iter().map(|topic| topic_of(core, now, topic)).collect(),
+            topics: core
+                .topics()
+                .all()
+                .iter()
+                .map(|topic| topic_of(core, now, topic, &dead))
+                .collect(),
             groups: lags.iter().map(|lag| group_of(core, now, lag)).collect(),
             members: members(core, &lags),
             producers: core
@@ -54,6 +68,7 @@ impl Node {
                 .iter()
                 .map(|(group, members)| (group.as_str().into(), members.len()))
                 .collect(),
+            clients,
             values: self.values(meter, now),
         }
     }
@@ -77,6 +92,10 @@ impl Node {
             &f::QUERY_WAIT,
         ];
         values.extend(nothing.map(|metric| (metric, 0.0)));
+        let endless = [&f::BUFFERS, &f::SEND_CAPACITY, &f::PULL_CAPACITY, &f::QUERY_CAPACITY];
+        values.extend(endless.map(|metric| (metric, f64::from(i32::MAX))));
+        let misses = [&f::MISS_TPS_10, &f::MISS_TPS_60, &f::MISS_TPS_600];
+        values.extend(misses.into_iter().zip(meter.pull_misses.per_second()));
         values
     }
 }
@@ -123,7 +142,9 @@ fn store(core: &Broker) -> Values {
     let stats = core.store().stats();
     let earliest = core.store().earliest_message_time().map_or(-1, |time| time.0);
     let used = stats.disk_used_percent as f64 / 100.0;
+    let [write, _sync] = stats.waits;
     vec![
+        (&f::LOCK_TIME, write.as_millis() as f64),
         (&f::DISPATCH_BEHIND, stats.confirmed.until(stats.written) as f64),
         (&f::DISPATCH_BUFFER, stats.index_backlog as f64),
         (&f::UNFLUSHED, stats.flushed.until(stats.written) as f64),
@@ -165,11 +186,30 @@ fn times(core: &Broker, meter: &Meter) -> Values {
     values
 }
 
-fn topic_of(core: &Broker, now: Timestamp, topic: &TopicConfig) -> TopicView {
-    let queues = topic.read_queues.max(topic.write_queues);
-    let end = (0..queues).map(|queue| core.store().max_offset(&topic.name, QueueId(queue)).0).sum();
+fn topic_of(
+    core: &Broker,
+    now: Timestamp,
+    topic: &TopicConfig,
+    dead: &HashMap<&Topic, u64>,
+) -> TopicView {
+    let queues = || (0..topic.read_queues.max(topic.write_queues)).map(QueueId);
+    let end = queues().map(|queue| core.store().max_offset(&topic.name, queue).0).sum();
     let rates = core.stats().rate(Kind::TopicPut, &topic.name, now, MINUTE).map(|r| both(&r));
-    TopicView { topic: topic.name.as_str().into(), end, rates }
+    let dead = topic.name.strip_prefix(names::DLQ_PREFIX).map(|group| {
+        let begin = || queues().map(|queue| core.store().min_offset(&topic.name, queue).0).sum();
+        let left = dead.get(&topic.name).copied();
+        DeadLetters {
+            left: left.unwrap_or_else(|| u64::saturating_sub(end, begin())),
+            members: core.clients().members(group).len(),
+        }
+    });
+    TopicView { topic: topic.name.as_str().into(), end, rates, dead }
+}
+
+/// How far groups are behind in their own dead-letter topics, of those that consume them.
+fn dead_lags(lags: &[Lag]) -> HashMap<&Topic, u64> {
+    let is_own = |lag: &&Lag| lag.topic.strip_prefix(names::DLQ_PREFIX) == Some(lag.group.as_str());
+    lags.iter().filter(is_own).map(|lag| (&lag.topic, lag.messages)).collect()
 }
 
 fn group_of(core: &Broker, now: Timestamp, lag: &Lag) -> GroupView {
@@ -186,7 +226,7 @@ fn group_of(core: &Broker, now: Timestamp, lag: &Lag) -> GroupView {
 }
 
 fn is_retry(lag: &Lag) -> bool {
-    blockhouse_model::names::is_retry(&lag.topic)
+    names::is_retry(&lag.topic)
 }
 
 fn both(rate: &Rate) -> [f64; 2] {

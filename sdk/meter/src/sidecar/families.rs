@@ -1,6 +1,6 @@
 //! The families of rocketmq-exporter: those that are served, and those that are not, with the reason.
 
-use crate::{Kind, Metric};
+use crate::{Kind, Metric, Stability};
 
 /// A family that is not served.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +34,7 @@ macro_rules! served {
                 help: $help,
                 bounds: &[],
                 labels: $labels,
+                stability: Stability::Stable,
             };
         )+
 
@@ -47,6 +48,8 @@ served! {
         "Messages that a group has not committed; of broadcasting groups there is none.";
     GROUP_RETRY_DIFF: "rocketmq_group_retrydiff" ["messages"] LAG
         "The same of the group's retry topic.";
+    GROUP_DLQ_DIFF: "rocketmq_group_dlqdiff" ["messages"] LAG
+        "Messages in a group's dead-letter topic that it has not committed there.";
     GROUP_COUNT: "rocketmq_group_count" ["members"] MEMBERS
         "Members of a group that has committed something; the labels have the addresses and ids of the first 32.";
     PRODUCER_COUNT: "rocketmq_producer_count" ["members"] GROUP
@@ -71,10 +74,26 @@ served! {
         "Bytes handed to a group in a second, over the last minute.";
     CONSUMER_OFFSET: "rocketmq_consumer_offset" ["messages"] PAIR
         "What a group has committed in its queues, summed.";
+    GROUP_CONSUME_TPS: "rocketmq_group_consume_tps" ["messages/s"] PAIR
+        "The same as `rocketmq_consumer_tps`; rocketmq-exporter names it and never fills it.";
+    GROUP_CONSUME_TOTAL: "rocketmq_group_consume_total_offset" ["messages"] PAIR
+        "The same as `rocketmq_consumer_offset`; rocketmq-exporter names it and never fills it.";
     SEND_BACK: "rocketmq_send_back_nums" ["messages"] PAIR
         "Messages that a group sent back in the last minute.";
     LATENCY: "rocketmq_group_get_latency_by_storetime" ["milliseconds"] PAIR
         "Age of the oldest message that a group has not committed; 0 when it has caught up.";
+    CLIENT_FAILED: "rocketmq_client_consume_fail_msg_count" ["messages"] CLIENT
+        "Messages of the last hour that a member failed to consume, as it says itself.";
+    CLIENT_FAILED_TPS: "rocketmq_client_consume_fail_msg_tps" ["messages/s"] CLIENT
+        "Messages in a second that a member fails to consume, as it says itself.";
+    CLIENT_OK_TPS: "rocketmq_client_consume_ok_msg_tps" ["messages/s"] CLIENT
+        "Messages in a second that a member consumes, as it says itself.";
+    CLIENT_CONSUME_TIME: "rocketmq_client_consume_rt" ["milliseconds"] CLIENT
+        "How long a member takes to consume a message, as it says itself.";
+    CLIENT_PULL_TIME: "rocketmq_client_consumer_pull_rt" ["milliseconds"] CLIENT
+        "How long a pull that brings messages takes a member, as it says itself.";
+    CLIENT_PULL_TPS: "rocketmq_client_consumer_pull_tps" ["messages/s"] CLIENT
+        "Messages in a second that a member pulls, as it says itself.";
     PMDT_0: "rocketmq_brokeruntime_pmdt_0ms" ["requests"] RUNTIME
         "Sends of the last minute that took less than a millisecond.";
     PMDT_10: "rocketmq_brokeruntime_pmdt_0to10ms" ["requests"] RUNTIME
@@ -145,6 +164,12 @@ served! {
         "Messages handed out in a second, over 60 s.";
     TOTAL_TPS_600: "rocketmq_brokeruntime_gettotal_tps600" ["messages/s"] RUNTIME
         "Messages handed out in a second, over 600 s.";
+    MISS_TPS_10: "rocketmq_brokeruntime_getmiss_tps10" ["requests/s"] RUNTIME
+        "Pulls in a second that were answered without a message, over 10 s.";
+    MISS_TPS_60: "rocketmq_brokeruntime_getmiss_tps60" ["requests/s"] RUNTIME
+        "Pulls in a second that were answered without a message, over 60 s.";
+    MISS_TPS_600: "rocketmq_brokeruntime_getmiss_tps600" ["requests/s"] RUNTIME
+        "Pulls in a second that were answered without a message, over 600 s.";
     TRANSFERRED_TPS_10: "rocketmq_brokeruntime_gettransfered_tps10" ["messages/s"] RUNTIME
         "Messages handed out in a second, over 10 s.";
     TRANSFERRED_TPS_60: "rocketmq_brokeruntime_gettransfered_tps60" ["messages/s"] RUNTIME
@@ -157,6 +182,10 @@ served! {
         "Messages that wait for their entry in the index.";
     UNFLUSHED: "rocketmq_brokeruntime_remain_howmanydata_toflush" ["bytes"] RUNTIME
         "Bytes of the log that are not on disk yet.";
+    LOCK_TIME: "rocketmq_brokeruntime_pagecache_lock_time_mills" ["milliseconds"] RUNTIME
+        "For how long the write of the log that is under way has been so, which is when its lock is held; 0 in between.";
+    BUFFERS: "rocketmq_brokeruntime_remain_transientstore_buffer_numbs" ["buffers"] RUNTIME
+        "Always 2147483647, which is RocketMQ's number without a pool of buffers: there is none that could run out.";
     EARLIEST: "rocketmq_brokeruntime_earliest_message_timestamp" ["milliseconds"] RUNTIME
         "When the oldest message was stored, since 1970; -1 if there is none.";
     LOG_MIN: "rocketmq_brokeruntime_commitlog_minoffset" ["bytes"] RUNTIME
@@ -179,62 +208,23 @@ served! {
         "Always 0, as above.";
     QUERY_QUEUE: "rocketmq_brokeruntime_query_threadpoolqueue_size" ["requests"] RUNTIME
         "Always 0, as above.";
+    SEND_CAPACITY: "rocketmq_brokeruntime_send_threadpoolqueue_capacity" ["requests"] RUNTIME
+        "Always 2147483647: there is no such queue that could be full.";
+    PULL_CAPACITY: "rocketmq_brokeruntime_pull_threadpoolqueue_capacity" ["requests"] RUNTIME
+        "Always 2147483647, as above.";
+    QUERY_CAPACITY: "rocketmq_brokeruntime_query_threadpool_queue_capacity" ["requests"] RUNTIME
+        "Always 2147483647, as above.";
     SEND_WAIT: "rocketmq_brokeruntime_send_threadpoolqueue_headwait_timemills" ["milliseconds"] RUNTIME
-        "Always 0, as above.";
+        "Always 0: no queue is in front of what answers requests.";
     PULL_WAIT: "rocketmq_brokeruntime_pull_threadpoolqueue_headwait_timemills" ["milliseconds"] RUNTIME
         "Always 0, as above.";
     QUERY_WAIT: "rocketmq_brokeruntime_query_threadpoolqueue_headwait_timemills" ["milliseconds"] RUNTIME
         "Always 0, as above.";
 }
 
-const NEVER: &str = "rocketmq-exporter names it and never fills it";
-const ASKED: &str = "only the client knows, and is not asked at a scrape";
-const NO_POOL: &str = "there is no such queue that could be full";
-const MISSES: &str =
-    "pulls that find nothing are counted in `blockhouse_requests_total`, and not by spans of time";
-
 /// All families that are not served.
-pub const MISSING: &[Missing] = &[
-    Missing { name: "rocketmq_group_dlqdiff", labels: LAG, why: NEVER },
-    Missing { name: "rocketmq_group_consume_tps", labels: PAIR, why: NEVER },
-    Missing { name: "rocketmq_group_consume_total_offset", labels: PAIR, why: NEVER },
-    Missing { name: "rocketmq_client_consume_fail_msg_count", labels: CLIENT, why: ASKED },
-    Missing { name: "rocketmq_client_consume_fail_msg_tps", labels: CLIENT, why: ASKED },
-    Missing { name: "rocketmq_client_consume_ok_msg_tps", labels: CLIENT, why: ASKED },
-    Missing { name: "rocketmq_client_consume_rt", labels: CLIENT, why: ASKED },
-    Missing { name: "rocketmq_client_consumer_pull_rt", labels: CLIENT, why: ASKED },
-    Missing { name: "rocketmq_client_consumer_pull_tps", labels: CLIENT, why: ASKED },
-    Missing {
-        name: "rocketmq_broker_commitlog_diff",
-        labels: BROKER,
-        why: "there are no replicas yet",
-    },
-    Missing { name: "rocketmq_brokeruntime_getmiss_tps10", labels: RUNTIME, why: MISSES },
-    Missing { name: "rocketmq_brokeruntime_getmiss_tps60", labels: RUNTIME, why: MISSES },
-    Missing { name: "rocketmq_brokeruntime_getmiss_tps600", labels: RUNTIME, why: MISSES },
-    Missing {
-        name: "rocketmq_brokeruntime_pagecache_lock_time_mills",
-        labels: RUNTIME,
-        why: "how long the lock of the log is held is not measured",
-    },
-    Missing {
-        name: "rocketmq_brokeruntime_remain_transientstore_buffer_numbs",
-        labels: RUNTIME,
-        why: "there is no pool of buffers that could run out, and 0 would say that it has",
-    },
-    Missing {
-        name: "rocketmq_brokeruntime_send_threadpoolqueue_capacity",
-        labels: RUNTIME,
-        why: NO_POOL,
-    },
-    Missing {
-        name: "rocketmq_brokeruntime_pull_threadpoolqueue_capacity",
-        labels: RUNTIME,
-        why: NO_POOL,
-    },
-    Missing {
-        name: "rocketmq_brokeruntime_query_threadpool_queue_capacity",
-        labels: RUNTIME,
-        why: NO_POOL,
-    },
-];
+pub const MISSING: &[Missing] = &[Missing {
+    name: "rocketmq_broker_commitlog_diff",
+    labels: BROKER,
+    why: "how far a replica is behind: there are no replicas yet, and rocketmq-exporter has no sample of it either where there are none",
+}];

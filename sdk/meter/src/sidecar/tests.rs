@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::*;
+use crate::Consumption;
 
 fn lag(topic: &str, group: &str, messages: u64) -> GroupLag {
     GroupLag {
@@ -26,7 +27,20 @@ fn group(topic: &str, group: &str, messages: u64) -> GroupView {
 }
 
 fn topic(name: &str, end: u64) -> TopicView {
-    TopicView { topic: name.into(), end, rates: Some([0.125, 2.0]) }
+    let dead = names::is_dlq(name).then_some(DeadLetters { left: 1, members: 2 });
+    TopicView { topic: name.into(), end, rates: Some([0.125, 2.0]), dead }
+}
+
+fn said(topic: &str) -> ClientView {
+    let says = Consumption { failed: Some(3.0), consume_ms: Some(0.25), ..Consumption::default() };
+    let name = |name: &str| Arc::from(name);
+    ClientView {
+        address: name("a"),
+        client_id: name("i"),
+        group: name("g"),
+        topic: name(topic),
+        says,
+    }
 }
 
 fn view() -> SidecarView {
@@ -90,6 +104,7 @@ fn values_have_rocketmq_exporters_names_labels_and_two_digits() {
             MembersView { group: "gone".into(), members: vec![], count: 0 },
         ],
         producers: vec![("shop".into(), 3)],
+        clients: ["orders", "%RETRY%g"].map(said).into(),
         values: vec![(&f::LOG_MAX, 4096.0)],
         ..view()
     });
@@ -102,6 +117,7 @@ fn values_have_rocketmq_exporters_names_labels_and_two_digits() {
             "rocketmq_producer_offset c|b|orders 40",
             "rocketmq_topic_retry_offset c|b|%RETRY%g 5",
             "rocketmq_topic_dlq_offset c|b|g 2",
+            "rocketmq_group_dlqdiff g|%DLQ%g|2|1 1",
             "rocketmq_producer_tps c|b|orders 0.12",
             "rocketmq_producer_message_size c|b|orders 2",
             "rocketmq_producer_count c|b|shop 3",
@@ -110,10 +126,15 @@ fn values_have_rocketmq_exporters_names_labels_and_two_digits() {
             "rocketmq_consumer_offset c|b|orders|g 100",
             "rocketmq_consumer_offset c|b|news|all 100",
             "rocketmq_consumer_offset c|b|%RETRY%g|g 100",
+            "rocketmq_group_consume_total_offset c|b|orders|g 100",
+            "rocketmq_group_consume_total_offset c|b|news|all 100",
+            "rocketmq_group_consume_total_offset c|b|%RETRY%g|g 100",
             "rocketmq_group_get_latency_by_storetime c|b|orders|g 70",
             "rocketmq_group_get_latency_by_storetime c|b|%RETRY%g|g 10",
             "rocketmq_consumer_tps c|b|orders|g 1",
             "rocketmq_consumer_tps c|b|%RETRY%g|g 1",
+            "rocketmq_group_consume_tps c|b|orders|g 1",
+            "rocketmq_group_consume_tps c|b|%RETRY%g|g 1",
             "rocketmq_consumer_message_size c|b|orders|g 10",
             "rocketmq_consumer_message_size c|b|%RETRY%g|g 10",
             "rocketmq_send_back_nums c|b|orders|g 3",
@@ -121,6 +142,10 @@ fn values_have_rocketmq_exporters_names_labels_and_two_digits() {
             "rocketmq_send_back_nums c|b|%RETRY%g|g 3",
             "rocketmq_group_count 10.0.1.1:5,10.0.1.2:5|c1,c2|g 2",
             "rocketmq_group_count ||gone 0",
+            "rocketmq_client_consume_fail_msg_count a|i|g|orders 3",
+            "rocketmq_client_consume_fail_msg_count a|i|g|%RETRY%g 3",
+            "rocketmq_client_consume_rt a|i|g|orders 0.25",
+            "rocketmq_client_consume_rt a|i|g|%RETRY%g 0.25",
         ]
     );
 }
@@ -150,6 +175,7 @@ fn beyond_the_budgets_the_sums_are_exact() {
     let (topics, groups) = (TOPICS_MAX + 1, LAG_PAIRS_MAX + 1);
     assert_eq!(of("rocketmq_producer_offset "), (topics, 3.0 * many as f64));
     assert_eq!(of("rocketmq_topic_dlq_offset "), (topics, many as f64));
+    assert_eq!(of("rocketmq_group_dlqdiff "), (topics, many as f64));
     assert_eq!(of("rocketmq_group_diff "), (groups, 5.0 * pairs as f64));
     assert_eq!(of("rocketmq_group_retrydiff "), (groups, 4.0 * pairs as f64));
     assert_eq!(of("rocketmq_send_back_nums "), (2 * groups, 6.0 * pairs as f64));
