@@ -8,9 +8,9 @@ use blockhouse_core::send::Traced;
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{Key, Operation, Reason, Record, StageRecord, Stages, Ticks};
 use blockhouse_model::{QueueId, TraceParent, properties};
-use blockhouse_protocol::RemotingCommand;
-use blockhouse_protocol::codes::response_code;
+use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::send::SendMessage;
+use blockhouse_protocol::{RemotingCommand, batch};
 use blockhouse_store::Placed;
 
 /// The end of a burst.
@@ -76,9 +76,22 @@ impl<'a> Finish<'a> {
     /// The span, unless there is no room for it: what is told of it would lead nowhere.
     fn push(&self, request: usize, record: StageRecord, code: i32) -> Option<TraceParent> {
         self.traced.push_calls(self.spans, request, record.picked);
+        self.traced.push_links(self.spans, request);
         let stages = Stages { flush: self.flush, ..record.stages };
         let record = StageRecord { code, stages, total: Ticks::of(self.total), ..record };
         self.spans.push(Record::Stages(record)).then_some(record.picked.own)
+    }
+
+    /// The span that the request belongs to, as the core would say.
+    fn parent(&self, command: &RemotingCommand, header: &SendMessage<'_>) -> Option<TraceParent> {
+        let envelope = self.spans.parent(header.properties);
+        let is_batch = command.code == request_code::SEND_BATCH_MESSAGE || header.batch;
+        if !is_batch || envelope.is_some_and(|envelope| envelope.sampled) {
+            return envelope;
+        }
+        let inner = batch::messages(&command.body).map_while(Result::ok);
+        let mut inner = inner.filter_map(|message| self.spans.parent(message.properties));
+        inner.find(|span| span.sampled).or(envelope)
     }
 
     /// What nobody has looked at so far: it failed before its turn, or was slow, or a plugin failed.
@@ -90,7 +103,7 @@ impl<'a> Finish<'a> {
     ) -> Option<TraceParent> {
         let header = SendMessage::parse(&command.ext).ok()?;
         let failed = code != response_code::SUCCESS;
-        let parent = self.spans.parent(header.properties);
+        let parent = self.parent(command, &header);
         let is_wanted = parent.is_some_and(|parent| parent.sampled);
         let picked = if is_wanted {
             Some(self.spans.picked(parent, Reason::Parent))

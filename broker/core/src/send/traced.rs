@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use blockhouse_hook::{Calls, PluginCall};
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{Key, Operation, Picked, StageRecord, Stages, Ticks, Undecided};
+use blockhouse_meter::spans::{
+    Key, Link, Operation, Picked, Record, StageRecord, Stages, Ticks, Undecided,
+};
 use blockhouse_model::{Principal, TraceParent};
 use blockhouse_store::Placed;
 
-use super::shape::Plan;
+use super::shape::{Plan, Planned};
 use super::{Content, Send, Times};
-use crate::traced::{Asked, push_calls};
+use crate::traced::{Asked, LINKS_MAX, push_calls};
 use crate::{Broker, Caller};
 
 /// A burst whose sends may be recorded.
@@ -42,6 +44,8 @@ pub struct Traced {
     pub principal: Principal,
     /// What plugins were asked, if anything is or will be recorded.
     calls: Vec<PluginCall>,
+    /// Further spans that messages of batches belong to, with the numbers of their requests, in order.
+    links: Vec<(usize, Link)>,
     /// The requests that are recorded, by their numbers, in order. What comes after the places is still
     /// to be filled in.
     pub records: Vec<(usize, StageRecord)>,
@@ -63,6 +67,7 @@ impl Traced {
             peer,
             principal: Principal::Anonymous,
             calls: Vec::new(),
+            links: Vec::new(),
             records: Vec::new(),
         }
     }
@@ -77,6 +82,15 @@ impl Traced {
     pub fn push_calls(&self, spans: &Spans, request: usize, picked: Picked) {
         let calls = self.calls.iter().filter(|call| call.is_of(request));
         push_calls(spans, (picked, Asked::InHooks), calls);
+    }
+
+    /// Links the span of this request with those that messages of its batch belong to.
+    pub fn push_links(&self, spans: &Spans, request: usize) {
+        let first = self.links.partition_point(|(of, _)| *of < request);
+        let links = self.links.get(first..).unwrap_or_default();
+        for (_, link) in links.iter().take_while(|(of, _)| *of == request) {
+            spans.push(Record::Link(*link));
+        }
     }
 }
 
@@ -103,7 +117,8 @@ fn kept_calls(spans: &Spans, calls: &Calls, is_seen: bool) -> Vec<PluginCall> {
     if is_kept { calls.read(<[PluginCall]>::to_vec) } else { Vec::new() }
 }
 
-/// The span that a batch's messages belong to: its envelope's, or the first that is sampled.
+/// The span that a request belongs to: of a batch its envelope's, if that is sampled, or its first message's that is.
+/// `inner` is the latter, or what the first one says.
 pub(super) fn of_batch(
     spans: &Spans,
     send: &Send<'_>,
@@ -111,8 +126,59 @@ pub(super) fn of_batch(
 ) -> Option<TraceParent> {
     match send.content {
         Content::One(_) => inner,
-        Content::Batch(_) => spans.parent(send.properties).or(inner),
+        Content::Batch(_) => match spans.parent(send.properties) {
+            Some(envelope) if envelope.sampled => Some(envelope),
+            envelope => inner.filter(|inner| inner.sampled).or(envelope).or(inner),
+        },
     }
+}
+
+/// What the messages of a request belong to from now on.
+struct Inherited {
+    /// Those that say nothing.
+    whole: TraceParent,
+    /// Whether each may say something of its own.
+    is_batch: bool,
+}
+
+impl Inherited {
+    fn of(spans: &Spans, send: &Send<'_>, picked: &Picked) -> Self {
+        let is_batch = matches!(send.content, Content::Batch(_));
+        let is_envelopes = |parent: TraceParent| parent.span_id == picked.parent;
+        // The span of one message in a batch is no other's.
+        let is_told = !is_batch || spans.parent(send.properties).is_some_and(is_envelopes);
+        Self { whole: if is_told { picked.context() } else { picked.own }, is_batch }
+    }
+
+    /// The span of a message with these properties; `None` if its sender does not record it.
+    fn by(&self, spans: &Spans, properties: &str) -> Option<TraceParent> {
+        let own = if self.is_batch { spans.parent(properties) } else { None };
+        Some(own.unwrap_or(self.whole)).filter(|span| span.sampled)
+    }
+}
+
+/// Remembers the spans of a request's messages; gives those that its own span is to be linked with.
+fn remember(
+    spans: &Spans,
+    (picked, inherited): (Picked, &Inherited),
+    (messages, texts, places): (&[Planned<'_>], &str, &[Placed]),
+) -> Vec<Link> {
+    let mut links: Vec<Link> = Vec::new();
+    for (message, place) in messages.iter().zip(places) {
+        let Some(span) = inherited.by(spans, message.properties(texts)) else { continue };
+        let at = (place.queue_offset.0, place.physical_offset.0);
+        spans.remember(message.topic(), message.queue.0, at, span);
+        let is_known =
+            |other: TraceParent| (other.trace_id, other.span_id) == (span.trace_id, span.span_id);
+        if links.len() < LINKS_MAX
+            && !is_known(inherited.whole)
+            && !is_known(picked.context())
+            && !links.iter().any(|link| is_known(link.to))
+        {
+            links.push(Link { of: picked.own.span_id, to: span });
+        }
+    }
+    links
 }
 
 impl Broker {
@@ -144,7 +210,7 @@ impl Broker {
             append: Ticks::of(at.saturating_sub(shaped)),
             flush: Ticks::default(),
         };
-        let mut records = Vec::with_capacity(picks.len());
+        let (mut records, mut links) = (Vec::with_capacity(picks.len()), Vec::new());
         for Pick { request, picked } in picks {
             let (Some(Ok(accepted)), Some(send)) = (plan.outcomes.get(request), sends.get(request))
             else {
@@ -152,11 +218,10 @@ impl Broker {
             };
             let messages = plan.messages.get(accepted.placed.clone()).unwrap_or_default();
             let places = placed.get(accepted.placed.clone()).unwrap_or_default();
-            for (message, place) in messages.iter().zip(places) {
-                let (topic, queue) = (message.topic(), message.queue.0);
-                let at = (place.queue_offset.0, place.physical_offset.0);
-                spans.remember(topic, queue, at, picked.context());
-            }
+            let inherited = Inherited::of(spans, send, &picked);
+            let found = (messages, plan.texts.as_str(), places);
+            let linked = remember(spans, (picked, &inherited), found);
+            links.extend(linked.into_iter().map(|link| (request, link)));
             let record = StageRecord {
                 picked,
                 operation: Operation::Send,
@@ -178,6 +243,6 @@ impl Broker {
             records.push((request, record));
         }
         let (peer, principal) = (caller.cx.peer, caller.cx.principal.clone());
-        Some(Traced { began, placed: at, stages, peer, principal, calls, records })
+        Some(Traced { began, placed: at, stages, peer, principal, calls, links, records })
     }
 }

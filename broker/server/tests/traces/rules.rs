@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_client::{Outgoing, Producer};
+use blockhouse_client::{Outgoing, Producer, Pull};
 use blockhouse_hook::{Decision, Draft, Hook, Point, Points, Rejection};
 use blockhouse_meter::spans::{DropReason, Rules, Tuned};
 use blockhouse_model::{Clock as _, RequestContext};
 use blockhouse_service::SystemClock;
 use blockhouse_telemetry::traces::{Config, Rule};
+use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
 use crate::rig::Rig;
@@ -163,5 +164,60 @@ async fn a_batch_is_one_span_of_its_first_sampled_message() {
     assert_eq!(attribute(&send, "messaging.batch.message_count").as_deref(), Some("3"));
     assert_eq!(attribute(&send, "messaging.message.id"), None);
     assert!(sink.left().iter().all(|span| span.name != "send orders"));
+    rig.stop().await;
+}
+
+/// A context of its own in this trace, with these flags.
+fn of_trace(number: u128, flags: &str) -> Outgoing {
+    let context = format!("00-{number:032x}-{number:016x}-{flags}");
+    Outgoing::new("orders", "body").property("traceparent", &context)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_a_batch_belong_to_their_own_spans_or_to_the_send() {
+    let mut sink = Sink::start().await;
+    let rig = Rig::start(&traces(&sink), &[]).await;
+    let producer = Producer::new(&rig.client, "producers");
+    let plain = || Outgoing::new("orders", "body");
+    let batch = [plain(), of_trace(1, "01"), of_trace(2, "01"), of_trace(3, "00"), plain()];
+    let queue = producer.send_batch(&batch).await.unwrap().queue;
+    let [send] = sink.take(["send orders"]).await;
+    let of = |number: u128| (format!("{number:032x}"), format!("{number:016x}"));
+    assert_eq!((hex(&send.trace_id), hex(&send.parent_span_id)), of(1), "of the first sampled one");
+    let linked = |span: &Span| -> Vec<_> {
+        span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect()
+    };
+    assert_eq!(linked(&send), [of(2)], "and linked with those of the others");
+
+    // One after the other: what each is a child of.
+    let (group, filter) = ("consumers", "*");
+    let own = (hex(&send.trace_id), hex(&send.span_id));
+    for (offset, parent) in [(0, &own), (1, &of(1)), (2, &of(2)), (4, &own)] {
+        let pull = Pull { group, queue: &queue, offset, max: 1, filter, hold: None };
+        assert_eq!(rig.client.pull(&pull).await.unwrap().messages.len(), 1);
+        let [deliver] = sink.take(["deliver orders"]).await;
+        assert_eq!(&(hex(&deliver.trace_id), hex(&deliver.parent_span_id)), parent, "{offset}");
+    }
+    // All at once, and without the one whose sender does not record it.
+    let pull = Pull { group, queue: &queue, offset: 0, max: 32, filter, hold: None };
+    let stored = rig.client.pull(&pull).await.unwrap().messages;
+    let [deliver] = sink.take(["deliver orders"]).await;
+    assert_eq!(linked(&deliver), [own.clone(), of(1), of(2), own]);
+    let properties: Vec<_> = stored.iter().map(|message| message.property("traceparent")).collect();
+    let sent = |number: u128, flags| format!("00-{number:032x}-{number:016x}-{flags}");
+    let as_sent = [None, Some(sent(1, "01")), Some(sent(2, "01")), Some(sent(3, "00")), None];
+    assert_eq!(properties, as_sent.each_ref().map(Option::as_deref));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_batch_is_part_of_the_trace_of_its_message() {
+    let mut sink = Sink::start().await;
+    let rig = Rig::start(&traces(&sink), &[moody()]).await;
+    let producer = Producer::new(&rig.client, "producers");
+    let batch = [Outgoing::new("refused", "body"), traced("refused", "01")];
+    producer.send_batch(&batch).await.unwrap_err();
+    let [send] = sink.take(["send refused"]).await;
+    assert_eq!((hex(&send.trace_id), hex(&send.parent_span_id)), (TRACE.into(), SPAN.into()));
     rig.stop().await;
 }
