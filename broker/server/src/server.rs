@@ -108,8 +108,10 @@ impl Broker {
         let store = Arc::new(open_store(&settings, &parts, &held)?);
         let meta = open_meta(&home, &settings, &store)?;
         if let Err(refused) = inert::check(&store, &meta, &*parts.disk, settings.core.allow_inert) {
-            // Recovery has stamped the directory, and cut a torn tail if there was one; no more than
-            // that is changed. A clean stop, so that whoever can serve it finds nothing to recover.
+            // No whole record of the log and no file of `config/` is changed. Recovery has stamped the
+            // directory, cut a torn tail if there was one, and brought queues and index up to the
+            // log's end; the stop writes them, and checkpoints. A clean one, so that whoever can
+            // serve it finds nothing to recover.
             store.close().context("the store")?;
             return Err(refused);
         }

@@ -31,6 +31,10 @@ const CHAIN_MAX: usize = 1 << 20;
 /// of this machine's clock, which may be wrong or not be the one that the messages were stored by.
 const TIME_MAX: i64 = 4_102_444_799_999;
 
+/// What to do about a file that cannot be used.
+const REBUILD: &str = "it is damaged: `blockhouse admin store check` shows what is wrong, and \
+                       `blockhouse admin store repair --yes` builds the index anew from the log";
+
 /// One key of one message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Put {
@@ -103,14 +107,14 @@ impl Index {
                 continue;
             }
             let path = dir.join(&entry.name);
+            // A crash while the file was made: see `remove_empty`.
             if entry.len == 0 {
-                // A crash while the file was made.
-                disk.remove(&path).map_err(Error::io("remove", &path))?;
                 continue;
             }
             if entry.len != shape.file_len() {
                 let problem = format!(
-                    "is {} bytes long, index_slots and index_entries ask for {}",
+                    "is {} bytes long, store.index_slots and store.index_entries ask for {}. If \
+                     they are what they were when it was written, {REBUILD}",
                     entry.len,
                     shape.file_len()
                 );
@@ -130,6 +134,18 @@ impl Index {
             signal,
             files: Mutex::new(Files { list, ..Files::default() }),
         })
+    }
+
+    /// Removes what a crash left of files that were being made. Not part of opening: a start that is
+    /// refused changes nothing.
+    pub(crate) fn remove_empty(&self) -> Result<(), Error> {
+        for entry in self.disk.list(&self.dir).map_err(Error::io("list", &self.dir))? {
+            if !entry.is_dir && is_name(&entry.name) && entry.len == 0 {
+                let path = self.dir.join(&entry.name);
+                self.disk.remove(&path).map_err(Error::io("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) const fn is_enabled(&self) -> bool {

@@ -266,8 +266,13 @@ impl QueueFiles {
             let Some(base) = parse_name(&name) else { continue };
             let path = dir.join(&name);
             if !base.is_multiple_of(self.file_len()) || (len != 0 && len != self.file_len()) {
-                let problem =
-                    format!("is {len} bytes long, queue_file_entries asks for {}", self.file_len());
+                let problem = format!(
+                    "is {len} bytes long, store.queue_file_entries asks for {}. If that is what it \
+                     was when the file was written, it is damaged: `blockhouse admin store check` \
+                     shows what is wrong, and `blockhouse admin store repair --yes` writes the \
+                     queues anew from the log",
+                    self.file_len()
+                );
                 return Err(Error::Format { path, problem });
             }
             if len == 0 {

@@ -163,6 +163,13 @@ impl QueueTable {
         self.topics.iter().all(|(topic, _)| queues.files.has_topic(topic.as_str()))
     }
 
+    /// Its queues, by topic and id.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.topics
+            .iter()
+            .flat_map(|(topic, rows)| rows.iter().map(move |row| (topic.as_str(), row.id)))
+    }
+
     /// Makes its queues.
     pub(crate) fn load(self, queues: &Queues) {
         for (topic, rows) in self.topics {

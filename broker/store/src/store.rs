@@ -185,6 +185,7 @@ impl Opening {
         }
         stamp::put(&*self.parts.disk, &self.config.dir)?;
         segments.complete()?;
+        self.index.remove_empty()?;
         let Some(start) = start else {
             // No log: what points into it is void (RocketMQ does the same).
             self.marks.forget()?;

@@ -163,7 +163,8 @@ pub fn check(site: &Site, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, 
     let levels = site.options.delay_levels.clone();
     let mut checks = Checks {
         counter: Counter::new(&log),
-        queues: QueueCheck::new(site, &dirs, log.begin(), replay_from),
+        queues: QueueCheck::new(site, &dirs, log.begin(), replay_from)
+            .with_table(marks.table(site)?.as_ref()),
         index: IndexCheck::new(site, &index_files, log.begin(), &mut findings)?,
         shaper: Shaper { levels, index: !site.options.no_index, index_tags: false },
         tags_matter: !site.disk.exists(&site.dir.join("consumequeue_ext")),

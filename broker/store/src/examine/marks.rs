@@ -9,6 +9,7 @@ use super::site::Site;
 use super::walk::Walker;
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
+use crate::queue_table::QueueTable;
 use crate::stamp::{self, Stamp};
 
 /// Length of RocketMQ's `checkpoint`.
@@ -132,6 +133,15 @@ impl Read {
             }
         }
         Ok(log.begin())
+    }
+
+    /// The table of queues that belongs to the checkpoint.
+    pub(super) fn table(&self, site: &Site) -> Result<Option<QueueTable>, Error> {
+        let Some((own, crc)) = self.own.and_then(|own| Some((own, own.queues?))) else {
+            return Ok(None);
+        };
+        let table = site.marks.queues(crc)?;
+        Ok(table.filter(|table| table.scope.applied == own.applied))
     }
 
     /// Whether the marks fit a log that ends at `end` with a record stored at `stored`.

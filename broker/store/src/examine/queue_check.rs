@@ -12,6 +12,7 @@ use super::site::Site;
 use super::walk::Damaged;
 use crate::Error;
 use crate::queue::{BLANK_SIZE, Queue, Unit};
+use crate::queue_table::QueueTable;
 
 /// Entries that are read at once.
 const WINDOW: u64 = 400;
@@ -126,6 +127,8 @@ pub(super) struct QueueCheck<'a> {
     pub(super) lost_count: u64,
     /// Records whose queue offset cannot be right.
     pub(super) misplaced: BTreeSet<u64>,
+    /// The queues that there were at the last checkpoint, and where that was.
+    table: Option<(HashMap<String, BTreeSet<u32>>, u64)>,
     /// Some records wait for the next start to get their entries.
     pub(super) lags: bool,
 }
@@ -153,8 +156,21 @@ impl<'a> QueueCheck<'a> {
             lost: Vec::new(),
             lost_count: 0,
             misplaced: BTreeSet::new(),
+            table: None,
             lags: false,
         }
+    }
+
+    /// Knows which queues there were at the last checkpoint.
+    pub(super) fn with_table(mut self, table: Option<&QueueTable>) -> Self {
+        self.table = table.map(|table| {
+            let mut known: HashMap<String, BTreeSet<u32>> = HashMap::new();
+            for (topic, id) in table.places() {
+                known.entry(topic.to_owned()).or_default().insert(id);
+            }
+            (known, table.scope.applied)
+        });
+        self
     }
 
     /// The queue of a record.
@@ -306,7 +322,31 @@ impl<'a> QueueCheck<'a> {
         let Some(queues) = self.states.get(topic) else { return false };
         let began = queues.values().map(|state| state.began_at).filter(|at| *at > 0).min();
         let last = queues.get(&id).filter(|s| s.began_at == 0).map_or(u64::MAX, |s| s.last_at);
-        began.is_some_and(|began| last < began)
+        began.is_some_and(|began| last < began) || self.is_gone(topic, id)
+    }
+
+    /// Whether the queue went with its topic, of which other queues may have been made since: it has no
+    /// files, the last checkpoint did not know it though all of its records lie before that, and
+    /// no other queue of the topic has anything from its time. (A queue that the checkpoint knew, or
+    /// that was written to between others that are there, has lost its files.)
+    fn is_gone(&self, topic: &str, id: u32) -> bool {
+        let (Some((known, applied)), Some(queues)) = (&self.table, self.states.get(topic)) else {
+            return false;
+        };
+        let Some(state) = queues.get(&id).filter(|state| state.first.is_some()) else {
+            return false;
+        };
+        let is_known = known.get(topic).is_some_and(|ids| ids.contains(&id));
+        let mut others = queues.iter().filter(|(other, of)| {
+            of.first.is_some() && !self.dirs.files(topic, **other).is_empty()
+        });
+        // A damaged name would be a topic like that.
+        let is_topic = self.site.options.topics.is_some() || self.dirs.has_topic(topic);
+        is_topic
+            && !is_known
+            && state.last_at < *applied
+            && self.dirs.files(topic, id).is_empty()
+            && others.all(|(_, other)| other.first_at > state.last_at)
     }
 
     fn log_name(&self, at: u64) -> String {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use blockhouse_disk::DiskFile;
 
-use super::{Find, Put};
+use super::{Find, Put, REBUILD};
 use crate::Error;
 
 pub(crate) const HEADER_LEN: u64 = 40;
@@ -147,7 +147,10 @@ impl IndexFile {
         file.read_at(&mut header, 0).map_err(Error::io("read", &path))?;
         let header = Header::read(&header);
         if header.next_entry > shape.entries {
-            let problem = format!("header says {} entries", header.next_entry);
+            let problem = format!(
+                "has room for {} entries, and its header says {}: {REBUILD}",
+                shape.entries, header.next_entry
+            );
             return Err(Error::Format { path, problem });
         }
         Ok(Self::new(file, path, shape, header))

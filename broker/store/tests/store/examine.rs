@@ -500,6 +500,65 @@ fn a_deleted_topic_needs_no_entries_and_may_come_again() {
 }
 
 #[test]
+fn a_topic_made_again_needs_none_of_its_former_queues() {
+    let rig = Rig::new();
+    let store = rig.open();
+    fill(&store, 0..20);
+    store.delete_topic("t").unwrap();
+    // Made again: so far without messages, and then with some in a queue that it did not have.
+    store.close().unwrap();
+    drop(store);
+    let topics = Some(["t", "u"].map(String::from).into());
+    let site = site_with(&rig.disk, Options { topics, ..options() }, Access::Read);
+    let report = check(&site, &mut |_, _| ()).unwrap();
+    assert_eq!(kinds(&report), BTreeSet::new(), "{:?}", report.findings.list);
+    assert_eq!(plan(&report, true).steps, []);
+    drop(site);
+    let store = rig.open();
+    for _ in 0..3 {
+        send(&store, &[draft("t", 7, b"new", "")]);
+    }
+    store.close().unwrap();
+    drop(store);
+    let report = checked(&rig.disk);
+    assert_eq!(kinds(&report), BTreeSet::new(), "{:?}", report.findings.list);
+    assert!(report.findings.list.iter().any(|f| f.problem.contains("of a deleted topic")));
+
+    // A queue whose files are gone is another matter, whatever the other queues are.
+    for topic in ["t/7", "u/0"] {
+        let disk = rig.disk.snapshot();
+        disk.remove_dir(&Path::new(DIR).join("consumequeue").join(topic)).unwrap();
+        assert_eq!(kinds(&checked(&disk)), BTreeSet::from([Kind::QueueEntry]), "{topic}");
+    }
+}
+
+#[test]
+fn a_damaged_index_file_refuses_the_start_says_what_to_do_and_nothing_is_changed() {
+    let whole = stopped();
+    let path = index_file(&whole.disk);
+    type Harm = fn(&dyn blockhouse_disk::DiskFile);
+    let harms: [Harm; 2] = [
+        |file| file.set_len(777).unwrap(),
+        |file| {
+            file.write_at(&[0x7f; 4], 36).unwrap();
+        },
+    ];
+    for harm in harms {
+        let rig = whole.killed();
+        harm(&*rig.disk.open(&path).unwrap());
+        // What a crash leaves of a file that was being made.
+        rig.disk.create(&path.with_file_name("20990101000000000")).unwrap();
+        let (paths, writes) = (rig.disk.paths(), rig.disk.writes());
+        let refused = rig.open_on(Arc::new(rig.disk.clone())).err().unwrap().to_string();
+        assert!(refused.starts_with(&path.display().to_string()), "{refused}");
+        assert!(refused.contains("blockhouse admin store repair --yes"), "{refused}");
+        assert_eq!((rig.disk.paths(), rig.disk.writes()), (paths, writes));
+        mend(&rig.disk);
+        assert_eq!(served(&rig), served(&whole.killed()));
+    }
+}
+
+#[test]
 fn queues_whose_messages_have_expired_keep_their_offsets() {
     let mut rig = Rig::new();
     rig.config.file_reserved_hours = 0;
