@@ -8,7 +8,7 @@ use blockhouse_hook::PluginCall;
 use blockhouse_meta::offsets::Committed;
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{
-    CallRecord, Link, Operation, Picked, RECENT, Reason, Record, StageRecord, Ticks,
+    CallRecord, Link, Operation, Picked, RECENT, Reason, Record, Role, StageRecord, Ticks,
 };
 use blockhouse_model::{QueueId, QueueOffset, RequestContext, TraceParent};
 use blockhouse_record::{Draft, View};
@@ -61,6 +61,7 @@ pub(crate) fn push_calls<'a>(
     };
     for call in calls {
         spans.push(Record::Call(CallRecord {
+            role: Role::Broker,
             own: spans.below(picked.own),
             parent,
             plugin: spans.name(call.plugin()),

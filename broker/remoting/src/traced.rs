@@ -6,7 +6,7 @@ use std::time::Duration;
 use blockhouse_core::Broker;
 use blockhouse_core::send::Traced;
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{Key, Operation, Reason, Record, StageRecord, Stages, Ticks};
+use blockhouse_meter::spans::{Key, Operation, Reason, Record, Role, StageRecord, Stages, Ticks};
 use blockhouse_model::{QueueId, TraceParent, properties};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::send::SendMessage;
@@ -131,6 +131,8 @@ impl<'a> Finish<'a> {
             code,
             topic: self.spans.name(header.topic),
             group: None,
+            broker: None,
+            role: Role::Broker,
             queue: QueueId::from_i32(header.queue_id).map(|queue| queue.0),
             key: Key::of(key.unwrap_or_default()),
             messages: u32::try_from(placed.len()).unwrap_or(u32::MAX).max(1),

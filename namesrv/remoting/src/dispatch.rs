@@ -18,6 +18,7 @@ use tracing::debug;
 use crate::reply::{self, Outcome, Reply, Work};
 use crate::request::Request;
 use crate::table::{self, Admin, Row};
+use crate::traced::{Ended, Traced, Waiting};
 use crate::{Error, NameService, status, subject};
 
 /// What a request comes with.
@@ -38,7 +39,9 @@ pub(crate) fn answer(
     answers: &mut Answers<'_>,
 ) {
     let mark = answers.replies.mark();
-    let outcome = carry_out(service, with, command);
+    let traced = Traced::begin(&service.meter, with.hooks);
+    let mut who = Principal::Anonymous;
+    let outcome = carry_out(service, with, command, &mut who);
     if let Err(error) = &outcome {
         debug!(peer = %with.connection.peer(), code = command.code, %error, "request not carried out");
     }
@@ -46,12 +49,18 @@ pub(crate) fn answer(
     let after_save = outcome.as_ref().is_ok_and(|reply| reply.after_save);
     if let Ok(Reply { work: Some(work), .. }) = outcome {
         let done = do_later(service, work);
-        defer(service, command, answers, async { (told(done).await, settled) });
+        let traced = traced.map(|traced| traced.later(command, who));
+        defer(service, (command, traced), answers, async { (told(done).await, settled) });
     } else if after_save || settled.is_some() {
         let saved = after_save.then(|| save(service));
-        defer(service, command, answers, async { (saved_then(saved, outcome).await, settled) });
+        let traced = traced.map(|traced| traced.later(command, who));
+        defer(service, (command, traced), answers, async {
+            (saved_then(saved, outcome).await, settled)
+        });
     } else {
-        count(command, &outcome, answers);
+        let ended = Ended::at(answers.asked(), &*service.clock, &outcome);
+        let span = traced.and_then(|traced| traced.end(command, &who, &ended));
+        count(command, &outcome, answers, span);
         reply::write(outcome, command.opaque, answers.replies);
     }
     if command.is_one_way() {
@@ -60,7 +69,12 @@ pub(crate) fn answer(
 }
 
 /// Counts a request that is answered now.
-fn count(command: &RemotingCommand, outcome: &Outcome, answers: &mut Answers<'_>) {
+fn count(
+    command: &RemotingCommand,
+    outcome: &Outcome,
+    answers: &mut Answers<'_>,
+    span: Option<TraceParent>,
+) {
     let code = outcome.as_ref().err().map_or(response_code::SUCCESS, status::response_code);
     match outcome {
         Err(error @ Error::UnknownCode(_)) => {
@@ -69,7 +83,7 @@ fn count(command: &RemotingCommand, outcome: &Outcome, answers: &mut Answers<'_>
         }
         outcome => {
             let answered = subject::answered(answers, command, code);
-            answers.add(match outcome {
+            let answered = match outcome {
                 Ok(_) => answered,
                 Err(error) => {
                     let reason = error.to_string();
@@ -78,7 +92,11 @@ fn count(command: &RemotingCommand, outcome: &Outcome, answers: &mut Answers<'_>
                     }
                     answers.because(answered, &reason)
                 }
-            });
+            };
+            answers.add(answered);
+            if let Some(span) = span {
+                answers.recorded(answered, span);
+            }
         }
     }
 }
@@ -88,7 +106,12 @@ const fn is_told(error: &Error) -> bool {
     !matches!(error, Error::NoRoute(_))
 }
 
-fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -> Outcome {
+fn carry_out(
+    service: &NameService,
+    with: With<'_>,
+    command: &RemotingCommand,
+    who: &mut Principal,
+) -> Outcome {
     let With { hooks, number, connection } = with;
     let Some(row) = table::row_of(command.code) else {
         hooks.unknown(|| stranger(connection, command.code), "");
@@ -115,6 +138,7 @@ fn carry_out(service: &NameService, with: With<'_>, command: &RemotingCommand) -
         hooks.mistaken(&cx, command.ext.get(ACCESS_KEY).unwrap_or_default(), why);
         return Err(Error::NotAuthenticated(Rejection::new(why)));
     }
+    who.clone_from(&cx.principal);
     connection.vouch();
     if hooks.has(Point::Authorize) {
         pass(hooks.authorize(&cx, &[row.access.of(&command.ext)?]))?;
@@ -221,7 +245,7 @@ async fn saved_then(saved: Option<Saved>, outcome: Outcome) -> Outcome {
 /// Sends the answer when what it promises is on disk, the audit's record of it as well.
 fn defer(
     service: &NameService,
-    command: &RemotingCommand,
+    (command, traced): (&RemotingCommand, Option<Waiting>),
     answers: &mut Answers<'_>,
     outcome: impl Future<Output = (Outcome, Option<Settled>)> + Send + 'static,
 ) {
@@ -235,13 +259,20 @@ fn defer(
             outcome = outcome.and_then(|reply| settled.map(|()| reply).map_err(Error::Refused));
         }
         asked.write_late((&*clock, &*meter), |answers| {
-            answers.add(match &outcome {
+            let ended = Ended::at(asked, &*clock, &outcome);
+            let span =
+                traced.zip(meter.spans()).and_then(|(traced, spans)| traced.end(spans, &ended));
+            let answered = match &outcome {
                 Ok(_) => answered,
                 Err(error) => {
                     let code = status::response_code(error);
                     answers.refused_late(answered, code, &error.to_string())
                 }
-            });
+            };
+            answers.add(answered);
+            if let Some(span) = span {
+                answers.recorded(answered, span);
+            }
             reply::write(outcome, opaque, answers.replies);
         })
     });

@@ -17,6 +17,7 @@
 //! | `request`, `reply` | what handlers get and give |
 //! | [`status`] | from failure to response code |
 //! | `subject` | what requests are about, for the flight recorder |
+//! | `traced` | requests that become spans |
 //! | `owners` | whose each broker name is |
 //! | [`settings`] | [`Settings`], options that can be changed while it runs |
 //! | [`kv_store`] | [`KvStore`], the KV configuration and its file |
@@ -34,6 +35,7 @@ pub mod settings;
 pub mod status;
 mod subject;
 pub mod table;
+mod traced;
 mod view;
 
 pub use error::{Error, StartError};

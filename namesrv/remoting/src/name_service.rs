@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use blockhouse_hook::{Acls, ConnectionInfo, Hooks, Users, Verdict};
 use blockhouse_meter::Meter;
+use blockhouse_meter::spans::Role;
 use blockhouse_model::Clock;
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_requests::Answers;
@@ -146,7 +147,8 @@ impl Service for NameService {
         replies: &mut Replies,
     ) {
         let hooks = self.hooks.load();
-        let mut answers = Answers::now((&*self.clock, &*self.meter), connection, replies);
+        let counted = (&*self.clock, &*self.meter);
+        let mut answers = Answers::now(counted, connection, replies).of(Role::NameServer);
         let first = if hooks.is_empty() { 0 } else { self.hooks.number(burst.len()) };
         for (number, command) in (first..).zip(burst.drain(..)) {
             let with = With { hooks: &hooks, number, connection };

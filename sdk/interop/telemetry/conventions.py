@@ -25,7 +25,7 @@ OPERATIONS = {
     # Nobody asks for it, and the conventions have no type for it.
     "release": (None, {"messaging.destination.name", "messaging.rocketmq.message.delay_time_level"}),
 }
-REQUIRED = {"messaging.system", "messaging.operation.name", "blockhouse.sampling.reason"}
+REQUIRED = {"messaging.system", "messaging.operation.name", "blockhouse.sampling.reason", "blockhouse.role"}
 ASKED = {"messaging.operation.type", "network.peer.address", "network.peer.port"}
 STAGES = {"hooks", "append", "flush"}
 CALL = {"blockhouse.plugin.name", "blockhouse.plugin.hook", "blockhouse.plugin.verdict", "blockhouse.plugin.mode"}
@@ -54,7 +54,7 @@ def hold(span):
         hold_bridged(span, operation)
         return
     # What was refused before anything was done is called as RocketMQ calls the request, and is about no message.
-    is_refused = operation.isupper() and span.status == 2
+    is_refused = operation.isupper() and (span.status == 2 or has.get("blockhouse.role") == "namesrv")
     check(operation in OPERATIONS or is_refused, f"{span}: there is no operation {operation}")
     kind, required = OPERATIONS.get(operation, (None, set()))
     is_asked = kind is not None or is_refused

@@ -25,7 +25,9 @@ use names::Names;
 pub use names::{NAMES_MAX, NameId};
 pub use recent::RECENT;
 use recent::Recent;
-pub use record::{CallRecord, Key, Link, Operation, Reason, Record, StageRecord, Stages, Ticks};
+pub use record::{
+    CallRecord, Key, Link, Operation, Reason, Record, Role, StageRecord, Stages, Ticks,
+};
 use sampling::Sampling;
 pub use sampling::{RatioRule, Rules, Tuned, Undecided};
 

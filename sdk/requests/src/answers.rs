@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use blockhouse_meter::flight::Subject;
-use blockhouse_meter::spans::{Stages, Ticks};
+use blockhouse_meter::spans::{Role, Stages, Ticks};
 use blockhouse_meter::{Exemplar, FlightRecord, Meter, NameNumber, RpcKind};
 use blockhouse_model::{Clock, TraceParent, trace};
 use blockhouse_protocol::RemotingCommand;
@@ -42,6 +42,7 @@ pub struct Asked {
     client: NameNumber,
     /// It waits for messages.
     is_held: bool,
+    role: Role,
 }
 
 /// Requests that were answered alike.
@@ -143,8 +144,16 @@ impl<'a> Answers<'a> {
             connection: connection.id(),
             client: client_id.map_or(NameNumber::NONE, |(flight, id)| flight.name(&id)),
             is_held: false,
+            role: Role::Broker,
         };
         Self::since(asked, (clock, meter), replies)
+    }
+
+    /// The same, given by the server of this role.
+    #[must_use]
+    pub fn of(mut self, role: Role) -> Self {
+        self.asked.role = role;
+        self
     }
 
     fn since(
@@ -213,7 +222,12 @@ impl<'a> Answers<'a> {
     fn record_refused(&mut self, command: &RemotingCommand, code: i32, kind: Kind) -> Option<u128> {
         let spans = self.meter.spans()?;
         let (began, now) = (self.asked.began, self.clock.monotonic());
-        let span = traced::refused(spans, (command, code), (began, now), self.asked.peer)?;
+        let span = traced::refused(
+            spans,
+            (command, code),
+            (began, now),
+            (self.asked.role, self.asked.peer),
+        )?;
         self.recorded = Some((kind, span));
         Some(span.trace_id)
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{Key, Operation, Record, StageRecord, Ticks};
+use blockhouse_meter::spans::{Key, Operation, Record, Role, StageRecord, Ticks};
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{QueueId, TraceParent, properties};
 use blockhouse_protocol::RemotingCommand;
@@ -20,7 +20,7 @@ pub(crate) fn refused(
     spans: &Spans,
     (command, code): (&RemotingCommand, i32),
     (began, now): (Duration, Duration),
-    peer: SocketAddr,
+    (role, peer): (Role, SocketAddr),
 ) -> Option<TraceParent> {
     let total = now.saturating_sub(began);
     let reason = spans.reconsider(total, true)?;
@@ -39,6 +39,7 @@ pub(crate) fn refused(
     };
     let queue = |send: &SendMessage<'_>| QueueId::from_i32(send.queue_id).map(|queue| queue.0);
     let record = StageRecord {
+        role,
         total: Ticks::of(total),
         code,
         group: group.filter(|_| send.is_none()).map(|group| spans.name(group)),

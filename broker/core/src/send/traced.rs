@@ -6,7 +6,7 @@ use std::time::Duration;
 use blockhouse_hook::{Calls, PluginCall};
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{
-    Key, Link, Operation, Picked, Record, StageRecord, Stages, Ticks, Undecided,
+    Key, Link, Operation, Picked, Record, Role, StageRecord, Stages, Ticks, Undecided,
 };
 use blockhouse_model::{Principal, TraceParent};
 use blockhouse_store::Placed;
@@ -233,6 +233,8 @@ impl Broker {
                 code: 0,
                 topic: spans.name(send.topic),
                 group: None,
+                broker: None,
+                role: Role::Broker,
                 queue: Some(accepted.queue.0),
                 key: Key::of(&accepted.unique_key),
                 messages: u32::try_from(send.count()).unwrap_or(u32::MAX),

@@ -6,6 +6,7 @@ mod flight;
 mod login;
 mod owners;
 mod recorded;
+mod spans;
 mod users;
 
 use std::sync::Arc;

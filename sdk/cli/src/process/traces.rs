@@ -1,4 +1,4 @@
-//! What the broker does for messages, as spans for a collector.
+//! What broker and name server do, as spans for a collector.
 
 mod rows;
 
@@ -30,7 +30,7 @@ pub(super) fn start(
     transport: &Transport,
 ) -> anyhow::Result<()> {
     let traces = &config.telemetry.traces;
-    if !role.has_broker() || !traces.is_on() {
+    if !traces.is_on() {
         return Ok(());
     }
     let (spans, records) = Spans::new(traces.rules(), traces.queue_max);
@@ -45,7 +45,7 @@ pub(super) fn start(
     };
     let enrich = Some(Arc::new(adding) as Arc<dyn Enrich>);
     let code_name = response_code::name;
-    let bridged = traces.bridge.then(|| bridge::start(shared));
+    let bridged = (traces.bridge && role.has_broker()).then(|| bridge::start(shared));
     let parts = Parts { identity, spans, records, bridged, clock, code_name, enrich };
     let exporter = TraceExporter::new(traces, transport, parts);
     let exporter = exporter.context("telemetry.traces.endpoint")?;

@@ -30,6 +30,8 @@ pub struct Link {
 /// What a plugin was asked while a request went through the hooks.
 #[derive(Clone, Copy, Debug)]
 pub struct CallRecord {
+    /// Who asked it.
+    pub role: Role,
     /// Its own span.
     pub own: TraceParent,
     /// The span that it is a child of.
@@ -67,8 +69,30 @@ pub enum Operation {
     DeadLetter,
     /// A message's delay is over.
     Release,
-    /// Something else was asked for, by this name, and refused before anything was done.
+    /// Something else was asked for, by this name: of a name server, or of a broker that refused it before anything
+    /// was done.
     Request(NameId),
+}
+
+/// Which server of the process did it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// The broker.
+    #[default]
+    Broker,
+    /// The name server.
+    NameServer,
+}
+
+impl Role {
+    /// As the attribute says it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::NameServer => "namesrv",
+        }
+    }
 }
 
 /// Why something is recorded.
@@ -191,6 +215,8 @@ impl Key {
 /// One span and its stages.
 #[derive(Clone, Copy, Debug)]
 pub struct StageRecord {
+    /// Who did it.
+    pub role: Role,
     /// Its ids, and why it is recorded.
     pub picked: Picked,
     /// What was done.
@@ -211,6 +237,8 @@ pub struct StageRecord {
     pub topic: NameId,
     /// The consumer group.
     pub group: Option<NameId>,
+    /// The broker that a request to a name server names.
+    pub broker: Option<NameId>,
     /// The queue, if it is known.
     pub queue: Option<u32>,
     /// The message's key.
@@ -236,6 +264,7 @@ impl StageRecord {
         topic: NameId,
     ) -> Self {
         Self {
+            role: Role::Broker,
             picked,
             operation,
             began,
@@ -246,6 +275,7 @@ impl StageRecord {
             code: 0,
             topic,
             group: None,
+            broker: None,
             queue: None,
             key: Key { len: 0, bytes: [0; Key::LEN_MAX] },
             messages: 1,

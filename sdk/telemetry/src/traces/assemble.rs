@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{CallRecord, Link as LinkRecord, Operation, Record, StageRecord};
+use blockhouse_meter::spans::{
+    CallRecord, Link as LinkRecord, Operation, Record, Role, StageRecord,
+};
 use blockhouse_model::TraceParent;
 use opentelemetry::trace::{
     Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
@@ -22,18 +24,20 @@ pub(super) const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 /// Makes spans of records.
 pub(super) struct Assembler {
-    scope: InstrumentationScope,
+    broker: InstrumentationScope,
+    name_server: InstrumentationScope,
     code_name: fn(i32) -> &'static str,
     links: HashMap<u64, Vec<Link>>,
 }
 
 impl Assembler {
     pub(super) fn new(version: String, code_name: fn(i32) -> &'static str) -> Self {
-        let scope = InstrumentationScope::builder("blockhouse.broker")
-            .with_version(version)
-            .with_schema_url(SCHEMA)
-            .build();
-        Self { scope, code_name, links: HashMap::new() }
+        let scope = |name| {
+            let scope = InstrumentationScope::builder(name).with_version(version.clone());
+            scope.with_schema_url(SCHEMA).build()
+        };
+        let [broker, name_server] = ["blockhouse.broker", "blockhouse.namesrv"].map(scope);
+        Self { broker, name_server, code_name, links: HashMap::new() }
     }
 
     /// Adds the spans of `record` to `out`; `epoch` is when the monotonic clock began.
@@ -85,7 +89,7 @@ impl Assembler {
             attributes,
             links,
             status,
-            ..self.plain(own, (began, began + record.total.time()))
+            ..self.plain((record.role, own), (began, began + record.total.time()))
         }
     }
 
@@ -108,7 +112,7 @@ impl Assembler {
             let span_id = record.picked.stage(number);
             let own = TraceParent { span_id, ..record.picked.own };
             if is_shown && !time.is_zero() {
-                let mut span = self.plain(own, (at, end));
+                let mut span = self.plain((record.role, own), (at, end));
                 span.name = Cow::Borrowed(name);
                 span.parent_span_id = parent.span_id();
                 out.push(span);
@@ -144,12 +148,16 @@ impl Assembler {
             parent_span_id: SpanId::from_bytes(record.parent.to_be_bytes()),
             attributes,
             status,
-            ..self.plain(record.own, (began, began + record.took.time()))
+            ..self.plain((record.role, record.own), (began, began + record.took.time()))
         }
     }
 
-    fn plain(&self, own: TraceParent, times: (SystemTime, SystemTime)) -> SpanData {
-        plain(&self.scope, own, times)
+    fn plain(&self, (role, own): (Role, TraceParent), times: (SystemTime, SystemTime)) -> SpanData {
+        let scope = match role {
+            Role::Broker => &self.broker,
+            Role::NameServer => &self.name_server,
+        };
+        plain(scope, own, times)
     }
 }
 
@@ -212,6 +220,7 @@ fn attributes(spans: &Spans, record: &StageRecord) -> Vec<KeyValue> {
         KeyValue::new("messaging.system", "rocketmq"),
         KeyValue::new("messaging.operation.name", name),
         KeyValue::new("blockhouse.sampling.reason", record.picked.reason.name()),
+        KeyValue::new("blockhouse.role", record.role.name()),
     ];
     let topic = spans.text(record.topic);
     // Not all requests are about one.
@@ -230,6 +239,9 @@ fn attributes(spans: &Spans, record: &StageRecord) -> Vec<KeyValue> {
     }
     if let Some(group) = record.group {
         all.push(KeyValue::new("messaging.consumer.group.name", spans.text(group)));
+    }
+    if let Some(broker) = record.broker {
+        all.push(KeyValue::new("blockhouse.broker.name", spans.text(broker)));
     }
     if record.messages > 1 {
         all.push(KeyValue::new("messaging.batch.message_count", i64::from(record.messages)));

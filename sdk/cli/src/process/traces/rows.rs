@@ -80,8 +80,7 @@ pub(in crate::process) fn rows(shared: &Shared) -> Vec<Row> {
 }
 
 fn off() -> Reply {
-    let text =
-        "there are no traces on this node (telemetry.traces.endpoint is empty, or it is no broker)";
+    let text = "there are no traces on this node (telemetry.traces.endpoint is empty)";
     Reply::refusal(StatusCode::CONFLICT, "off", text)
 }
 
