@@ -534,9 +534,9 @@ fn a_topic_made_again_needs_none_of_its_former_queues() {
 
 #[test]
 fn a_damaged_index_file_refuses_the_start_says_what_to_do_and_nothing_is_changed() {
+    type Harm = fn(&dyn blockhouse_disk::DiskFile);
     let whole = stopped();
     let path = index_file(&whole.disk);
-    type Harm = fn(&dyn blockhouse_disk::DiskFile);
     let harms: [Harm; 2] = [
         |file| file.set_len(777).unwrap(),
         |file| {

@@ -31,9 +31,9 @@ pub(super) struct Assembler {
 }
 
 impl Assembler {
-    pub(super) fn new(version: String, code_name: fn(i32) -> &'static str) -> Self {
+    pub(super) fn new(version: &str, code_name: fn(i32) -> &'static str) -> Self {
         let scope = |name| {
-            let scope = InstrumentationScope::builder(name).with_version(version.clone());
+            let scope = InstrumentationScope::builder(name).with_version(version.to_owned());
             scope.with_schema_url(SCHEMA).build()
         };
         let [broker, name_server] = ["blockhouse.broker", "blockhouse.namesrv"].map(scope);
@@ -305,7 +305,7 @@ mod tests {
     fn links_wait_for_their_span_and_are_bounded() {
         let rules = Rules { head: 0.0, slow: None, errors: false };
         let (spans, _records) = Spans::new(rules, 1);
-        let mut assembler = Assembler::new("1".to_owned(), |_| "SYSTEM_BUSY");
+        let mut assembler = Assembler::new("1", |_| "SYSTEM_BUSY");
         let to = TraceParent { trace_id: 1, span_id: 2, sampled: true };
         let mut out = Vec::new();
         for of in 0..=LINKS_WAITING_MAX as u64 {

@@ -74,7 +74,7 @@ impl TraceExporter {
         Ok(Self {
             to: transport.spans(&config.endpoint, &identity.resource())?,
             timeout: transport.timeout(),
-            assembler: Assembler::new(identity.version.clone(), code_name),
+            assembler: Assembler::new(&identity.version, code_name),
             epoch: Epoch::new(),
             spans,
             records,
