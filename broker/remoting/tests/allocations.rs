@@ -1,4 +1,4 @@
-//! What is not there costs nothing: a send makes as many allocations with traces as without them, and a chain
+//! What is not there costs nothing: a send or a delivery makes as many allocations with traces as without them, and a chain
 //! without hooks none at any point. The allocator of this program counts, for each thread by itself.
 #![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
 
@@ -26,7 +26,7 @@ use blockhouse_remoting::Remoting;
 use blockhouse_transport::{Connection, Replies, Service as _};
 use bytes::BytesMut;
 
-use support::{NoNode, World, send_header};
+use support::{NoNode, World, bodies, pull_header, send_header};
 
 /// So many bursts are looked at, once that which is made once is there.
 const BURSTS: usize = 200;
@@ -125,6 +125,57 @@ fn each(
     runtime.block_on(world.server.shutdown());
     all.sort_unstable();
     all
+}
+
+/// What is made for each pull of so many stored messages with these properties, from the least to the most.
+fn each_pull((stored, properties): (usize, &str), spans: Option<Arc<Spans>>) -> Vec<Made> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = runtime.block_on(World::recording(&[], spans));
+    let remoting = Remoting::new(Arc::clone(&world.broker), Arc::new(NoNode), Arc::default());
+    let at = |port| ([127, 0, 0, 1], port).into();
+    let connection = Connection::detached(at(5), at(6));
+    let mut replies = Replies::new();
+    remoting.burst(&connection, &mut frames(stored, properties), &mut replies);
+    runtime.block_on(replies.settled());
+    while world.broker.store().max_offset("orders", QueueId(0)).0 < stored as u64 {
+        std::thread::yield_now();
+    }
+    let pull = || {
+        let (mut bytes, mut replies) = (BytesMut::new(), Replies::new());
+        let head = RequestHead::new(request_code::PULL_MESSAGE, 1);
+        let header = pull_header("orders", 0, "*");
+        encode::request(&mut bytes, &head, |out| header.write(out), b"");
+        let mut burst = vec![frame::split(&mut bytes, 1 << 20).unwrap().unwrap()];
+        let placed = measure(|| remoting.burst(&connection, &mut burst, &mut replies));
+        let mut answer = BytesMut::new();
+        let answered = measure(|| answer = runtime.block_on(replies.settled()).into());
+        let answer = frame::split(&mut answer, 1 << 20).unwrap().unwrap();
+        assert_eq!((answer.code, bodies(&answer).len()), (code::SUCCESS, stored));
+        Made { placed: placed.count_total, answered: answered.count_total }
+    };
+    for _ in 0..50 {
+        pull();
+    }
+    let mut all: Vec<Made> = (0..BURSTS).map(|_| pull()).collect();
+    runtime.block_on(world.server.shutdown());
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn a_delivery_of_what_is_not_recorded_makes_no_allocation_for_it() {
+    let not_sampled =
+        "traceparent\u{1}00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\u{2}";
+    let usual = |stored, spans| each_pull(stored, spans)[BURSTS / 2];
+    for stored in [(1, ""), (32, ""), (32, not_sampled)] {
+        let without = usual(stored, None);
+        let spans = recorder(0.0);
+        assert_eq!(usual(stored, Some(Arc::clone(&spans))), without, "{stored:?}");
+        assert!(without.all() > 0, "nothing is counted");
+        assert_eq!(spans.counts.dropped.read(DropReason::Queue), 0, "something was recorded");
+    }
+    // What is recorded is another matter: the count notices it.
+    assert!(usual((32, ""), Some(recorder(1.0))).all() > usual((32, ""), None).all());
 }
 
 fn recorder(head: f64) -> Arc<Spans> {
