@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{AdminCommand, HookChain, Point, Verdict};
-use blockhouse_model::{Access, Action, RequestContext, Resource};
+use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
 
 use crate::Refusal;
 
@@ -29,6 +29,14 @@ impl Caller<'_> {
         match self.hooks.authorize(self.cx, accesses) {
             Verdict::Continue => Ok(()),
             Verdict::Reject(rejection) => Err(rejection.into()),
+        }
+    }
+
+    /// Whose a topic is that comes of the request, as `user:NAME`; nobody's without a user.
+    pub(crate) fn owner(self) -> Option<String> {
+        match &self.cx.principal {
+            Principal::User(name) => Some(["user:", name].concat()),
+            Principal::Anonymous | Principal::Plugin(_) => None,
         }
     }
 

@@ -3,23 +3,28 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use blockhouse_model::{TopicConfig, names};
+use blockhouse_model::{Access, Action, Resource, TopicConfig, names};
 
 use crate::refusal::{Refusal, RefusalKind};
-use crate::{Broker, blocking};
+use crate::{Broker, Caller, blocking};
 
 impl Broker {
-    /// Creates or changes a topic. `attributes` are changes in RocketMQ's form: `+name` sets,
+    /// Creates or changes a topic for `caller`, whose it is if it is new. `attributes` are changes in RocketMQ's form: `+name` sets,
     /// `-name` removes.
     ///
     /// # Errors
     /// What is wrong with the request.
     pub async fn update_topic(
         &self,
+        caller: Caller<'_>,
         config: TopicConfig,
         attributes: &BTreeMap<String, String>,
     ) -> Result<Arc<TopicConfig>, Refusal> {
-        let config = self.topics().update(config, attributes).map_err(|e| refused_change(&e))?;
+        let topic = config.name.clone();
+        let config = self
+            .topics()
+            .update(config, attributes, caller.owner().as_deref())
+            .map_err(|error| refused_topic(caller, &topic, &error))?;
         self.save_topics().await?;
         Ok(config)
     }
@@ -102,6 +107,20 @@ impl Broker {
         let deleted = blocking(move || store.delete_expired()).await?;
         deleted.map_err(|error| Refusal::new(RefusalKind::SystemError, error.to_string()))
     }
+}
+
+/// Why a topic does not come to be. Who has as many as may be theirs is in the audit: nothing else asks about that.
+pub(crate) fn refused_topic(
+    caller: Caller<'_>,
+    topic: &str,
+    error: &blockhouse_meta::Error,
+) -> Refusal {
+    let refusal = refused_change(error);
+    if matches!(error, blockhouse_meta::Error::Share { .. }) {
+        let access = Access { action: Action::Create, resource: Resource::Topic(topic) };
+        caller.hooks.beyond_quota(caller.cx, &[access], &refusal.reason);
+    }
+    refusal
 }
 
 /// RocketMQ's codes for the ways in which a change can be wrong.

@@ -61,6 +61,16 @@ pub enum Error {
         /// What makes room.
         command: &'static str,
     },
+    /// A user has made as many topics as the quota allows.
+    #[error(
+        "{owner} has made {max} topics, as many as the quota of topics of this user allows: delete some that nobody needs (`blockhouse admin topic delete TOPIC`)"
+    )]
+    Share {
+        /// Who, as `user:NAME`.
+        owner: String,
+        /// The limit.
+        max: u64,
+    },
     /// Fields that are not a JSON object.
     #[error("not a JSON object: {0}")]
     Json(String),

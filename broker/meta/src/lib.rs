@@ -46,4 +46,4 @@ pub use extra::Extra;
 pub use groups::{GroupChange, GroupSettings, Groups};
 pub use home::{Home, LogEnd, Meta, SyncLog, UNSAVED_FILES};
 pub use offsets::Offsets;
-pub use topics::{TopicChange, TopicSettings, Topics};
+pub use topics::{TopicChange, TopicSettings, TopicShares, Topics};

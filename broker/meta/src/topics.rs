@@ -1,6 +1,7 @@
 //! The topics of a broker, `config/topics.json`.
 
 mod codec;
+mod owners;
 mod system;
 
 use std::collections::{BTreeSet, HashSet};
@@ -19,6 +20,9 @@ use crate::table::Table;
 use crate::unsaved::Unsaved;
 use crate::{Error, Extra, Home};
 
+use owners::{Owners, owned};
+
+pub use owners::TopicShares;
 pub use system::{TOPICS_MAX, TopicSettings};
 
 /// Most queues of a topic. RocketMQ takes any number; each of these is a directory and a row in
@@ -48,8 +52,8 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(config: TopicConfig) -> Self {
-        Self { config: Arc::new(config), extra: Arc::new(codec::default_extra()) }
+    fn new(config: TopicConfig, owner: Option<&str>) -> Self {
+        Self { config: Arc::new(config), extra: owned(codec::default_extra(), owner) }
     }
 }
 
@@ -64,6 +68,7 @@ const WORDS: Words = Words {
 pub struct Topics {
     table: Table<Topic, Entry>,
     room: Room,
+    owners: Owners,
     /// Held during a change, so that changes come one after the other.
     version: Mutex<DataVersion>,
     changes: AtomicU64,
@@ -88,7 +93,9 @@ impl Topics {
         let version = DataVersion { timestamp: home.clock.now().0, ..DataVersion::default() };
         let (version, entries) = loaded.map_or((version, Vec::new()), |l| l.value);
         let table = Table::default();
+        let owners = Owners::new(settings.shares.clone());
         for entry in entries {
+            owners.took(&entry.extra);
             table.insert(entry.config.name.clone(), entry);
         }
         let mut own = HashSet::new();
@@ -96,7 +103,7 @@ impl Topics {
         for config in system::topics(&settings) {
             own.insert(config.name.as_str().to_owned());
             if table.find(&config.name).is_none() {
-                table.insert(config.name.clone(), Entry::new(config));
+                table.insert(config.name.clone(), Entry::new(config, None));
                 added = true;
             }
         }
@@ -104,6 +111,7 @@ impl Topics {
         Ok(Self {
             table,
             room,
+            owners,
             version: Mutex::new(version),
             changes: AtomicU64::new(u64::from(first_start || added)),
             unsaved: Unsaved::default(),
@@ -137,6 +145,12 @@ impl Topics {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.room.refused()
+    }
+
+    /// How many topics were wanted since the start by users whose share was used up.
+    #[must_use]
+    pub fn refused_owners(&self) -> u64 {
+        self.owners.refused()
     }
 
     /// All topics, by name.
@@ -223,19 +237,19 @@ impl Topics {
 impl Topics {
     /// The topic, created after `template` if it is new: as many queues as the client wants but not
     /// more than the template has, and the template's permissions. `None` if there is no such
-    /// template, it may not be inherited from, or the name is not one.
+    /// template, it may not be inherited from, or the name is not one. A new one is `owner`'s, `user:NAME`.
     ///
     /// # Errors
-    /// There is no room for another topic.
+    /// There is no room for another topic, or for one more of this owner.
     pub fn create_on_send(
         &self,
         topic: &str,
         template: &str,
-        queues: u32,
-        sys_flag: u32,
+        (queues, sys_flag): (u32, u32),
+        owner: Option<&str>,
     ) -> Result<Option<Arc<TopicConfig>>, Error> {
         let Ok(name) = Topic::new(topic) else { return Ok(None) };
-        self.create(topic, || {
+        self.create(topic, owner, || {
             let from = self.find(template)?;
             let disabled = template == names::AUTO_CREATE_TOPIC && !self.settings.auto_create;
             if disabled || !from.perm.inherited() {
@@ -264,7 +278,7 @@ impl Topics {
             sys_flag,
             ..TopicConfig::new(Topic::trusted(topic), queues.min(QUEUES_MAX))
         };
-        Ok(self.create(topic, || Some(config()))?.unwrap_or_else(|| Arc::new(config())))
+        Ok(self.create(topic, None, || Some(config()))?.unwrap_or_else(|| Arc::new(config())))
     }
 
     /// A consumer group's retry topic, created if it is new; ordered if the group consumes an
@@ -290,7 +304,7 @@ impl Topics {
 
     /// Creates or changes a topic as an operator asks. `config.attributes` is not looked at; the
     /// attributes that the topic has are changed by `changes`. Asking for what is there changes
-    /// nothing.
+    /// nothing. A new one is `owner`'s, `user:NAME`.
     ///
     /// # Errors
     /// What is wrong with the request.
@@ -298,6 +312,7 @@ impl Topics {
         &self,
         config: TopicConfig,
         changes: &Changes,
+        owner: Option<&str>,
     ) -> Result<Arc<TopicConfig>, Error> {
         check_topic(&config.name)?;
         if self.settings.validate_system_topic && self.is_system(&config.name) {
@@ -319,7 +334,8 @@ impl Topics {
             Some(old) => old.extra,
             None => {
                 self.room.check()?;
-                Arc::new(codec::default_extra())
+                self.owners.check(owner)?;
+                owned(codec::default_extra(), owner)
             }
         };
         self.put(&mut version, Entry { config: Arc::clone(&config), extra });
@@ -350,6 +366,7 @@ impl Topics {
         let mut version = self.version.lock();
         let old = self.table.remove(topic)?;
         self.room.freed();
+        self.owners.freed(&old.extra);
         self.bump(&mut version);
         drop(version);
         self.listeners.tell(&TopicChange::Removed(old.config.name.clone()));
@@ -359,6 +376,7 @@ impl Topics {
     fn create(
         &self,
         topic: &str,
+        owner: Option<&str>,
         config: impl FnOnce() -> Option<TopicConfig>,
     ) -> Result<Option<Arc<TopicConfig>>, Error> {
         if let Some(found) = self.find(topic) {
@@ -370,7 +388,8 @@ impl Topics {
         }
         let Some(config) = config() else { return Ok(None) };
         self.room.check()?;
-        let entry = Entry::new(config);
+        self.owners.check(owner)?;
+        let entry = Entry::new(config, owner);
         let config = Arc::clone(&entry.config);
         self.unsaved.add(config.name.clone());
         self.put(&mut version, entry);
@@ -397,8 +416,10 @@ impl Topics {
     }
 
     fn put(&self, version: &mut DataVersion, entry: Entry) {
-        if self.table.insert(entry.config.name.clone(), entry).is_none() {
-            self.room.took();
+        self.owners.took(&entry.extra);
+        match self.table.insert(entry.config.name.clone(), entry) {
+            Some(old) => self.owners.freed(&old.extra),
+            None => self.room.took(),
         }
         self.bump(version);
     }

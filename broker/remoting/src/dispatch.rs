@@ -19,7 +19,7 @@ use crate::Remoting;
 use crate::answers::{Answers, Later};
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
-use crate::quota::{Payer, Quotas, is_free};
+use crate::quota::{Full, InFlight, Payer, Quotas, Seat, is_free};
 use crate::response::{Failure, Response};
 use crate::subject;
 use crate::table::{Entry, Handler, Immediate, Row};
@@ -72,9 +72,23 @@ impl Service for Remoting {
                     continue;
                 }
             };
+            let seat = match self.seat(connection, &cx) {
+                Ok(seat) => seat,
+                Err(full) => {
+                    self.finish(&mut run, hooks, answers);
+                    self.turn_away(
+                        connection,
+                        Caller { cx: &cx, hooks },
+                        (&command, full),
+                        answers,
+                    );
+                    continue;
+                }
+            };
             if !is_send {
                 self.finish(&mut run, hooks, answers);
-                self.one(connection, row, Caller { cx: &cx, hooks }, command, answers);
+                let caller = Caller { cx: &cx, hooks };
+                self.one((connection, seat.as_deref()), row, caller, command, answers);
                 continue;
             }
             match &mut run {
@@ -82,7 +96,7 @@ impl Service for Remoting {
                 _ => {
                     self.finish(&mut run, hooks, answers);
                     let is_signed = is_signed(hooks, &command);
-                    run = Some(Run { cx, is_signed, commands: vec![command] });
+                    run = Some(Run { cx, seat, is_signed, commands: vec![command] });
                 }
             }
         }
@@ -104,6 +118,7 @@ fn is_signed(hooks: &HookChain, command: &RemotingCommand) -> bool {
 /// Sends that go to the core together, and the context of the first.
 struct Run {
     cx: RequestContext,
+    seat: Option<Arc<Seat>>,
     /// Whether they carry credentials, each its own.
     is_signed: bool,
     commands: Vec<RemotingCommand>,
@@ -133,17 +148,67 @@ impl Run {
 impl Remoting {
     /// Hands on the sends that were put together so far.
     fn finish(&self, run: &mut Option<Run>, hooks: &Arc<HookChain>, answers: &mut Answers<'_>) {
-        if let Some(Run { cx, mut commands, .. }) = run.take() {
+        if let Some(Run { cx, seat, mut commands, .. }) = run.take() {
             let caller = Caller { cx: &cx, hooks };
             let _in_trace = trace::enter(cx.trace_parent.map_or(0, |span| span.trace_id));
+            let mut in_flight = None;
             if let Some(quotas) = &self.quotas {
+                in_flight = self.take_in(seat.as_deref(), &mut commands, answers);
                 self.keep_within(&quotas.payer(&cx), &mut commands, answers);
                 if commands.is_empty() {
                     return;
                 }
             }
-            send_message::handle(&self.broker, &self.meter, caller, commands, answers);
+            let run = (commands, in_flight);
+            send_message::handle(&self.broker, &self.meter, caller, run, answers);
         }
+    }
+
+    /// The seat of this connection, where its user is bounded in what is held at once.
+    fn seat(
+        &self,
+        connection: &Connection,
+        cx: &RequestContext,
+    ) -> Result<Option<Arc<Seat>>, Full> {
+        self.quotas.as_ref().map_or(Ok(None), |quotas| quotas.seat(connection, &cx.principal))
+    }
+
+    /// Ends a connection that its user has no room for, once he was told so.
+    fn turn_away(
+        &self,
+        connection: &Connection,
+        Caller { cx, hooks }: Caller<'_>,
+        (command, full): (&RemotingCommand, Full),
+        answers: &mut Answers<'_>,
+    ) {
+        let reason = full.to_string();
+        // What else came with the same burst is refused alike, and was told of already.
+        if !connection.is_closed() {
+            self.meter.quota_refusals.add(full.kind, 1);
+            hooks.mistaken(cx, command.ext.get(ACCESS_KEY).unwrap_or_default(), &reason);
+            connection.close();
+        }
+        self.refuse(command, Failure::new(response_code::SYSTEM_BUSY, reason), answers);
+    }
+
+    /// Takes sends in as long as their user has room for them, and refuses those behind.
+    fn take_in(
+        &self,
+        seat: Option<&Seat>,
+        run: &mut Vec<RemotingCommand>,
+        answers: &mut Answers<'_>,
+    ) -> Option<InFlight> {
+        let seat = seat?;
+        let in_flight = seat.begin(run.len() as u64).ok();
+        let count = in_flight.as_ref().map_or(0, InFlight::count);
+        let refused = run.split_off(usize::try_from(count).unwrap_or(run.len()).min(run.len()));
+        if !refused.is_empty() {
+            let full = seat.full();
+            self.meter.quota_refusals.add(full.kind, refused.len() as u64);
+            let remark = full.to_string();
+            send_message::refuse((&self.broker, &self.meter), &refused, &remark, answers);
+        }
+        in_flight
     }
 
     /// Takes sends that are beyond a quota out of a run, and refuses them.
@@ -170,12 +235,21 @@ impl Remoting {
     /// Asks for the quota of a request that is no send; `None`: it was answered.
     fn within(
         &self,
-        quotas: &Arc<Quotas>,
+        (quotas, seat): (&Arc<Quotas>, Option<&Seat>),
         row: &Row,
         (caller, command): (Caller<'_>, &RemotingCommand),
         answers: &mut Answers<'_>,
     ) -> Option<Payer> {
-        let payer = quotas.payer(caller.cx);
+        let in_flight = match seat.map(|seat| seat.begin(1)).transpose() {
+            Ok(in_flight) => in_flight,
+            Err(full) => {
+                self.meter.quota_refusals.add(full.kind, 1);
+                let busy = Failure::new(response_code::SYSTEM_BUSY, full.to_string());
+                self.refuse(command, busy, answers);
+                return None;
+            }
+        };
+        let payer = quotas.payer(caller.cx).with(in_flight);
         let is_pull = matches!(row.handler, Handler::Pull);
         let amounts = [(QuotaKind::Requests, 1), (QuotaKind::FetchBytes, 1)];
         let amounts = if is_pull { &amounts[..] } else { &amounts[..1] };
@@ -185,7 +259,7 @@ impl Remoting {
         if is_pull {
             let mark = answers.replies.mark();
             let later = Later::of(answers, (&self.broker, &self.meter), command.code, 1).held();
-            pull_message::hold_back(later, &exceeded, command, answers);
+            pull_message::hold_back(later, (payer, &exceeded), command, answers);
             if command.is_one_way() {
                 answers.replies.silence(mark);
             }
@@ -198,7 +272,7 @@ impl Remoting {
 
     fn one(
         &self,
-        connection: &Arc<Connection>,
+        (connection, seat): (&Arc<Connection>, Option<&Seat>),
         row: &Row,
         caller: Caller<'_>,
         command: RemotingCommand,
@@ -210,7 +284,7 @@ impl Remoting {
         if let Some(quotas) = &self.quotas
             && !is_free(row.code)
         {
-            payer = self.within(quotas, row, (caller, &command), answers);
+            payer = self.within((quotas, seat), row, (caller, &command), answers);
             if payer.is_none() {
                 return;
             }
@@ -238,7 +312,7 @@ impl Remoting {
                     command: &command,
                 };
                 if let Some(settled) = settled {
-                    self.after(settled, &call, handle, answers);
+                    self.after((settled, payer), &call, handle, answers);
                 } else {
                     let done = handle(&call);
                     let answered = match &done {
@@ -262,6 +336,7 @@ impl Remoting {
                 };
                 answers.replies.defer(trace::within(trace_id, async move {
                     let done = answer.await;
+                    drop(payer);
                     later.write(|answers| {
                         answers.add(match &done {
                             Ok(response) => answered.with(response.code),
@@ -291,7 +366,7 @@ impl Remoting {
     /// Carries a request out when `settled` says that the audit has its record.
     fn after(
         &self,
-        settled: Settled,
+        (settled, payer): (Settled, Option<Payer>),
         call: &Call<'_>,
         handle: Immediate,
         answers: &mut Answers<'_>,
@@ -312,6 +387,7 @@ impl Remoting {
                 })
             };
             let done = settled.await.map_err(refusal).and_then(|()| carry_out());
+            drop(payer);
             later.write(|answers| {
                 let answered = match &done {
                     Ok(response) => answers.answered(&command, response.code),
@@ -382,6 +458,9 @@ impl Sessions for Remoting {
     }
 
     fn closed(&self, connection: &Arc<Connection>) {
+        if let Some(seat) = connection.kept().and_then(|kept| kept.downcast::<Seat>().ok()) {
+            seat.leave();
+        }
         self.broker.clients().closed(connection.id());
         self.broker.hooks().load().connection_closed(&info(connection));
     }

@@ -1,10 +1,11 @@
-//! Quotas: how much of the broker each user and each address may take in a second.
+//! Quotas: how much of the broker each user and each address may take in a second, and how much each user at once.
 //!
 //! Whoever asks is bounded twice, as a user and by the address. A bound is a bucket that holds one second's worth. A send
 //! that finds it empty is refused, a pull waits for it. What was handed out is paid afterwards, since only then is it
 //! known how much it is: a bucket may owe, and the next pull waits for that as well.
 
 mod config;
+mod seat;
 mod table;
 
 use std::collections::HashMap;
@@ -18,7 +19,10 @@ use blockhouse_meter::QuotaKind;
 use blockhouse_model::{Principal, RequestContext};
 use blockhouse_protocol::codes::request_code as code;
 
-pub use config::{Config, Override, Rates};
+use blockhouse_transport::Connection;
+pub use config::{Config, Override, Rates, Share};
+use seat::Seats;
+pub(crate) use seat::{Full, InFlight, Seat};
 use table::{Slot, Table};
 
 /// The longest that a pull waits for its quota before the answer is to ask again: well below the time that clients give
@@ -28,19 +32,24 @@ const PULL_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The quotas of a broker, and what is used of them.
 #[derive(Debug)]
 pub(crate) struct Quotas {
-    user: Rates,
+    user: Share,
     address: Rates,
-    overrides: HashMap<String, Rates>,
+    overrides: HashMap<String, Share>,
     table: Table,
+    seats: Arc<Seats>,
+    /// Whether there is a bound on what anybody holds: without one nobody has a seat.
+    has_seats: bool,
     /// With a key of this process: nobody can choose whose bucket is theirs.
     hasher: RandomState,
 }
 
-/// Who pays for a request: a user, an address, or both.
-#[derive(Clone, Debug)]
+/// Who pays for a request, as long as it takes: a user, an address, or both.
+#[derive(Debug)]
 pub(crate) struct Payer {
     quotas: Arc<Quotas>,
     accounts: [Option<Account>; 2],
+    /// Counted until this is dropped: until the request is answered.
+    _in_flight: Option<InFlight>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,14 +121,17 @@ impl Quotas {
     pub(crate) fn new(config: &Config) -> Option<Arc<Self>> {
         config.enabled.then(|| {
             let named = |o: &Override| {
-                let rates = o.rates();
-                o.principals.iter().map(move |name| (name.clone(), rates)).collect::<Vec<_>>()
+                let share = o.share();
+                o.principals.iter().map(move |name| (name.clone(), share)).collect::<Vec<_>>()
             };
+            let mut shares = config.overrides.iter().map(Override::share).chain([config.user]);
             Arc::new(Self {
                 user: config.user,
                 address: config.address,
                 overrides: config.overrides.iter().flat_map(named).collect(),
                 table: Table::default(),
+                seats: Arc::default(),
+                has_seats: shares.any(|share| !share.numbers().are_none()),
                 hasher: RandomState::new(),
             })
         })
@@ -127,24 +139,51 @@ impl Quotas {
 
     /// Who pays for what this client asks.
     pub(crate) fn payer(self: &Arc<Self>, cx: &RequestContext) -> Payer {
-        let user = match &cx.principal {
-            Principal::User(name) => {
-                let rates = self.overrides.get(["user:", name].concat().as_str());
-                Some((Name::User(name), *rates.unwrap_or(&self.user)))
-            }
-            // Where nobody has a name, nobody is `anonymous` alone: addresses are told apart.
-            Principal::Anonymous => {
-                self.overrides.get("anonymous").map(|rates| (Name::Anonymous, *rates))
-            }
+        let share = self.share(&cx.principal);
+        let user = share.and_then(|share| match &cx.principal {
+            Principal::User(name) => Some((Name::User(name), share.rates())),
+            Principal::Anonymous => Some((Name::Anonymous, share.rates())),
             Principal::Plugin(_) => None,
-        };
+        });
         let address = Some((Name::Address(network(cx.peer.ip())), self.address));
         let account = |whose, named: Option<(Name<'_>, Rates)>| {
             let (name, rates) = named.filter(|(_, rates)| !rates.are_none())?;
             Some(Account { whose, rates, tag: self.hasher.hash_one(name) })
         };
         let accounts = [account(Whose::User, user), account(Whose::Address, address)];
-        Payer { quotas: Arc::clone(self), accounts }
+        Payer { quotas: Arc::clone(self), accounts, _in_flight: None }
+    }
+
+    /// The bounds of a user; `None` where there are none.
+    fn share(&self, principal: &Principal) -> Option<Share> {
+        match principal {
+            Principal::User(name) => {
+                let share = self.overrides.get(["user:", name].concat().as_str());
+                Some(*share.unwrap_or(&self.user))
+            }
+            // Where nobody has a name, nobody is `anonymous` alone: addresses are told apart.
+            Principal::Anonymous => self.overrides.get("anonymous").copied(),
+            Principal::Plugin(_) => None,
+        }
+    }
+
+    /// The seat of a connection whose user is bounded in what is held at once.
+    ///
+    /// # Errors
+    /// The user has as many connections as there may be.
+    pub(crate) fn seat(
+        &self,
+        connection: &Connection,
+        principal: &Principal,
+    ) -> Result<Option<Arc<Seat>>, Full> {
+        if !self.has_seats {
+            return Ok(None);
+        }
+        let numbers = self.share(principal).map(|share| share.numbers());
+        match numbers.filter(|numbers| !numbers.are_none()) {
+            Some(numbers) => self.seats.of(connection, principal, numbers).map(Some),
+            None => Ok(None),
+        }
     }
 }
 
@@ -159,6 +198,11 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Payer {
+    /// The same, with requests that are in flight as long as it is there.
+    pub(crate) fn with(self, in_flight: Option<InFlight>) -> Self {
+        Self { _in_flight: in_flight, ..self }
+    }
+
     /// Takes this much of every bucket, or nothing.
     pub(crate) fn take(&self, now: Duration, amounts: &[(QuotaKind, u64)]) -> Result<(), Exceeded> {
         self.look(now, amounts)?;

@@ -10,12 +10,12 @@ use anyhow::Context as _;
 use blockhouse_core::{Announcer, HeldPulls, Identity, Recorder};
 use blockhouse_disk::{Disk, Space};
 use blockhouse_hook::{Acls, Hooks, Users};
-use blockhouse_meta::{GroupSettings, Home, LogEnd, Meta, TopicSettings};
+use blockhouse_meta::{GroupSettings, Home, LogEnd, Meta, TopicSettings, TopicShares};
 use blockhouse_meter::Meter;
 use blockhouse_model::{Clock, DataVersion, Perm, Timestamp};
 use blockhouse_protocol::signed::Signer;
 use blockhouse_registrar::{Changes, Registrar};
-use blockhouse_remoting::Remoting;
+use blockhouse_remoting::{Remoting, quota::Config as QuotaConfig};
 use blockhouse_service::Tasks;
 use blockhouse_store::Store;
 use blockhouse_transport::tls::{Acceptor, Connector};
@@ -180,6 +180,7 @@ fn open_meta(home: &Home, settings: &Settings, store: &Arc<Store>) -> anyhow::Re
         broker: settings.name.clone(),
         auto_create: core.auto_create_topic,
         topics_max: core.topics_max,
+        shares: shares(&settings.quota),
         template_queues: core.default_topic_queues,
         trace_topic: core.trace_topic,
         ..TopicSettings::default()
@@ -192,6 +193,11 @@ fn open_meta(home: &Home, settings: &Settings, store: &Arc<Store>) -> anyhow::Re
     let log_end: LogEnd = Arc::new(move || store.confirmed().0);
     let meta = Meta::open_with(home, (topics, groups), Some(log_end));
     meta.context("the broker's topics, groups and offsets")
+}
+
+fn shares(quota: &QuotaConfig) -> TopicShares {
+    let of = quota.topics_of().map(|(name, max)| (name.to_owned(), max));
+    TopicShares { each: quota.topics(), of: of.collect() }
 }
 
 fn open_store(settings: &Settings, parts: &Parts, held: &Arc<HeldPulls>) -> anyhow::Result<Store> {

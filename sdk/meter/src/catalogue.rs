@@ -172,7 +172,7 @@ catalogue! {
     AUTHENTICATIONS: Stable Counter "blockhouse_authentications_total" ["requests"] {"outcome"}
         "Requests by what their credentials proved; `docs/authentication.md` lists the outcomes.";
     QUOTA_REFUSALS: Stable Counter "blockhouse_quota_refusals_total" ["requests"] {"kind"}
-        "Requests beyond a quota: sends and others that were refused, pulls that were held back.";
+        "Requests beyond a quota: sends and others that were refused, pulls that were held back; for the kind `connections` the connections that were closed, for `topics` the topics that were not made.";
     REQUESTS: Stable Counter "blockhouse_requests_total" ["requests"] {"request_code", "response_code"}
         "Requests by name of their code and of the code they were answered with: also why sends and pulls fail.";
     RPC_LATENCY: Stable Histogram "rocketmq_rpc_latency_milliseconds" ["milliseconds", LATENCY_BOUNDS_MS] {"protocol_type", "request_code", "response_code", "is_long_polling", "result"}

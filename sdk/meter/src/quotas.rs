@@ -12,11 +12,24 @@ pub enum QuotaKind {
     ProduceBytes,
     /// Bytes of messages that are pulled.
     FetchBytes,
+    /// Connections that are open.
+    Connections,
+    /// Requests that are not answered yet.
+    InFlight,
+    /// Topics that somebody made.
+    Topics,
 }
 
 impl QuotaKind {
     /// All of them, in their order.
-    pub const ALL: [Self; 3] = [Self::Requests, Self::ProduceBytes, Self::FetchBytes];
+    pub const ALL: [Self; 6] = [
+        Self::Requests,
+        Self::ProduceBytes,
+        Self::FetchBytes,
+        Self::Connections,
+        Self::InFlight,
+        Self::Topics,
+    ];
 
     /// As option and label say it.
     #[must_use]
@@ -25,6 +38,9 @@ impl QuotaKind {
             Self::Requests => "requests",
             Self::ProduceBytes => "produce_bytes",
             Self::FetchBytes => "fetch_bytes",
+            Self::Connections => "connections",
+            Self::InFlight => "in_flight",
+            Self::Topics => "topics",
         }
     }
 }
@@ -37,6 +53,11 @@ impl QuotaRefusals {
     /// Counts so many more.
     pub fn add(&self, kind: QuotaKind, requests: u64) {
         self.0[kind as usize].add(requests);
+    }
+
+    /// Says how many there were in all, where somebody else counts.
+    pub fn set(&self, kind: QuotaKind, requests: u64) {
+        self.0[kind as usize].set(requests);
     }
 
     /// How many there were.

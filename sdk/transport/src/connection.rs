@@ -3,6 +3,7 @@
 mod calls;
 mod mailbox;
 
+use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
@@ -32,6 +33,9 @@ const NEW: u8 = 0;
 const SPOKE: u8 = 1;
 const VOUCHED: u8 = 2;
 
+/// What a service keeps with a connection.
+pub type Kept = Arc<dyn Any + Send + Sync>;
+
 /// A connection as other tasks see it: something to push frames to, to call, and to close.
 ///
 /// Its own task does the reading and writing; the handle only leaves word for it.
@@ -47,6 +51,7 @@ pub struct Connection {
     /// Set once the connection is encrypted: who the client's certificate says it is.
     certificate: OnceLock<Option<Arc<str>>>,
     signer: OnceLock<Arc<Signer>>,
+    kept: RwLock<Option<Kept>>,
     phase: AtomicU8,
     standing: AtomicU8,
     /// Nothing more goes out, not even what is owed.
@@ -70,6 +75,7 @@ impl Connection {
             client_id: RwLock::new(None),
             certificate: OnceLock::new(),
             signer: OnceLock::new(),
+            kept: RwLock::new(None),
             phase: AtomicU8::new(OPEN),
             standing: AtomicU8::new(NEW),
             is_cut: AtomicBool::new(false),
@@ -152,6 +158,17 @@ impl Connection {
         if is_new {
             *self.client_id.write() = Some(client_id.into());
         }
+    }
+
+    /// What the service keeps with this connection; `None` until there is something.
+    #[must_use]
+    pub fn kept(&self) -> Option<Kept> {
+        self.kept.read().clone()
+    }
+
+    /// Keeps this, instead of what was kept before.
+    pub fn keep(&self, kept: Kept) {
+        *self.kept.write() = Some(kept);
     }
 
     /// The language code of the last frame received.

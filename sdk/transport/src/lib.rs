@@ -39,7 +39,7 @@ pub mod service;
 pub mod tls;
 
 pub use budget::Budget;
-pub use connection::Connection;
+pub use connection::{Connection, Kept};
 pub use dialer::Dialer;
 pub use error::Error;
 pub use limits::Limits;

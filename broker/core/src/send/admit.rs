@@ -8,7 +8,7 @@ use blockhouse_model::{Access, Action, Resource, TopicConfig};
 
 use super::Send;
 use crate::refusal::{Forbidden, Refusal};
-use crate::topics::refused_change;
+use crate::topics::{refused_change, refused_topic};
 use crate::{Broker, Caller};
 
 impl Broker {
@@ -39,7 +39,7 @@ impl Broker {
         send: &Send<'_>,
     ) -> Result<Arc<TopicConfig>, Refusal> {
         Self::authorize_send(caller, send.topic)?;
-        let config = self.topic_for_send(send.topic, send)?;
+        let config = self.topic_for_send(caller, send.topic, send)?;
         // As in RocketMQ: a broker that lost its write permission is left out of new routes, but
         // goes on taking from clients that hold old ones. Only ordered topics must not wait.
         if config.order && !self.permission().writeable() {
@@ -61,6 +61,7 @@ impl Broker {
     /// Finds `topic`, or creates it after the client's template.
     pub(super) fn topic_for_send(
         &self,
+        caller: Caller<'_>,
         topic: &str,
         send: &Send<'_>,
     ) -> Result<Arc<TopicConfig>, Refusal> {
@@ -70,7 +71,7 @@ impl Broker {
         }
         let config = match self.topics().find(topic) {
             Some(config) => config,
-            None => self.create_topic_for_send(topic, send)?,
+            None => self.create_topic_for_send(caller, topic, send)?,
         };
         let queues = config.write_queues.max(config.read_queues);
         match send.queue {
@@ -83,6 +84,7 @@ impl Broker {
 
     fn create_topic_for_send(
         &self,
+        caller: Caller<'_>,
         topic: &str,
         send: &Send<'_>,
     ) -> Result<Arc<TopicConfig>, Refusal> {
@@ -96,10 +98,11 @@ impl Broker {
         let from_template = self.topics().create_on_send(
             topic,
             send.default_topic,
-            send.default_topic_queues,
-            sys_flag,
+            (send.default_topic_queues, sys_flag),
+            caller.owner().as_deref(),
         );
-        if let Some(config) = from_template.map_err(|error| refused_change(&error))? {
+        let refused = |error| refused_topic(caller, topic, &error);
+        if let Some(config) = from_template.map_err(refused)? {
             return Ok(config);
         }
         if retry {

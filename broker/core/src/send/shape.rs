@@ -154,7 +154,9 @@ impl Broker {
             Decision::Reject(rejection) => Err(rejection.into()),
             Decision::Reroute(to) => Self::authorize_send(caller, &to)
                 .and_then(|()| ask_of_rerouted(caller, &to, draft))
-                .and_then(|()| self.topic_for_send(&to, &Send { queue: None, ..send.clone() })),
+                .and_then(|()| {
+                    self.topic_for_send(caller, &to, &Send { queue: None, ..send.clone() })
+                }),
         };
         let body = std::mem::take(&mut draft.body);
         let properties = std::mem::take(&mut draft.properties);

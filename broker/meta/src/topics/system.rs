@@ -3,6 +3,8 @@
 
 use blockhouse_model::{Perm, Topic, TopicConfig, names};
 
+use super::owners::TopicShares;
+
 /// Most topics if nothing is said: with names as long as any, a report of all of them still fits the largest
 /// frame that name servers take.
 pub const TOPICS_MAX: usize = 20_000;
@@ -19,6 +21,8 @@ pub struct TopicSettings {
     pub auto_create: bool,
     /// Most topics, the broker's own included; there may be more in the file.
     pub topics_max: usize,
+    /// How many of them users may make.
+    pub shares: TopicShares,
     /// Queues of the template topic.
     pub template_queues: u32,
     /// Whether there is a topic for message traces.
@@ -45,6 +49,7 @@ impl Default for TopicSettings {
             broker: "broker-a".to_owned(),
             auto_create: true,
             topics_max: TOPICS_MAX,
+            shares: TopicShares::default(),
             template_queues: 8,
             trace_topic: false,
             cluster_topic: true,

@@ -72,19 +72,19 @@ fn settings_decide_which_topics_there_are() {
 #[test]
 fn a_send_creates_its_topic_after_the_template() {
     let topics = open(&MemDisk::new());
-    let made = topics.create_on_send("new", "TBW102", 4, 1).unwrap().unwrap();
+    let made = topics.create_on_send("new", "TBW102", (4, 1), None).unwrap().unwrap();
     assert_eq!((made.read_queues, made.write_queues, made.sys_flag), (4, 4, 1));
     assert_eq!(made.perm, Perm::RW);
-    let wide = topics.create_on_send("wide", "TBW102", 99, 0).unwrap().unwrap();
+    let wide = topics.create_on_send("wide", "TBW102", (99, 0), None).unwrap().unwrap();
     assert_eq!(wide.write_queues, 8, "not more than the template");
-    let again = topics.create_on_send("wide", "TBW102", 1, 0).unwrap().unwrap();
+    let again = topics.create_on_send("wide", "TBW102", (1, 0), None).unwrap().unwrap();
     assert!(Arc::ptr_eq(&wide, &again));
-    assert!(topics.create_on_send("a", "no-such-template", 4, 0).unwrap().is_none());
+    assert!(topics.create_on_send("a", "no-such-template", (4, 0), None).unwrap().is_none());
     assert!(
-        topics.create_on_send("a", "SELF_TEST_TOPIC", 4, 0).unwrap().is_none(),
+        topics.create_on_send("a", "SELF_TEST_TOPIC", (4, 0), None).unwrap().is_none(),
         "not inherited"
     );
-    assert!(topics.create_on_send("../a", "TBW102", 4, 0).unwrap().is_none());
+    assert!(topics.create_on_send("../a", "TBW102", (4, 0), None).unwrap().is_none());
     assert!(topics.find("a").is_none());
 }
 
@@ -95,8 +95,47 @@ fn without_auto_create_the_template_of_an_old_file_does_not_count() {
     let settings = TopicSettings { auto_create: false, ..TopicSettings::default() };
     let topics = Topics::open(&home(&disk).0, settings).unwrap();
     assert!(topics.contains("TBW102"));
-    assert!(topics.create_on_send("new", "TBW102", 4, 0).unwrap().is_none());
-    assert!(topics.create_on_send("new", "DefaultCluster", 4, 0).unwrap().is_some());
+    assert!(topics.create_on_send("new", "TBW102", (4, 0), None).unwrap().is_none());
+    assert!(topics.create_on_send("new", "DefaultCluster", (4, 0), None).unwrap().is_some());
+}
+
+#[test]
+fn a_user_has_as_many_topics_as_may_be_his_and_they_are_his_after_a_start() {
+    let disk = MemDisk::new();
+    let of = [("user:many".to_owned(), 3), ("user:free".to_owned(), 0)].into();
+    let settings =
+        TopicSettings { shares: TopicShares { each: 2, of }, ..TopicSettings::default() };
+    let open = || Topics::open(&home(&disk).0, settings.clone()).unwrap();
+    let topics = open();
+    let config = |name: &str| TopicConfig::new(Topic::trusted(name), 1);
+    let send = |topics: &Topics, name: &str, owner| {
+        topics.create_on_send(name, "TBW102", (4, 0), owner).map(|made| made.is_some())
+    };
+    let ask = |topics: &Topics, name: &str, owner| {
+        topics.update(config(name), &Changes::default(), owner).map(|_| true)
+    };
+    let alice = Some("user:alice");
+    assert!(send(&topics, "a1", alice).unwrap() && ask(&topics, "a2", alice).unwrap());
+    let refused = "user:alice has made 2 topics, as many as the quota of topics of this user allows: \
+                   delete some that nobody needs (`blockhouse admin topic delete TOPIC`)";
+    assert_eq!(send(&topics, "a3", alice).unwrap_err().to_string(), refused);
+    assert_eq!(ask(&topics, "a3", alice).unwrap_err().to_string(), refused);
+    assert!(!topics.contains("a3") && topics.refused_owners() == 2);
+    // Those that are there are sent to and changed by anybody, and stay whose they were.
+    assert!(send(&topics, "a1", Some("user:bob")).unwrap() && ask(&topics, "a1", alice).unwrap());
+    for (number, owner) in (0..9).zip([Some("user:free"), None].into_iter().cycle()) {
+        assert!(send(&topics, &format!("free{number}"), owner).unwrap());
+    }
+    let many = |topics: &Topics, from: u32| {
+        let made = |n: &u32| send(topics, &format!("many{n}"), Some("user:many")).is_ok();
+        (from..9).take_while(made).count()
+    };
+    assert_eq!(many(&topics, 0), 3);
+    topics.persist().unwrap();
+    let topics = open();
+    assert!(send(&topics, "a3", alice).is_err() && many(&topics, 3) == 0);
+    topics.remove("a1").unwrap();
+    assert!(send(&topics, "a3", alice).unwrap() && send(&topics, "a4", alice).is_err());
 }
 
 #[test]
@@ -105,9 +144,9 @@ fn there_are_as_many_topics_as_there_may_be_and_what_goes_makes_room() {
     let own = open(&disk).count();
     let settings = TopicSettings { topics_max: own + 2, ..TopicSettings::default() };
     let topics = Topics::open(&home(&disk).0, settings).unwrap();
-    topics.create_on_send("a", "TBW102", 4, 0).unwrap().unwrap();
+    topics.create_on_send("a", "TBW102", (4, 0), None).unwrap().unwrap();
     topics.create_retry("g", 1, 0, false).unwrap();
-    let full = topics.create_on_send("b", "TBW102", 4, 0).unwrap_err().to_string();
+    let full = topics.create_on_send("b", "TBW102", (4, 0), None).unwrap_err().to_string();
     assert_eq!(
         full,
         format!(
@@ -119,20 +158,20 @@ fn there_are_as_many_topics_as_there_may_be_and_what_goes_makes_room() {
     assert!(topics.create_retry("h", 1, 0, false).is_err());
     assert!(topics.create_for_send_back("%DLQ%g", 1, 0).is_err());
     let config = |name| TopicConfig::new(Topic::trusted(name), 1);
-    assert!(topics.update(config("b"), &Changes::default()).is_err());
+    assert!(topics.update(config("b"), &Changes::default(), None).is_err());
     assert_eq!((topics.count(), topics.refused()), (own + 2, 4));
     // What is there is found and changed.
-    assert!(topics.create_on_send("a", "TBW102", 4, 0).unwrap().is_some());
+    assert!(topics.create_on_send("a", "TBW102", (4, 0), None).unwrap().is_some());
     assert!(topics.create_retry("g", 1, 0, true).unwrap().order);
-    assert_eq!(topics.update(config("a"), &Changes::default()).unwrap().write_queues, 1);
+    assert_eq!(topics.update(config("a"), &Changes::default(), None).unwrap().write_queues, 1);
     topics.remove("a").unwrap();
-    topics.update(config("b"), &Changes::default()).unwrap();
+    topics.update(config("b"), &Changes::default(), None).unwrap();
     topics.persist().unwrap();
     // A broker that has more keeps them.
     let settings = TopicSettings { topics_max: own, ..TopicSettings::default() };
     let fewer = Topics::open(&home(&disk).0, settings).unwrap();
     assert!(fewer.contains("b") && fewer.count() == own + 2);
-    assert!(fewer.create_on_send("c", "TBW102", 4, 0).is_err());
+    assert!(fewer.create_on_send("c", "TBW102", (4, 0), None).is_err());
 }
 
 #[test]
@@ -156,14 +195,14 @@ fn updates_change_attributes_and_nothing_twice() {
     let topics = Topics::open(&home, TopicSettings::default()).unwrap();
     let fifo = parse_changes("+message.type=FIFO").unwrap();
     clock.advance(Duration::from_millis(5));
-    let made = topics.update(config("t", 4), &fifo).unwrap();
+    let made = topics.update(config("t", 4), &fifo, None).unwrap();
     assert_eq!(made.attributes["message.type"], "FIFO");
     let version = topics.version();
     assert_eq!((version.counter, version.timestamp), (1, 105));
-    let same = topics.update(config("t", 4), &BTreeMap::new()).unwrap();
+    let same = topics.update(config("t", 4), &BTreeMap::new(), None).unwrap();
     assert!(Arc::ptr_eq(&made, &same));
     assert_eq!(topics.version(), version);
-    let wider = topics.update(config("t", 6), &BTreeMap::new()).unwrap();
+    let wider = topics.update(config("t", 6), &BTreeMap::new(), None).unwrap();
     assert_eq!((wider.write_queues, wider.attributes.len()), (6, 1));
     assert_eq!(topics.version().counter, 2);
 }
@@ -173,7 +212,7 @@ fn bad_updates_name_what_is_wrong() {
     let topics = open(&MemDisk::new());
     let none = BTreeMap::new();
     let refused = |config: TopicConfig, changes: &Changes| {
-        topics.update(config, changes).unwrap_err().to_string()
+        topics.update(config, changes, None).unwrap_err().to_string()
     };
     assert!(refused(config("a/b", 1), &none).contains("illegal characters"));
     assert!(refused(config("TBW102", 1), &none).contains("system topic"));
@@ -198,9 +237,9 @@ fn every_change_is_told_once() {
             TopicChange::Removed(name) => format!("removed {name}"),
         });
     });
-    topics.create_on_send("a", "TBW102", 4, 0).unwrap();
-    topics.create_on_send("a", "TBW102", 4, 0).unwrap();
-    topics.update(config("b", 1), &BTreeMap::new()).unwrap();
+    topics.create_on_send("a", "TBW102", (4, 0), None).unwrap();
+    topics.create_on_send("a", "TBW102", (4, 0), None).unwrap();
+    topics.update(config("b", 1), &BTreeMap::new(), None).unwrap();
     topics.set_ordered(["b", "b", "unknown"]);
     assert!(topics.remove("b").unwrap().order);
     assert!(topics.remove("b").is_none());
@@ -229,7 +268,7 @@ fn the_file_is_written_on_change_and_read_again() {
     assert_eq!(topics.version().counter, 48);
     assert!(topics.persist().unwrap(), "the broker's own topics are new");
     assert!(!topics.persist().unwrap());
-    topics.update(config("t", 9), &BTreeMap::new()).unwrap();
+    topics.update(config("t", 9), &BTreeMap::new(), None).unwrap();
     assert!(topics.persist().unwrap());
     let again = open(&disk);
     assert_eq!(again.snapshot(), topics.snapshot());

@@ -23,7 +23,7 @@ pub(crate) fn update(call: OwnedCall) -> Answer {
 
 async fn create(call: &OwnedCall) -> Result<Response, Failure> {
     let (config, changes) = created(call)?;
-    call.broker.update_topic(config, &changes).await?;
+    call.broker.update_topic(call.caller(), config, &changes).await?;
     Ok(Response::ok())
 }
 
@@ -69,7 +69,8 @@ pub(crate) fn update_list(call: OwnedCall) -> Answer {
             let changes = config.attributes.clone();
             let creation = call.creates(Created::Topic);
             let is_system = names::is_system_topic(&config.name);
-            creation.end(is_system, call.broker.update_topic(config, &changes).await)?;
+            creation
+                .end(is_system, call.broker.update_topic(call.caller(), config, &changes).await)?;
         }
         Ok(Response::ok())
     })

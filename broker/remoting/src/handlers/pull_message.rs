@@ -109,7 +109,7 @@ fn bytes_of(outcome: &PullOutcome) -> usize {
 /// here, so the answer says nothing of the queue.
 pub(crate) fn hold_back(
     later: Later,
-    exceeded: &Exceeded,
+    (payer, exceeded): (Payer, &Exceeded),
     command: &RemotingCommand,
     answers: &mut Answers<'_>,
 ) {
@@ -130,6 +130,7 @@ pub(crate) fn hold_back(
             }
         };
         tokio::time::sleep(wait).await;
+        drop(payer);
         let retry = response_code::PULL_RETRY_IMMEDIATELY;
         let head = ResponseHead::new(opaque, retry, Some(&remark));
         let header = PullMessageResponse {

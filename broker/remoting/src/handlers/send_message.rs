@@ -16,6 +16,7 @@ use blockhouse_store::Settled;
 use blockhouse_transport::Replies;
 
 use crate::answers::{Answered, Answers, Later};
+use crate::quota::InFlight;
 use crate::response::{Failure, Response};
 use crate::traced::Finish;
 use crate::{status, subject};
@@ -36,7 +37,7 @@ pub(crate) fn handle(
     broker: &Arc<Broker>,
     meter: &Arc<Meter>,
     caller: Caller<'_>,
-    run: Vec<RemotingCommand>,
+    (run, in_flight): (Vec<RemotingCommand>, Option<InFlight>),
     answers: &mut Answers<'_>,
 ) {
     let mut sends = Vec::with_capacity(run.len());
@@ -84,6 +85,7 @@ pub(crate) fn handle(
         if new_topic && !broker.keep_new_topics().await && settled == Settled::PutOk {
             settled = Settled::FlushDiskTimeout;
         }
+        drop(in_flight);
         later.write(|answers| {
             let traced = traced.as_ref();
             let told = Told { broker, meter: later.meter(), subject };

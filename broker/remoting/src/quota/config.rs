@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 /// A second, in which rates are counted, in nanoseconds.
 pub(super) const SECOND: u64 = 1_000_000_000;
 
-/// Section `[quota]`: what users and addresses may take of the broker in a second.
+/// Section `[quota]`: what users and addresses may take of the broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Whether anything is bounded.
     pub enabled: bool,
     /// What each user may take, on all connections together.
-    pub user: Rates,
+    pub user: Share,
     /// What each address may take (of IPv6 each /64), whoever is there.
     pub address: Rates,
     /// Users with bounds of their own, as `[[quota.override]]` tables; see docs/operations.md.
@@ -37,6 +37,24 @@ pub struct Rates {
     pub fetch_bytes: u64,
 }
 
+/// What one user may take: bounds per second, and of what there is at once; 0 is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Share {
+    /// Requests in a second; 0 for no bound.
+    pub requests: u64,
+    /// Bytes of bodies that are sent in a second; 0 for no bound.
+    pub produce_bytes: u64,
+    /// Bytes of messages that are pulled in a second; 0 for no bound.
+    pub fetch_bytes: u64,
+    /// Connections at once; 0 for no bound.
+    pub connections: u64,
+    /// Requests that are not answered yet, pulls that wait for messages among them; 0 for no bound.
+    pub in_flight: u64,
+    /// Topics of this broker that the user made, by a command or by a first message; 0 for no bound.
+    pub topics: u64,
+}
+
 /// Other bounds for some: what it does not name is not bounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -49,6 +67,19 @@ pub struct Override {
     pub produce_bytes: u64,
     /// Bytes of messages that are pulled in a second.
     pub fetch_bytes: u64,
+    /// Connections at once.
+    pub connections: u64,
+    /// Requests that are not answered yet.
+    pub in_flight: u64,
+    /// Topics that the user made; not for `anonymous`, whose topics are nobody's.
+    pub topics: u64,
+}
+
+/// How many there may be at once of what somebody holds; 0 is no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Numbers {
+    pub(super) connections: u64,
+    pub(super) in_flight: u64,
 }
 
 impl Config {
@@ -63,6 +94,9 @@ impl Config {
             if one.principals.is_empty() {
                 return wrong("must have principals in each table".to_owned());
             }
+            if one.topics > 0 && one.principals.iter().any(|name| name == "anonymous") {
+                return wrong("must not bound topics of anonymous: they are nobody's".to_owned());
+            }
             for name in &one.principals {
                 if name != "anonymous" && name.strip_prefix("user:").is_none_or(str::is_empty) {
                     return wrong(format!("must name user:NAME or anonymous, not `{name}`"));
@@ -74,12 +108,42 @@ impl Config {
         }
         Ok(())
     }
+
+    /// How many topics each user may make that no override names; 0 is no bound.
+    #[must_use]
+    pub const fn topics(&self) -> u64 {
+        if self.enabled { self.user.topics } else { 0 }
+    }
+
+    /// How many those may make that one names, as `user:NAME`.
+    pub fn topics_of(&self) -> impl Iterator<Item = (&str, u64)> {
+        let overrides = self.overrides.iter().filter(|_| self.enabled);
+        overrides.flat_map(|one| one.principals.iter().map(|name| (name.as_str(), one.topics)))
+    }
 }
 
 impl Override {
+    pub(super) const fn share(&self) -> Share {
+        let Self { requests, produce_bytes, fetch_bytes, connections, in_flight, topics, .. } =
+            *self;
+        Share { requests, produce_bytes, fetch_bytes, connections, in_flight, topics }
+    }
+}
+
+impl Share {
     pub(super) const fn rates(&self) -> Rates {
         let Self { requests, produce_bytes, fetch_bytes, .. } = *self;
         Rates { requests, produce_bytes, fetch_bytes }
+    }
+
+    pub(super) const fn numbers(&self) -> Numbers {
+        Numbers { connections: self.connections, in_flight: self.in_flight }
+    }
+}
+
+impl Numbers {
+    pub(super) const fn are_none(self) -> bool {
+        self.connections == 0 && self.in_flight == 0
     }
 }
 
@@ -94,6 +158,7 @@ impl Rates {
             QuotaKind::Requests => self.requests,
             QuotaKind::ProduceBytes => self.produce_bytes,
             QuotaKind::FetchBytes => self.fetch_bytes,
+            QuotaKind::Connections | QuotaKind::InFlight | QuotaKind::Topics => return None,
         };
         let time = (u128::from(amount) * u128::from(SECOND)).checked_div(u128::from(rate))?;
         Some(u64::try_from(time).unwrap_or(u64::MAX))
@@ -119,5 +184,9 @@ mod tests {
         assert!(rule(&[&["alice"]]).unwrap().contains("not `alice`"));
         assert!(rule(&[&["user:"]]).unwrap().contains("not `user:`"));
         assert!(rule(&[&["user:a"], &["user:a"]]).unwrap().contains("`user:a` once"));
+        let one =
+            Override { principals: vec!["anonymous".into()], topics: 1, ..Override::default() };
+        let config = Config { overrides: vec![one], ..Config::default() };
+        assert!(config.validate().unwrap_err().rule.contains("topics of anonymous"));
     }
 }

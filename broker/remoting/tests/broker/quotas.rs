@@ -10,8 +10,8 @@ use blockhouse_protocol::codes::{request_code, response_code as code};
 use blockhouse_protocol::header::pull::sys_flag;
 use blockhouse_protocol::{ExtWriter, RemotingCommand, RequestHead, encode, frame};
 use blockhouse_remoting::Remoting;
-use blockhouse_remoting::quota::{Config, Override, Rates};
-use blockhouse_transport::{Connection, Replies, Service as _};
+use blockhouse_remoting::quota::{Config, Override, Rates, Share};
+use blockhouse_transport::{Connection, Replies, Service as _, Sessions as _};
 use bytes::BytesMut;
 
 use super::support::{NoNode, World, bodies, pull_header, send_header};
@@ -119,8 +119,8 @@ fn send(out: &mut BytesMut, user: &str, head: RequestHead, body: &[u8]) {
     put(out, user, head, |out| header.write(out), body);
 }
 
-fn users(rates: Rates) -> Config {
-    Config { enabled: true, user: rates, ..Config::default() }
+fn users(share: Share) -> Config {
+    Config { enabled: true, user: share, ..Config::default() }
 }
 
 const OK: i32 = code::SUCCESS;
@@ -128,7 +128,7 @@ const BUSY: i32 = code::SYSTEM_BUSY;
 
 #[tokio::test]
 async fn sends_beyond_a_quota_are_busy_until_it_is_there_again() {
-    let scene = Scene::new(&users(Rates { requests: 3, ..Rates::default() })).await;
+    let scene = Scene::new(&users(Share { requests: 3, ..Share::default() })).await;
     assert_eq!(
         scene.sends("alice", &[b"1", b"2", b"3", b"4", b"5"]).await,
         [OK, OK, OK, BUSY, BUSY]
@@ -153,7 +153,7 @@ async fn sends_beyond_a_quota_are_busy_until_it_is_there_again() {
 
 #[tokio::test]
 async fn bytes_are_bounded_whatever_they_come_in() {
-    let scene = Scene::new(&users(Rates { produce_bytes: 1_000, ..Rates::default() })).await;
+    let scene = Scene::new(&users(Share { produce_bytes: 1_000, ..Share::default() })).await;
     let body = [b'x'; 400];
     // What is behind a refused one waits as well: the order of a connection's sends is kept.
     assert_eq!(scene.sends("alice", &[&body, &body, &body, b"x"]).await, [OK, OK, BUSY, BUSY]);
@@ -176,7 +176,7 @@ fn stopped_time() -> mpsc::SyncSender<()> {
 #[tokio::test(start_paused = true)]
 async fn pulls_beyond_a_quota_are_held_back_and_asked_for_again() {
     let _held = stopped_time();
-    let scene = Scene::new(&users(Rates { fetch_bytes: 1_000, ..Rates::default() })).await;
+    let scene = Scene::new(&users(Share { fetch_bytes: 1_000, ..Share::default() })).await;
     assert_eq!(scene.sends("", &[&[b'x'; 2_000]]).await, [OK]);
     // How much it is shows when it goes out: the first passes, and has to be paid for.
     let first = scene.pull("alice", 0).await;
@@ -211,7 +211,7 @@ async fn pulls_beyond_a_quota_are_held_back_and_asked_for_again() {
 #[tokio::test(start_paused = true)]
 async fn no_pull_is_held_back_for_longer_than_clients_wait() {
     let _held = stopped_time();
-    let scene = Scene::new(&users(Rates { fetch_bytes: 1, ..Rates::default() })).await;
+    let scene = Scene::new(&users(Share { fetch_bytes: 1, ..Share::default() })).await;
     assert_eq!(scene.sends("", &[&[b'x'; 2_000]]).await, [OK]);
     assert_eq!(scene.pull("alice", 0).await.code, OK);
     let wait = tokio::time::advance(Duration::from_secs(5));
@@ -257,4 +257,51 @@ async fn an_address_is_bounded_over_all_its_connections_and_only_where_it_is_on(
         assert_eq!(scene.sends("alice", &[b"4"]).await, [OK], "another address");
         scene.world.server.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn a_user_with_all_connections_is_told_so_and_the_connection_ends() {
+    let mut scene = Scene::new(&users(Share { connections: 1, ..Share::default() })).await;
+    assert_eq!(scene.sends("alice", &[b"1"]).await, [OK]);
+    let next = || Connection::detached(([127, 0, 0, 1], 7).into(), ([127, 0, 0, 1], 6).into());
+    let first = std::mem::replace(&mut scene.connection, next());
+    // All of the burst is refused, and counted as one connection.
+    assert_eq!(scene.sends("alice", &[b"2", b"3"]).await, [BUSY, BUSY]);
+    assert!(scene.connection.is_closed() && !first.is_closed());
+    assert_eq!(scene.meter.quota_refusals.of(QuotaKind::Connections), 1);
+    scene.connection = next();
+    assert_eq!(scene.sends("bob", &[b"4"]).await, [OK], "another user's is another's");
+    scene.remoting.closed(&first);
+    scene.connection = next();
+    let refused = scene.ask("alice", request_code::GET_BROKER_RUNTIME_INFO, |_| {}).await;
+    assert_eq!(refused.code, OK, "the place of one that ended is free: {:?}", refused.remark());
+    scene.world.server.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_in_flight_are_bounded_until_they_are_answered() {
+    let _held = stopped_time();
+    let scene = Scene::new(&users(Share { in_flight: 1, ..Share::default() })).await;
+    assert_eq!(scene.sends("alice", &[b"1", b"2"]).await, [OK, BUSY], "one after the other");
+    let waits = async {
+        let mut header = pull_header("t", 1, "*");
+        header.sys_flag |= sys_flag::SUSPEND;
+        header.suspend_timeout_millis = 15_000;
+        scene.ask("alice", request_code::PULL_MESSAGE, |out| header.write(out)).await
+    };
+    let meanwhile = async {
+        tokio::task::yield_now().await;
+        let info = scene.ask("alice", request_code::GET_BROKER_RUNTIME_INFO, |_| {}).await;
+        let told = "the quota of in_flight of this user is used up: there are 1 already";
+        assert_eq!((info.code, info.remark()), (BUSY, Some(told)));
+        assert_eq!(scene.pull("alice", 0).await.code, BUSY, "a pull as well");
+        assert_ne!(scene.ask("alice", request_code::HEART_BEAT, |_| {}).await.code, BUSY);
+        // It is what the pull waits for.
+        assert_eq!(scene.sends("bob", &[b"3"]).await, [OK]);
+    };
+    let (pulled, ()) = tokio::join!(waits, meanwhile);
+    assert_eq!((pulled.code, bodies(&pulled).len()), (OK, 1));
+    assert_eq!(scene.pull("alice", 0).await.code, OK, "it is answered");
+    assert_eq!(scene.meter.quota_refusals.of(QuotaKind::InFlight), 3);
+    scene.world.server.shutdown().await;
 }

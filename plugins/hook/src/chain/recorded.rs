@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use blockhouse_model::RequestContext;
+use blockhouse_model::{Access, RequestContext};
 
 use super::HookChain;
 use crate::audit::{Decided, Outcome, Subject};
@@ -14,6 +14,14 @@ impl HookChain {
         if let Some(auditor) = &self.auditor {
             let decided = Decided { outcome: Outcome::Refused, by: "", shadow: false, reason };
             auditor.tell(Subject::Authenticate(cx, access_key), decided);
+        }
+    }
+
+    /// Tells of a request that no hook objected to, and that would take its user beyond a quota.
+    pub fn beyond_quota(&self, cx: &RequestContext, accesses: &[Access<'_>], reason: &str) {
+        if let Some(auditor) = &self.auditor {
+            let decided = Decided { outcome: Outcome::Refused, by: "quota", shadow: false, reason };
+            auditor.tell(Subject::Authorize(cx, accesses), decided);
         }
     }
 

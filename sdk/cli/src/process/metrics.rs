@@ -6,7 +6,9 @@ use blockhouse_broker::Running;
 use blockhouse_core::lag::{Lag, LagTimes};
 use blockhouse_core::stats::{Kind, Stats, Volume};
 use blockhouse_meter::messages::is_told;
-use blockhouse_meter::{GroupLag, InLabels, METADATA_FILES, Meter, OutLabels, STORE_FAULTS};
+use blockhouse_meter::{
+    GroupLag, InLabels, METADATA_FILES, Meter, OutLabels, QuotaKind, STORE_FAULTS,
+};
 use blockhouse_model::{MessageType, PhysicalOffset};
 
 pub(super) fn refresh(meter: &Meter, broker: &Running) {
@@ -15,6 +17,7 @@ pub(super) fn refresh(meter: &Meter, broker: &Running) {
     for (refused, counter) in core.refused_names().into_iter().zip(&meter.names_refused) {
         counter.set(refused);
     }
+    meter.quota_refusals.set(QuotaKind::Topics, core.topics().refused_owners());
     let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     meter.held_pulls.set(whole(core.held().count()));
     meter.permission.set(i64::from(core.config().permission));
