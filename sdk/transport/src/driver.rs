@@ -117,6 +117,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     pub(crate) async fn run(&mut self) {
         let end = std::future::poll_fn(|cx| self.poll(cx)).await;
         debug!(peer = %self.connection.peer(), %end, "connection ended");
+        if matches!(end, End::Stalled) {
+            self.endpoint.sessions.refused(&self.connection, Refused::Stalled, &end);
+        }
         if !matches!(end, End::Io(_)) {
             // Under TLS a last record is written, which a client that reads nothing does not take.
             let shutdown = tokio::io::AsyncWriteExt::shutdown(&mut self.stream);
@@ -250,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             self.input.give_back();
         }
         if let Some(guest) = &mut self.guest
-            && !guest.holds(self.input.taken())
+            && !guest.holds(self.input.taken(), &self.connection)
         {
             self.connection.close();
         }

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::{Connection, Limits};
+use crate::{Connection, Endpoint, Limits, Refused, Sessions};
 
 /// What a connection may hold without asking for more.
 const FREE_BYTES: usize = 4 * 1024;
@@ -24,16 +24,21 @@ const LOOK_MAX: Duration = Duration::from_secs(1);
 const LOOK_MIN: Duration = Duration::from_millis(5);
 
 /// The connections of one listener that nobody vouches for yet.
-#[derive(Debug)]
 pub(crate) struct Lobby {
     max: usize,
     of_address_max: usize,
     bytes_max: usize,
     first_request: Duration,
     login: Duration,
-    counts: Arc<Connections>,
+    told: Told,
     bytes: AtomicUsize,
     guests: Mutex<Guests>,
+}
+
+/// Where it is counted and told that a connection has to go.
+struct Told {
+    counts: Arc<Connections>,
+    sessions: Arc<dyn Sessions>,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +56,6 @@ struct Entry {
 }
 
 /// A connection's stay, until it is dropped.
-#[derive(Debug)]
 pub(crate) struct Guest {
     lobby: Arc<Lobby>,
     id: u64,
@@ -59,14 +63,16 @@ pub(crate) struct Guest {
 }
 
 impl Lobby {
-    pub(crate) fn new(limits: &Limits, counts: Arc<Connections>) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, endpoint: &Endpoint) -> Arc<Self> {
+        let Endpoint { counts, sessions, .. } = endpoint;
+        let told = Told { counts: Arc::clone(counts), sessions: Arc::clone(sessions) };
         Arc::new(Self {
             max: limits.unproven_max,
             of_address_max: limits.unproven_per_address_max,
             bytes_max: limits.unproven_bytes,
             first_request: Duration::from_millis(limits.first_request_ms),
             login: Duration::from_millis(limits.login_ms),
-            counts,
+            told,
             bytes: AtomicUsize::new(0),
             guests: Mutex::default(),
         })
@@ -82,7 +88,7 @@ impl Lobby {
         let (id, connection) = (connection.id(), Arc::downgrade(connection));
         let mut guests = self.guests.lock();
         while guests.all.len() >= self.max {
-            guests.shed_oldest(Shed::Unproven, &self.counts);
+            guests.shed_oldest(Shed::Unproven, &self.told);
         }
         guests.all.insert(id, Entry { connection, since: Instant::now(), address: None });
         Guest { lobby: Arc::clone(self), id, bytes: 0 }
@@ -91,7 +97,7 @@ impl Lobby {
     /// Closes the oldest connections, to make room for others. Gives how many there were.
     pub(crate) fn shed_oldest(&self, count: usize, why: Shed) -> usize {
         let mut guests = self.guests.lock();
-        (0..count).take_while(|_| guests.shed_oldest(why, &self.counts)).count()
+        (0..count).take_while(|_| guests.shed_oldest(why, &self.told)).count()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -117,21 +123,29 @@ impl Lobby {
             })
             .collect();
         for (id, why) in overdue {
-            guests.shed(id, why, &self.counts);
+            guests.shed(id, why, &self.told);
         }
     }
 }
 
+impl Told {
+    fn goes(&self, connection: &Connection, why: Shed) {
+        self.counts.shed[why as usize].add(1);
+        debug!(peer = %connection.peer(), why = why.name(), "closed: nobody vouches for it");
+        let reason = format_args!("nobody vouches for it ({})", why.name());
+        self.sessions.refused(connection, Refused::Unproven, &reason);
+    }
+}
+
 impl Guests {
-    fn shed_oldest(&mut self, why: Shed, counts: &Connections) -> bool {
+    fn shed_oldest(&mut self, why: Shed, told: &Told) -> bool {
         let oldest = self.all.first_key_value().map(|(id, _)| *id);
-        oldest.inspect(|id| self.shed(*id, why, counts)).is_some()
+        oldest.inspect(|id| self.shed(*id, why, told)).is_some()
     }
 
-    fn shed(&mut self, id: u64, why: Shed, counts: &Connections) {
+    fn shed(&mut self, id: u64, why: Shed, told: &Told) {
         if let Some(connection) = self.remove(id).and_then(|entry| entry.connection.upgrade()) {
-            counts.shed[why as usize].add(1);
-            debug!(peer = %connection.peer(), why = why.name(), "closed: nobody vouches for it");
+            told.goes(&connection, why);
             connection.close();
         }
     }
@@ -162,12 +176,12 @@ impl Guest {
         if of.len() > self.lobby.of_address_max
             && let Some(oldest) = of.first().copied()
         {
-            guests.shed(oldest, Shed::Address, &self.lobby.counts);
+            guests.shed(oldest, Shed::Address, &self.lobby.told);
         }
     }
 
-    /// Says how many bytes the connection keeps in memory; `false`: that is too much, now.
-    pub(crate) fn holds(&mut self, bytes: usize) -> bool {
+    /// Says how many bytes this connection keeps in memory; `false`: that is too much, now.
+    pub(crate) fn holds(&mut self, bytes: usize, connection: &Connection) -> bool {
         let bytes = bytes.saturating_sub(FREE_BYTES);
         let before = std::mem::replace(&mut self.bytes, bytes);
         if bytes <= before {
@@ -178,7 +192,7 @@ impl Guest {
         let together = self.lobby.bytes.fetch_add(more, Ordering::Relaxed) + more;
         let fits = together <= self.lobby.bytes_max;
         if !fits {
-            self.lobby.counts.shed[Shed::Bytes as usize].add(1);
+            self.lobby.told.goes(connection, Shed::Bytes);
         }
         fits
     }
@@ -200,7 +214,10 @@ mod tests {
     fn lobby(change: impl FnOnce(&mut Limits)) -> Arc<Lobby> {
         let mut limits = Limits::default();
         change(&mut limits);
-        Lobby::new(&limits, Arc::default())
+        {
+            let (service, sessions) = (Arc::new(crate::NoService), Arc::new(crate::NoSessions));
+            Lobby::new(&limits, &Endpoint::new(service, sessions, limits.clone()))
+        }
     }
 
     fn connection() -> Arc<Connection> {
@@ -217,7 +234,7 @@ mod tests {
     }
 
     fn shed(lobby: &Lobby, why: Shed) -> u64 {
-        lobby.counts.shed[why as usize].read()
+        lobby.told.counts.shed[why as usize].read()
     }
 
     #[tokio::test]
@@ -264,13 +281,13 @@ mod tests {
         let lobby = lobby(|l| l.unproven_bytes = 10_000);
         let (connection, other) = (connection(), connection());
         let (mut guest, mut second) = (lobby.enter(&connection), lobby.enter(&other));
-        assert!(guest.holds(FREE_BYTES) && lobby.bytes.load(Ordering::Relaxed) == 0);
-        assert!(guest.holds(FREE_BYTES + 9_000));
-        assert!(second.holds(FREE_BYTES + 1_000));
-        assert!(!second.holds(FREE_BYTES + 1_001));
+        assert!(guest.holds(FREE_BYTES, &connection) && lobby.bytes.load(Ordering::Relaxed) == 0);
+        assert!(guest.holds(FREE_BYTES + 9_000, &connection));
+        assert!(second.holds(FREE_BYTES + 1_000, &other));
+        assert!(!second.holds(FREE_BYTES + 1_001, &other));
         assert_eq!(shed(&lobby, Shed::Bytes), 1);
         drop(guest);
-        assert!(second.holds(FREE_BYTES + 10_000) && second.holds(0));
+        assert!(second.holds(FREE_BYTES + 10_000, &other) && second.holds(0, &other));
         assert_eq!(lobby.bytes.load(Ordering::Relaxed), 0);
     }
 

@@ -30,6 +30,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// they hold the descriptors, others get some.
 const SHED_PER_PAUSE: usize = 64;
 
+const TOO_MANY: &str = "too many connections (connections_max)";
+const TOO_MANY_OF_ADDRESS: &str =
+    "too many connections of its address (connections_per_address_max)";
+
 /// A listener and its connections. Dropping it ends them at once; see
 /// [`shutdown`](Self::shutdown).
 #[derive(Debug)]
@@ -63,7 +67,7 @@ impl Reserved {
         let open = Arc::new(AtomicUsize::new(0));
         let limits = &endpoint.limits;
         let hall = Hall {
-            lobby: Lobby::new(limits, Arc::clone(&endpoint.counts)),
+            lobby: Lobby::new(limits, &endpoint),
             addresses: Addresses::new(limits.connections_per_address_max),
         };
         let acceptor = Acceptor {
@@ -197,14 +201,12 @@ impl Acceptor {
         if self.open.load(Ordering::Relaxed) >= limits.connections_max
             && lobby.shed_oldest(1, Shed::Connections) == 0
         {
-            counts.refused.add(1);
-            debug!(%peer, "refused: too many connections (connections_max)");
-            return;
+            return refuse_at_door(&self.endpoint, (&stream, peer), TOO_MANY);
         }
         let proxied = limits.is_proxied(peer.ip());
         let place = if proxied { None } else { addresses.enter(peer.ip()) };
         if !proxied && place.is_none() {
-            return refuse_address(counts, peer);
+            return refuse_at_door(&self.endpoint, (&stream, peer), TOO_MANY_OF_ADDRESS);
         }
         let Ok(local) = prepare(&stream) else { return };
         let open = Open::new(&self.open, counts);
@@ -236,9 +238,17 @@ impl Acceptor {
     }
 }
 
-fn refuse_address(counts: &Connections, peer: SocketAddr) {
-    counts.refused.add(1);
-    debug!(%peer, "refused: too many connections of its address (connections_per_address_max)");
+/// Drops what was accepted, and tells of it as of a connection.
+fn refuse_at_door(endpoint: &Endpoint, (stream, peer): (&TcpStream, SocketAddr), why: &str) {
+    // One that is gone already has no address here: any will do.
+    let local = stream.local_addr().unwrap_or(peer);
+    refuse(endpoint, &Connection::new(peer, local, &endpoint.limits), why);
+}
+
+fn refuse(endpoint: &Endpoint, connection: &Connection, why: &str) {
+    endpoint.counts.refused.add(1);
+    debug!(peer = %connection.peer(), "refused: {why}");
+    endpoint.sessions.refused(connection, Refused::Full, &why);
 }
 
 /// An accepted connection.
@@ -292,7 +302,7 @@ async fn announce(mut arrived: Arrived, endpoint: Arc<Endpoint>, addresses: Arc<
         }
     }
     let Some(_place) = addresses.enter(connection.peer().ip()) else {
-        refuse_address(&endpoint.counts, connection.peer());
+        refuse(&endpoint, &connection, TOO_MANY_OF_ADDRESS);
         return connection.mark_ended();
     };
     arrived.guest.is_from(connection.peer().ip());

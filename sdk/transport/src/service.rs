@@ -43,6 +43,12 @@ pub enum Refused {
     ProxyHeader,
     /// Bytes that are no frame.
     Frame,
+    /// One connection more than there may be, in all or of its address.
+    Full,
+    /// A connection that nobody vouches for was closed: it was slow, or others needed its place.
+    Unproven,
+    /// The other side does not take its bytes.
+    Stalled,
 }
 
 impl Refused {
@@ -54,6 +60,9 @@ impl Refused {
             Self::Plaintext => "plaintext",
             Self::ProxyHeader => "proxy-header",
             Self::Frame => "frame",
+            Self::Full => "too-many",
+            Self::Unproven => "unproven",
+            Self::Stalled => "stalled",
         }
     }
 }
@@ -67,7 +76,8 @@ pub trait Sessions: Send + Sync + 'static {
     /// An admitted connection ended, for whatever reason.
     fn closed(&self, connection: &Arc<Connection>);
 
-    /// What is below requests puts an end to a connection, whether it was [`opened`](Self::opened) or not.
+    /// What is below requests puts an end to a connection, whether it was [`opened`](Self::opened) or not. Locks of the
+    /// listener may be held: this must neither wait nor close connections.
     fn refused(&self, _: &Connection, _: Refused, _why: &dyn std::fmt::Display) {}
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::support::{DEFER, ECHO, Peer, Scripted, endpoint, request};
-use crate::{Dialer, Error, Limits, Server};
+use crate::{Dialer, Error, Limits, Refused, Server};
 
 async fn server(service: &Arc<Scripted>, limits: Limits) -> Server {
     Server::bind("127.0.0.1:0", endpoint(service, limits)).await.unwrap()
@@ -72,6 +72,8 @@ async fn connections_beyond_the_limit_are_closed_and_room_comes_back() {
     first.answer().await;
     assert_eq!(server.connections(), 1);
     assert!(client(&server).await.receive().await.is_none());
+    let told = service.refused.lock().clone();
+    assert_eq!((told.len(), told[0].1), (1, Refused::Full), "{told:?}");
     drop(first);
     while service.closed.load(Ordering::SeqCst) == 0 || server.connections() > 0 {
         tokio::task::yield_now().await;

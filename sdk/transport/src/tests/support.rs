@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::Semaphore;
 
-use crate::{Connection, Dialer, Endpoint, Limits, Replies, Service, Sessions};
+use crate::{Connection, Dialer, Endpoint, Limits, Refused, Replies, Service, Sessions};
 
 /// Answer with the request's body.
 pub(super) const ECHO: i32 = 1;
@@ -34,6 +34,7 @@ pub(super) struct Scripted {
     pub(super) gate: Arc<Semaphore>,
     pub(super) opened: AtomicUsize,
     pub(super) closed: AtomicUsize,
+    pub(super) refused: Mutex<Vec<(String, Refused, String)>>,
     pub(super) admit: bool,
 }
 
@@ -45,6 +46,7 @@ impl Default for Scripted {
             gate: Arc::new(Semaphore::new(0)),
             opened: AtomicUsize::new(0),
             closed: AtomicUsize::new(0),
+            refused: Mutex::default(),
             admit: true,
         }
     }
@@ -104,6 +106,10 @@ impl Sessions for Scripted {
 
     fn closed(&self, _: &Arc<Connection>) {
         self.closed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn refused(&self, from: &Connection, what: Refused, why: &dyn std::fmt::Display) {
+        self.refused.lock().push((from.peer().ip().to_string(), what, why.to_string()));
     }
 }
 

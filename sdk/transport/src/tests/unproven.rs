@@ -8,7 +8,7 @@ use blockhouse_protocol::RemotingCommand;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::support::{ECHO, Peer, Scripted, endpoint, request};
-use crate::{Connection, Endpoint, Limits, Replies, Server, Service};
+use crate::{Connection, Endpoint, Limits, Refused, Replies, Server, Service};
 
 /// Vouches for nobody until it is told to.
 struct Doubtful {
@@ -67,6 +67,11 @@ impl Scene {
         peer
     }
 
+    /// What the sessions were told, and of which address.
+    fn told(&self) -> Vec<(String, Refused, String)> {
+        self.service.inner.refused.lock().clone()
+    }
+
     fn shed(&self, why: Shed) -> u64 {
         self.endpoint.counts.shed[why as usize].read()
     }
@@ -104,6 +109,8 @@ async fn an_address_makes_room_among_its_own() {
     served(&mut other).await;
     served(&mut newest).await;
     assert_eq!(scene.shed(Shed::Address), 1);
+    let why = "nobody vouches for it (address)".to_owned();
+    assert_eq!(scene.told(), [("127.0.0.2".to_owned(), Refused::Unproven, why)]);
 }
 
 #[tokio::test]
@@ -118,6 +125,8 @@ async fn an_address_has_so_many_connections_even_if_they_are_proven() {
     served(&mut scene.connect_from("127.0.0.3").await).await;
     served(&mut first).await;
     assert_eq!(scene.endpoint.counts.refused.read(), 1);
+    let why = "too many connections of its address (connections_per_address_max)".to_owned();
+    assert_eq!(scene.told(), [("127.0.0.2".to_owned(), Refused::Full, why)]);
 }
 
 #[tokio::test]
@@ -147,6 +156,7 @@ async fn who_is_not_let_in_stays_only_so_long() {
     assert!(silent.receive().await.is_none());
     served(&mut friend).await;
     assert_eq!(scene.shed(Shed::Login), 2);
+    assert_eq!(scene.told().len(), 2, "each of them is told");
 }
 
 #[tokio::test]
@@ -156,11 +166,13 @@ async fn a_first_request_without_end_has_a_deadline_and_a_bound() {
     slow.send(&request(ECHO, 1, b"x")[..7]).await;
     assert!(slow.receive().await.is_none());
     assert_eq!(scene.shed(Shed::FirstRequest), 1);
+    assert!(scene.told()[0].2.contains("first_request"), "{:?}", scene.told());
     let scene = self::scene(true, |l| l.unproven_bytes = 100_000).await;
     let mut long = scene.connect().await;
     long.send(&request(ECHO, 1, &vec![0; 400_000])[..300_000]).await;
     assert!(long.receive().await.is_none());
     assert_eq!(scene.shed(Shed::Bytes), 1);
+    assert!(scene.told()[0].2.contains("bytes"), "{:?}", scene.told());
     let mut proven = scene.connect().await;
     served(&mut proven).await;
     proven.send(&request(ECHO, 1, &vec![0; 400_000])).await;
