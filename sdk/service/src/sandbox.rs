@@ -1,5 +1,5 @@
 //! What the process may still do once it knows its configuration: write where its data is, listen
-//! on its own ports, execute itself, and nothing that a server never needs.
+//! on its own ports, execute itself if it compiles plugins, and nothing that a server never needs.
 //!
 //! Landlock limits files and ports, seccomp limits system calls. Both hold for all threads and
 //! children from then on, and cannot be taken back. They are a second wall: what gets through a
@@ -58,6 +58,8 @@ impl Config {
 pub struct Needs {
     /// Directories below which files are made, written, renamed and removed. They exist.
     pub writable: Vec<PathBuf>,
+    /// Whether it goes on to execute itself. If not, no program is executed any more, not even through its loader.
+    pub executes: bool,
     /// Ports that are listened on, 0 for any free one; `None` if they are not known before.
     pub ports: Option<Vec<u16>>,
 }

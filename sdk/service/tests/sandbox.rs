@@ -46,8 +46,13 @@ fn dir() -> PathBuf {
 
 /// Enters with `inside` of the directory writable; what the kernel took on.
 fn enter(ports: &[u16]) -> Entered {
+    enter_as(ports, true)
+}
+
+fn enter_as(ports: &[u16], executes: bool) -> Entered {
     fs::create_dir(dir().join("inside")).unwrap();
-    let needs = Needs { writable: vec![dir().join("inside")], ports: Some(ports.to_vec()) };
+    let writable = vec![dir().join("inside")];
+    let needs = Needs { writable, executes, ports: Some(ports.to_vec()) };
     let entered = sandbox::enter(&Config::default(), &needs).unwrap();
     if entered != (Entered { files: true, ports: true, calls: true }) {
         println!("\n!!! SKIPPED: part of the sandbox: this kernel limits only {entered:?} !!!");
@@ -112,6 +117,29 @@ fn child_programs() {
 }
 
 #[test]
+fn who_compiles_no_plugins_executes_nothing_not_even_itself_or_a_loader() {
+    run("child_executes_nothing");
+}
+
+#[test]
+#[ignore = "run by who_compiles_no_plugins_executes_nothing_not_even_itself_or_a_loader"]
+fn child_executes_nothing() {
+    let loaders = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
+    let loader = loaders.iter().map(Path::new).find(|path| path.exists());
+    let own = std::env::current_exe().unwrap();
+    let by_loader = |loader: &Path| Command::new(loader).arg(&own).arg("--list").output();
+    assert!(loader.is_none_or(|loader| by_loader(loader).unwrap().status.success()));
+    if !enter_as(&[], false).calls {
+        return;
+    }
+    let refused = |tried: std::io::Result<std::process::Output>| {
+        assert_eq!(tried.unwrap_err().raw_os_error(), Some(libc::EPERM));
+    };
+    refused(Command::new(&own).arg("--list").output());
+    loader.into_iter().for_each(|loader| refused(by_loader(loader)));
+}
+
+#[test]
 fn only_the_named_ports_are_listened_on() {
     run("child_ports");
 }
@@ -156,14 +184,14 @@ fn child_calls() {
 #[test]
 fn it_can_be_left_out() {
     let off = Config { mode: Mode::Off, ..Config::default() };
-    let needs = Needs { writable: vec!["/no/such/directory".into()], ports: None };
+    let needs = Needs { writable: vec!["/no/such/directory".into()], ..Needs::default() };
     assert_eq!(sandbox::enter(&off, &needs).unwrap(), Entered::default());
     fs::write(tempfile::tempdir().unwrap().path().join("anywhere"), "x").unwrap();
 }
 
 #[test]
 fn a_directory_that_is_not_there_is_named() {
-    let needs = Needs { writable: vec!["/no/such/directory".into()], ports: None };
+    let needs = Needs { writable: vec!["/no/such/directory".into()], ..Needs::default() };
     let error = sandbox::enter(&Config::default(), &needs).unwrap_err().to_string();
     assert!(error.contains("/no/such/directory") && error.contains("sandbox.mode"), "{error}");
     let relative = Config { writable: vec!["here".into()], ..Config::default() };

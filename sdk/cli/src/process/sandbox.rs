@@ -16,13 +16,16 @@ pub(super) fn enter(config: &Config, role: Role) -> anyhow::Result<()> {
         tracing::debug!("no sandbox: {problem}");
         return Ok(());
     }
-    let needs = Needs { writable, ports: ports(config, role)? };
+    // Plugins are compiled in a child, which is this program anew.
+    let executes = config.plugins.enabled;
+    let needs = Needs { writable, executes, ports: ports(config, role)? };
     let entered = sandbox::enter(&config.sandbox, &needs)?;
     tracing::info!(
-        "sandbox: files {}, ports {}, system calls {}",
+        "sandbox: files {}, ports {}, system calls {}, programs {}",
         limited(entered.files),
         limited(entered.ports),
         limited(entered.calls),
+        if entered.calls && !executes { "refused" } else { limited(entered.files) },
     );
     Ok(())
 }

@@ -69,14 +69,17 @@ const REFUSED: [libc::c_long; 42] = [
     libc::SYS_unshare,
 ];
 
+/// What executes programs: refused besides where the process does not execute itself.
+const EXECUTES: [libc::c_long; 2] = [libc::SYS_execve, libc::SYS_execveat];
+
 pub(super) fn enter(needs: &Needs) -> Result<Entered, String> {
     let (files, ports) = landlock(needs)?;
-    let calls = seccomp()?;
+    let calls = seccomp(needs.executes)?;
     Ok(Entered { files, ports, calls })
 }
 
 /// Everything may be read. Written: only what `needs` names, and `/dev/null`. Executed: this
-/// program, which compiles plugins in a child of itself.
+/// program, if it compiles plugins in a child of itself.
 fn landlock(needs: &Needs) -> Result<(bool, bool), String> {
     let written = AccessFs::from_write(ABI_KNOWN) & !BitFlags::from(AccessFs::IoctlDev);
     let handled = written | AccessFs::Execute;
@@ -100,9 +103,7 @@ fn landlock(needs: &Needs) -> Result<(bool, bool), String> {
     rules = rules
         .add_rule(allow(Path::new("/dev/null"), AccessFs::WriteFile.into())?)
         .map_err(|e| text(&e))?;
-    let own = std::env::current_exe().map_err(|e| text(&e))?;
-    let loaders = LOADERS.iter().map(PathBuf::from).filter(|path| path.exists());
-    for path in std::iter::once(own).chain(loaders) {
+    for path in programs(needs).map_err(|e| text(&e))? {
         rules = rules.add_rule(allow(&path, AccessFs::Execute.into())?).map_err(|e| text(&e))?;
     }
     for port in needs.ports.iter().flatten() {
@@ -114,10 +115,21 @@ fn landlock(needs: &Needs) -> Result<(bool, bool), String> {
     Ok((files, ports))
 }
 
+/// What may be executed: this program and what starts it, or nothing.
+fn programs(needs: &Needs) -> std::io::Result<Vec<PathBuf>> {
+    if !needs.executes {
+        return Ok(Vec::new());
+    }
+    let loaders = LOADERS.iter().map(PathBuf::from).filter(|path| path.exists());
+    Ok(std::iter::once(std::env::current_exe()?).chain(loaders).collect())
+}
+
 /// Refused calls answer EPERM, on all threads. False where the machine's kind has no filter here.
-fn seccomp() -> Result<bool, String> {
+fn seccomp(executes: bool) -> Result<bool, String> {
     let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else { return Ok(false) };
-    let rules: BTreeMap<_, _> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    let programs = if executes { &[][..] } else { &EXECUTES[..] };
+    let refused = REFUSED.iter().chain(programs);
+    let rules: BTreeMap<_, _> = refused.map(|call| (*call, Vec::new())).collect();
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch);
     let program = filter.and_then(BpfProgram::try_from).map_err(|e| e.to_string())?;
