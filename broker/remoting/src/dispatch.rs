@@ -145,6 +145,7 @@ impl Run {
     }
 }
 
+/// What stays within quotas, and sends that go on together.
 impl Remoting {
     /// Hands on the sends that were put together so far.
     fn finish(&self, run: &mut Option<Run>, hooks: &Arc<HookChain>, answers: &mut Answers<'_>) {
@@ -269,7 +270,10 @@ impl Remoting {
         }
         None
     }
+}
 
+/// How requests that are no sends are carried out, or refused.
+impl Remoting {
     fn one(
         &self,
         (connection, seat): (&Arc<Connection>, Option<&Seat>),
@@ -281,9 +285,7 @@ impl Remoting {
         let trace_id = subject::trace_of(&command);
         let _in_trace = trace::enter(trace_id);
         let mut payer = None;
-        if let Some(quotas) = &self.quotas
-            && !is_free(row.code)
-        {
+        if let Some(quotas) = self.quotas.as_ref().filter(|_| !is_free(row.code)) {
             payer = self.within((quotas, seat), row, (caller, &command), answers);
             if payer.is_none() {
                 return;

@@ -83,15 +83,11 @@ impl Seats {
 
     fn take(self: &Arc<Self>, principal: &Principal, numbers: Numbers) -> Result<Seat, Full> {
         let mut users = self.users.lock();
-        let user = match users.get(principal) {
-            Some(user) => Arc::clone(user),
-            None => {
-                let (connections, in_flight) = (AtomicU64::new(0), AtomicU64::new(0));
-                let user = Arc::new(User { numbers, connections, in_flight });
-                users.insert(principal.clone(), Arc::clone(&user));
-                user
-            }
-        };
+        let user = users.entry(principal.clone()).or_insert_with(|| {
+            let (connections, in_flight) = (AtomicU64::new(0), AtomicU64::new(0));
+            Arc::new(User { numbers, connections, in_flight })
+        });
+        let user = Arc::clone(user);
         let max = numbers.connections;
         if max > 0 && user.connections.load(Relaxed) >= max {
             return Err(Full { kind: QuotaKind::Connections, max });
