@@ -1,5 +1,7 @@
 //! Consume queues against the log: each record has its entry, and each entry its record.
 
+mod former;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use blockhouse_model::{QueueId, Topic, names};
@@ -315,38 +317,6 @@ impl<'a> QueueCheck<'a> {
         let unit = self.entry(record.topic, record.queue.0, record.queue_offset.0)?;
         let unit = unit.filter(|unit| unit.physical == record.physical_offset.0);
         Ok(unit.map(|unit| unit.tags_code))
-    }
-
-    /// Whether all records of the queue are from before its topic was deleted and made again.
-    pub(super) fn is_former(&self, topic: &str, id: u32) -> bool {
-        let Some(queues) = self.states.get(topic) else { return false };
-        let began = queues.values().map(|state| state.began_at).filter(|at| *at > 0).min();
-        let last = queues.get(&id).filter(|s| s.began_at == 0).map_or(u64::MAX, |s| s.last_at);
-        began.is_some_and(|began| last < began) || self.is_gone(topic, id)
-    }
-
-    /// Whether the queue went with its topic, of which other queues may have been made since: it has no
-    /// files, the last checkpoint did not know it though all of its records lie before that, and
-    /// no other queue of the topic has anything from its time. (A queue that the checkpoint knew, or
-    /// that was written to between others that are there, has lost its files.)
-    fn is_gone(&self, topic: &str, id: u32) -> bool {
-        let (Some((known, applied)), Some(queues)) = (&self.table, self.states.get(topic)) else {
-            return false;
-        };
-        let Some(state) = queues.get(&id).filter(|state| state.first.is_some()) else {
-            return false;
-        };
-        let is_known = known.get(topic).is_some_and(|ids| ids.contains(&id));
-        let mut others = queues.iter().filter(|(other, of)| {
-            of.first.is_some() && !self.dirs.files(topic, **other).is_empty()
-        });
-        // A damaged name would be a topic like that.
-        let is_topic = self.site.options.topics.is_some() || self.dirs.has_topic(topic);
-        is_topic
-            && !is_known
-            && state.last_at < *applied
-            && self.dirs.files(topic, id).is_empty()
-            && others.all(|(_, other)| other.first_at > state.last_at)
     }
 
     fn log_name(&self, at: u64) -> String {
