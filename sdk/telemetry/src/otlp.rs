@@ -3,9 +3,11 @@
 //! Nothing connects before there is something to send. A connection that ends is made anew with the next
 //! request; who sends decides how long he waits, and what becomes of what was not taken.
 
+mod carrier;
 mod config;
 mod dial;
 mod endpoint;
+mod events;
 mod headers;
 mod http;
 mod requests;
@@ -25,6 +27,7 @@ use tonic::transport::Channel;
 pub use config::{Config, Packing, Protocol};
 use dial::Dialer;
 pub use endpoint::Endpoint;
+pub(crate) use events::LogRequests;
 pub use headers::{Secrets, of_text as headers_of_text};
 use http::Http;
 use requests::Way;
@@ -95,6 +98,15 @@ impl Transport {
         resource: &opentelemetry_sdk::Resource,
     ) -> Result<SpanRequests, Error> {
         SpanRequests::new(self.requests(endpoint)?, resource)
+    }
+
+    /// What sends events of the log there. In a runtime.
+    pub(crate) fn events(
+        &self,
+        endpoint: &str,
+        resource: &opentelemetry_sdk::Resource,
+    ) -> Result<LogRequests, Error> {
+        LogRequests::new(self.requests(endpoint)?, resource)
     }
 
     fn channel(&self, endpoint: &Endpoint) -> Result<Channel, Error> {

@@ -3,19 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use blockhouse_meter::LogCounts;
 use blockhouse_meter::spans::DropReason;
 use blockhouse_model::Clock;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
-use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs, SeverityNumber};
-use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
+use opentelemetry::{InstrumentationScope, SpanId, TraceId};
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
 use super::{Config, LogEvent};
-use crate::otlp::{LAST_PATIENCE, Requests, Story, Taken, Transport};
+use crate::otlp::{LAST_PATIENCE, LogRequests, Story, Taken, Transport};
 use crate::{Error, Identity};
 
 /// How often events are looked for.
@@ -37,9 +35,9 @@ pub struct Parts {
 
 /// Sends events to a collector.
 pub struct LogExporter {
-    to: Requests,
+    to: LogRequests,
     timeout: Duration,
-    resource: Resource,
+    records: SdkLogger,
     scope: InstrumentationScope,
     events: Receiver<LogEvent>,
     counts: Arc<LogCounts>,
@@ -60,15 +58,12 @@ impl LogExporter {
     /// The endpoint is none.
     pub fn new(config: &Config, transport: &Transport, parts: Parts) -> Result<Self, Error> {
         let Parts { identity, events, counts, clock } = parts;
-        let resource = Resource::from(&identity.resource());
-        let scope = InstrumentationScope {
-            name: "blockhouse".to_owned(),
-            version: identity.version,
-            ..InstrumentationScope::default()
-        };
-        let (to, timeout) = (transport.requests(&config.endpoint)?, transport.timeout());
+        let scope =
+            InstrumentationScope::builder("blockhouse").with_version(identity.version.clone());
+        let to = transport.events(&config.endpoint, &identity.resource())?;
+        let (timeout, records, scope) = (transport.timeout(), empty_records(), scope.build());
         let story = Story::of("events of the log");
-        Ok(Self { to, timeout, resource, scope, events, counts, clock, story })
+        Ok(Self { to, timeout, records, scope, events, counts, clock, story })
     }
 
     /// Exports until `stop`, and what is there then.
@@ -99,8 +94,10 @@ impl LogExporter {
                 return;
             }
             let count = events.len() as u64;
-            let request = self.request(events);
-            let sent = tokio::time::timeout(self.timeout, self.to.send(request)).await;
+            let records: Vec<SdkLogRecord> =
+                events.into_iter().map(|event| record(&self.records, event)).collect();
+            let sending = self.to.send(&records, &self.scope);
+            let sent = tokio::time::timeout(self.timeout, sending).await;
             let sent = sent.unwrap_or_else(|_| Err("it took too long".to_owned()));
             match &sent {
                 Ok(Taken { rejected, .. }) => {
@@ -114,64 +111,51 @@ impl LogExporter {
             self.story.goes_on(self.clock.monotonic(), &sent);
         }
     }
-
-    fn request(&self, events: Vec<LogEvent>) -> ExportLogsServiceRequest {
-        let scope_logs = vec![ScopeLogs {
-            scope: Some(self.scope.clone()),
-            log_records: events.into_iter().map(record).collect(),
-            schema_url: String::new(),
-        }];
-        let resource = Some(self.resource.clone());
-        let schema_url = String::new();
-        let resource_logs = vec![ResourceLogs { resource, scope_logs, schema_url }];
-        ExportLogsServiceRequest { resource_logs }
-    }
 }
 
-fn record(event: LogEvent) -> LogRecord {
-    let at = u64::try_from(event.at_ms).unwrap_or(0).saturating_mul(1_000_000);
+/// Where records come from: nothing goes through it, since events have a queue of their own.
+fn empty_records() -> SdkLogger {
+    SdkLoggerProvider::builder().build().logger("blockhouse")
+}
+
+fn record(empty: &SdkLogger, event: LogEvent) -> SdkLogRecord {
+    let at =
+        SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(event.at_ms).unwrap_or(0));
     let id = |name: &str| event.fields.iter().find(|(field, _)| *field == name);
-    let trace_id = id("trace_id").and_then(|(_, text)| u128::from_str_radix(text, 16).ok());
-    let span_id = id("span_id").and_then(|(_, text)| u64::from_str_radix(text, 16).ok());
+    let trace_id = id("trace_id").and_then(|(_, text)| TraceId::from_hex(text).ok());
+    let span_id = id("span_id").and_then(|(_, text)| SpanId::from_hex(text).ok());
     let (number, text) = severity(event.level);
-    let mut attributes = vec![attribute("code.namespace", event.target.to_owned())];
+    let mut record = empty.create_log_record();
+    record.set_timestamp(at);
+    record.set_observed_timestamp(at);
+    record.set_severity_number(number);
+    record.set_severity_text(text);
+    record.set_body(event.text.into());
+    if let Some(trace_id) = trace_id {
+        // Without a span, OTLP's id of none.
+        record.set_trace_context(trace_id, span_id.unwrap_or(SpanId::INVALID), None);
+    }
+    record.add_attribute("code.namespace", event.target);
     let of_trace = ["trace_id", "span_id"];
     let fields = event.fields.into_iter().filter(|(name, _)| !of_trace.contains(name));
-    attributes.extend(fields.map(|(name, value)| attribute(name, value)));
-    LogRecord {
-        time_unix_nano: at,
-        observed_time_unix_nano: at,
-        severity_number: number.into(),
-        severity_text: text.to_owned(),
-        body: Some(AnyValue { value: Some(Value::StringValue(event.text)) }),
-        attributes,
-        trace_id: trace_id.map(|id| id.to_be_bytes().to_vec()).unwrap_or_default(),
-        span_id: span_id.map(|id| id.to_be_bytes().to_vec()).unwrap_or_default(),
-        ..LogRecord::default()
-    }
+    record.add_attributes(fields.map(|(name, value)| (name, AnyValue::from(value))));
+    record
 }
 
-fn attribute(name: &str, value: String) -> KeyValue {
-    KeyValue {
-        key: name.to_owned(),
-        value: Some(AnyValue { value: Some(Value::StringValue(value)) }),
-        ..KeyValue::default()
-    }
-}
-
-const fn severity(level: tracing::Level) -> (SeverityNumber, &'static str) {
+const fn severity(level: tracing::Level) -> (Severity, &'static str) {
     match level {
-        tracing::Level::ERROR => (SeverityNumber::Error, "ERROR"),
-        tracing::Level::WARN => (SeverityNumber::Warn, "WARN"),
-        tracing::Level::INFO => (SeverityNumber::Info, "INFO"),
-        tracing::Level::DEBUG => (SeverityNumber::Debug, "DEBUG"),
-        tracing::Level::TRACE => (SeverityNumber::Trace, "TRACE"),
+        tracing::Level::ERROR => (Severity::Error, "ERROR"),
+        tracing::Level::WARN => (Severity::Warn, "WARN"),
+        tracing::Level::INFO => (Severity::Info, "INFO"),
+        tracing::Level::DEBUG => (Severity::Debug, "DEBUG"),
+        tracing::Level::TRACE => (Severity::Trace, "TRACE"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
     #[test]
     fn ids_of_a_trace_are_fields_of_a_record_and_not_attributes() {
@@ -182,12 +166,17 @@ mod tests {
             text: "slow".to_owned(),
             fields: vec![("trace_id", trace_id.to_owned()), ("topic", "a\"b".to_owned())],
         };
-        let made = record(event("0af7651916cd43dd8448eb211c80319c"));
-        assert_eq!(made.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes());
-        assert_eq!((made.span_id.len(), made.time_unix_nano), (0, 1_700_000_000_123_000_000));
-        assert_eq!((made.severity_number, &*made.severity_text), (13, "WARN"));
-        let names: Vec<&str> = made.attributes.iter().map(|a| a.key.as_str()).collect();
+        let empty = empty_records();
+        let made = |trace_id: &str| LogRecord::from(&record(&empty, event(trace_id)));
+        let first = made("0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(first.trace_id, 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes());
+        assert_eq!(
+            (&*first.span_id, first.time_unix_nano),
+            (&[0; 8][..], 1_700_000_000_123_000_000)
+        );
+        assert_eq!((first.severity_number, &*first.severity_text), (13, "WARN"));
+        let names: Vec<&str> = first.attributes.iter().map(|a| a.key.as_str()).collect();
         assert_eq!(names, ["code.namespace", "topic"]);
-        assert!(record(event("no id")).trace_id.is_empty());
+        assert!(made("no id").trace_id.is_empty());
     }
 }
