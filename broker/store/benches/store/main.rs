@@ -6,52 +6,19 @@
 #![expect(clippy::expect_used, reason = "a measurement that cannot be made has nothing to say")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
+mod bare;
 mod rig;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use blockhouse_disk::{Disk, DiskFile, RealDisk};
 use blockhouse_store::{Flush, Store};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
+use bare::Bare;
 use rig::{Messages, RECORD_LEN, Reader, Scratch, open};
 
 /// Messages of one burst.
 const BURST: usize = 32;
-/// Where the bare loops go on to the next file.
-const FILE_LEN: u64 = 1 << 30;
-
-/// Files prepared as the store prepares its own, one after the other, and where the next write goes.
-struct Bare<'a> {
-    scratch: &'a Scratch,
-    number: u64,
-    file: Arc<dyn DiskFile>,
-    at: u64,
-}
-
-impl<'a> Bare<'a> {
-    fn new(scratch: &'a Scratch) -> Self {
-        Self { scratch, number: 0, file: Self::prepare(scratch, 0), at: 0 }
-    }
-
-    fn prepare(scratch: &Scratch, number: u64) -> Arc<dyn DiskFile> {
-        let file = RealDisk.create(&scratch.path().join(number.to_string())).expect("creates");
-        file.allocate(FILE_LEN).expect("there is room");
-        file
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if self.at + bytes.len() as u64 > FILE_LEN {
-            self.number += 1;
-            self.file = Self::prepare(self.scratch, self.number);
-            self.at = 0;
-        }
-        self.file.write_at(bytes, self.at).expect("writes");
-        self.at += bytes.len() as u64;
-    }
-}
-
 /// Times `measured`, and between its parts lets `other` do as much untimed, so that both sides of a
 /// comparison find the disk and the page cache in the same state.
 fn in_turn(

@@ -246,7 +246,10 @@ impl<'a> QueueCheck<'a> {
         for offset in from..to.min(from.saturating_add(GAP_MAX)) {
             match self.entry(topic, id, offset)? {
                 Some(unit) if unit == then => {}
-                Some(unit) if unit.is_entry() => self.without_record(topic, id, offset, unit),
+                Some(unit) if unit.is_entry() => {
+                    // The queue went on behind it: no start will bring its record.
+                    self.without_record(topic, id, (offset, unit), false);
+                }
                 Some(unit) if unit.size == BLANK_SIZE => {}
                 _ => {
                     let state = self.state(topic, id);
@@ -257,8 +260,8 @@ impl<'a> QueueCheck<'a> {
         Ok(())
     }
 
-    /// An entry that has no record.
-    fn without_record(&mut self, topic: &str, id: u32, offset: u64, unit: Unit) {
+    /// An entry that has no record; if it `may_lag`, the next start takes it away where it lies behind the checkpoint.
+    fn without_record(&mut self, topic: &str, id: u32, (offset, unit): (u64, Unit), may_lag: bool) {
         if unit.physical < self.log_begin {
             return;
         }
@@ -273,7 +276,7 @@ impl<'a> QueueCheck<'a> {
         }
         let replay_from = self.replay_from;
         let state = self.state(topic, id);
-        let lags = unit.physical >= replay_from;
+        let lags = may_lag && unit.physical >= replay_from;
         let list = if lags { &mut state.stray_lagging } else { &mut state.stray };
         list.add(offset, unit.physical, || {
             format!(
@@ -369,7 +372,7 @@ impl<'a> QueueCheck<'a> {
                 for unit in units {
                     let covered = first.is_some_and(|first| at >= first) && at < next;
                     if unit.is_entry() && !covered && !leads_on(at, unit) {
-                        self.without_record(topic, id, at, unit);
+                        self.without_record(topic, id, (at, unit), true);
                     }
                     let expired = unit.is_entry() && unit.physical < self.log_begin;
                     if first.is_none() && (expired || unit.size == BLANK_SIZE) {
