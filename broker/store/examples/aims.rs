@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p blockhouse-store --example aims [WORD]`: a word picks (`catch-up`); `TMPDIR` says on
 //! which filesystem, of which 5 GiB are used at most. A line for each aim with the median of its rounds and their
-//! 96 % interval; the median decides. The last line is `N passed, M failed`. On a machine that does something
+//! 96 % interval; an aim is missed if even the better end of that is on the wrong side. The last line is `N passed, M failed`. On a machine that does something
 //! else nothing is said (`SKIPPED`); exit code 77 if nothing could be measured at all.
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
@@ -112,7 +112,7 @@ fn append() -> Outcome {
 /// Sync flush: 256 in flight, and bare writes and syncs of the mean batch that this forms.
 fn sync() -> Outcome {
     const THREADS: usize = 8;
-    const BURSTS: usize = 60;
+    const BURSTS: usize = 300;
     const MESSAGES: usize = THREADS * BURSTS * BURST;
     let scratch = Scratch::new();
     let store = rig::open(&scratch, Flush::Sync);
@@ -225,10 +225,11 @@ fn catch_up() -> Outcome {
 }
 
 impl Aim {
-    fn is_met(self, median: f64) -> bool {
+    /// Whether the ends of the interval leave it possible.
+    fn may_be_met(self, (low, high): (f64, f64)) -> bool {
         match self {
-            Self::AtLeast(least) => median >= least,
-            Self::AtMost(most) => median <= most,
+            Self::AtLeast(least) => high >= least,
+            Self::AtMost(most) => low <= most,
         }
     }
 
@@ -255,7 +256,7 @@ fn judge(name: &str, aim: Aim, measure: impl FnOnce() -> Outcome) -> Option<bool
     };
     rounds.sort_by(f64::total_cmp);
     let median = rounds[ROUNDS / 2];
-    let is_met = aim.is_met(median);
+    let is_met = aim.may_be_met((rounds[ENDS.0], rounds[ENDS.1]));
     println!(
         "{} {name}: {:.2} [{:.2}-{:.2}], the aim is {}",
         if is_met { "ok" } else { "FAILED" },
