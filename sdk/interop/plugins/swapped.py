@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 import os
 import re
 import struct
@@ -40,10 +41,11 @@ def stored(node):
     home, found = os.path.join(node.data, "commitlog"), []
     for name in sorted(os.listdir(home)):
         with open(os.path.join(home, name), "rb") as file:
-            # What is not written of a file is no place on the disk either; the load does not fill half of one.
-            for record in records(file.read(512 << 20)):
-                if b"stamped" in record:
-                    found.append(dict(STAMPED.findall(record)))
+            # Mapped: a fast machine fills more than half of one.
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                for record in records(data):
+                    if b"stamped" in record:
+                        found.append(dict(STAMPED.findall(record)))
     return [[stamps.get(name.encode()) for name in BOTH] for stamps in found]
 
 
