@@ -34,7 +34,9 @@ const PULL_WAIT_MAX: Duration = Duration::from_secs(5);
 pub(crate) struct Quotas {
     user: Share,
     address: Rates,
+    /// Of users, by their names.
     overrides: HashMap<String, Share>,
+    anonymous: Option<Share>,
     table: Table,
     seats: Arc<Seats>,
     /// Whether there is a bound on what anybody holds: without one nobody has a seat.
@@ -120,15 +122,19 @@ impl Quotas {
     /// `None` where they are off.
     pub(crate) fn new(config: &Config) -> Option<Arc<Self>> {
         config.enabled.then(|| {
-            let named = |o: &Override| {
-                let share = o.share();
-                o.principals.iter().map(move |name| (name.clone(), share)).collect::<Vec<_>>()
+            let mut named = config.overrides.iter().flat_map(|one| {
+                one.principals.iter().map(|principal| (principal.as_str(), one.share()))
+            });
+            let of_user = |(principal, share): (&str, Share)| {
+                principal.strip_prefix("user:").map(|name| (name.to_owned(), share))
             };
+            let of_nobody = |(principal, share)| (principal == "anonymous").then_some(share);
             let mut shares = config.overrides.iter().map(Override::share).chain([config.user]);
             Arc::new(Self {
                 user: config.user,
                 address: config.address,
-                overrides: config.overrides.iter().flat_map(named).collect(),
+                overrides: named.clone().filter_map(of_user).collect(),
+                anonymous: named.find_map(of_nobody),
                 table: Table::default(),
                 seats: Arc::default(),
                 has_seats: shares.any(|share| !share.numbers().are_none()),
@@ -157,12 +163,9 @@ impl Quotas {
     /// The bounds of a user; `None` where there are none.
     fn share(&self, principal: &Principal) -> Option<Share> {
         match principal {
-            Principal::User(name) => {
-                let share = self.overrides.get(["user:", name].concat().as_str());
-                Some(*share.unwrap_or(&self.user))
-            }
+            Principal::User(name) => Some(*self.overrides.get(&**name).unwrap_or(&self.user)),
             // Where nobody has a name, nobody is `anonymous` alone: addresses are told apart.
-            Principal::Anonymous => self.overrides.get("anonymous").copied(),
+            Principal::Anonymous => self.anonymous,
             Principal::Plugin(_) => None,
         }
     }

@@ -58,8 +58,8 @@ pub(crate) fn answer(
             (saved_then(saved, outcome).await, settled)
         });
     } else {
-        let ended = Ended::at(answers.asked(), &*service.clock, &outcome);
-        let span = traced.and_then(|traced| traced.end(command, &who, &ended));
+        let ended = || Ended::at(answers.asked(), &*service.clock, &outcome);
+        let span = traced.and_then(|traced| traced.end(command, &who, &ended()));
         count(command, &outcome, answers, span);
         reply::write(outcome, command.opaque, answers.replies);
     }
@@ -259,9 +259,9 @@ fn defer(
             outcome = outcome.and_then(|reply| settled.map(|()| reply).map_err(Error::Refused));
         }
         asked.write_late((&*clock, &*meter), |answers| {
-            let ended = Ended::at(asked, &*clock, &outcome);
+            let ended = || Ended::at(asked, &*clock, &outcome);
             let span =
-                traced.zip(meter.spans()).and_then(|(traced, spans)| traced.end(spans, &ended));
+                traced.zip(meter.spans()).and_then(|(traced, spans)| traced.end(spans, &ended()));
             let answered = match &outcome {
                 Ok(_) => answered,
                 Err(error) => {

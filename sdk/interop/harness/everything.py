@@ -4,11 +4,10 @@ import functools
 import hashlib
 import json
 import shutil
-import time
 import urllib.request
 from pathlib import Path
 
-from . import sink
+from . import probe, sink
 from .collector import Collector
 
 
@@ -99,14 +98,16 @@ def well(ops, user=None):
 def calls(ops, user=None, but=frozenset()):
     """How often the plugins of the node with this ops listener were called; ValueError if one is missing or not well, or one of its hooks
     is still idle when what is queued had its time, but for those in `but`."""
-    counts, deadline = {}, time.monotonic() + 15
-    # Spans are exported, and enriched for that, some time later.
-    while not counts or idle(counts) - but and time.monotonic() < deadline:
-        counts = well(ops, user)
-        time.sleep(0.1)  # a poll with a deadline
-    missing = bound().keys() - {plugin for plugin, _ in counts}
-    if missing or idle(counts) - but:
-        raise ValueError(f"not there: {sorted(missing)}; not called: {sorted(idle(counts) - but)} of {counts}")
+    counts = {}
+
+    def lacking():
+        counts.update(well(ops, user))
+        return sorted(bound().keys() - {plugin for plugin, _ in counts}), sorted(idle(counts) - but)
+    try:
+        # Spans are exported, and enriched for that, some time later.
+        probe.wait_until(lambda: not any(lacking()), 15, "all are there, and each of their hooks is called")
+    except RuntimeError as late:
+        raise ValueError("{}; not there: {}; not called: {}".format(late, *lacking())) from late
     return sum(counts.values())
 
 

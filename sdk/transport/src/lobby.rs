@@ -214,10 +214,8 @@ mod tests {
     fn lobby(change: impl FnOnce(&mut Limits)) -> Arc<Lobby> {
         let mut limits = Limits::default();
         change(&mut limits);
-        {
-            let (service, sessions) = (Arc::new(crate::NoService), Arc::new(crate::NoSessions));
-            Lobby::new(&limits, &Endpoint::new(service, sessions, limits.clone()))
-        }
+        let (service, sessions) = (Arc::new(crate::NoService), Arc::new(crate::NoSessions));
+        Lobby::new(&limits, &Endpoint::new(service, sessions, limits.clone()))
     }
 
     fn connection() -> Arc<Connection> {
