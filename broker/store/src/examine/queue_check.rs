@@ -388,9 +388,8 @@ impl<'a> QueueCheck<'a> {
 
     fn report(&mut self, topic: &str, id: u32, findings: &mut Findings) {
         let file = self.site.name(&self.dirs.dir(topic, id));
-        let is_there = self.dirs.has_topic(topic);
-        let exists = self.site.has_topic(topic);
-        let deleted = (!exists && !is_there) || self.is_former(topic, id);
+        // Its queues may be there still: a crash can leave half a deletion.
+        let deleted = !self.site.has_topic(topic) || self.is_former(topic, id);
         let state = self.state(topic, id);
         let mut add = |some: &Problem, what: &str, severity, remedy| {
             let Some((offset, physical, problem)) = &some.first else { return };

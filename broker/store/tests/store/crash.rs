@@ -82,9 +82,7 @@ fn try_image(done: &Workload, case: Case, disk: &CrashDisk, opened: &Opened) {
     let found = done.model.inspect(&store, case.event);
     match case.image % ONE_OF {
         0 => crash_again(done, case, (store, disk), found, opened),
-        // Of deleted topics the log still has records, and after half a deletion (one queue's files
-        // are gone, another's are there) the check cannot tell that from lost files.
-        1 if case.kind != Kind::Removal => whole::stop(store, disk, found.keys()),
+        1 => whole::stop(store, disk, done.model.topics(case.event), found.keys()),
         _ => {}
     }
 }

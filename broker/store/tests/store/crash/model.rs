@@ -1,6 +1,6 @@
 //! What must be there, what may be there, and nothing else.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
 use blockhouse_model::{PhysicalOffset, QueueId, Timestamp, properties};
@@ -8,6 +8,7 @@ use blockhouse_record::View;
 use blockhouse_store::{ColdRead, Store};
 use bytes::Bytes;
 
+use super::workload::TOPICS;
 use crate::rig::{read, views};
 
 /// A message that was sent.
@@ -30,6 +31,9 @@ pub(crate) struct Sent {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model {
     sent: BTreeMap<u64, Sent>,
+    /// From which event on a topic is not among the broker's, and whether: the broker strikes it off before
+    /// its queues go.
+    struck: Vec<(usize, &'static str, bool)>,
 }
 
 impl Model {
@@ -92,6 +96,24 @@ impl Model {
                 sent.gone_at = sent.gone_at.min(event);
             }
         }
+    }
+
+    /// The broker has the topic from this event on, or has not.
+    pub(crate) fn strike(&mut self, event: usize, topic: &'static str, is_struck: bool) {
+        self.struck.push((event, topic, is_struck));
+    }
+
+    /// The topics that the broker has at `event`.
+    pub(crate) fn topics(&self, event: usize) -> BTreeSet<String> {
+        let mut topics: BTreeSet<_> = TOPICS.map(str::to_owned).into();
+        for (_, topic, is_struck) in self.struck.iter().filter(|(at, ..)| *at <= event) {
+            if *is_struck {
+                topics.remove(*topic);
+            } else {
+                topics.insert((*topic).to_owned());
+            }
+        }
+        topics
     }
 
     /// Whether a topic was deleted by `event`.

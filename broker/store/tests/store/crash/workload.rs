@@ -56,7 +56,7 @@ struct Worker<'a> {
 }
 
 pub(crate) const INDEX_SLOTS: u32 = 2_000;
-const TOPICS: [&str; 3] = ["alpha", "beta", "gamma"];
+pub(super) const TOPICS: [&str; 3] = ["alpha", "beta", "gamma"];
 
 struct Message {
     topic: &'static str,
@@ -180,6 +180,9 @@ impl Worker<'_> {
         let most = if self.kind == Kind::Small { 40 } else { 4 };
         let count = self.dice.below(most) + 1;
         let messages: Vec<_> = (0..count).map(|_| self.message()).collect();
+        for message in &messages {
+            self.model.strike(self.disk.events(), message.topic, false);
+        }
         let drafts: Vec<Draft<'_>> = messages
             .iter()
             .map(|m| Draft { wait: m.wait, ..draft(m.topic, m.queue, &m.body, &m.text) })
@@ -229,6 +232,7 @@ impl Worker<'_> {
         let topic = TOPICS[usize::try_from(self.dice.below(3)).unwrap()];
         let is_of = |_: u64, sent: &super::model::Sent| sent.topic == topic;
         self.model.may_go(self.disk.events(), is_of);
+        self.model.strike(self.disk.events(), topic, true);
         store.delete_topic(topic).unwrap();
         self.model.gone(self.disk.events(), is_of);
     }
