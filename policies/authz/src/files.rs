@@ -1,9 +1,10 @@
 //! The files of a set of policies.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use blockhouse_disk::{Disk, whole};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::index::Rule;
@@ -28,10 +29,21 @@ pub struct File {
     pub text: String,
 }
 
-/// All files of a set, sorted by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Files(Vec<File>);
+/// All files of a set, sorted by name. A copy is another name for the same: they may be large.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files(Arc<Vec<File>>);
+
+impl Serialize for Files {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Files {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(|files| Self(Arc::new(files)))
+    }
+}
 
 impl Files {
     /// From what somebody sent.
@@ -55,7 +67,7 @@ impl Files {
                 return Err(Refused::one(&file.name, "there twice"));
             }
         }
-        Ok(Self(files))
+        Ok(Self(Arc::new(files)))
     }
 
     /// What is in a directory. Other files there are left out.
@@ -111,11 +123,32 @@ impl Files {
         self.0.iter().find(|file| file.name == MODEL)
     }
 
+    /// Bytes of all of them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(|file| file.text.len()).sum()
+    }
+
     /// What tells this set from others.
-    #[must_use]
-    pub fn digest(&self) -> String {
+    pub(crate) fn hash(&self) -> Hash {
+        let mut hash = Sha256::new();
+        for File { name, text } in self.0.iter() {
+            for part in [name, text] {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part);
+            }
+        }
+        Hash(hash.finalize().into())
+    }
+}
+
+/// What tells a set from others.
+pub(crate) struct Hash([u8; 32]);
+
+impl Hash {
+    /// For people.
+    pub(crate) fn digest(&self) -> String {
         let mut text = String::from("sha256:");
-        for byte in self.hash() {
+        for byte in self.0 {
             text.push_str(&format!("{byte:02x}"));
         }
         text
@@ -123,18 +156,7 @@ impl Files {
 
     /// Where random requests begin: other sets are tried with others.
     pub(crate) fn seed(&self) -> u64 {
-        self.hash().iter().take(8).fold(0, |seed, &byte| seed << 8 | u64::from(byte))
-    }
-
-    fn hash(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        for File { name, text } in &self.0 {
-            for part in [name, text] {
-                hash.update((part.len() as u64).to_be_bytes());
-                hash.update(part);
-            }
-        }
-        hash.finalize().into()
+        self.0.iter().take(8).fold(0, |seed, &byte| seed << 8 | u64::from(byte))
     }
 }
 
@@ -212,7 +234,7 @@ mod tests {
         };
         let one = set(&[("a.csv", "1b.csv2")]);
         let two = set(&[("a.csv", "1"), ("b.csv", "2")]);
-        assert_ne!(one.digest(), two.digest());
+        assert_ne!(one.hash().digest(), two.hash().digest());
         assert_eq!(two, set(&[("b.csv", "2"), ("a.csv", "1")]));
     }
 }

@@ -273,7 +273,10 @@ impl Keeper {
         let failed = |why: String| {
             Refused::one(self.path.display().to_string(), format!("cannot be written: {why}"))
         };
-        let text = serde_json::to_vec(record).map_err(|e| failed(e.to_string()))?;
+        let sets = record.applied.iter().chain(&record.previous);
+        // Line ends take two bytes there. A large text that grows is copied again and again.
+        let mut text = Vec::with_capacity(sets.map(|files| files.bytes() / 16 * 17).sum());
+        serde_json::to_writer(&mut text, record).map_err(|e| failed(e.to_string()))?;
         if let Some(dir) = self.path.parent() {
             self.disk.create_private_dir(dir).map_err(|e| failed(e.to_string()))?;
         }

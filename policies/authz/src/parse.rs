@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rustc_hash::FxHashMap;
+
 use crate::acl::{AclLines, Origin};
 use crate::condition::Condition;
 use crate::files::Files;
@@ -88,7 +90,7 @@ pub(crate) struct Home {
 /// Names, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Names<'a> {
-    numbers: HashMap<&'a str, u32>,
+    numbers: FxHashMap<&'a str, u32>,
     names: Vec<&'a str>,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{Depth, Entry, Index, OfKind, Span};
 use crate::config::Mode;
@@ -23,7 +23,8 @@ impl Index {
     pub(crate) fn compile(parsed: &Parsed<'_>, mode: Mode) -> Result<Self, Refused> {
         let subjects = roles::resolve(parsed)?;
         check_contradictions(parsed)?;
-        let mut numbers: HashMap<Key<'_>, u32> = HashMap::new();
+        let mut numbers: FxHashMap<Key<'_>, u32> =
+            FxHashMap::with_capacity_and_hasher(parsed.rules.len(), FxBuildHasher);
         let mut entries: Vec<(u32, Entry)> = Vec::with_capacity(parsed.rules.len());
         for rule in &parsed.rules {
             for kind in rule.kinds() {
@@ -57,6 +58,7 @@ impl Index {
             // In the other mode those that deny are left out, and the rest is as any other rule.
             has_defaults: mode == Mode::Acl2 && parsed.rules.iter().any(|rule| rule.is_default),
         };
+        index.make_room(numbers.keys());
         for ((kind, depth, name), number) in numbers {
             let span = spans.get(number as usize).copied().unwrap_or_default();
             index.kinds[kind as usize].put(depth, name, span);
@@ -64,6 +66,20 @@ impl Index {
         index.kinds.iter_mut().for_each(OfKind::close);
         index.know(parsed, subjects);
         Ok(index)
+    }
+
+    /// Tables that grow are copied and cleared again and again.
+    fn make_room<'a>(&mut self, keys: impl Iterator<Item = &'a Key<'a>>) {
+        let mut counts = self.kinds.each_ref().map(|_| [0; 2]);
+        for (kind, depth, _) in keys {
+            let [literals, prefixes] = &mut counts[*kind as usize];
+            *literals += usize::from(*depth == Depth::Literal);
+            *prefixes += usize::from(*depth == Depth::Prefix);
+        }
+        for (of, [literals, prefixes]) in self.kinds.iter_mut().zip(counts) {
+            of.literals.reserve(literals);
+            of.prefixes.reserve(prefixes);
+        }
     }
 
     fn know(&mut self, parsed: &Parsed<'_>, subjects: HashMap<u32, Subject>) {
