@@ -219,7 +219,7 @@ fn spelled(access: &Access<'_>) -> String {
         Action::List => "list",
     };
     match access.resource {
-        Resource::Cluster | Resource::Policy | Resource::Plugin | Resource::Audit => {
+        Resource::Cluster | Resource::Policy | Resource::Plugin(_) | Resource::Audit => {
             format!("{action} cluster")
         }
         Resource::Topic(name) => format!("{action} topic:{name}"),

@@ -104,12 +104,23 @@ impl Names {
                 let name = match rule.pattern {
                     Pattern::Literal(name) => name.to_owned(),
                     Pattern::Prefix(name) => format!("{name}*"),
+                    Pattern::Any if kind == Kind::Plugin => String::new(),
                     Pattern::Any => "*".to_owned(),
                 };
-                self.resources.insert((kind, if kind.is_named() { name } else { String::new() }));
+                self.add_resource(kind, name);
             }
         }
         Ok(())
+    }
+
+    fn add_resource(&mut self, kind: Kind, name: String) {
+        if kind == Kind::Namespace {
+            for kind in [Kind::Topic, Kind::Group] {
+                self.resources.insert((kind, format!("{name}%*")));
+            }
+        } else {
+            self.resources.insert((kind, if kind.is_named() { name } else { String::new() }));
+        }
     }
 
     fn differences<'a>(

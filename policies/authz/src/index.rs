@@ -1,7 +1,8 @@
 //! Rules as they are asked: one look for the name, one for each length of prefix.
 //!
 //! Immutable. What a request meets is a literal name's rules, those of the prefixes it begins with, those of
-//! all things of its type and those of everything; in each, those of the few subjects that the caller is.
+//! its namespace if it has one, those of all things of its type and those of everything; in each, those of the
+//! few subjects that the caller is.
 
 mod build;
 
@@ -12,7 +13,7 @@ use crate::condition::{Circumstances, Condition, Message, Sight};
 use crate::config::Mode;
 use crate::parse::{EVERY_TENANT, Place};
 use crate::roles::Subject;
-use crate::words::{Actions, Ask, Kind, Who};
+use crate::words::{Actions, Ask, Kind, Who, namespace_of};
 
 /// A rule at one place of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,18 @@ struct OfKind {
     any: Span,
     /// `*`
     everything: Span,
+    /// Whether there is one but for everything.
+    has_some: bool,
+}
+
+impl OfKind {
+    /// Rules of a name, and of the prefixes it begins with; the longest first.
+    fn named<'a>(&'a self, name: &'a [u8], depth: Depth) -> impl Iterator<Item = Span> + 'a {
+        let literal = if depth == Depth::Literal { self.literals.get(name) } else { None };
+        let lengths: &[usize] = if depth <= Depth::Prefix { &self.lengths } else { &[] };
+        let prefix = |len: &usize| self.prefixes.get(name.get(..*len)?);
+        literal.into_iter().chain(lengths.iter().filter_map(prefix)).copied()
+    }
 }
 
 /// What was decided, and by which rule.
@@ -214,16 +227,26 @@ impl Index {
         depth: Depth,
     ) -> impl Iterator<Item = Span> + 'a {
         let of_kind = &self.kinds[kind as usize];
-        let literal = if depth == Depth::Literal { of_kind.literals.get(name) } else { None };
-        let lengths: &[usize] = if depth <= Depth::Prefix { &of_kind.lengths } else { &[] };
         let any = if depth <= Depth::Kind { of_kind.any } else { Span::default() };
-        let prefix = move |len: &usize| of_kind.prefixes.get(name.get(..*len)?);
-        literal
-            .into_iter()
-            .chain(lengths.iter().filter_map(prefix))
-            .copied()
+        of_kind
+            .named(name, depth)
+            .chain(self.of_namespace(kind, name, depth))
             .chain([any, of_kind.everything])
             .filter(|span| span.len > 0)
+    }
+
+    /// Rules for the namespace of a topic or group, however they name it.
+    fn of_namespace<'a>(
+        &'a self,
+        kind: Kind,
+        name: &'a [u8],
+        depth: Depth,
+    ) -> impl Iterator<Item = Span> + 'a {
+        let spaces = &self.kinds[Kind::Namespace as usize];
+        let is_looked_for = spaces.has_some && depth <= Depth::Prefix;
+        let namespace = if is_looked_for { namespace_of(kind, name) } else { None };
+        let of = move |name| spaces.named(name, Depth::Literal).chain([spaces.any]);
+        namespace.into_iter().flat_map(of)
     }
 
     pub(crate) fn entries(&self, span: Span) -> &[Entry] {

@@ -150,13 +150,18 @@ fn now<T>(future: impl Future<Output = casbin::Result<T>>) -> Result<T, String> 
     }
 }
 
-/// Defaults last; literal before prefix, longer before shorter, a type before everything; deny before allow.
+/// Defaults last; literal before prefix, longer before shorter, what names things before what names their namespace, a
+/// type before everything; deny before allow.
 fn order(rule: &Rule<'_>) -> (bool, u8, usize, bool) {
+    let of_namespace = rule.kind == Some(Kind::Namespace);
     let (rank, shorter) = match rule.pattern {
+        Pattern::Literal(_) if of_namespace => (2, 0),
+        Pattern::Prefix(prefix) if of_namespace => (3, usize::MAX - prefix.len()),
+        Pattern::Any if of_namespace => (4, 0),
         Pattern::Literal(_) => (0, 0),
         Pattern::Prefix(prefix) => (1, usize::MAX - prefix.len()),
-        Pattern::Any if rule.kind.is_some() => (2, 0),
-        Pattern::Any => (3, 0),
+        Pattern::Any if rule.kind.is_some() => (5, 0),
+        Pattern::Any => (6, 0),
     };
     (rule.is_default, rank, shorter, !rule.deny)
 }

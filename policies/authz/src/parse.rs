@@ -295,13 +295,6 @@ impl<'a> Reader<'a> {
             check_name("tenant", tenant)?;
         }
         let (kind, pattern) = resource_of(resource)?;
-        // ACLs may have it, since RocketMQ's do; in a file it would be a rule that never matches.
-        if kind == Some(Kind::Namespace) && usize::from(at.file) < self.parsed.files.len() {
-            return Err(
-                "nothing asks for Namespace: write Topic:NAMESPACE%* and Group:NAMESPACE%*"
-                    .to_owned(),
-            );
-        }
         let actions = Actions::parse(actions)?;
         let condition = self.condition(condition)?;
         let asks_for_message = self
@@ -453,5 +446,10 @@ fn resource_of(text: &str) -> Result<(Option<Kind>, Pattern<'_>), String> {
     }
     let stem = name.strip_suffix('*');
     check_name("resource", stem.unwrap_or(name))?;
+    if kind == Kind::Namespace && name.contains('%') {
+        return Err(format!(
+            "a namespace ends before the first %: write Namespace:NAME, not {text:?}, or name topics and groups"
+        ));
+    }
     Ok((Some(kind), stem.map_or(Pattern::Literal(name), Pattern::Prefix)))
 }

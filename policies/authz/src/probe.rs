@@ -78,7 +78,8 @@ impl Probe {
             0 => dice.pick(&Kind::ALL)?,
             _ => rule.kind.or_else(|| dice.pick(&Kind::ALL))?,
         };
-        let name = if kind.is_named() { name(rule, dice) } else { String::new() };
+        let kind = if kind.is_asked_for() { kind } else { dice.pick(&[Kind::Topic, Kind::Group])? };
+        let name = if kind.is_named() { name(rule, kind, dice) } else { String::new() };
         let own: Vec<_> = Action::ALL.into_iter().filter(|a| rule.actions.has(*a)).collect();
         let action = if dice.below(3) > 0 { dice.pick(&own) } else { dice.pick(&Action::ALL) }?;
         let at = Circumstances::default();
@@ -108,7 +109,11 @@ impl Probe {
     }
 }
 
-fn name(rule: &Rule<'_>, dice: &mut Dice) -> String {
+fn name(rule: &Rule<'_>, kind: Kind, dice: &mut Dice) -> String {
+    // All plugins, whatever they are called.
+    if kind == Kind::Plugin && dice.below(3) == 0 {
+        return String::new();
+    }
     let stem = match rule.pattern {
         Pattern::Literal(name) | Pattern::Prefix(name) => name,
         Pattern::Any => "n",
@@ -120,6 +125,12 @@ fn name(rule: &Rule<'_>, dice: &mut Dice) -> String {
         2 => name.insert(0, 'x'),
         3 | 4 if matches!(rule.pattern, Pattern::Prefix(_)) => name.push('1'),
         _ => {}
+    }
+    // What is in a namespace, and what only looks like it.
+    if rule.kind == Some(Kind::Namespace) {
+        name.push_str(dice.pick(&["%n", "%n%m", "%", ""]).unwrap_or_default());
+        let before = dice.pick(&["", "", "%DLQ%", "%"]).unwrap_or_default();
+        name.insert_str(0, before);
     }
     name
 }

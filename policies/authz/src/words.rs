@@ -57,12 +57,17 @@ impl Kind {
 
     /// Whether there are several of the kind, told apart by name.
     pub(crate) const fn is_named(self) -> bool {
-        matches!(self, Self::Topic | Self::Group | Self::Namespace)
+        matches!(self, Self::Topic | Self::Group | Self::Namespace | Self::Plugin)
+    }
+
+    /// Whether requests are about things of the kind. Namespaces are in the names of others.
+    pub(crate) const fn is_asked_for(self) -> bool {
+        !matches!(self, Self::Namespace)
     }
 
     /// Whether `Get` comes with `Pub` and `Sub`.
     pub(crate) const fn implies_get(self) -> bool {
-        matches!(self, Self::Topic | Self::Group)
+        matches!(self, Self::Topic | Self::Group | Self::Namespace)
     }
 }
 
@@ -176,7 +181,7 @@ pub struct Ask<'a> {
     pub action: Action,
     /// To what kind of thing.
     pub kind: Kind,
-    /// Which one; empty where there is only one.
+    /// Which one; empty where there is only one, and for all plugins.
     pub name: &'a str,
 }
 
@@ -188,7 +193,7 @@ impl<'a> Ask<'a> {
         match access.resource {
             Resource::Cluster => Self { action, kind: Kind::Cluster, name: "" },
             Resource::Policy => Self { action, kind: Kind::Policy, name: "" },
-            Resource::Plugin => Self { action, kind: Kind::Plugin, name: "" },
+            Resource::Plugin(name) => Self { action, kind: Kind::Plugin, name },
             Resource::Audit => Self { action, kind: Kind::Audit, name: "" },
             Resource::Group(name) => Self { action, kind: Kind::Group, name },
             Resource::Topic(topic) => match topic.strip_prefix(names::RETRY_PREFIX) {
@@ -209,6 +214,14 @@ impl<'a> Ask<'a> {
         let (kind, name) = resource.split_once(':').unwrap_or((resource, ""));
         let kind = Kind::parse(kind).ok_or_else(|| unknown_kind(kind))?;
         match (kind, kind.is_named()) {
+            (Kind::Namespace, _) => {
+                Err("nobody asks for a namespace, but for what is in it: Topic:NAMESPACE%NAME or \
+                     Group:NAMESPACE%NAME"
+                    .to_owned())
+            }
+            (Kind::Plugin, _) if name.is_empty() || name == "*" => {
+                Ok(Self { action, kind, name: "" })
+            }
             (_, false) if name.is_empty() || name == "*" => Ok(Self { action, kind, name: "" }),
             (_, false) => Err(format!("{} has no names: write {0}:*", kind.name())),
             (_, true) if name.is_empty() => Err(format!("which {}?", kind.name())),
@@ -224,6 +237,17 @@ impl<'a> Ask<'a> {
     pub fn resource(&self) -> String {
         format!("{}:{}", self.kind.name(), self.name)
     }
+}
+
+/// The namespace that a topic or a group is in; none of a name without one.
+pub(crate) fn namespace_of(kind: Kind, name: &[u8]) -> Option<&[u8]> {
+    let name = match kind {
+        Kind::Topic => name.strip_prefix(names::DLQ_PREFIX.as_bytes()).unwrap_or(name),
+        Kind::Group => name,
+        _ => return None,
+    };
+    let end = name.iter().position(|byte| *byte == b'%').filter(|end| *end > 0)?;
+    name.get(..end)
 }
 
 pub(crate) fn unknown_kind(text: &str) -> String {
@@ -242,6 +266,31 @@ mod tests {
         assert_eq!(ask(Action::Pub, "%RETRY%g"), group(Action::Sub));
         assert_eq!(ask(Action::Get, "%RETRY%g"), group(Action::Get));
         assert_eq!(ask(Action::Pub, "%DLQ%g").kind, Kind::Topic);
+    }
+
+    #[test]
+    fn a_namespace_is_what_stands_before_the_first_percent() {
+        let of = |kind, name: &'static str| {
+            namespace_of(kind, name.as_bytes()).map(|ns| str::from_utf8(ns).unwrap())
+        };
+        for name in ["ns%t", "ns%", "%DLQ%ns%g", "ns%a%b"] {
+            assert_eq!(of(Kind::Topic, name), Some("ns"), "{name}");
+        }
+        for name in ["", "ns", "%", "%ns%t", "%DLQ%g", "%DLQ%%g", "%SYS%x"] {
+            assert_eq!(of(Kind::Topic, name), None, "{name}");
+        }
+        assert_eq!((of(Kind::Group, "ns%g"), of(Kind::Group, "%DLQ%ns%g")), (Some("ns"), None));
+        assert_eq!((of(Kind::Plugin, "ns%g"), of(Kind::Namespace, "ns%g")), (None, None));
+    }
+
+    #[test]
+    fn all_plugins_are_asked_for_without_a_name() {
+        let plugin = |text| Ask::parse(Action::Get, text).map(|ask| (ask.kind, ask.name));
+        for text in ["Plugin", "plugin:", "Plugin:*"] {
+            assert_eq!(plugin(text), Ok((Kind::Plugin, "")), "{text}");
+        }
+        assert_eq!(plugin("Plugin:a"), Ok((Kind::Plugin, "a")));
+        assert!(plugin("Namespace:ns").unwrap_err().contains("Topic:NAMESPACE%NAME"));
     }
 
     #[test]

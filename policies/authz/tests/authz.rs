@@ -192,6 +192,93 @@ fn in_deny_override_a_wide_deny_wins() {
 }
 
 #[test]
+fn a_rule_for_one_plugin_is_for_that_one() {
+    let rules = "p, user:a, *, Plugin:acl, Update, -, allow\n\
+                 p, user:b, *, Plugin:shop-*, Update|Get, -, allow\n\
+                 p, user:c, *, Plugin:*, Update, -, allow\n\
+                 p, user:c, *, Plugin:acl, Update, -, deny\n";
+    for mode in [Mode::DenyOverride, Mode::Acl2] {
+        all(
+            &set(rules, mode),
+            &[
+                ("user:a Update Plugin:acl", "+a.csv:1"),
+                ("user:a Get Plugin:acl", "-"),
+                ("user:a Update Plugin:acl2", "-"),
+                // To change all, whatever they are called, needs a rule for all.
+                ("user:a Update Plugin:*", "-"),
+                ("user:b Get Plugin:shop-1", "+a.csv:2"),
+                ("user:b Get Plugin:shop", "-"),
+                ("user:b Get Plugin:*", "-"),
+                ("user:c Update Plugin:*", "+a.csv:3"),
+                ("user:c Update Plugin:other", "+a.csv:3"),
+                ("user:c Update Plugin:acl", "-a.csv:4"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_rule_for_a_namespace_is_for_the_topics_and_groups_in_it() {
+    let rules = "p, user:a, *, Namespace:shop, Pub|Sub, -, allow\n\
+                 p, user:b, *, Namespace:eu-*, Sub, -, allow\n\
+                 p, user:c, *, Namespace:*, Pub, -, allow\n\
+                 p, user:c, *, Namespace:secret, All, -, deny\n";
+    for mode in [Mode::DenyOverride, Mode::Acl2] {
+        let set = set(rules, mode);
+        all(
+            &set,
+            &[
+                ("user:a Pub Topic:shop%orders", "+a.csv:1"),
+                ("user:a Get Topic:shop%orders", "+a.csv:1"),
+                ("user:a Sub Group:shop%g", "+a.csv:1"),
+                ("user:a Sub Topic:%RETRY%shop%g", "+a.csv:1"),
+                ("user:a Sub Topic:%DLQ%shop%g", "+a.csv:1"),
+                ("user:a Pub Topic:shop", "-"),
+                ("user:a Pub Topic:shop2%orders", "-"),
+                ("user:a Pub Topic:%DLQ%shop", "-"),
+                ("user:a Update Plugin:shop%x", "-"),
+                ("user:b Sub Topic:eu-west%t", "+a.csv:2"),
+                // It begins so, and is in no namespace.
+                ("user:b Sub Topic:eu-west", "-"),
+                ("user:b Sub Topic:eu%t", "-"),
+                ("user:c Pub Topic:any%t", "+a.csv:3"),
+                ("user:c Pub Topic:any", "-"),
+                ("user:c Pub Topic:%SYS%t", "-"),
+                ("user:c Pub Topic:secret%t", "-a.csv:4"),
+            ],
+        );
+        assert!(set.compared() > 50, "{}", set.compared());
+    }
+}
+
+#[test]
+fn in_acl2_a_name_comes_before_its_namespace_and_that_before_its_type() {
+    let rules = "p, user:a, *, Topic:*, Pub, -, deny\n\
+                 p, user:a, *, Namespace:*, Pub, -, allow\n\
+                 p, user:a, *, Namespace:s*, Pub, -, deny\n\
+                 p, user:a, *, Namespace:shop, Pub, -, allow\n\
+                 p, user:a, *, Topic:s*, Pub, tag=x, deny\n\
+                 p, user:a, *, Topic:shop%t, Pub, -, deny\n";
+    all(
+        &set(rules, Mode::Acl2),
+        &[
+            ("user:a Pub Topic:a", "-a.csv:1"),
+            ("user:a Pub Topic:a%t", "+a.csv:2"),
+            ("user:a Pub Topic:sho%t", "-a.csv:3"),
+            ("user:a Pub Topic:shop%u", "+a.csv:4"),
+            ("user:a Pub Topic:shop%t", "-a.csv:6"),
+        ],
+    );
+    let at = Circumstances::default();
+    let set = set(rules, Mode::Acl2);
+    let question = Question { principal: "user:a", action: "Pub", resource: "Topic:shop%u" };
+    let (who, ask) = question.read().unwrap();
+    let tagged = Message { tag: "x", ..Message::default() };
+    let decision = set.index().decide_on(who, &ask, &at, &tagged);
+    assert_eq!(decision.rule.unwrap().to_string(), "a.csv:5", "a prefix is before a namespace");
+}
+
+#[test]
 fn every_mistake_has_its_place() {
     for (rules, expected) in [
         ("", "the set: no rule at all"),
@@ -211,9 +298,13 @@ fn every_mistake_has_its_place() {
         ("p, user:a, *, Topic:a*b, Pub, -, allow\n", "a.csv:1: `*` does not belong"),
         ("p, user:a, *, Topic:a**, Pub, -, allow\n", "a.csv:1: `*` does not belong"),
         ("p, user:a, *, Cluster:x, Get, -, allow\n", "a.csv:1: nothing asks for Cluster by name"),
-        ("p, user:a, *, Plugin:acl, Get, -, allow\n", "a.csv:1: nothing asks for Plugin by name"),
-        ("p, user:a, *, Plugin:a*, Get, -, deny\n", "a.csv:1: nothing asks for Plugin by name"),
-        ("p, user:a, *, Namespace:*, Pub, -, allow\n", "a.csv:1: nothing asks for Namespace"),
+        ("p, user:a, *, Plugin:, Get, -, allow\n", "a.csv:1: the resource is missing"),
+        ("p, user:a, *, Namespace:n%, Pub, -, allow\n", "a.csv:1: a namespace ends before"),
+        ("p, user:a, *, Namespace:n%t*, Pub, -, allow\n", "a.csv:1: a namespace ends before"),
+        (
+            "p, user:a, *, Namespace:n, Pub, size<=1, allow\n",
+            "a.csv:1: mtype, size and tag are for",
+        ),
         (
             "p, user:a, *, Topic:t, Pub|Sub, -, allow\np, user:a, *, Topic:u, Pub, -, allow\n\
              p, user:a, *, Topic:t, Sub|Pub, -, deny\n",

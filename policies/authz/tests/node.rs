@@ -93,8 +93,8 @@ fn policies_plugins_and_the_audit_log_are_things_of_their_own() {
     let may = |action, resource| {
         node.keeper.hook().authorize(&cx, &[Access { action, resource }]) == Verdict::Continue
     };
-    assert!(may(Action::Get, Resource::Audit) && may(Action::List, Resource::Plugin));
-    for resource in [Resource::Cluster, Resource::Policy, Resource::Plugin] {
+    assert!(may(Action::Get, Resource::Audit) && may(Action::List, Resource::Plugin("")));
+    for resource in [Resource::Cluster, Resource::Policy, Resource::Plugin("")] {
         assert!(!may(Action::Get, resource), "{resource:?}");
     }
 }

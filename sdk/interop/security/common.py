@@ -141,10 +141,10 @@ class Server:
         file = private(self.work / f"{name}.new", secret(name) + "\n")
         return self.admin("users", "create", name, "--secret-file", str(file), *more, **options)
 
-    def http(self, path, user=None, password=None, method="GET", headers=(), timeout=10):
+    def http(self, path, user=None, password=None, method="GET", headers=(), timeout=10, body=None):
         """Status, headers and text of the ops listener's answer."""
         request = urllib.request.Request(f"{self.scheme}://{self.ops}{path}", method=method, headers=dict(headers),
-                                         data=b"{}" if method == "POST" else None)
+                                         data=b"{}" if method == "POST" and body is None else body)
         if user:
             pair = f"{user}:{secret(user) if password is None else password}"
             request.add_header("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())

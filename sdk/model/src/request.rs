@@ -141,8 +141,8 @@ pub enum Resource<'a> {
     Group(&'a str),
     /// The policies of this node.
     Policy,
-    /// The plugins of this node.
-    Plugin,
+    /// A plugin of this node, by its binding's name; empty: all plugins, whatever they are called.
+    Plugin(&'a str),
     /// The audit log of this node.
     Audit,
 }

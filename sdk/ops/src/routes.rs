@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use hyper::http::request;
 use hyper::http::{HeaderValue, Method, Response, StatusCode, header};
 
+use crate::row::Judges;
 use crate::view::Wanted;
 use crate::{Call, Change, Door, Handler, Reply, Row, View};
 
@@ -85,7 +86,7 @@ impl Parts {
             self.unknown(head, context);
             return Answer::Ready(not_allowed("GET, HEAD"));
         }
-        let denied = self.views.get(at).and_then(|view| self.denied(view.access, context));
+        let denied = self.views.get(at).and_then(|view| self.denied(&[view.access], context));
         denied.map_or_else(|| Answer::View(at, Wanted::of(&head.headers)), Answer::Ready)
     }
 
@@ -100,8 +101,12 @@ impl Parts {
         }
     }
 
-    fn denied(&self, access: Access<'_>, context: &RequestContext) -> Option<Response<String>> {
-        match self.hooks.load().authorize(context, &[access]) {
+    fn denied(
+        &self,
+        accesses: &[Access<'_>],
+        context: &RequestContext,
+    ) -> Option<Response<String>> {
+        match self.hooks.load().authorize(context, accesses) {
             Verdict::Continue => None,
             Verdict::Reject(rejection) => {
                 Some(plain(StatusCode::FORBIDDEN, format!("{}\n", rejection.reason)))
@@ -150,12 +155,13 @@ impl Parts {
             let methods: Vec<&str> = at_path.iter().map(|(row, _)| row.method.as_str()).collect();
             return Answer::Ready(not_allowed(&methods.join(", ")));
         };
-        if let Some(denied) = self.denied(row.access, context) {
+        let query = head.uri.query().unwrap_or_default();
+        if let Some(denied) = self.denied(&row.accesses(name, query), context) {
             return Answer::Ready(denied);
         }
-        let query = head.uri.query().unwrap_or_default().to_owned();
-        let caller = Some(context.clone());
-        let call = Call { name: (*name).to_owned(), query, caller, ..Call::default() };
+        let (name, query) = ((*name).to_owned(), query.to_owned());
+        let judges = Judges(Some(Arc::clone(&self.hooks)));
+        let call = Call { name, query, body: Bytes::new(), caller: Some(context.clone()), judges };
         let change = match &row.handler {
             Handler::Look(look) => return Answer::Ready(rendered(&look(&call))),
             Handler::Change(change) => change,

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use blockhouse_model::{Access, RequestContext};
+use blockhouse_hook::{Hooks, Verdict};
+use blockhouse_model::{Access, RequestContext, Resource};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::http::Method;
 use serde_json::{Value, json};
+
+/// Most plugins that a request is about, unless it is about all.
+const PLUGINS_MAX: usize = 64;
+/// Where a request says in its query which plugins it is about.
+const PLUGIN: &str = "plugin";
 
 /// One thing that the control API can do.
 pub struct Row {
@@ -14,7 +20,8 @@ pub struct Row {
     pub path: &'static str,
     /// The method.
     pub method: Method,
-    /// What the caller must be allowed to do. The hooks decide.
+    /// What the caller must be allowed to do. The hooks decide. Of plugins it is asked for those that the request
+    /// names, in the path's `*` or as `plugin` in the query; for all if it names none.
     pub access: Access<'static>,
     /// Does it.
     pub handler: Handler,
@@ -52,15 +59,56 @@ pub struct Call {
     pub body: Bytes,
     /// Who asks, and from where.
     pub caller: Option<RequestContext>,
+    pub(crate) judges: Judges,
+}
+
+/// Those who decide what a caller may do.
+#[derive(Clone, Default)]
+pub(crate) struct Judges(pub(crate) Option<Arc<Hooks>>);
+
+impl std::fmt::Debug for Judges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Judges")
+    }
 }
 
 impl Call {
     /// The value of `key` in the query, as it stands there.
     #[must_use]
     pub fn parameter(&self, key: &str) -> Option<&str> {
-        let pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(name, _)| *name == key).map(|(_, value)| value).next()
+        parameters(&self.query, key).next()
     }
+
+    /// The plugins that the query names.
+    pub fn plugins(&self) -> impl Iterator<Item = &str> {
+        parameters(&self.query, PLUGIN)
+    }
+
+    /// The answer to a caller who may not do this, of what the row could not ask for since the body, or the node,
+    /// says what it is about. Whoever is not known, or has nobody to judge him, may not.
+    #[must_use]
+    pub fn denied(&self, access: Access<'_>) -> Option<Reply> {
+        let why = match (&self.judges.0, &self.caller) {
+            (Some(hooks), Some(caller)) => match hooks.load().authorize(caller, &[access]) {
+                Verdict::Continue => return None,
+                Verdict::Reject(rejection) => rejection.reason,
+            },
+            _ => "nobody says that you may".into(),
+        };
+        Some(Reply::refusal(StatusCode::FORBIDDEN, "forbidden", &why))
+    }
+}
+
+/// The values of `key`, as they stand there.
+fn parameters<'a>(query: &'a str, key: &str) -> impl Iterator<Item = &'a str> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter(move |(name, _)| *name == key).map(|(_, value)| value)
+}
+
+/// Whether a plugin can be called so. What can be no name is about no plugin in particular.
+fn is_plugin_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=64).contains(&name.len()) && name.bytes().all(fits)
 }
 
 impl Row {
@@ -76,6 +124,22 @@ impl Row {
             }
         }
         parts.next().is_none().then_some(found)
+    }
+
+    /// What a request must be allowed to do, with what stands for the `*`, and its query.
+    pub(crate) fn accesses<'a>(&self, name: &'a str, query: &'a str) -> Vec<Access<'a>> {
+        let Access { action, resource: Resource::Plugin("") } = self.access else {
+            return vec![self.access];
+        };
+        let of_path = (!name.is_empty()).then_some(name).into_iter();
+        let mut names: Vec<&str> =
+            of_path.chain(parameters(query, PLUGIN)).take(PLUGINS_MAX + 1).collect();
+        let is_of_all = names.is_empty() || names.len() > PLUGINS_MAX;
+        if is_of_all || !names.iter().all(|name| is_plugin_name(name)) {
+            names = vec![""];
+        }
+        let access = |name| Access { action, resource: Resource::Plugin(name) };
+        names.into_iter().map(access).collect()
     }
 }
 
@@ -130,6 +194,50 @@ mod tests {
             assert_eq!(logs.at(path), None, "{path}");
         }
         assert_eq!(row("/v1/info").at("/v1/info"), Some(""));
+    }
+
+    #[test]
+    fn a_request_is_about_the_plugins_that_it_names_or_about_all() {
+        let row = |path, resource| Row {
+            path,
+            method: Method::GET,
+            access: Access { action: Action::Get, resource },
+            handler: Handler::Look(Box::new(|_| Reply::ok(Value::Null))),
+        };
+        let asked = |row: &Row, name: &str, query: &str| -> Vec<String> {
+            let accesses = row.accesses(name, query);
+            accesses.iter().map(|access| format!("{:?}", access.resource)).collect()
+        };
+        let deploy = row("/v1/plugins/deploy", Resource::Plugin(""));
+        assert_eq!(
+            asked(&deploy, "", "plugin=a&x=1&plugin=b-2"),
+            ["Plugin(\"a\")", "Plugin(\"b-2\")"]
+        );
+        let many = "plugin=a&".repeat(PLUGINS_MAX + 1);
+        for query in
+            ["", "x=a", "plugin=", "plugin=a,cluster", "plugin=a&plugin=A", "plugin=%61", &many]
+        {
+            assert_eq!(asked(&deploy, "", query), ["Plugin(\"\")"], "{query}");
+        }
+        let logs = row("/v1/plugins/*/logs", Resource::Plugin(""));
+        assert_eq!(asked(&logs, "a", ""), ["Plugin(\"a\")"]);
+        assert_eq!(asked(&logs, "a", "plugin=b"), ["Plugin(\"a\")", "Plugin(\"b\")"]);
+        assert_eq!(asked(&logs, "a,b", ""), ["Plugin(\"\")"]);
+        assert_eq!(asked(&row("/v1/info", Resource::Cluster), "", "plugin=a"), ["Cluster"]);
+    }
+
+    #[test]
+    fn nobody_may_do_what_nobody_is_asked_for() {
+        let access = Access { action: Action::Get, resource: Resource::Plugin("a") };
+        let status = |call: Call| call.denied(access).map(|reply| reply.status);
+        assert_eq!(status(Call::default()), Some(StatusCode::FORBIDDEN));
+        let judges = Judges(Some(Arc::new(Hooks::none())));
+        assert_eq!(
+            status(Call { judges: judges.clone(), ..Call::default() }),
+            Some(StatusCode::FORBIDDEN)
+        );
+        let caller = Some(RequestContext::new(([127, 0, 0, 1], 1).into(), 1, 0));
+        assert_eq!(status(Call { judges, caller, ..Call::default() }), None);
     }
 
     #[test]

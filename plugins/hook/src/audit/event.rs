@@ -310,7 +310,8 @@ fn resources(accesses: &[Access<'_>]) -> String {
             Resource::Topic(topic) => format!("topic:{topic}"),
             Resource::Group(group) => format!("group:{group}"),
             Resource::Policy => "policy".to_owned(),
-            Resource::Plugin => "plugin".to_owned(),
+            Resource::Plugin("") => "plugin".to_owned(),
+            Resource::Plugin(name) => format!("plugin:{name}"),
             Resource::Audit => "audit".to_owned(),
         };
         if !text.is_empty() {

@@ -122,7 +122,7 @@ pub(super) const fn access<'a>(access: &Access<'a>) -> authorize::Access<'a> {
         },
         resource: match access.resource {
             // The contract has no word for these: what changes a node is the cluster's.
-            Resource::Cluster | Resource::Policy | Resource::Plugin | Resource::Audit => {
+            Resource::Cluster | Resource::Policy | Resource::Plugin(_) | Resource::Audit => {
                 authorize::Resource::Cluster
             }
             Resource::Topic(topic) => authorize::Resource::Topic(topic),

@@ -114,7 +114,7 @@ impl TracedCall {
         match access.resource {
             Resource::Topic(topic) => self.about(topic, ""),
             Resource::Group(group) => self.about("", group),
-            Resource::Cluster | Resource::Policy | Resource::Plugin | Resource::Audit => {}
+            Resource::Cluster | Resource::Policy | Resource::Plugin(_) | Resource::Audit => {}
         }
     }
 }

@@ -134,8 +134,12 @@ pub(super) fn line(user: &str, entry: &AclEntry, cluster: &str) -> Option<String
     rendered(user, entry, policy_resource(&entry.resource, cluster)?).ok()
 }
 
-/// What policies call the resource: a node is of one cluster only.
+/// What policies call the resource: a node is of one cluster only, and a namespace is nothing that an ACL decides on,
+/// in RocketMQ as here: what was put in without effect is not to get one by itself.
 pub(super) fn policy_resource<'a>(resource: &'a str, cluster: &str) -> Option<&'a str> {
+    if resource.starts_with("Namespace:") {
+        return None;
+    }
     let Some(pattern) = resource.strip_prefix("Cluster:") else { return Some(resource) };
     let is_ours = match pattern.strip_suffix('*') {
         Some(prefix) => cluster.starts_with(prefix),

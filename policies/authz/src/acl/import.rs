@@ -59,7 +59,7 @@ impl Imported {
     ) {
         let about = format!("User:{user} {}", entry.resource);
         if entry.resource.starts_with("Namespace:") {
-            return self.note(format!("{about} is not taken over: nothing asks for namespaces"));
+            return self.note(format!("{about} is not taken over: it decides nothing in RocketMQ; a rule for it would here"));
         }
         match (&*entry.policy_type, &*entry.decision) {
             (DEFAULT, DENY) => {

@@ -97,6 +97,7 @@ impl Index {
 impl OfKind {
     fn put(&mut self, depth: Depth, name: &str, span: Span) {
         let name = || name.as_bytes().into();
+        self.has_some |= depth != Depth::Everything;
         match depth {
             Depth::Literal => drop(self.literals.insert(name(), span)),
             Depth::Prefix => drop(self.prefixes.insert(name(), span)),

@@ -92,13 +92,14 @@ impl Keeper {
     }
 }
 
-/// Old files of ACLs may have entries of namespaces, which nothing asks for; new ones are refused.
+/// Old files of ACLs may have entries of namespaces, which decide nothing; new ones are refused.
 fn check_asked(acl: &Acl) -> Result<(), AclError> {
     let is_namespace = |text: &str| {
         text.split_once(':').is_some_and(|(word, _)| Kind::parse(word) == Some(Kind::Namespace))
     };
     if acl.entries.iter().any(|entry| is_namespace(&entry.resource)) {
-        let why = "nothing asks for Namespace: write Topic:NAMESPACE%* and Group:NAMESPACE%*";
+        let why = "no ACL decides on a Namespace: write Topic:NAMESPACE%* and Group:NAMESPACE%*, or a rule in the \
+                   files";
         return Err(AclError::Invalid(why.to_owned()));
     }
     Ok(())

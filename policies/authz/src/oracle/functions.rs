@@ -22,11 +22,30 @@ pub(super) fn add(enforcer: &mut Enforcer) {
     enforcer.add_function("condMatch", condition);
 }
 
+/// A rule for namespaces is asked with the one in the name.
 pub(super) fn covers(asked: &str, pattern: &str) -> bool {
+    let namespace;
+    let asked = if pattern.starts_with("Namespace:") {
+        let Some(found) = namespace_in(asked) else { return false };
+        namespace = format!("Namespace:{found}");
+        &namespace
+    } else {
+        asked
+    };
     match pattern.strip_suffix('*') {
         Some(prefix) => asked.as_bytes().starts_with(prefix.as_bytes()),
         None => asked == pattern,
     }
+}
+
+/// Of `Topic:NS%NAME`, `Topic:%DLQ%NS%NAME` and `Group:NS%NAME`.
+fn namespace_in(asked: &str) -> Option<&str> {
+    let name = match asked.split_once(':')? {
+        ("Topic", name) => name.strip_prefix("%DLQ%").unwrap_or(name),
+        ("Group", name) => name,
+        _ => return None,
+    };
+    name.split_once('%').map(|(namespace, _)| namespace).filter(|namespace| !namespace.is_empty())
 }
 
 /// A message is `TYPE|SIZE|TAG`.

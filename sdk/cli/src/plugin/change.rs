@@ -39,11 +39,10 @@ pub(super) struct Outcome {
 pub(super) fn run(args: &Args, what: &str, as_json: bool) -> anyhow::Result<()> {
     let name = node::name(&args.name)?.to_owned();
     let nodes = args.nodes.nodes()?;
+    let path = node::about(&format!("/v1/plugins/{what}"), &name);
     let named = Named { name };
-    let made = |node: &Node| Outcome {
-        node: node.authority.clone(),
-        result: node.post(&format!("/v1/plugins/{what}"), &named),
-    };
+    let made =
+        |node: &Node| Outcome { node: node.authority.clone(), result: node.post(&path, &named) };
     tell(&nodes.iter().map(made).collect::<Vec<_>>(), as_json)
 }
 

@@ -92,7 +92,9 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
     if let Some(package) = &package {
         for node in &nodes {
             let path = format!("/v1/plugins/components?digest={digest}");
-            let _told: Value = node.put(&path, package.bytes())?;
+            for wanted in &request.plugins {
+                let _told: Value = node.put(&node::about(&path, &wanted.name), package.bytes())?;
+            }
         }
     }
     // A node alone tries it by itself before it puts it in force.
@@ -110,7 +112,11 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
 fn post_all(nodes: &[Node], request: &DeployRequest, trial: bool) -> anyhow::Result<Vec<Outcome>> {
     let mut outcomes = Vec::with_capacity(nodes.len());
     for node in nodes {
-        let result = node.post("/v1/plugins/deploy", request);
+        let path = request
+            .plugins
+            .iter()
+            .fold("/v1/plugins/deploy".to_owned(), |path, wanted| node::about(&path, &wanted.name));
+        let result = node.post(&path, request);
         if trial && nodes.len() > 1 {
             let report = result.context("nothing has changed on any node")?;
             outcomes.push(Outcome { node: node.authority.clone(), result: Ok(report) });

@@ -26,7 +26,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
     let name = node::name(&args.name)?;
     let asked = args.node.node()?;
-    let (json, plugins) = asked.plugins()?;
+    let (json, plugins) = asked.plugin(name)?;
     let unknown = || {
         format!(
             "there is no plugin {name} on {}; `blockhouse plugin list` shows those that are",

@@ -204,7 +204,16 @@ impl Node {
 
     /// What it says of its plugins, as it is and as this program understands it.
     pub(super) fn plugins(&self) -> anyhow::Result<(Value, Plugins)> {
-        let json: Value = self.get("/v1/plugins")?;
+        self.plugins_at("/v1/plugins")
+    }
+
+    /// The same of one plugin, for who may look at no other. An older node tells of all.
+    pub(super) fn plugin(&self, name: &str) -> anyhow::Result<(Value, Plugins)> {
+        self.plugins_at(&about("/v1/plugins", name))
+    }
+
+    fn plugins_at(&self, path: &str) -> anyhow::Result<(Value, Plugins)> {
+        let json: Value = self.get(path)?;
         let plugins = Plugins::deserialize(&json);
         Ok((json, plugins.with_context(|| self.stranger())?))
     }
@@ -347,6 +356,12 @@ fn is_near(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 
+/// A path that says which plugin it is about, so that the node asks for a right on that one.
+pub(super) fn about(path: &str, name: &str) -> String {
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}plugin={name}")
+}
+
 /// A name as it may stand in a path.
 pub(super) fn name(name: &str) -> anyhow::Result<&str> {
     let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -369,6 +384,12 @@ mod tests {
         for url in ["", "5557", "ftp://a:1", "a:b", "a:1/b", ":1", "a\r\nb:1", "a:99999"] {
             assert!(authority(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_path_says_which_plugin_it_is_about() {
+        assert_eq!(about("/v1/plugins", "acl"), "/v1/plugins?plugin=acl");
+        assert_eq!(about("/v1/c?digest=d", "acl"), "/v1/c?digest=d&plugin=acl");
     }
 
     #[test]

@@ -107,7 +107,7 @@ const fn resource(resource: &Resource<'_>) -> &'static str {
     match resource {
         Resource::Cluster => "Cluster:*",
         Resource::Policy => "Policy:*",
-        Resource::Plugin => "Plugin:*",
+        Resource::Plugin(_) => "Plugin:*",
         Resource::Audit => "Audit:*",
         Resource::Topic(_) => "Topic:*",
         Resource::Group(_) => "Group:*",

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use blockhouse_host::{Binding, Changing, Deploy, Error, Host, Report, Terms, TraceRequest};
+use blockhouse_host::{
+    Binding, Changing, Deploy, Error, Host, Report, Status, Terms, TraceRequest,
+};
 use blockhouse_model::{Access, Action, RequestContext, Resource};
 use blockhouse_ops::{Call, Change, Handler, Reply, Row};
 use blockhouse_package::{Signatures, component};
@@ -105,7 +107,7 @@ pub(in crate::process) fn rows(host: Option<&Arc<Host>>, remote: bool) -> Vec<Ro
 }
 
 const fn row(path: &'static str, method: Method, action: Action, handler: Handler) -> Row {
-    Row { path, method, access: Access { action, resource: Resource::Plugin }, handler }
+    Row { path, method, access: Access { action, resource: Resource::Plugin("") }, handler }
 }
 
 fn off() -> Reply {
@@ -124,9 +126,33 @@ fn refuse(context: &RequestContext, remote: bool) -> Option<String> {
     ))
 }
 
-fn list(host: &Host, _: &Call) -> Reply {
+/// Those that the query names, or all; without those that the caller may not look at.
+fn list(host: &Host, call: &Call) -> Reply {
     let changes = host.changes();
-    Reply::ok(json!({ "generation": changes.generation, "plugins": host.status() }))
+    let wanted: Vec<&str> = call.plugins().collect();
+    let shown = |plugin: &Status| {
+        (wanted.is_empty() || wanted.contains(&plugin.name.as_str()))
+            && denied(call, Action::Get, [plugin.name.as_str()]).is_none()
+    };
+    let plugins: Vec<Status> = host.status().into_iter().filter(shown).collect();
+    Reply::ok(json!({ "generation": changes.generation, "plugins": plugins }))
+}
+
+/// The answer to who may not do this to one of these plugins: whatever the path and the query said of them, the
+/// ones that something is done to are asked for.
+fn denied<'a>(
+    call: &Call,
+    action: Action,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Option<Reply> {
+    let access = |name| Access { action, resource: Resource::Plugin(name) };
+    names.into_iter().find_map(|name| call.denied(access(name)))
+}
+
+/// The answer to who may not do this to one of the plugins that there are.
+fn denied_of_all(host: &Host, call: &Call, action: Action) -> Option<Reply> {
+    let status = host.status();
+    denied(call, action, status.iter().map(|plugin| plugin.name.as_str()))
 }
 
 fn logs(host: &Host, call: &Call) -> Reply {
@@ -148,6 +174,10 @@ fn trace(host: &Host, call: &Call) -> Reply {
     if let Err(problem) = request.check() {
         return wrong(&problem);
     }
+    // It shows what each of them is called with.
+    if let Some(denied) = denied_of_all(host, call, Action::Update) {
+        return denied;
+    }
     match host.trace(request) {
         Ok(trace) => Reply::ok(json!({ "trace": trace })),
         Err(error) => refused(&error),
@@ -160,6 +190,9 @@ fn traced(host: &Host, call: &Call) -> Reply {
         let text = "`trace` and `after` must be numbers";
         return Reply::refusal(StatusCode::BAD_REQUEST, "request", text);
     };
+    if let Some(denied) = denied_of_all(host, call, Action::Get) {
+        return denied;
+    }
     if let Some(traced) = host.traced(trace, after) {
         return Reply::ok(serde_json::to_value(traced).unwrap_or(Value::Null));
     }
@@ -189,6 +222,9 @@ fn deploy(host: &Host, call: &Call) -> Reply {
     if names.iter().enumerate().any(|(i, name)| names[..i].contains(name)) {
         return wrong("a plugin is there twice");
     }
+    if let Some(denied) = denied(call, Action::Update, names.iter().map(|name| name.as_str())) {
+        return denied;
+    }
     match request.plugins.into_iter().map(wanted).collect::<Result<Vec<_>, _>>() {
         Ok(deploys) => answer(by(host, call).deploy(deploys, terms)),
         Err(problem) => wrong(&problem),
@@ -211,7 +247,9 @@ const fn by<'a>(host: &'a Host, call: &'a Call) -> Changing<'a> {
 
 fn named(call: &Call, make: impl FnOnce(&str) -> Result<Report, Error>) -> Reply {
     match serde_json::from_slice::<Named>(&call.body) {
-        Ok(Named { name }) => answer(make(&name)),
+        Ok(Named { name }) => {
+            denied(call, Action::Update, [name.as_str()]).unwrap_or_else(|| answer(make(&name)))
+        }
         Err(error) => wrong(&error.to_string()),
     }
 }
