@@ -27,6 +27,7 @@ pub mod caller;
 pub mod clients;
 pub mod config;
 pub mod delay;
+mod flushes;
 pub mod groups;
 pub mod held;
 pub mod inspect;
@@ -199,6 +200,7 @@ impl Broker {
     pub fn recording(self, recorder: Option<Recorder>) -> Self {
         if let Some(recorder) = &recorder {
             recorder.spans.begin_at(self.store().stats().log_end.0);
+            flushes::watch(self.store(), &recorder.spans);
         }
         Self { recorder, ..self }
     }

@@ -61,7 +61,7 @@ impl<'a> Finish<'a> {
         match self.picked.split_first() {
             Some(((number, record), rest)) if *number == request => {
                 self.picked = rest;
-                self.push(request, *record, code)
+                self.push(request, *record, (code, placed))
             }
             _ if code != response_code::SUCCESS
                 || self.slow.is_some()
@@ -74,12 +74,22 @@ impl<'a> Finish<'a> {
     }
 
     /// The span, unless there is no room for it: what is told of it would lead nowhere.
-    fn push(&self, request: usize, record: StageRecord, code: i32) -> Option<TraceParent> {
+    fn push(
+        &self,
+        request: usize,
+        record: StageRecord,
+        (code, placed): (i32, &[Placed]),
+    ) -> Option<TraceParent> {
         self.traced.push_calls(self.spans, request, record.picked);
         self.traced.push_links(self.spans, request);
         let stages = Stages { flush: self.flush, ..record.stages };
         let record = StageRecord { code, stages, total: Ticks::of(self.total), ..record };
-        self.spans.push(Record::Stages(record)).then_some(record.picked.own)
+        let own = self.spans.push(Record::Stages(record)).then_some(record.picked.own)?;
+        if let Some(last) = placed.last() {
+            let end = last.physical_offset.0.saturating_add(u64::from(last.size));
+            self.spans.answered_after_flush(end, own);
+        }
+        Some(own)
     }
 
     /// The span that the request belongs to, as the core would say.
@@ -140,6 +150,6 @@ impl<'a> Finish<'a> {
             place: placed.first().map(|p| (p.queue_offset.0, Some(p.physical_offset.0))),
             delay_level: 0,
         };
-        self.push(request, record, code)
+        self.push(request, record, (code, placed))
     }
 }

@@ -15,7 +15,7 @@ use blockhouse_hook::{
     Delivery, Draft, Hook, HookChain, Hooks, Lifecycle, Outbound, PluginCall, Point, Points, Pull,
     RouteEntry, SpanRecord, Verdict, calls,
 };
-use blockhouse_meter::spans::{DropReason, Rules, Spans};
+use blockhouse_meter::spans::{DropReason, Flush, Rules, Spans};
 use blockhouse_model::{
     Access, Action, MessageId, PhysicalOffset, QueueId, QueueOffset, RequestContext, Resource,
     TraceParent,
@@ -336,4 +336,20 @@ fn a_chain_without_hooks_makes_no_allocation_at_any_point() {
         let listens = matches!(point, Point::Authorize | Point::Ack);
         assert_eq!(made > 0, listens, "{point:?}: {made}");
     }
+}
+
+#[test]
+fn syncs_that_served_nobody_who_is_recorded_make_no_allocation() {
+    let (spans, records) = Spans::new(Rules { head: 0.0, slow: None, errors: false }, 64);
+    spans.watch_flushes();
+    let flush = |at: u64| Flush { from: at, to: at + 1, messages: 1, ..Flush::default() };
+    // More than are remembered.
+    let made = measure(|| (0..5_000).for_each(|at| spans.flushed(flush(at))));
+    assert_eq!(made.count_total, 0);
+    let settled = measure(|| spans.settle_flushes(Duration::MAX));
+    assert_eq!((settled.count_total, records.try_iter().count()), (0, 0));
+    // The count notices those that did.
+    spans.flushed(flush(5_000));
+    let parent = TraceParent { trace_id: 1, span_id: 2, sampled: true };
+    assert!(of(|| spans.answered_after_flush(5_001, parent)) > 0);
 }

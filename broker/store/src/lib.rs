@@ -59,6 +59,7 @@ pub use append::{Placed, Placement, Settled};
 pub use config::{Config, Flush};
 pub use error::{AppendError, Error};
 pub use faults::{Cause, Fault, Part, Trouble};
+pub use log::{FlushWatcher, Flushed};
 pub use progress::Ticket;
 pub use read::{
     Accept, Boundary, ColdRead, NoListener, Purpose, QueryOutcome, QueueBounds, QueueListener,

@@ -8,8 +8,8 @@
 mod reading;
 mod tail;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use blockhouse_model::{Clock, PhysicalOffset, Timestamp};
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use crate::config::Flush;
 use crate::faults::{Faults, Part};
-use crate::log::{Encoded, Follower, Landing, Log, LogStats, Piece, Place};
+use crate::log::{Encoded, FlushWatcher, Flushed, Follower, Landing, Log, LogStats, Piece, Place};
 use crate::progress::{Progress, Ticket, Wait};
 use crate::read::ColdRead;
 use crate::segments::Segments;
@@ -67,8 +67,9 @@ struct Core {
     /// End of what was placed, to look at without the append lock.
     placed: AtomicU64,
     writer: Mutex<Writer>,
-    /// Held during a flush; when the last one was, by the monotonic clock.
-    flushing: Mutex<Duration>,
+    /// Held during a flush.
+    flushing: Mutex<LastFlush>,
+    watcher: OnceLock<Arc<dyn FlushWatcher>>,
     progress: Arc<Progress>,
     confirmed: AtomicU64,
     flushed_timestamp: AtomicI64,
@@ -84,11 +85,30 @@ struct Appender {
     tail: Tail,
     end: u64,
     last_timestamp: i64,
+    /// How many records were placed so far.
+    records: u64,
+}
+
+/// The last flush.
+#[derive(Default)]
+struct LastFlush {
+    /// When it began, by the monotonic clock.
+    at: Duration,
+    /// How many records were placed before it.
+    records: u64,
+}
+
+/// Up to where the log is written.
+struct Written {
+    end: u64,
+    last_timestamp: i64,
+    records: u64,
 }
 
 struct Writer {
     spare: Tail,
     last_timestamp: i64,
+    records: u64,
     /// Up to where the files hold data, or zeros that a write put there ahead of the data.
     filled: u64,
 }
@@ -111,14 +131,17 @@ impl LocalLog {
                 tail: Tail::with_capacity(parts.tail_size),
                 end: parts.end,
                 last_timestamp: parts.last_timestamp.0,
+                records: 0,
             }),
             placed: AtomicU64::new(parts.end),
             writer: Mutex::new(Writer {
                 spare: Tail::with_capacity(parts.tail_size),
                 last_timestamp: parts.last_timestamp.0,
+                records: 0,
                 filled: parts.end,
             }),
-            flushing: Mutex::new(Duration::ZERO),
+            flushing: Mutex::default(),
+            watcher: OnceLock::new(),
             progress: Progress::starting_at(parts.end),
             confirmed: AtomicU64::new(parts.end),
             flushed_timestamp: AtomicI64::new(parts.last_timestamp.0),
@@ -202,6 +225,7 @@ impl Core {
             };
             appender.tail.push(record, stamp);
             appender.end += record.len() as u64;
+            appender.records += 1;
         }
         self.placed.store(appender.end, Ordering::SeqCst);
         appender.end
@@ -232,13 +256,13 @@ impl Core {
         self.placed.load(Ordering::SeqCst) > self.progress.at(Wait::Written)
     }
 
-    /// Writes what is placed, waiting for the write lock. Gives up to where, and the time of the
-    /// last record.
-    fn write(&self) -> Result<(u64, i64), Error> {
+    /// Writes what is placed, waiting for the write lock.
+    fn write(&self) -> Result<Written, Error> {
         let written = {
             let mut writer = self.writer.lock();
             self.write_tail(&mut writer)?;
-            (self.progress.at(Wait::Written), writer.last_timestamp)
+            let end = self.progress.at(Wait::Written);
+            Written { end, last_timestamp: writer.last_timestamp, records: writer.records }
         };
         if self.is_behind() {
             self.drive();
@@ -257,7 +281,7 @@ impl Core {
                 return Ok(());
             }
             std::mem::swap(&mut appender.tail, &mut writer.spare);
-            writer.last_timestamp = appender.last_timestamp;
+            (writer.last_timestamp, writer.records) = (appender.last_timestamp, appender.records);
             appender.end
         };
         if end > writer.filled {
@@ -299,7 +323,7 @@ impl Core {
     /// One round of the flush thread. Under async flush a winner that hands over wants no sync.
     fn round(&self, why: Round) -> Result<(), Error> {
         if self.flush == Flush::Async && why == Round::Asked {
-            let since = self.clock.monotonic().saturating_sub(*self.flushing.lock());
+            let since = self.clock.monotonic().saturating_sub(self.flushing.lock().at);
             if since < self.flush_interval {
                 return self.write().map(|_| ());
             }
@@ -309,35 +333,50 @@ impl Core {
 
     fn flush(&self) -> Result<(), Error> {
         let mut last = self.flushing.lock();
-        *last = self.clock.monotonic();
-        let (end, last_timestamp) = self.write()?;
+        last.at = self.clock.monotonic();
+        let written = self.write()?;
         if self.progress.is_poisoned() {
             return Err(Error::Poisoned);
         }
-        let start = self.progress.at(Wait::Flushed);
+        let (start, end) = (self.progress.at(Wait::Flushed), written.end);
         if start == end {
             return Ok(());
         }
-        let size = self.segments.size;
-        let under_way = self.waits.begin(Operation::Sync, self.clock.now());
-        let mut base = start - start % size;
-        while base < end {
-            // A file that is gone was removed by retention.
-            if let Some(segment) = self.segments.holding(base)
-                && let Err(e) = segment.file.sync_data()
-            {
-                let e = Error::io("sync", &self.segments.path(base))(e);
-                return Err(self.poison(&e));
-            }
-            base += size;
+        let synced = self.sync(start, end);
+        if let Some(watcher) = self.watcher.get() {
+            watcher.flushed(&Flushed {
+                from: PhysicalOffset(start),
+                to: PhysicalOffset(end),
+                messages: written.records.saturating_sub(last.records),
+                began: last.at,
+                took: self.clock.monotonic().saturating_sub(last.at),
+                has_failed: synced.is_err(),
+            });
         }
-        drop(under_way);
-        self.flushed_timestamp.store(last_timestamp, Ordering::Release);
+        synced.map_err(|e| self.poison(&e))?;
+        last.records = written.records;
+        self.flushed_timestamp.store(written.last_timestamp, Ordering::Release);
         self.flushes.fetch_add(1, Ordering::Relaxed);
         if self.flush == Flush::Sync {
             self.confirm(end);
         }
         self.progress.rise(Wait::Flushed, end);
+        Ok(())
+    }
+
+    /// Syncs the files that hold this part of the log.
+    fn sync(&self, start: u64, end: u64) -> Result<(), Error> {
+        let size = self.segments.size;
+        let _under_way = self.waits.begin(Operation::Sync, self.clock.now());
+        let mut base = start - start % size;
+        while base < end {
+            // A file that is gone was removed by retention.
+            if let Some(segment) = self.segments.holding(base) {
+                let synced = segment.file.sync_data();
+                synced.map_err(Error::io("sync", &self.segments.path(base)))?;
+            }
+            base += size;
+        }
         Ok(())
     }
 
@@ -416,6 +455,10 @@ impl Log for LocalLog {
             waits: core.waits.at(core.clock.now()),
             poisoned: core.progress.is_poisoned(),
         }
+    }
+
+    fn watch_flushes(&self, watcher: Arc<dyn FlushWatcher>) -> bool {
+        self.core.flush == Flush::Sync && self.core.watcher.set(watcher).is_ok()
     }
 
     fn flush(&self) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! What the store needs of a log: a growing sequence of bytes with a confirmed part.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_disk::{FileMap, Lent};
@@ -45,6 +46,29 @@ pub type Place<'a> = dyn FnMut(usize, PhysicalOffset, Timestamp) -> QueueOffset 
 pub trait Follower: Send + Sync {
     /// The log is confirmed up to here.
     fn confirmed(&self, to: PhysicalOffset);
+}
+
+/// A sync of the log that sends waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flushed {
+    /// Where it began.
+    pub from: PhysicalOffset,
+    /// Up to where the log is on disk since.
+    pub to: PhysicalOffset,
+    /// How many messages lie between.
+    pub messages: u64,
+    /// When it began, with the write before it, on the monotonic clock.
+    pub began: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// Whether the disk refused it.
+    pub has_failed: bool,
+}
+
+/// Told of each sync that sends wait for, before any of them is told. It must not wait.
+pub trait FlushWatcher: Send + Sync {
+    /// The log was synced, or could not be.
+    fn flushed(&self, flushed: &Flushed);
 }
 
 /// Where the bytes of the reads of one scan come to lie.
@@ -179,6 +203,9 @@ pub trait Log: Send + Sync {
 
     /// Positions.
     fn stats(&self) -> LogStats;
+
+    /// Tells `watcher` of syncs from now on. `false`: nobody's send waits for one, or somebody else is told.
+    fn watch_flushes(&self, watcher: Arc<dyn FlushWatcher>) -> bool;
 
     /// Writes and syncs what there is.
     ///

@@ -16,7 +16,7 @@ use crate::dispatch::{Applied, Dispatcher};
 use crate::faults::{Fault, Faults};
 use crate::index::{Index, Shape};
 use crate::local_log::{LocalLog, LogParts};
-use crate::log::{Follower, Log};
+use crate::log::{FlushWatcher, Follower, Log};
 use crate::queue::Queue;
 use crate::queue_files::QueueFiles;
 use crate::queue_table::Scope;
@@ -430,6 +430,12 @@ impl Store {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.shared.config.dir
+    }
+
+    /// Tells `watcher` of syncs of the log from now on. `false`: sends do not wait for syncs (`flush = "async"`), or
+    /// somebody else is told; then it never is.
+    pub fn watch_flushes(&self, watcher: Arc<dyn FlushWatcher>) -> bool {
+        self.shared.log.watch_flushes(watcher)
     }
 
     /// Sizes and positions.

@@ -28,6 +28,7 @@ OPERATIONS = {
 REQUIRED = {"messaging.system", "messaging.operation.name", "blockhouse.sampling.reason", "blockhouse.role"}
 ASKED = {"messaging.operation.type", "network.peer.address", "network.peer.port"}
 STAGES = {"hooks", "append", "flush"}
+FLUSH = {"blockhouse.role", "blockhouse.log.offset", "blockhouse.flush.bytes", "blockhouse.flush.messages", "blockhouse.flush.sends"}
 CALL = {"blockhouse.plugin.name", "blockhouse.plugin.hook", "blockhouse.plugin.verdict", "blockhouse.plugin.mode"}
 RESOURCE = {"service.name", "service.namespace", "service.instance.id", "service.version"}
 
@@ -42,9 +43,12 @@ def hold(span):
     check(len(span.trace) == 32 and int(span.trace, 16) and len(span.id) == 16 and int(span.id, 16), f"{span}: ids")
     for name, value in has.items():
         check(name in KNOWN or name.startswith(FURTHER), f"{span}: the conventions have no {name}")
-        check(isinstance(value, int) == (name in NUMBERS or name.startswith("blockhouse.") and name.endswith("offset")),
+        check(isinstance(value, int) == (name in NUMBERS or name.startswith("blockhouse.") and name.endswith("offset") or name.startswith("blockhouse.flush.")),
               f"{span}: {name} is {value!r}")
     operation = has.get("messaging.operation.name")
+    if span.name == "flush commitlog":
+        hold_flush(span)
+        return
     if operation is None:
         check(span.kind == "INTERNAL" and span.parent, f"{span}: {span.kind}")
         is_call = CALL <= set(has) and span.name == f"{has['blockhouse.plugin.hook']} {has['blockhouse.plugin.name']}"
@@ -66,6 +70,17 @@ def hold(span):
     check(span.name == f"{operation} {has.get('messaging.destination.name', '')}".strip(), f"{span}: its name")
     check(("error.type" in has) == (span.status == 2), f"{span}: error {has.get('error.type')}, status {span.status}")
     check(has.get("messaging.batch.message_count", 2) > 1, f"{span}: a batch of one")
+
+
+def hold_flush(span):
+    """The same of a sync of the log: a trace of its own, linked with the sends that waited for it."""
+    has = span.attributes
+    check(span.kind == "INTERNAL" and not span.parent and span.scope["scope"]["name"] == "blockhouse.broker", f"{span}: {span.kind}")
+    check(set(has) - {"error.type"} == FLUSH and has["blockhouse.role"] == "broker", f"{span}: {has}")
+    check(("error.type" in has) == (span.status == 2), f"{span}: error {has.get('error.type')}, status {span.status}")
+    sends, links = has["blockhouse.flush.sends"], len(set(span.links))
+    check(0 < links == len(span.links) <= min(sends, 32), f"{span}: {links} links of {sends} sends")
+    check(sends <= has["blockhouse.flush.messages"] and has["blockhouse.flush.bytes"] > 0, f"{span}: {has}")
 
 
 def hold_bridged(span, operation):

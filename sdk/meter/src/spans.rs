@@ -5,6 +5,7 @@
 //! is counted and gone. `sdk/telemetry` takes records out and makes spans of them.
 
 mod drops;
+mod flushes;
 mod ids;
 mod names;
 mod recent;
@@ -20,13 +21,15 @@ use blockhouse_model::{Principal, TraceParent};
 use crate::catalogue as c;
 use crate::{Counter, Sample};
 pub use drops::{DropReason, Drops};
+use flushes::Flushes;
+pub use flushes::{FLUSH_LINKS_MAX, Flush};
 use ids::Ids;
 use names::Names;
 pub use names::{NAMES_MAX, NameId};
 pub use recent::RECENT;
 use recent::Recent;
 pub use record::{
-    CallRecord, Key, Link, Operation, Reason, Record, Role, StageRecord, Stages, Ticks,
+    CallRecord, FlushRecord, Key, Link, Operation, Reason, Record, Role, StageRecord, Stages, Ticks,
 };
 use sampling::Sampling;
 pub use sampling::{RatioRule, Rules, Tuned, Undecided};
@@ -95,6 +98,7 @@ pub struct Spans {
     ids: Ids,
     names: Names,
     recent: Recent,
+    flushes: Flushes,
     queue: SyncSender<Record>,
     reads_older: bool,
     /// What became of them.
@@ -112,6 +116,7 @@ impl Spans {
             ids: Ids::default(),
             names: Names::default(),
             recent: Recent::default(),
+            flushes: Flushes::default(),
             queue,
             reads_older: false,
             counts: SpanCounts::default(),

@@ -3,6 +3,7 @@
 
 mod afterwards;
 mod collector;
+mod flushes;
 mod plugins;
 mod rig;
 mod rules;

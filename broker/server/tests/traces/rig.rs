@@ -13,6 +13,7 @@ use blockhouse_model::Clock;
 use blockhouse_namesrv::NameServer;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_service::{SystemClock, Tasks};
+use blockhouse_store::Flush;
 use blockhouse_telemetry::Identity;
 use blockhouse_telemetry::otlp::{Config as Otlp, Transport};
 use blockhouse_telemetry::traces::{Config, Ended, Enrich, Parts as TraceParts, TraceExporter};
@@ -35,7 +36,15 @@ impl Rig {
     /// The same, with another way to the collector.
     pub(crate) async fn start_over(otlp: &Otlp, traces: &Config, hooks: &[Arc<dyn Hook>]) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        Self::start_in(tempfile::tempdir().unwrap(), clock, (otlp, traces), hooks).await
+        Self::start_in(tempfile::tempdir().unwrap(), clock, (otlp, traces, Flush::Async), hooks)
+            .await
+    }
+
+    /// The same, with sends that wait for the disk.
+    pub(crate) async fn start_synced(traces: &Config) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let over = (&Otlp::default(), traces, Flush::Sync);
+        Self::start_in(tempfile::tempdir().unwrap(), clock, over, &[]).await
     }
 
     /// The same, with hooks that read the same clock.
@@ -45,14 +54,14 @@ impl Rig {
     ) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let hooks = hooks(Arc::clone(&clock));
-        let over = (&Otlp::default(), traces);
+        let over = (&Otlp::default(), traces, Flush::Async);
         Self::start_in(tempfile::tempdir().unwrap(), clock, over, &hooks).await
     }
 
     async fn start_in(
         dir: tempfile::TempDir,
         clock: Arc<dyn Clock>,
-        (otlp, traces): (&Otlp, &Config),
+        (otlp, traces, flush): (&Otlp, &Config, Flush),
         hooks: &[Arc<dyn Hook>],
     ) -> Self {
         let tasks = Tasks::new("test");
@@ -60,7 +69,8 @@ impl Rig {
         let spans = traces.is_on().then(|| export((otlp, traces), &clock, &meter, &tasks));
         let hooks = Arc::new(Hooks::new(HookChain::new(hooks)));
         let namesrv = name_server(dir.path(), &clock, &tasks).await;
-        let settings = settings(dir.path(), &namesrv.local_addr().to_string());
+        let mut settings = settings(dir.path(), &namesrv.local_addr().to_string());
+        settings.store.flush = flush;
         let parts = Parts {
             clock: Arc::clone(&clock),
             hooks,
@@ -90,7 +100,8 @@ impl Rig {
     /// Stops and starts with the same files. Nothing that was in memory is left.
     pub(crate) async fn restart(self, traces: &Config) -> Self {
         let clock = Arc::new(SystemClock::new());
-        Self::start_in(self.end().await, clock, (&Otlp::default(), traces), &[]).await
+        let over = (&Otlp::default(), traces, Flush::Async);
+        Self::start_in(self.end().await, clock, over, &[]).await
     }
 
     async fn end(self) -> tempfile::TempDir {

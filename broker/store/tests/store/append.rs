@@ -8,7 +8,9 @@ use crate::rig::{Recorder, Rig, START, bodies, config, draft, read, send, try_se
 use blockhouse_disk::{Disk, Space};
 use blockhouse_model::{Clock, PhysicalOffset, QueueId, QueueOffset, SysFlag, Timestamp, names};
 use blockhouse_record::{Checked, check};
-use blockhouse_store::{AppendError, Cause, Config, Flush, Part, Settled, Trouble};
+use blockhouse_store::{
+    AppendError, Cause, Config, Flush, FlushWatcher, Flushed, Part, Settled, Trouble,
+};
 
 #[test]
 fn a_burst_gets_dense_offsets_in_order() {
@@ -167,7 +169,9 @@ fn all_who_send_while_a_sync_runs_share_the_next() {
         let store = Arc::clone(&store);
         std::thread::spawn(move || send(&store, &[draft("t", 0, &n.to_be_bytes(), "")]))
     };
+    let told = Arc::new(Told::default());
     let size = u64::from(sender(0).join().unwrap()[0].size);
+    assert!(store.watch_flushes(Arc::clone(&told) as _));
     let (syncs, before) = (rig.disk.syncs(), store.stats());
     rig.disk.hold_syncs(true);
     let mut senders = vec![sender(1)];
@@ -188,6 +192,45 @@ fn all_who_send_while_a_sync_runs_share_the_next() {
     assert_eq!(rig.disk.syncs() - syncs, 2, "one for the first, one for all others");
     assert_eq!(store.stats().flushes - before.flushes, 2);
     assert_eq!(bodies(&store, "t", 0, 0).len() as u64, 1 + SENDERS);
+    let at = |records: u64| before.log_end.0 + records * size;
+    let told = std::mem::take(&mut *told.0.lock());
+    assert_eq!(told, [(at(0), at(1), 1, false), (at(1), at(SENDERS), SENDERS - 1, false)]);
+}
+
+/// What was told of syncs: from, to, messages, whether it failed.
+#[derive(Default)]
+struct Told(parking_lot::Mutex<Vec<(u64, u64, u64, bool)>>);
+
+impl FlushWatcher for Told {
+    fn flushed(&self, flushed: &Flushed) {
+        let Flushed { from, to, messages, has_failed, .. } = *flushed;
+        self.0.lock().push((from.0, to.0, messages, has_failed));
+    }
+}
+
+#[test]
+fn who_watches_syncs_is_told_before_those_who_wait_and_only_where_somebody_does() {
+    let rig = Rig::with(Config { flush: Flush::Sync, ..config() });
+    let store = rig.open();
+    let told = Arc::new(Told::default());
+    assert!(store.watch_flushes(Arc::clone(&told) as _));
+    assert!(!store.watch_flushes(Arc::new(Told::default())), "there is one");
+    let placed = send(&store, &[draft("t", 0, b"1", ""), draft("t", 0, b"2", "")]);
+    let end = placed[1].physical_offset.0 + u64::from(placed[1].size);
+    assert_eq!(*told.0.lock(), [(0, end, 2, false)]);
+    rig.disk.fail_syncs(true);
+    let mut placed = Vec::new();
+    let ticket = store.append(&[draft("t", 0, b"bad", "")], &mut placed).unwrap();
+    assert_eq!(ticket.wait(), Settled::Failed);
+    let bad = end + u64::from(placed[0].size);
+    assert_eq!(told.0.lock()[1..], [(end, bad, 1, true)]);
+
+    let store = Rig::new().open();
+    let told = Arc::new(Told::default());
+    assert!(!store.watch_flushes(Arc::clone(&told) as _), "nobody waits for a sync");
+    send(&store, &[draft("t", 0, b"1", "")]);
+    store.flush().unwrap();
+    assert!(told.0.lock().is_empty());
 }
 
 #[test]

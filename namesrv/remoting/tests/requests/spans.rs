@@ -59,7 +59,7 @@ impl Scene {
                 format!("{} {} {broker} {} {reason}", text(name), text(r.topic), r.code)
             }
             Record::Call(call) => format!("{} {}", call.hook, text(call.plugin)),
-            Record::Link(_) => "link".to_owned(),
+            Record::Link(_) | Record::Flush(_) => unreachable!("of a broker"),
         };
         self.records.try_iter().map(told).collect()
     }

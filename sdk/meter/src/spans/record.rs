@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use blockhouse_model::TraceParent;
 
-use super::{NameId, Picked};
+use super::{Flush, NameId, Picked};
 
 /// What waits to be exported.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,8 @@ pub enum Record {
     Link(Link),
     /// A plugin's call, as a span below that of its request.
     Call(CallRecord),
+    /// A sync of the log that recorded sends waited for; its links come before it.
+    Flush(FlushRecord),
 }
 
 /// A span belongs to several traces.
@@ -52,6 +54,17 @@ pub struct CallRecord {
     pub began: Duration,
     /// How long it took.
     pub took: Ticks,
+}
+
+/// A sync of the log, as a span of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct FlushRecord {
+    /// Its own span.
+    pub own: TraceParent,
+    /// What was synced.
+    pub flush: Flush,
+    /// How many recorded sends it made durable, linked or not.
+    pub sends: u32,
 }
 
 /// What was done.

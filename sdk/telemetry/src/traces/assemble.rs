@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{
-    CallRecord, Link as LinkRecord, Operation, Record, Role, StageRecord,
+    CallRecord, FlushRecord, Link as LinkRecord, Operation, Record, Role, StageRecord,
 };
 use blockhouse_model::TraceParent;
 use opentelemetry::trace::{
@@ -56,6 +56,7 @@ impl Assembler {
                 self.links.entry(of).or_default().push(Link::with_context(context(to, true)));
             }
             Record::Call(record) => out.push(self.call(spans, &record, epoch)),
+            Record::Flush(record) => out.push(self.flush(&record, epoch)),
             Record::Stages(record) => {
                 let whole = self.whole(spans, &record, epoch);
                 let parent = whole.span_context.clone();
@@ -149,6 +150,36 @@ impl Assembler {
             attributes,
             status,
             ..self.plain((record.role, record.own), (began, began + record.took.time()))
+        }
+    }
+
+    /// A sync of the log: a trace of its own, linked with the sends that it made durable.
+    fn flush(&mut self, record: &FlushRecord, epoch: SystemTime) -> SpanData {
+        let FlushRecord { own, flush, sends } = *record;
+        let began = epoch + flush.began;
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut attributes = vec![
+            KeyValue::new("blockhouse.role", Role::Broker.name()),
+            KeyValue::new("blockhouse.log.offset", whole(flush.from)),
+            KeyValue::new("blockhouse.flush.bytes", whole(flush.to.saturating_sub(flush.from))),
+            KeyValue::new("blockhouse.flush.messages", whole(flush.messages)),
+            KeyValue::new("blockhouse.flush.sends", i64::from(sends)),
+        ];
+        let mut status = Status::Unset;
+        if flush.has_failed {
+            attributes.push(KeyValue::new("error.type", "sync"));
+            status = Status::error("the disk refused it");
+        }
+        let mut links = SpanLinks::default();
+        links.links = self.links.remove(&own.span_id).unwrap_or_default();
+        let linked = u32::try_from(links.links.len()).unwrap_or(u32::MAX);
+        links.dropped_count = sends.saturating_sub(linked);
+        SpanData {
+            name: Cow::Borrowed("flush commitlog"),
+            attributes,
+            links,
+            status,
+            ..self.plain((Role::Broker, own), (began, began + flush.took))
         }
     }
 

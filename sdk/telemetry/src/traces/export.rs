@@ -89,6 +89,7 @@ impl TraceExporter {
     /// Exports until `stop`, and what is there then.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
+        let spans = Arc::clone(&self.spans);
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -99,10 +100,14 @@ impl TraceExporter {
             let all = self.export_all();
             tokio::pin!(all);
             tokio::select! {
-                () = &mut stop => return last(all).await,
+                () = &mut stop => {
+                    spans.settle_flushes(Duration::MAX);
+                    return last(all).await;
+                }
                 () = &mut all => {}
             }
         }
+        spans.settle_flushes(Duration::MAX);
         last(self.export_all()).await;
     }
 
@@ -112,6 +117,7 @@ impl TraceExporter {
             if self.spans.expire(self.clock.monotonic()) {
                 tracing::info!("traces are sampled as configured again");
             }
+            self.spans.settle_flushes(self.clock.monotonic());
             let (mut batch, wholes) = self.next_batch();
             if batch.is_empty() {
                 return;
