@@ -139,6 +139,7 @@ impl<'a> Finish<'a> {
             peer: self.traced.peer,
             principal: self.spans.principal(&self.traced.principal),
             code,
+            is_absent: false,
             topic: self.spans.name(header.topic),
             group: None,
             broker: None,

@@ -48,8 +48,10 @@ pub(crate) struct Ended {
     now: Duration,
     peer: SocketAddr,
     code: i32,
-    /// It counts as an error. What is not there is none: clients ask for it every few seconds.
+    /// It counts as an error.
     has_failed: bool,
+    /// What was asked for is not there, which is no error: clients ask for it every few seconds.
+    is_absent: bool,
     /// Who sent it may be nobody's user: there is a limit whatever its `traceparent` says.
     is_denied: bool,
     /// It has its span already, or none.
@@ -68,6 +70,7 @@ impl Ended {
             peer: asked.peer(),
             code: error.map_or(response_code::SUCCESS, status::response_code),
             has_failed: error.is_some() && !is_absent,
+            is_absent,
             is_denied: matches!(
                 error,
                 Some(Error::Refused(_) | Error::NotAuthenticated(_) | Error::BodyTooLong { .. })
@@ -78,11 +81,20 @@ impl Ended {
 }
 
 impl<'a> About<&'a str> {
-    fn of(command: &'a RemotingCommand) -> Self {
+    fn of(spans: &Spans, command: &'a RemotingCommand) -> Self {
         let field = |name| command.ext.get(name).unwrap_or_default();
-        let parent = command.ext.get(TRACE_PARENT).and_then(TraceParent::parse);
+        let parent = command.ext.get(TRACE_PARENT).and_then(|text| parent(spans, text));
         Self { code: command.code, parent, topic: field("topic"), broker: field("brokerName") }
     }
+}
+
+/// The span that a request says it belongs to. What it says and is none is counted.
+fn parent(spans: &Spans, text: &str) -> Option<TraceParent> {
+    let parent = TraceParent::parse(text);
+    if parent.is_none() && !TraceParent::is_unsampled(text) {
+        spans.counts.invalid.add(1);
+    }
+    parent
 }
 
 impl<'a> Traced<'a> {
@@ -95,7 +107,7 @@ impl<'a> Traced<'a> {
 
     /// Its answer has to wait.
     pub(crate) fn later(self, command: &RemotingCommand, principal: Principal) -> Waiting {
-        let About { code, parent, topic, broker } = About::of(command);
+        let About { code, parent, topic, broker } = About::of(self.spans, command);
         let about = About { code, parent, topic: topic.into(), broker: broker.into() };
         let calls = self.calls.map(|calls| calls.read(<[PluginCall]>::to_vec)).unwrap_or_default();
         Waiting { about, turn: self.turn, principal, calls }
@@ -109,7 +121,8 @@ impl<'a> Traced<'a> {
         ended: &Ended,
     ) -> Option<TraceParent> {
         let record = |calls: &[PluginCall]| {
-            record(self.spans, (About::of(command), self.turn, principal), calls, ended)
+            let about = About::of(self.spans, command);
+            record(self.spans, (about, self.turn, principal), calls, ended)
         };
         match &self.calls {
             Some(calls) => calls.read(record),
@@ -144,6 +157,7 @@ fn record(
         principal: spans.principal(principal),
         broker: (!about.broker.is_empty()).then(|| spans.name(about.broker)),
         code: ended.code,
+        is_absent: ended.is_absent,
         ..StageRecord::new(picked, operation, ended.began, ended.peer, topic)
     }));
     is_kept.then_some(picked.own)

@@ -84,7 +84,7 @@ enum What {
     /// Show the last requests that a broker refused, and why
     #[command(after_help = refusals::EXAMPLES)]
     Refusals(refusals::Args),
-    /// Show what a broker records as traces, or record more or less for a while
+    /// Show what a broker or name server records as traces, or record more or less for a while
     #[command(after_help = telemetry::EXAMPLES)]
     Telemetry(telemetry::Args),
     /// Show or change the level of a running node's log

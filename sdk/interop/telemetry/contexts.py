@@ -5,13 +5,13 @@ import os
 import threading
 import time
 
-from node import Client, Ledger, check, records, until
+from node import Client, Connection, Ledger, check, records, until
 from traced import BLOCKHOUSE, named, one, to
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
 INVALID = "blockhouse_trace_contexts_invalid_total"
-ILLEGAL, SEND = 13, 310
+ILLEGAL, SEND, ROUTE, NO_TOPIC = 13, 310, 105, 17
 # Each message that says one is counted, stored, and has no span. What ends in `-00` is not looked at: nobody records it.
 MALFORMED = ["x", "00", f"00-{TRACE}-{SPAN}", f"00-{TRACE}-{SPAN}-01-", f"00-{TRACE}-{SPAN}-01x", f"ff-{TRACE}-{SPAN}-01",
              f"00-{'0' * 32}-{SPAN}-01", f"00-{TRACE}-{'0' * 16}-01", f"00-{TRACE.upper()}-{SPAN}-01", f"00_{TRACE}_{SPAN}_01",
@@ -175,5 +175,31 @@ def contexts_of_before(node, receiver):
     return ", ".join(forms)
 
 
+def questions_for_routes(node, receiver):
+    """A name server is asked for topics: what is not there is an answer and no error, and a `traceparent` that is none is counted."""
+    node.settings |= quietly(receiver)
+    node.start()
+    client, asking = Client(node, Ledger()), Connection(node.namesrv, 15)
+    client.create_topic("there", 1)
+    ask = lambda topic, context: asking.call(ROUTE, {"topic": topic, "traceparent": context}).code
+    until("the route", lambda: ask("there", UNSAMPLED) == 0)
+    malformed = [text for text in MALFORMED if text.isascii()]
+    before = node.metric(INVALID)
+    for text in malformed:
+        check(ask("there", text) == 0, f"{text!r}: no answer")
+    check(node.metric(INVALID) - before == len(malformed), f"{node.metric(INVALID) - before} of {len(malformed)} are counted")
+    check((ask("nowhere", SAMPLED), ask("there", SAMPLED)) == (NO_TOPIC, 0), "other answers")
+    names = [f"GET_ROUTEINFO_BY_TOPIC {topic}" for topic in ("nowhere", "there")]
+    spans = receiver.wait("both questions", lambda spans: all(named(spans, name) for name in names))
+    check(len(spans) == 2 and {(span.trace, span.parent) for span in spans} == {(TRACE, SPAN)}, f"{spans}")
+    absent, found = (one(spans, name) for name in names)
+    check((absent.status, found.status) == (0, 0) and "error.type" not in absent.attributes, f"{absent}: {absent.status} {absent.attributes}")
+    told = [span.attributes.get("blockhouse.response.code") for span in (absent, found)]
+    check(told == ["TOPIC_NOT_EXIST", None], f"{told}")
+    asking.close()
+    client.close()
+    return f"{len(malformed)} malformed"
+
+
 SCENES = {"deliveries_after_a_restart": deliveries_after_a_restart, "malformed_contexts": malformed_contexts_beside_a_load,
-          "older_contexts": contexts_of_before}
+          "older_contexts": contexts_of_before, "questions_for_routes": questions_for_routes}

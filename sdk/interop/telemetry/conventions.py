@@ -69,6 +69,8 @@ def hold(span):
     check(span.kind == ("SERVER" if is_asked else "INTERNAL"), f"{span}: {span.kind}")
     check(span.name == f"{operation} {has.get('messaging.destination.name', '')}".strip(), f"{span}: its name")
     check(("error.type" in has) == (span.status == 2), f"{span}: error {has.get('error.type')}, status {span.status}")
+    # Only an answer that is no error is told by its name, and only name servers have such.
+    check("blockhouse.response.code" not in has or (span.status, has["blockhouse.role"]) == (0, "namesrv"), f"{span}: {has}")
     check(has.get("messaging.batch.message_count", 2) > 1, f"{span}: a batch of one")
 
 

@@ -190,7 +190,7 @@ catalogue! {
     SEND_BURSTS: Experimental Counter "blockhouse_send_bursts_total" ["bursts"] {}
         "Bursts of sends that this was measured of: what one connection sent at once.";
     TRACE_CONTEXTS_INVALID: Experimental Counter "blockhouse_trace_contexts_invalid_total" ["messages"] {}
-        "Messages sent with a span in their properties (`traceparent` or another that is read) that is none: they are treated as if they had none.";
+        "Messages sent with a span in their properties (`traceparent` or another that is read) that is none, and requests to a name server with such a `traceparent`: they are treated as if they had none.";
     METRIC_EXPORTS: Experimental Counter "blockhouse_metric_exports_total" ["requests"] {"outcome"}
         "Times that all metrics were sent to a collector, by whether it took them in time: ok, failed, or rejected some of their points: rejected.";
     LOGS_EXPORTED: Experimental Counter "blockhouse_log_events_exported_total" ["events"] {}

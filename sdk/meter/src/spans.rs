@@ -41,7 +41,7 @@ pub struct SpanCounts {
     pub exported: Counter,
     /// Records, or spans, that were dropped.
     pub dropped: Drops,
-    /// Messages whose span is none.
+    /// Messages, and requests to a name server, whose span is none.
     pub invalid: Counter,
 }
 

@@ -231,6 +231,7 @@ impl Broker {
                 peer: caller.cx.peer,
                 principal: spans.principal(&caller.cx.principal),
                 code: 0,
+                is_absent: false,
                 topic: spans.name(send.topic),
                 group: None,
                 broker: None,

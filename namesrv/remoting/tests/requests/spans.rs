@@ -47,7 +47,7 @@ impl Scene {
         Self { bench, spans, records }
     }
 
-    /// Name, topic, broker, code and reason of what was recorded since; calls by plugin and hook.
+    /// Name, topic, broker, code and reason of what was recorded since, and whether it failed; calls by plugin and hook.
     fn told(&self) -> Vec<String> {
         let text = |name| self.spans.text(name).to_string();
         let told = |record| match record {
@@ -56,7 +56,8 @@ impl Scene {
                 let Operation::Request(name) = r.operation else { unreachable!("{r:?}") };
                 let broker = r.broker.map(text).unwrap_or_default();
                 let reason = r.picked.reason.name();
-                format!("{} {} {broker} {} {reason}", text(name), text(r.topic), r.code)
+                let failed = if r.has_failed() { " failed" } else { "" };
+                format!("{} {} {broker} {} {reason}{failed}", text(name), text(r.topic), r.code)
             }
             Record::Call(call) => format!("{} {}", call.hook, text(call.plugin)),
             Record::Link(_) | Record::Flush(_) => unreachable!("of a broker"),
@@ -102,7 +103,44 @@ fn without_a_ratio_those_are_recorded_that_somebody_wants_or_that_fail() {
     assert_eq!(scene.route("t", Some(SAMPLED)), 0);
     assert_eq!(scene.told(), ["route-query p", "GET_ROUTEINFO_BY_TOPIC t  0 parent"]);
     scene.bench.ask(code::REGISTER_BROKER, BROKER_FIELDS, b"{");
-    assert_eq!(scene.told(), ["REGISTER_BROKER  a 1 error"]);
+    assert_eq!(scene.told(), ["REGISTER_BROKER  a 1 error failed"]);
     scene.bench.ask(9_999, &[], b"");
     assert_eq!(scene.told().len(), 1, "recorded once");
+}
+
+#[test]
+fn what_is_not_there_is_an_answer_and_no_failure() {
+    let scene = Scene::new(1.0);
+    assert_eq!(scene.route("x", None), response_code::TOPIC_NOT_EXIST);
+    assert_eq!(scene.told(), ["GET_ROUTEINFO_BY_TOPIC x  17 head"]);
+    assert_eq!(scene.route("x", Some(SAMPLED)), response_code::TOPIC_NOT_EXIST);
+    assert_eq!(scene.told(), ["GET_ROUTEINFO_BY_TOPIC x  17 parent"]);
+    let key = [("namespace", "n"), ("key", "k")];
+    assert_eq!(
+        scene.bench.ask(code::GET_KV_CONFIG, &key, b"").code,
+        response_code::QUERY_NOT_FOUND
+    );
+    assert_eq!(scene.told(), ["GET_KV_CONFIG   22 head"]);
+}
+
+#[test]
+fn a_traceparent_that_is_none_is_counted_once_for_each_request() {
+    let scene = Scene::new(0.0);
+    scene.bench.register();
+    let counted = || scene.spans.counts.invalid.read();
+    for (traceparent, count) in [(SAMPLED, 0), (UNSAMPLED, 0), ("x", 1), ("", 2)] {
+        scene.route("t", Some(traceparent));
+        assert_eq!(counted(), count, "{traceparent:?}");
+    }
+    // One that waits for the disk, one that is refused, and one that is nobody's.
+    let kv = [("namespace", "n"), ("key", "k"), ("value", "v"), ("traceparent", "x")];
+    assert_eq!(scene.bench.ask(code::PUT_KV_CONFIG, &kv, b"").code, 0);
+    assert_eq!(counted(), 3);
+    scene.bench.ask(code::REGISTER_BROKER, &[("traceparent", "x")], b"{");
+    assert_eq!(counted(), 4);
+    scene.bench.ask(9_999, &[("traceparent", "x")], b"");
+    assert_eq!(counted(), 5);
+    let told = scene.told();
+    let parents = told.iter().filter(|told| told.ends_with("parent")).count();
+    assert_eq!(parents, 1, "none of the others is a parent: {told:?}");
 }

@@ -1,4 +1,4 @@
-//! What a running broker records as traces.
+//! What a running node records as traces.
 
 use serde_json::json;
 
@@ -15,8 +15,9 @@ Examples:
   blockhouse admin telemetry --head-ratio 1 --slow-ms 50 --minutes 10
   blockhouse admin telemetry --reset --node 10.0.0.5:5557
 
-What is changed goes back by itself to what is configured: after its minutes, or when the broker starts again. It is
-for messages that come without a `traceparent`, but for the topics that `telemetry.traces.rules` names.";
+What is changed goes back by itself to what is configured: after its minutes, or when the node starts again. It is
+for messages, and questions to a name server, that come without a `traceparent`, but for the topics that
+`telemetry.traces.rules` names.";
 
 /// What to record for a while.
 #[derive(Debug, clap::Args)]
@@ -36,7 +37,7 @@ pub(super) struct Args {
     /// Record what is configured, at once
     #[arg(long, conflicts_with_all = ["head_ratio", "slow_ms", "errors", "minutes"])]
     reset: bool,
-    /// The broker's ops listener: HOST:PORT, or http(s)://HOST:PORT
+    /// The ops listener of the broker or name server: HOST:PORT, or http(s)://HOST:PORT
     #[arg(long, visible_alias = "ops", value_name = "URL", default_value = DEFAULT)]
     node: String,
 }

@@ -90,7 +90,7 @@ impl Adding {
         seen.parent_span_id = record.picked.parent;
         seen.start_ns = span.start_ns;
         seen.duration_ns = u64::try_from(record.total.time().as_nanos()).unwrap_or(u64::MAX);
-        seen.failed = record.code != 0;
+        seen.failed = record.has_failed();
         seen.principal = match record.principal.map(|id| self.spans.text(id)) {
             None => Principal::Anonymous,
             Some(name) if name.starts_with(Principal::PLUGIN_PREFIX) => Principal::Plugin(name),

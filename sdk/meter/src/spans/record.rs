@@ -246,6 +246,8 @@ pub struct StageRecord {
     pub principal: Option<NameId>,
     /// The code of the answer.
     pub code: i32,
+    /// That code says that what was asked for is not there: an answer, and no failure.
+    pub is_absent: bool,
     /// The topic.
     pub topic: NameId,
     /// The consumer group.
@@ -267,6 +269,12 @@ pub struct StageRecord {
 }
 
 impl StageRecord {
+    /// Whether it failed.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.code != 0 && !self.is_absent
+    }
+
     /// A record of which no more is known than this.
     #[must_use]
     pub const fn new(
@@ -286,6 +294,7 @@ impl StageRecord {
             peer,
             principal: None,
             code: 0,
+            is_absent: false,
             topic,
             group: None,
             broker: None,

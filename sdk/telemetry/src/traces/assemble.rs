@@ -71,10 +71,13 @@ impl Assembler {
         let began = epoch + record.began;
         let mut attributes = attributes(spans, record);
         let mut status = Status::Unset;
-        if record.code != 0 {
+        if record.has_failed() {
             let name = (self.code_name)(record.code);
             attributes.push(KeyValue::new("error.type", name));
             status = Status::error(name);
+        } else if record.is_absent {
+            let name = (self.code_name)(record.code);
+            attributes.push(KeyValue::new("blockhouse.response.code", name));
         }
         let mut links = SpanLinks::default();
         links.links = self.links.remove(&record.picked.own.span_id).unwrap_or_default();
@@ -368,5 +371,36 @@ mod tests {
             (&*append.name, append.parent_span_id),
             ("append", whole.span_context.span_id())
         );
+    }
+
+    fn made(record: StageRecord) -> SpanData {
+        let rules = Rules { head: 0.0, slow: None, errors: false };
+        let (spans, _records) = Spans::new(rules, 1);
+        let mut assembler = Assembler::new("1", |_| "TOPIC_NOT_EXIST");
+        let mut out = Vec::new();
+        assembler.take(&spans, Record::Stages(record), SystemTime::UNIX_EPOCH, &mut out);
+        out.swap_remove(0)
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_and_is_no_error() {
+        let rules = Rules { head: 0.0, slow: None, errors: false };
+        let (spans, _records) = Spans::new(rules, 1);
+        let picked = spans.picked(None, Reason::Head);
+        let (peer, name) = (([127, 0, 0, 1], 9).into(), spans.name("x"));
+        let asked = StageRecord::new(picked, Operation::Request(name), Duration::ZERO, peer, name);
+        let has = |span: &SpanData, key: &str| {
+            let found = span.attributes.iter().find(|a| a.key.as_str() == key);
+            found.map(|a| a.value.to_string())
+        };
+        let absent = made(StageRecord { code: 17, is_absent: true, ..asked });
+        assert_eq!((absent.status.clone(), has(&absent, "error.type")), (Status::Unset, None));
+        let told = has(&absent, "blockhouse.response.code");
+        assert_eq!(told.as_deref(), Some("TOPIC_NOT_EXIST"));
+        let failed = made(StageRecord { code: 17, ..asked });
+        assert_eq!(failed.status, Status::error("TOPIC_NOT_EXIST"));
+        assert_eq!(has(&failed, "error.type").as_deref(), Some("TOPIC_NOT_EXIST"));
+        assert_eq!(has(&failed, "blockhouse.response.code"), None);
+        assert_eq!(has(&made(asked), "blockhouse.response.code"), None);
     }
 }
