@@ -12,7 +12,7 @@ KNOWN = {f"messaging.{name}" for name in (
     "rocketmq.message.tag", "rocketmq.message.type", "rocketmq.namespace")}
 TYPES = {"create", "send", "receive", "process", "settle"}
 # Of other parts of the conventions, and of our own.
-FURTHER = ("network.peer.address", "network.peer.port", "error.type", "blockhouse.", "plugin.")
+FURTHER = ("network.peer.address", "network.peer.port", "error.type", "deployment.environment.name", "blockhouse.", "plugin.")
 NUMBERS = {"messaging.message.body.size", "blockhouse.retries", "messaging.batch.message_count", "messaging.message.envelope.size",
            "messaging.rocketmq.message.delay_time_level", "network.peer.port"}
 # What a span of an operation has, besides what all have.

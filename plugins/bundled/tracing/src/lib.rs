@@ -1,10 +1,11 @@
-//! Adds to spans what their messages say: properties, fields of JSON bodies, and baggage, of which each
-//! tenant shows only what it is allowed to.
+//! Adds to spans what the operator wrote down for all of them, and what their messages say: properties, fields of
+//! JSON bodies, and baggage, of which each tenant shows only what it is allowed to.
 //!
 //! It runs beside the data path, and bodies stay with the host until one is read.
 
 mod baggage;
 mod field;
+mod fixed;
 mod w3c;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use blockhouse_plugin::{EnrichSpan, Message, Node, Plugin, Spans, Wants};
 
 use crate::baggage::Tenants;
 use crate::field::Field;
+use crate::fixed::Fixed;
 
 /// Bytes of a body that is read; larger ones are passed over.
 const BODY_MAX: u32 = 256 << 10;
@@ -23,6 +25,8 @@ const VALUE_MAX: usize = 1_024;
 #[derive(Default, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Attributes of every span, also of those that are about no message, such as a name server's.
+    attributes: Fixed,
     /// Attributes, each with the property that it takes its value from.
     properties: BTreeMap<String, String>,
     /// Attributes, each with the field of a JSON body that it takes its value from.
@@ -37,9 +41,13 @@ impl Plugin for Tracing {
     type Config = Config;
 
     fn init(_node: &Node, config: Config) -> Result<Self, String> {
-        let mut names = config.properties.keys().chain(config.fields.keys());
-        if names.any(String::is_empty) {
-            return Err("an attribute has no name".to_owned());
+        for name in config.properties.keys().chain(config.fields.keys()) {
+            if name.is_empty() {
+                return Err("an attribute has no name".to_owned());
+            }
+            if config.attributes.contains(name) {
+                return Err(format!("attribute {name:?}: it is in `attributes` already"));
+            }
         }
         Ok(Self(config))
     }
@@ -50,8 +58,8 @@ impl Plugin for Tracing {
 }
 
 impl Config {
-    /// What is added for one message, in this order: the host takes the first 16.
-    fn attributes(&self, message: &Message<'_>) -> Vec<(String, String)> {
+    /// What is added for one message, in this order, after what every span gets: the host takes the first 16.
+    fn of_message(&self, message: &Message<'_>) -> Vec<(String, String)> {
         let property = |(name, key): (&String, &String)| {
             message.property(key).map(|value| (name.clone(), value.to_owned()))
         };
@@ -82,7 +90,10 @@ impl EnrichSpan for Tracing {
     fn enrich_span(&mut self, spans: &mut Spans<'_>) {
         let messages: Vec<_> = spans.iter().map(|(index, _, message)| (index, message)).collect();
         for (index, message) in messages {
-            for (name, value) in self.0.attributes(&message) {
+            for (name, value) in self.0.attributes.iter() {
+                spans.add(index, name, value);
+            }
+            for (name, value) in self.0.of_message(&message) {
                 spans.add(index, name, clean(&value));
             }
         }

@@ -20,6 +20,41 @@ fn added(config: &str, properties: &[(&str, &str)], body: &[u8]) -> Vec<String> 
 }
 
 #[test]
+fn every_span_gets_what_the_operator_wrote() {
+    let config = r#"{"attributes":{"deployment.environment.name":"prod","cloud.region":"eu-1"}}"#;
+    let fixed = ["cloud.region=eu-1", "deployment.environment.name=prod"];
+    assert_eq!(added(config, &[], b""), fixed, "also one about no message");
+    let both = config.replace("{\"attributes\"", r#"{"properties":{"a.key":"KEYS"},"attributes""#);
+    assert_eq!(added(&both, &[("KEYS", "k")], b""), [fixed[0], fixed[1], "a.key=k"], "and first");
+
+    let mut plugin: Tracing = test::init(config).unwrap();
+    let routes = ["GET_ROUTEINFO_BY_TOPIC orders", "REGISTER_BROKER"].map(test::span);
+    let additions = test::enrich(&mut plugin, &routes, &[]);
+    let counts: Vec<_> = additions.iter().map(|one| (one.span, one.attributes.len())).collect();
+    assert_eq!(counts, [(0, 2), (1, 2)]);
+}
+
+/// A configuration with so many attributes of this value.
+fn fixed(count: usize, value: &str) -> String {
+    let entries: Vec<_> = (0..count).map(|n| format!(r#""n{n:02}":"{value}""#)).collect();
+    format!(r#"{{"attributes":{{{}}}}}"#, entries.join(","))
+}
+
+#[test]
+fn what_every_span_gets_is_bounded() {
+    let told = |config: String| test::init::<Tracing>(&config).err();
+    assert_eq!(told(fixed(16, "v")), None);
+    assert!(told(fixed(17, "v")).unwrap().contains("a span takes 16"));
+    assert_eq!(told(fixed(1, &"v".repeat(VALUE_MAX))), None);
+    assert!(told(fixed(1, &"v".repeat(VALUE_MAX + 1))).unwrap().contains("1024 bytes"));
+    assert_eq!(told(fixed(2, &"v".repeat(1_021))), None, "2,048 bytes");
+    assert!(told(fixed(2, &"v".repeat(1_022))).unwrap().contains("each span takes 2048"));
+    let named = |name: &str| format!(r#"{{"attributes":{{"{name}":"v"}}}}"#);
+    assert_eq!(told(named(&"n".repeat(128))), None);
+    assert!(told(named(&"n".repeat(129))).unwrap().contains("128 bytes"));
+}
+
+#[test]
 fn properties_become_attributes() {
     let config = r#"{"properties":{"tenant.id":"TENANT","order.key":"KEYS"}}"#;
     assert_eq!(added(config, &[("TENANT", "a"), ("OTHER", "x")], b""), ["tenant.id=a"]);
@@ -84,6 +119,12 @@ fn mistakes_in_the_configuration_are_told() {
         (r#"{"fields":{"a":"$"}}"#, "write fields as"),
         (r#"{"fields":{"a":"$.x[y]"}}"#, "write fields as"),
         (r#"{"properties":{"":"b"}}"#, "no name"),
+        (r#"{"attributes":{"":"b"}}"#, "no name"),
+        (r#"{"attributes":{"a":"b\nc"}}"#, "control character"),
+        (r#"{"attributes":{"a\u0001":"b"}}"#, "control character"),
+        (r#"{"attributes":{"a":"b"},"properties":{"a":"A"}}"#, "already"),
+        (r#"{"attributes":{"a":"b"},"fields":{"a":"$.a"}}"#, "already"),
+        (r#"{"attributes":{"a":1}}"#, "expected a string"),
         (r#"{"baggage":{}}"#, "missing field"),
         (r#"{"property":{}}"#, "unknown field"),
     ] {
