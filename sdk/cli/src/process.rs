@@ -11,6 +11,7 @@ pub(crate) mod flight;
 mod headers;
 pub(crate) mod log;
 mod metrics;
+mod notify;
 mod ops;
 mod parts;
 pub(crate) mod plugins;
@@ -261,7 +262,10 @@ impl Setup {
                 }
                 shared.hooks.load().lifecycle(Lifecycle::Started);
                 out::line("ready");
-                self.watch(&shared, &mut signals).await
+                notify::tell(notify::State::Ready);
+                let ended = self.watch(&shared, &mut signals).await;
+                notify::tell(notify::State::Stopping);
+                ended
             }
             Err(error) => Err(error),
         };

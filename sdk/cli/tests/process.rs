@@ -2,6 +2,8 @@
 
 #[path = "process/clients.rs"]
 mod clients;
+#[path = "process/manager.rs"]
+mod manager;
 #[path = "process/telemetry.rs"]
 mod telemetry;
 
@@ -42,7 +44,11 @@ struct Server {
 impl Server {
     /// Starts a server and waits for `ready`.
     fn start(args: &[&str]) -> anyhow::Result<Self> {
-        let mut child = blockhouse(args).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
+        Self::run(&mut blockhouse(args))
+    }
+
+    fn run(command: &mut Command) -> anyhow::Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
         let pid = child.id();
         let stdout = child.stdout.take().context("no stdout")?;
         let (line_out, lines) = sync_channel(100);
