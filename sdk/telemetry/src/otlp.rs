@@ -50,6 +50,8 @@ pub struct Transport {
     config: Config,
     tls: Option<Tls>,
     secrets: Option<Secrets>,
+    #[cfg(test)]
+    in_memory: Option<dial::InMemory>,
 }
 
 impl fmt::Debug for Transport {
@@ -62,7 +64,19 @@ impl Transport {
     /// By these options; `tls` is asked for endpoints of `https`.
     #[must_use]
     pub fn new(config: &Config, tls: Option<Tls>) -> Self {
-        Self { config: config.clone(), tls, secrets: None }
+        Self {
+            config: config.clone(),
+            tls,
+            secrets: None,
+            #[cfg(test)]
+            in_memory: None,
+        }
+    }
+
+    /// The same, without a network.
+    #[cfg(test)]
+    fn in_memory(self, connect: dial::InMemory) -> Self {
+        Self { in_memory: Some(connect), ..self }
     }
 
     /// The same, with headers that are no business of the configuration.
@@ -131,6 +145,9 @@ impl Transport {
             "" => endpoint.host.clone(),
             name => name.to_owned(),
         };
-        Dialer::new(endpoint, name, tls.map(|tls| (tls, alpn))).ok_or(Error::Endpoint)
+        let dialer = Dialer::new(endpoint, name, tls.map(|tls| (tls, alpn)));
+        #[cfg(test)]
+        let dialer = dialer.map(|dialer| dialer.in_memory(self.in_memory.clone()));
+        dialer.ok_or(Error::Endpoint)
     }
 }

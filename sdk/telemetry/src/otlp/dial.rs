@@ -30,7 +30,14 @@ pub(super) struct Dialer {
     name: ServerName<'static>,
     /// With the protocol that is agreed upon.
     tls: Option<(Tls, &'static [u8])>,
+    /// In place of the network.
+    #[cfg(test)]
+    in_memory: Option<InMemory>,
 }
+
+/// Makes connections that need no kernel: its time cannot be paused.
+#[cfg(test)]
+pub(super) type InMemory = Arc<dyn Fn() -> io::Result<Box<dyn Io>> + Send + Sync>;
 
 impl Dialer {
     /// `None` if there cannot be a certificate of that name.
@@ -40,10 +47,25 @@ impl Dialer {
         tls: Option<(Tls, &'static [u8])>,
     ) -> Option<Self> {
         let name = ServerName::try_from(name).ok()?;
-        Some(Self { authority: endpoint.authority(), name, tls })
+        Some(Self {
+            authority: endpoint.authority(),
+            name,
+            tls,
+            #[cfg(test)]
+            in_memory: None,
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn in_memory(self, in_memory: Option<InMemory>) -> Self {
+        Self { in_memory, ..self }
     }
 
     pub(super) async fn dial(&self) -> io::Result<Stream> {
+        #[cfg(test)]
+        if let Some(connect) = &self.in_memory {
+            return Ok(TokioIo::new(connect()?));
+        }
         let stream = TcpStream::connect(&self.authority).await?;
         stream.set_nodelay(true)?;
         let Some((tls, alpn)) = &self.tls else { return Ok(TokioIo::new(Box::new(stream))) };

@@ -1,5 +1,7 @@
 //! What comes of requests: against a collector in the same process, over gRPC and HTTP alike.
 
+mod outages;
+
 use std::convert::Infallible;
 use std::io::Read as _;
 use std::sync::Arc;
