@@ -1,5 +1,6 @@
 """Receivers of OTLP, and what came in: our own small one, built from sdk/telemetry/examples."""
 
+import hashlib
 import http.server
 import json
 import os
@@ -142,23 +143,32 @@ class Collector(Received):
             "exporters": {"otlp_http": {"endpoint": f"http://127.0.0.1:{self.server.server_port}", "encoding": "json", "compression": "none"}},
             "service": {"pipelines": {kind: pipeline for kind in ("traces", "metrics", "logs")}, "telemetry": {"metrics": {"level": "none"}}},
         }
-        path, self.log = os.path.join(work, "collector.json"), os.path.join(work, "collector.log")
-        with open(path, "w") as out, open(self.log, "w") as log:
+        path = os.path.join(work, "collector.json")
+        with open(path, "w") as out:
             # JSON is YAML.
             json.dump(config, out)
-            self.process = subprocess.Popen([self.built(), "--config", path], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self._start(work, path)
+
+    def _start(self, work, *configs):
+        """Runs it with these configurations, the later before the earlier."""
+        options = [word for config in configs for word in ("--config", config)]
+        tools.check([str(self.built()), "validate", *options])
+        self.log = os.path.join(work, "collector.log")
+        with open(self.log, "w") as log:
+            self.process = subprocess.Popen([self.built(), *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         until("the collector", self._is_up, 60)
 
     @classmethod
     def built(cls):
         tools.need("go")
-        manifest, directory = os.path.join(HERE, "collector.yaml"), paths.CACHE / f"collector-{cls.release}"
+        with open(os.path.join(HERE, "collector.yaml")) as of:
+            manifest = of.read()
+        directory = paths.CACHE / f"collector-{cls.release}-{hashlib.sha256(manifest.encode()).hexdigest()[:16]}"
         program = directory / "collector"
         if not program.is_file():
             print(f"building the collector {cls.release}", flush=True)
             directory.mkdir(parents=True, exist_ok=True)
-            with open(manifest) as of:
-                text = of.read().replace("  name: collector\n", f"  name: collector\n  output_path: {directory}\n")
+            text = manifest.replace("  name: collector\n", f"  name: collector\n  output_path: {directory}\n")
             (directory / "manifest.yaml").write_text(text)
             builder = f"go.opentelemetry.io/collector/cmd/builder@{cls.release}"
             tools.check(["go", "run", builder, "--config", str(directory / "manifest.yaml")], cwd=directory)
@@ -181,6 +191,23 @@ class Collector(Received):
         self.process.terminate()
         self.process.wait(20)
         self.server.shutdown()
+
+
+class Shipped(Collector):
+    """The same with the configuration that we ship, in front of a store of traces. Nothing of it is changed but its addresses."""
+
+    def __init__(self, work, store):  # pylint: disable=super-init-not-called
+        """`store` is the port of the store."""
+        self.port = free()
+        changes = {"receivers::otlp::protocols::grpc::endpoint": f"127.0.0.1:{self.port}",
+                   "exporters::otlp/store::endpoint": f"127.0.0.1:{store}",
+                   # It has a port for metrics of its own, which others may have taken.
+                   "service::telemetry::metrics::level": "none"}
+        self._start(work, str(paths.ROOT / "dashboards/collector/config.yml"), *(f"yaml:{key}: {value}" for key, value in changes.items()))
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
 
 
 class _Taker(http.server.BaseHTTPRequestHandler):
