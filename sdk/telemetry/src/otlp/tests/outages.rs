@@ -2,6 +2,7 @@
 //! waits is bounded, what is lost is counted to the last one, and all arrives again when the collector does.
 //!
 //! Connections are in memory. The kernel's would need real time, which is not waited for here.
+#![expect(clippy::disallowed_methods, reason = "tests wait for what they spawn")]
 
 use std::io;
 use std::pin::Pin;
