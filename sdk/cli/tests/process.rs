@@ -417,34 +417,6 @@ fn help_has_examples_and_completions_are_scripts() {
     assert!(code == 0 && script.contains("standalone"));
 }
 
-/// Sends requests whose answers nobody reads until no more are taken.
-fn stall(address: &str) -> anyhow::Result<TcpStream> {
-    let header = br#"{"code":26,"flag":0,"language":"JAVA","opaque":1,"version":401}"#;
-    let mut frame = Vec::new();
-    frame.extend_from_slice(&u32::try_from(header.len() + 4)?.to_be_bytes());
-    frame.extend_from_slice(&u32::try_from(header.len())?.to_be_bytes());
-    frame.extend_from_slice(header);
-    let frames = frame.repeat(1_000);
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_write_timeout(Some(Duration::from_millis(300)))?;
-    while stream.write_all(&frames).is_ok() {}
-    Ok(stream)
-}
-
-#[test]
-fn clients_that_do_not_read_their_answers_do_not_keep_a_stop_from_being_clean() {
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().to_str().unwrap();
-    let flags = ["--namesrv-listen", "0", "--broker-listen", "0", "--ops-listen", "off"];
-    let mut server =
-        Server::start(&[&["standalone", "--data", data], &flags[..]].concat()).unwrap();
-    let listeners: Vec<_> = server.printed.iter().filter_map(|l| l.rsplit(' ').next()).collect();
-    let _stalled: Vec<_> = listeners.iter().map(|address| stall(address).unwrap()).collect();
-    server.signal("TERM").unwrap();
-    assert_eq!(server.end(STOP_MAX).unwrap().code(), Some(0));
-    assert!(!dir.path().join("abort").exists(), "the store was closed");
-}
-
 #[test]
 fn whoever_sent_to_a_new_topic_finds_it_at_once() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,9 +1,11 @@
-//! Who is connected to a broker, as its operators see it.
+//! Who is connected to a broker, as its operators see it, and who does not let go of it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
-use super::{blockhouse, get, run, standalone};
+use super::{STOP_MAX, Server, blockhouse, get, run, standalone};
 
 /// A tool that runs until it is dropped.
 struct Killed(Child);
@@ -53,4 +55,32 @@ fn who_is_connected_is_listed_and_counted_while_it_is() {
     assert!((0..10_000).any(|look| is_gone(&look)));
     let metrics = get(&ops, "/metrics").unwrap();
     assert!(!metrics.contains("rocketmq_consumer_connections{"), "{metrics}");
+}
+
+/// Sends requests whose answers nobody reads until no more are taken.
+fn stall(address: &str) -> anyhow::Result<TcpStream> {
+    let header = br#"{"code":26,"flag":0,"language":"JAVA","opaque":1,"version":401}"#;
+    let mut frame = Vec::new();
+    frame.extend_from_slice(&u32::try_from(header.len() + 4)?.to_be_bytes());
+    frame.extend_from_slice(&u32::try_from(header.len())?.to_be_bytes());
+    frame.extend_from_slice(header);
+    let frames = frame.repeat(1_000);
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_write_timeout(Some(Duration::from_millis(300)))?;
+    while stream.write_all(&frames).is_ok() {}
+    Ok(stream)
+}
+
+#[test]
+fn clients_that_do_not_read_their_answers_do_not_keep_a_stop_from_being_clean() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let flags = ["--namesrv-listen", "0", "--broker-listen", "0", "--ops-listen", "off"];
+    let mut server =
+        Server::start(&[&["standalone", "--data", data], &flags[..]].concat()).unwrap();
+    let listeners: Vec<_> = server.printed.iter().filter_map(|l| l.rsplit(' ').next()).collect();
+    let _stalled: Vec<_> = listeners.iter().map(|address| stall(address).unwrap()).collect();
+    server.signal("TERM").unwrap();
+    assert_eq!(server.end(STOP_MAX).unwrap().code(), Some(0));
+    assert!(!dir.path().join("abort").exists(), "the store was closed");
 }
