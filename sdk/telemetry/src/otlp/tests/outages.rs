@@ -2,7 +2,6 @@
 //! waits is bounded, what is lost is counted to the last one, and all arrives again when the collector does.
 //!
 //! Connections are in memory. The kernel's would need real time, which is not waited for here.
-#![expect(clippy::disallowed_methods, reason = "tests wait for what they spawn")]
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +13,6 @@ use blockhouse_meter::spans::{Operation, Reason, Record, Rules, StageRecord};
 use blockhouse_model::Clock;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::*;
@@ -66,11 +64,10 @@ struct Far {
     state: watch::Sender<State>,
     /// Spans or events that it took.
     taken: AtomicU64,
-    /// Requests that reached it.
-    requests: AtomicU64,
     /// Connections that the client keeps.
     open: AtomicUsize,
     most_open: AtomicUsize,
+    connections: parking_lot::Mutex<JoinSet<()>>,
 }
 
 impl Far {
@@ -78,9 +75,9 @@ impl Far {
         Arc::new(Self {
             state: watch::Sender::new(State::Working),
             taken: AtomicU64::new(0),
-            requests: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             most_open: AtomicUsize::new(0),
+            connections: parking_lot::Mutex::default(),
         })
     }
 
@@ -95,7 +92,7 @@ impl Far {
         let (near, far) = tokio::io::duplex(64 << 10);
         let open = self.open.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_open.fetch_max(open, Ordering::SeqCst);
-        tokio::spawn(Arc::clone(self).hold(far));
+        self.connections.lock().spawn(Arc::clone(self).hold(far));
         Ok(Box::new(Near(near, Arc::clone(self))))
     }
 
@@ -129,7 +126,6 @@ impl Far {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
-        self.requests.fetch_add(1, Ordering::SeqCst);
         let state = *self.state.borrow();
         let answer = match state {
             State::Hanging => std::future::pending().await,
@@ -227,7 +223,7 @@ struct Exporting {
     push: Box<dyn Fn()>,
     fate: Box<dyn Fn() -> Fate>,
     stop: oneshot::Sender<()>,
-    runs: JoinHandle<()>,
+    runs: JoinSet<()>,
 }
 
 fn exporting_spans(transport: &Transport) -> Exporting {
@@ -245,7 +241,8 @@ fn exporting_spans(transport: &Transport) -> Exporting {
     let config = crate::traces::Config { endpoint: ENDPOINT.to_owned(), ..Default::default() };
     let exporter = crate::traces::TraceExporter::new(&config, transport, parts).unwrap();
     let (stop, stopped) = oneshot::channel();
-    let runs = tokio::spawn(exporter.run(async { drop(stopped.await) }));
+    let mut runs = JoinSet::new();
+    runs.spawn(exporter.run(async { drop(stopped.await) }));
     let counts = Arc::clone(&spans);
     let fate = move || Fate {
         exported: counts.counts.exported.read(),
@@ -273,7 +270,8 @@ fn exporting_events(transport: &Transport) -> Exporting {
     let config = crate::logs::Config { endpoint: ENDPOINT.to_owned(), ..Default::default() };
     let exporter = crate::logs::LogExporter::new(&config, transport, parts).unwrap();
     let (stop, stopped) = oneshot::channel();
-    let runs = tokio::spawn(exporter.run(async { drop(stopped.await) }));
+    let mut runs = JoinSet::new();
+    runs.spawn(exporter.run(async { drop(stopped.await) }));
     let fate = move || Fate {
         exported: counts.taken(),
         queue: counts.lost(DropReason::Queue),
@@ -297,7 +295,7 @@ const ENDPOINT: &str = "http://127.0.0.1:4317";
 /// A collector works, fails for ten minutes, and works again.
 async fn outage(state: State, protocol: Protocol, export: fn(&Transport) -> Exporting) {
     let far = Far::new();
-    let Exporting { push, fate, stop, runs } = export(&far.transport(protocol));
+    let Exporting { push, fate, stop, mut runs } = export(&far.transport(protocol));
     let few = 10;
     (0..few).for_each(|_| push());
     sleep(A_WHILE).await;
@@ -336,7 +334,7 @@ async fn outage(state: State, protocol: Protocol, export: fn(&Transport) -> Expo
     let taken = far.taken.load(Ordering::SeqCst);
     assert_eq!(taken, after.exported, "{state:?} {protocol:?}: what it took is what is counted");
     stop.send(()).unwrap();
-    runs.await.unwrap();
+    runs.join_next().await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -379,7 +377,8 @@ async fn metrics_outage(state: State, protocol: Protocol) {
     let transport = far.transport(protocol);
     let sending = crate::metrics::MetricExporter::new(&config, &transport, parts).unwrap();
     let (stop, stopped) = oneshot::channel();
-    let runs = tokio::spawn(sending.run(async { drop(stopped.await) }));
+    let mut runs = JoinSet::new();
+    runs.spawn(sending.run(async { drop(stopped.await) }));
     let outcomes = || {
         let mut found = [0.0; 2];
         meter.read(&mut |sample| {
@@ -407,5 +406,5 @@ async fn metrics_outage(state: State, protocol: Protocol) {
     let most_open = far.most_open.load(Ordering::SeqCst);
     assert!(most_open <= 2, "{state:?} {protocol:?}: {most_open} connections at a time");
     stop.send(()).unwrap();
-    runs.await.unwrap();
+    runs.join_next().await.unwrap().unwrap();
 }
