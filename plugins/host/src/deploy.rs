@@ -245,13 +245,13 @@ impl Set {
             plans.iter().filter(is_new).for_each(Plan::abandon);
             return Err(error);
         }
-        let mut put = Vec::new();
+        let (mut put, until) = (Vec::new(), self.first_words());
         for plan in plans {
             match &plan.step {
                 Step::Nothing => {}
                 Step::Settings(member) => put.push(Arc::new(member.with(plan.binding.clone()))),
                 Step::Put(member) => {
-                    self.warm_up(member);
+                    self.warm_up(member, until);
                     put.push(Arc::clone(member));
                 }
             }

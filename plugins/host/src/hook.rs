@@ -394,9 +394,11 @@ impl Hook for PluginHook {
     }
 
     fn lifecycle(&self, event: Lifecycle) {
-        // Instances are told of the stop by `Host::close`, after their last call.
+        // Instances are told of the stop by `Host::close`, after their last call. `Host::process_started` has told
+        // them of the start, within a bound for all plugins, where there is a host.
         if event == Lifecycle::Started {
-            self.plugin.process_started();
+            let until = self.plugin.now().saturating_add(crate::set::FIRST_WORDS);
+            let _told = self.plugin.process_started(until);
         }
     }
 

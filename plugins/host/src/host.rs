@@ -121,9 +121,10 @@ impl Host {
         self.set.state.lock().hooks()
     }
 
-    /// The process serves requests: plugins that come later are told so as well.
+    /// The process serves requests: all plugins are told so within a second, and those that come later as
+    /// well. Where a plugin does not come to an end, or the second is over, instances are made anew beside.
     pub fn process_started(&self) {
-        self.set.started.store(true, Ordering::SeqCst);
+        self.set.process_started();
     }
 
     /// As [`crate::Changing::put_component`], by the node itself.

@@ -20,6 +20,8 @@ use crate::ring::Ring;
 
 /// How long a change waits for another one.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long plugins, all together, are told that the process serves requests.
+pub(crate) const FIRST_WORDS: Duration = Duration::from_secs(1);
 /// How long a stop waits for the change that is being made. It is whole on disk, or not at all.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
 /// Between two looks at new plugins, and at old ones that have calls left.
@@ -174,12 +176,28 @@ impl Set {
         }
     }
 
-    /// Makes a plugin ready to be called at once.
-    pub(crate) fn warm_up(&self, member: &Member) {
-        if self.started.load(Ordering::SeqCst) {
-            member.plugin.process_started();
+    /// Until when plugins may be told from now on that the process serves requests.
+    pub(crate) fn first_words(&self) -> Duration {
+        self.loader.parts.clock.monotonic().saturating_add(FIRST_WORDS)
+    }
+
+    /// Tells all plugins that the process serves requests; those that come later are told so as well.
+    pub(crate) fn process_started(&self) {
+        self.started.store(true, Ordering::SeqCst);
+        let members: Vec<_> = self.state.lock().ordered().into_iter().cloned().collect();
+        let until = self.first_words();
+        for member in members {
+            // The keeper sees to those that could not be told.
+            let _told = member.plugin.process_started(until);
         }
-        member.plugin.refill();
+    }
+
+    /// Makes a plugin ready to be called at once, where it can be told until then that the process serves
+    /// requests. Else the keeper makes its instances.
+    pub(crate) fn warm_up(&self, member: &Member, until: Duration) {
+        if !self.started.load(Ordering::SeqCst) || member.plugin.process_started(until) {
+            member.plugin.refill();
+        }
     }
 
     /// Puts a change in force: what begins from now on sees all of it. It is on disk already.
@@ -303,6 +321,7 @@ impl Set {
         record.generation += 1;
         let generation = record.generation;
         let text = format!("generation {generation}: the version before is back: {bad}: {reason}");
+        let until = self.first_words();
         for guard in together {
             let entry = record.plugins.entry(guard.name.clone()).or_default();
             if !entry.previous.is_empty() {
@@ -312,7 +331,7 @@ impl Set {
                 let (digest, version) = (guard.new.binding.digest.clone(), guard.new.version());
                 entry.reject(Rejected { digest, version, reason: reason.to_owned() });
             }
-            self.warm_up(&guard.old);
+            self.warm_up(&guard.old, until);
             tracing::error!("plugin {}: {text}", guard.name);
             let ring = self.state.lock().ring(&guard.name);
             ring.push(self.loader.parts.clock.now().0, "host", text.clone());

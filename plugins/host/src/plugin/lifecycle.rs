@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Fit, Plugin};
+use super::{Fit, Loaded, Plugin};
 use crate::Failure;
 use crate::contract::exported::lifecycle::ProcessEvent;
 use crate::guest::Guest;
@@ -131,31 +131,51 @@ impl Plugin {
                 && self.clock.monotonic() < until
                 && let Err(failure) = tell(&mut guest)
             {
-                let text = format!("{what}: {failure}");
-                tracing::warn!("plugin {}: {text}", self.binding.name);
-                loaded.blueprint.shared.lines.note(self.clock.as_ref(), &text);
+                self.complain(loaded, what, &failure);
                 is_deaf = failure == Failure::Deadline;
             }
             self.lost_one();
         }
     }
 
-    /// Tells all instances that the process serves requests.
-    pub(crate) fn process_started(&self) {
-        let Some(loaded) = &self.loaded else { return };
+    /// Writes into the log, and into the plugin's lines, that an instance failed at what it was told.
+    fn complain(&self, loaded: &Loaded, what: &str, failure: &Failure) {
+        let text = format!("{what}: {failure}");
+        tracing::warn!("plugin {}: {text}", self.binding.name);
+        loaded.blueprint.shared.lines.note(self.clock.as_ref(), &text);
+    }
+
+    /// Tells all instances that the process serves requests; gives whether all were told. One that does
+    /// not come to an end speaks for all others of the plugin, and from `until` on nobody is told any
+    /// more: those are let go, and the keeper makes others, which it tells.
+    pub(crate) fn process_started(self: &Arc<Self>, until: Duration) -> bool {
+        let Some(loaded) = &self.loaded else { return true };
         if self.started.swap(true, Ordering::AcqRel) {
-            return;
+            return true;
         }
+        let (mut is_deaf, mut lacks) = (false, false);
         for mut guest in loaded.pool.empty() {
+            if is_deaf || self.clock.monotonic() >= until {
+                lacks = true;
+                self.lost_one();
+                continue;
+            }
             match guest.process_changed(ProcessEvent::Started) {
-                Ok(()) if loaded.pool.put(guest).is_none() => {}
-                Ok(()) => _ = loaded.live.fetch_sub(1, Ordering::Relaxed),
+                Ok(()) if loaded.pool.put(guest).is_none() => continue,
+                // Others were made in the meantime.
+                Ok(()) => {}
                 Err(failure) => {
-                    loaded.live.fetch_sub(1, Ordering::Relaxed);
-                    tracing::warn!("plugin {}: {failure}", self.binding.name);
+                    lacks = true;
+                    is_deaf = failure == Failure::Deadline;
+                    self.complain(loaded, "started", &failure);
                 }
             }
+            self.lost_one();
         }
+        if lacks {
+            self.keeper.refill(self);
+        }
+        !lacks
     }
 
     /// Tells all ready instances that the process stops, and lets them go.

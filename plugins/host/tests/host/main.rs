@@ -19,6 +19,7 @@ mod outside;
 mod policy;
 mod rig;
 mod same;
+mod starting;
 mod stopping;
 mod told;
 mod traced;

@@ -39,11 +39,16 @@ impl Subscriber for Listener {
     fn exit(&self, _: &Id) {}
 }
 
+/// From now on the host keeps what plugins write.
+pub(super) fn listen() {
+    static LISTENS: Once = Once::new();
+    LISTENS.call_once(|| tracing::subscriber::set_global_default(Listener).unwrap());
+}
+
 /// What both were told of `happen`, in order. What a plugin is told of itself (its start, its end) is
 /// no hook's, and each of its instances is told of the process.
 fn both(rules: &str, happen: impl Fn(&HookChain)) -> Vec<String> {
-    static LISTENS: Once = Once::new();
-    LISTENS.call_once(|| tracing::subscriber::set_global_default(Listener).unwrap());
+    listen();
     let native = Arc::new(Native::new(Rules::parse(rules).unwrap()));
     let auditor = Shelf::new().auditor;
     happen(&HookChain::new(&[Arc::clone(&native) as _]).audited(&auditor));
