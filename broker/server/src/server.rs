@@ -16,8 +16,8 @@ use blockhouse_model::{Clock, DataVersion, Perm, Timestamp};
 use blockhouse_protocol::signed::Signer;
 use blockhouse_registrar::{Changes, Registrar};
 use blockhouse_remoting::{Remoting, quota::Config as QuotaConfig};
-use blockhouse_service::Tasks;
-use blockhouse_store::Store;
+use blockhouse_service::{Stage, Stages, Tasks};
+use blockhouse_store::{Closing, Store};
 use blockhouse_transport::tls::{Acceptor, Connector};
 use blockhouse_transport::{Budget, Endpoint, Server};
 use tokio::sync::watch;
@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a stop waits for others, name servers and clients and tasks, all together. The rest of what
 /// the process has is for the files.
 const OTHERS_PATIENCE: Duration = Duration::from_millis(2_500);
+/// What a stop does first.
+const NAME_SERVERS: &str = "it waits for name servers";
 /// How long name servers have to learn of this broker or its topics before somebody stops waiting.
 const REGISTRATION_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -87,7 +89,7 @@ pub struct Running {
     registered: Arc<blockhouse_registrar::State>,
     facts: Arc<Facts>,
     tasks: Tasks,
-    stage: watch::Sender<&'static str>,
+    stages: Stages,
 }
 
 impl Broker {
@@ -168,7 +170,7 @@ impl Broker {
             registered,
             facts,
             tasks,
-            stage: watch::Sender::new("it waits for name servers"),
+            stages: Stages::new(NAME_SERVERS),
         })
     }
 }
@@ -365,10 +367,10 @@ impl Running {
         self.server.connections() + self.vip.as_ref().map_or(0, Server::connections)
     }
 
-    /// What a stop is doing, in words.
+    /// What a stop is doing.
     #[must_use]
-    pub fn stage(&self) -> watch::Receiver<&'static str> {
-        self.stage.subscribe()
+    pub fn stage(&self) -> watch::Receiver<Stage> {
+        self.stages.watch()
     }
 
     /// Leaves the name servers, ends connections and tasks, and closes the data directory cleanly.
@@ -376,12 +378,12 @@ impl Running {
     /// # Errors
     /// What could not be saved. The next start recovers it as far as it is on disk.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let Self { core, store, meta, server, vip, registrar, tasks, stage, .. } = self;
+        let Self { core, store, meta, server, vip, registrar, tasks, stages, .. } = self;
         let others = async {
-            stage.send_replace("it waits for name servers");
+            stages.enter(NAME_SERVERS);
             let mut late = registrar.stop(PATIENCE).await;
             core.held().wake_all();
-            stage.send_replace("it waits for clients");
+            stages.enter("it waits for clients");
             let vip = async {
                 if let Some(vip) = vip {
                     vip.shutdown().await;
@@ -389,28 +391,38 @@ impl Running {
             };
             // Both at once: each may wait for clients that do not read their answers.
             tokio::join!(vip, server.shutdown());
-            stage.send_replace("it waits for its tasks");
+            stages.enter("it waits for its tasks");
             late.extend(tasks.stop(PATIENCE).await);
             late
         };
         let late = if let Ok(late) = tokio::time::timeout(OTHERS_PATIENCE, others).await {
             late
         } else {
-            warn!("the broker stops without those that it waited for: {}", *stage.borrow());
+            warn!("the broker stops without those that it waited for: {}", stages.stage());
             [registrar.stop(Duration::ZERO).await, tasks.stop(Duration::ZERO).await].concat()
         };
         if !late.is_empty() {
             warn!(tasks = ?late, "tasks of the broker had to be aborted");
         }
-        stage.send_replace("it waits for the disk");
         let closed = tokio::task::spawn_blocking(move || {
+            stages.enter("it waits for the disk: topics and offsets are saved");
             let saved =
                 upkeep::persist(&meta, &store).context("topics, groups and offsets were not saved");
             // Whatever became of those.
-            let closed = store.close();
+            let closed = store.close_by_steps(|step| stages.enter(waits_for(step)));
             saved.and(closed.context("the store is not closed cleanly: the next start recovers it"))
         });
         closed.await.context("closing the data directory panicked")?
+    }
+}
+
+/// What a stop does while the store is closed.
+const fn waits_for(step: Closing) -> &'static str {
+    match step {
+        Closing::Behind => "it waits for the disk: queues and index are behind the log",
+        Closing::Checkpoint => "it waits for the disk: a checkpoint is being made",
+        Closing::Log => "it waits for the disk: the end of the log is synced",
+        Closing::LastCheckpoint => "it waits for the disk: its whole filesystem is synced",
     }
 }
 

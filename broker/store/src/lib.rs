@@ -68,4 +68,4 @@ pub use read::{
 pub use reading::LENT_MIN;
 pub use search::QUERY_MAX;
 pub use stamp::check as check_layout;
-pub use store::{Parts, Store, StoreStats};
+pub use store::{Closing, Parts, Store, StoreStats};

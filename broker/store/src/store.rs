@@ -50,6 +50,19 @@ pub struct Parts {
     pub listener: Arc<dyn QueueListener>,
 }
 
+/// What a clean stop waits for, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// The thread that writes queues and index behind the log.
+    Behind,
+    /// A checkpoint that is being made.
+    Checkpoint,
+    /// The end of the log, which is synced.
+    Log,
+    /// The last checkpoint: queues and index are written, and the whole filesystem is synced.
+    LastCheckpoint,
+}
+
 /// Sizes and positions, for statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreStats {
@@ -483,9 +496,21 @@ impl Store {
     /// # Errors
     /// What the filesystem says; the stop is unclean then.
     pub fn close(&self) -> Result<(), Error> {
+        self.close_by_steps(|_| {})
+    }
+
+    /// The same; `begin` hears what is waited for from then on.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn close_by_steps(&self, begin: impl Fn(Closing)) -> Result<(), Error> {
+        begin(Closing::Behind);
         self.behind.stop();
+        begin(Closing::Checkpoint);
         self.checkpoints.stop();
+        begin(Closing::Log);
         self.shared.log.close()?;
+        begin(Closing::LastCheckpoint);
         self.shared.checkpoint(true)?;
         self.shared.marks.clear_abort()
     }

@@ -13,15 +13,21 @@ use blockhouse_hook::{Acls, Hooks, Users};
 use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_namesrv_remoting::{Background, KvStore, NameService, name_service};
-use blockhouse_service::{Shutdown, Tasks};
+use blockhouse_service::{Shutdown, Stage, Stages, Tasks};
 use blockhouse_transport::tls::Acceptor;
 use blockhouse_transport::{Budget, Endpoint, Server};
-use tracing::info;
+use tokio::sync::watch;
+use tracing::{info, warn};
 
 use crate::Config;
 
 /// How long tasks have to end.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a stop waits for clients and tasks, all together.
+const OTHERS_PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// What a stop does first.
+const CLIENTS: &str = "it waits for clients";
 
 /// What a name server gets from its process.
 #[derive(Clone)]
@@ -57,6 +63,7 @@ pub struct Running {
     service: Arc<NameService>,
     server: Server,
     tasks: Tasks,
+    stages: Stages,
 }
 
 impl NameServer {
@@ -90,7 +97,8 @@ impl NameServer {
             Server::bind(&config.listen, endpoint).await.context("the name server's listener")?;
         tasks.spawn_vital("scan", scan(Arc::clone(&service), tasks.shutdown()));
         info!(addr = %server.local_addr(), "name server listens");
-        Ok(Running { service, server, tasks })
+        let stages = Stages::new(CLIENTS);
+        Ok(Running { service, server, tasks, stages })
     }
 }
 
@@ -107,12 +115,35 @@ impl Running {
         &self.service
     }
 
-    /// Stops accepting, lets connections have their answers, and ends all tasks.
+    /// What a stop is doing.
+    #[must_use]
+    pub fn stage(&self) -> watch::Receiver<Stage> {
+        self.stages.watch()
+    }
+
+    /// Stops accepting, lets connections have their answers, and ends all tasks, within two seconds and a half
+    /// and what it takes to abort the rest: whatever `limits.drain_ms` says, and whatever never ends.
     pub async fn stop(self) {
-        self.server.shutdown().await;
-        let late = self.tasks.stop(PATIENCE).await;
+        self.stop_within(OTHERS_PATIENCE).await;
+    }
+
+    /// The same in less time, or more.
+    pub async fn stop_within(self, patience: Duration) {
+        let Self { server, tasks, stages, .. } = self;
+        let all = async {
+            stages.enter(CLIENTS);
+            server.shutdown().await;
+            stages.enter("it waits for its tasks");
+            tasks.stop(PATIENCE).await
+        };
+        let late = if let Ok(late) = tokio::time::timeout(patience, all).await {
+            late
+        } else {
+            warn!("the name server stops without those that it waited for: {}", stages.stage());
+            tasks.stop(Duration::ZERO).await
+        };
         if !late.is_empty() {
-            tracing::warn!(tasks = ?late, "the name server's tasks had to be aborted");
+            warn!(tasks = ?late, "the name server's tasks had to be aborted");
         }
     }
 }

@@ -22,13 +22,13 @@ pub(crate) mod refusals;
 mod sandbox;
 mod sidecar;
 mod stall;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod tls;
 pub(crate) mod traces;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use blockhouse_broker::Tls;
@@ -42,7 +42,6 @@ use blockhouse_service::config::Loaded;
 use blockhouse_service::log::Level;
 use blockhouse_service::{StopSignals, SystemClock, Tasks};
 use blockhouse_transport::Budget;
-use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
 
 use crate::args::NodeArgs;
@@ -54,12 +53,6 @@ use parts::Started;
 use publisher::ToBroker;
 use readiness::Readiness;
 use stall::Pulse;
-
-/// How long all parts together may take to stop. Under the five seconds that operators are
-/// promised, since the process has a little to do afterwards.
-const STOP_PATIENCE: Duration = Duration::from_millis(4_500);
-/// How long the ops listener's connections have, at the very end.
-const OPS_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What the process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -271,7 +264,7 @@ impl Setup {
         };
         shared.hooks.load().lifecycle(Lifecycle::Stopping);
         tokio::select! {
-            stopped = stop(started, &shared.tasks) => {
+            stopped = stop::all(started, &shared.tasks) => {
                 plugins::stop(plugins).await;
                 audit::stop(audit).await;
                 ended.and(stopped)
@@ -334,31 +327,4 @@ impl Setup {
             }
         }
     }
-}
-
-/// Stops the parts, the last started first, and then everything else.
-async fn stop(started: Vec<Started>, tasks: &Tasks) -> anyhow::Result<()> {
-    let stopping = Mutex::new(None);
-    let parts = async {
-        let mut all = Ok(());
-        for part in started.into_iter().rev() {
-            let name = part.name;
-            *stopping.lock() = Some((name, part.stage.clone()));
-            if let Err(error) = part.stop().await {
-                tracing::error!("{name} did not stop cleanly: {error:#}");
-                all = Err(error.context(format!("{name} did not stop cleanly")));
-            }
-        }
-        all
-    };
-    let in_time = tokio::time::timeout(STOP_PATIENCE, parts).await;
-    let late = tasks.stop(OPS_PATIENCE).await;
-    if !late.is_empty() {
-        tracing::warn!(?late, "these tasks had to be aborted");
-    }
-    in_time.unwrap_or_else(|_elapsed| {
-        let (name, stage) = stopping.lock().take().unwrap_or(("a part", None));
-        let doing = stage.map(|stage| format!(", {}", *stage.borrow())).unwrap_or_default();
-        bail!("the parts did not stop in time ({name}{doing}); the next start checks the store")
-    })
 }

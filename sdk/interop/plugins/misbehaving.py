@@ -10,6 +10,7 @@ from common import check, eventually, sample
 from harness.sample import packed
 from remoting import Connection, Frame
 
+PUT_KV, GET_KV = 100, 101
 AUDIT = "[audit]\nenabled = true\n"
 # How each way to misbehave ends, as the node counts it. What takes its time may meet the deadline first: 50 ms at most.
 SLOW = {"trap", "deadline"}
@@ -108,11 +109,15 @@ def a_guard_that_fails_lets_nothing_through(start):
 
 
 def a_stop_waits_for_nobody_at_the_expense_of_the_files(start):
-    """A plugin that never comes to an end when it is told that no call follows, in many instances, and a client that never reads its answers."""
+    """A plugin that never comes to an end when it is told that no call follows, in many instances, and clients of the broker and of the name server
+    that never read their answers."""
     deaf = sample({"faults": {"drain": "loop"}}, hooks=["before-send"], topics=["nobody"], instances=16)
-    node = start(deaf, extra="[transport]\ndrain_ms = 60000\n", seconds=180)
+    node = start(deaf, extra="[transport]\ndrain_ms = 60000\n[namesrv.limits]\ndrain_ms = 60000\n", seconds=180)
     check(node.produce("orders", "x" * 100_000)[0] == 1, "stored")
-    with Connection(node.broker) as idle:
+    with Connection(node.broker) as idle, Connection(node.namesrv) as deaf:
+        value = dict(namespace="n", key="k")
+        check(deaf.call(PUT_KV, value | {"value": "x" * 30_000}, b"").code == 0, "no value")
+        deaf.raw(b"".join(deaf.numbered(Frame(GET_KV, value, b"")) for _ in range(2_000)))
         pull = dict(consumerGroup="g", topic="orders", maxMsgNums=32, sysFlag=4, commitOffset=0, suspendTimeoutMillis=0,
                     subscription="*", subVersion=0, expressionType="TAG", queueOffset=0)
         # Whichever queue it went to: far more than the system takes for somebody who does not read.
@@ -122,7 +127,8 @@ def a_stop_waits_for_nobody_at_the_expense_of_the_files(start):
         node.stop()
         took = time.monotonic() - begun
     check(took < 6, f"the stop took {took:.1f} s")
-    check(any("without those that it waited for: it waits for clients" in line for line in node.lines()), "nobody was waited for")
+    for part in ("broker", "name server"):
+        check(any(f"the {part} stops without those that it waited for: it waits for clients" in line for line in node.lines()), f"{part}: nobody was waited for")
     check(node.start(180), "it does not start")
     check(node.consume("orders", "h") == ["x" * 100_000], "it is there")
 

@@ -11,6 +11,7 @@
 //! | [`log`] | log lines on stderr |
 //! | [`sandbox`] | what the process gives up once it knows its configuration |
 //! | [`signals`] | [`StopSignals`], [`Hangups`], [`DumpSignals`] |
+//! | [`stage`] | [`Stages`]: what a part that stops is doing, and since when |
 //! | [`tasks`] | [`Tasks`]: every task has a name, an owner, and is joined |
 
 #![forbid(unsafe_code)]
@@ -21,9 +22,11 @@ mod error;
 pub mod log;
 pub mod sandbox;
 pub mod signals;
+pub mod stage;
 pub mod tasks;
 
 pub use clock::SystemClock;
 pub use error::Error;
 pub use signals::{DumpSignals, Hangups, StopSignals};
+pub use stage::{Stage, Stages};
 pub use tasks::{Shutdown, Tasks};

@@ -4,10 +4,12 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use blockhouse_broker::{Broker, Settings};
 use blockhouse_disk::RealDisk;
 use blockhouse_namesrv::NameServer;
+use blockhouse_service::Stage;
 use blockhouse_service::config::Loaded;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -26,20 +28,35 @@ pub(super) struct Started {
     pub(super) address: SocketAddr,
     /// What to say about further listeners.
     pub(super) also: Vec<SocketAddr>,
-    /// What its stop is doing, if it says so.
-    pub(super) stage: Option<watch::Receiver<&'static str>>,
-    stop: Box<dyn FnOnce() -> Stop + Send>,
+    /// What its stop is doing.
+    pub(super) stage: watch::Receiver<Stage>,
+    stop: Box<dyn FnOnce(Duration) -> Stop + Send>,
 }
 
 impl Started {
+    /// With one listener. `stop` is told how long clients, name servers and tasks may take.
+    pub(super) fn new<F>(
+        name: &'static str,
+        address: SocketAddr,
+        stage: watch::Receiver<Stage>,
+        stop: impl FnOnce(Duration) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let stop = |others| -> Stop { Box::pin(stop(others)) };
+        Self { name, address, also: Vec::new(), stage, stop: Box::new(stop) }
+    }
+
     pub(super) fn announce(&self) {
         for address in std::iter::once(&self.address).chain(&self.also) {
             out::line(&format!("{:9}listening on {address}", self.name));
         }
     }
 
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
-        (self.stop)().await
+    /// Stops it. Clients, name servers and tasks have so long, as far as the part does not know better.
+    pub(super) async fn stop(self, others: Duration) -> anyhow::Result<()> {
+        (self.stop)(others).await
     }
 }
 
@@ -57,15 +74,11 @@ pub(super) async fn namesrv(config: &Config, shared: &Shared) -> anyhow::Result<
         acls: shared.acls.clone(),
     };
     let running = NameServer::start(config.namesrv.clone(), parts).await?;
-    let address = running.local_addr();
-    let stop = || -> Stop {
-        Box::pin(async move {
-            running.stop().await;
-            Ok(())
-        })
-    };
-    let also = Vec::new();
-    Ok(Started { name: "namesrv", address, also, stage: None, stop: Box::new(stop) })
+    let (address, stage) = (running.local_addr(), running.stage());
+    Ok(Started::new("namesrv", address, stage, |others| async move {
+        running.stop_within(others).await;
+        Ok(())
+    }))
 }
 
 /// The broker, where metrics can look at it and the stop can take it.
@@ -132,7 +145,7 @@ pub(super) async fn broker(
     shared.publisher.open(running.core());
     shared.connected.open(running.core());
     shared.readiness.watch(Arc::clone(running.registered()));
-    let (address, stage) = (running.local_addr(), Some(running.stage()));
+    let (address, stage) = (running.local_addr(), running.stage());
     let also = running.vip_addr().into_iter().collect();
     let slot: Slot = Arc::new(Mutex::new(Some(running)));
     let seen = Arc::clone(&slot);
@@ -169,14 +182,13 @@ pub(super) async fn broker(
         let unsaved = running.as_ref().map(blockhouse_broker::Running::unsaved).unwrap_or_default();
         unsaved.into_iter().map(|(_, why)| why).collect()
     }));
-    let stop = move || -> Stop {
-        Box::pin(async move {
-            let running = slot.lock().take();
-            match running {
-                Some(running) => running.stop().await,
-                None => Ok(()),
-            }
-        })
-    };
-    Ok(Started { name: "broker", address, also, stage, stop: Box::new(stop) })
+    // It is the first to stop: all of the time for others is its own.
+    let started = Started::new("broker", address, stage, |_others| async move {
+        let running = slot.lock().take();
+        match running {
+            Some(running) => running.stop().await,
+            None => Ok(()),
+        }
+    });
+    Ok(Started { also, ..started })
 }
