@@ -11,7 +11,7 @@ use blockhouse_service::{SystemClock, Tasks};
 /// Only a test that is going to fail waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn start(disk: &MemDisk, tasks: &Tasks) -> Running {
+async fn start(disk: &MemDisk, tasks: &Tasks) -> anyhow::Result<Running> {
     let settings = Settings {
         cluster: "c".to_owned(),
         name: "broker-a".to_owned(),
@@ -45,13 +45,13 @@ async fn start(disk: &MemDisk, tasks: &Tasks) -> Running {
         acls: None,
         signer: None,
     };
-    Broker::start(settings, parts).await.unwrap()
+    Broker::start(settings, parts).await
 }
 
 #[tokio::test]
 async fn a_disk_that_does_not_sync_is_named_and_the_stop_ends_with_it() {
     let (disk, tasks, watching) = (MemDisk::new(), Tasks::new("test"), Tasks::new("watching"));
-    let running = start(&disk, &tasks).await;
+    let running = start(&disk, &tasks).await.unwrap();
     let mut stage = running.stage();
     disk.hold_syncs(true);
     let stop = watching.spawn("stop", running.stop());

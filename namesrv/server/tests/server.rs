@@ -14,6 +14,7 @@ use blockhouse_protocol::header::namesrv::{GetKvConfig, PutKvConfig, RegisterBro
 use blockhouse_service::{SystemClock, Tasks};
 use blockhouse_transport::{Dialer, Endpoint, Limits, NoService, NoSessions};
 use parking_lot::{Condvar, Mutex};
+use tokio::time::error::Elapsed;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -122,20 +123,20 @@ async fn two_run_in_one_process_and_kv_entries_outlive_a_restart() {
 }
 
 /// One that has as long as it likes for the answers it owes.
-async fn patient(disk: Arc<dyn Disk>, hooks: Hooks, tasks: &Tasks) -> Running {
+async fn patient(disk: Arc<dyn Disk>, hooks: Hooks, tasks: &Tasks) -> anyhow::Result<Running> {
     let mut config = Config { listen: "127.0.0.1:0".to_owned(), ..Config::default() };
     config.limits.drain_ms = 3_600_000;
-    NameServer::start(config, parts(disk, Path::new("/data"), hooks, tasks)).await.unwrap()
+    NameServer::start(config, parts(disk, Path::new("/data"), hooks, tasks)).await
 }
 
-/// Waits until it is so.
-async fn until(is_so: impl Fn() -> bool) {
+/// Waits until it is so; an error if that takes too long.
+async fn until(is_so: impl Fn() -> bool) -> Result<(), Elapsed> {
     let waiting = async {
         while !is_so() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    tokio::time::timeout(PATIENCE, waiting).await
 }
 
 /// Less than a stop has, so that the test need not take that long.
@@ -144,7 +145,7 @@ const SHORT: Duration = Duration::from_millis(50);
 #[tokio::test]
 async fn a_stop_does_not_wait_for_an_answer_that_does_not_come() {
     let (disk, tasks) = (MemDisk::new(), Tasks::new("test"));
-    let running = patient(Arc::new(disk.clone()), Hooks::none(), &tasks).await;
+    let running = patient(Arc::new(disk.clone()), Hooks::none(), &tasks).await.unwrap();
     let (dialer, addr) = (dialer(), running.local_addr().to_string());
     let connection = dialer.connect(&addr, PATIENCE).await.unwrap();
     disk.hold_syncs(true);
@@ -152,7 +153,7 @@ async fn a_stop_does_not_wait_for_an_answer_that_does_not_come() {
     let put = connection.call(code::PUT_KV_CONFIG, |out| put.write(out), b"", PATIENCE);
     let stage = running.stage();
     let stop = async {
-        until(|| tasks.running().contains(&"namesrv/save".to_owned())).await;
+        until(|| tasks.running().contains(&"namesrv/save".to_owned())).await.unwrap();
         tokio::time::timeout(PATIENCE, running.stop_within(SHORT)).await
     };
     let (answer, stopped) = tokio::join!(put, stop);
@@ -201,12 +202,12 @@ impl Hook for Stuck {
 async fn a_stop_does_not_wait_for_a_hook_that_does_not_return() {
     let (stuck, tasks) = (Arc::new(Stuck::default()), Tasks::new("test"));
     let hooks = Hooks::new(HookChain::new(&[Arc::clone(&stuck) as Arc<dyn Hook>]));
-    let running = patient(Arc::new(MemDisk::new()), hooks, &tasks).await;
+    let running = patient(Arc::new(MemDisk::new()), hooks, &tasks).await.unwrap();
     let (dialer, addr) = (dialer(), running.local_addr().to_string());
     let connection = dialer.connect(&addr, PATIENCE).await.unwrap();
     let asked = connection.call(code::REGISTER_BROKER, register(None), b"", PATIENCE);
     let stop = async {
-        until(|| stuck.is_asked()).await;
+        until(|| stuck.is_asked()).await.unwrap();
         let stopped = tokio::time::timeout(PATIENCE, running.stop_within(SHORT)).await;
         stuck.let_go();
         stopped
