@@ -406,13 +406,14 @@ impl<'a> QueueCheck<'a> {
         };
         let (damage, notice) = (Severity::Damage, Severity::Notice);
         if deleted {
-            add(&state.missing, "records of a deleted topic", notice, Remedy::None);
-            add(&state.lagging, "records of a deleted topic", notice, Remedy::None);
+            for left in [&state.missing, &state.lagging, &state.wrong] {
+                add(left, "records of a deleted topic", notice, Remedy::None);
+            }
         } else {
             add(&state.missing, "records have no entry", damage, Remedy::RebuildQueues);
             add(&state.lagging, "entries are not written yet", notice, Remedy::NextStart);
+            add(&state.wrong, "entries are wrong", damage, Remedy::RebuildQueues);
         }
-        add(&state.wrong, "entries are wrong", damage, Remedy::RebuildQueues);
         add(&state.stray, "entries have no record", damage, Remedy::RebuildQueues);
         add(&state.stray_lagging, "entries have no record", notice, Remedy::NextStart);
         let lags = state.lagging.count + state.stray_lagging.count > 0;

@@ -82,7 +82,7 @@ fn try_image(done: &Workload, case: Case, disk: &CrashDisk, opened: &Opened) {
     let found = done.model.inspect(&store, case.event);
     match case.image % ONE_OF {
         0 => crash_again(done, case, (store, disk), found, opened),
-        1 => whole::stop(store, disk, done.model.topics(case.event), found.keys()),
+        1 => whole::stop(store, disk, done.model.topics(case.event), &found),
         _ => {}
     }
 }

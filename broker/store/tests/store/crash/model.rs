@@ -41,15 +41,15 @@ impl Model {
         self.sent.len()
     }
 
-    /// How many entries all this has in the index.
-    pub(crate) fn keys(&self) -> u64 {
+    /// How many entries what lies from `begin` on has in the index.
+    pub(crate) fn keys_from(&self, begin: u64) -> u64 {
         let of = |sent: &Sent| {
             let view = View::parse(&sent.record).unwrap();
             let unique = u64::from(view.property(properties::UNIQUE_KEY).is_some());
             unique
                 + view.property(properties::KEYS).map_or(0, |keys| keys.split(' ').count() as u64)
         };
-        self.sent.values().map(of).sum()
+        self.sent.range(begin..).map(|(_, sent)| of(sent)).sum()
     }
 
     pub(crate) fn add(
