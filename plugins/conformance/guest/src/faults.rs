@@ -11,8 +11,10 @@ use crate::{admitted, words::index};
 /// More than any limit of an answer.
 pub(crate) const LONG: usize = 8 << 20;
 
-/// How many is too many.
+/// How many lines are too many.
 const MANY: u32 = 1_000_000;
+/// How many calls no machine has behind it within a deadline: a million take some milliseconds.
+const ENDLESS: u32 = 1_000_000_000;
 
 /// A text that no limit allows.
 pub(crate) fn long() -> String {
@@ -29,7 +31,7 @@ pub(crate) fn perform(fault: Fault) {
             black_box(recurse(black_box(1)));
         }
         Fault::HostCalls => {
-            for _ in 0..MANY {
+            for _ in 0..ENDLESS {
                 black_box(log::enabled(log::Level::Trace));
             }
         }
