@@ -116,6 +116,11 @@ impl Model {
         topics
     }
 
+    /// Whether a topic was deleted by `event`.
+    pub(crate) fn has_removed(&self, event: usize) -> bool {
+        self.sent.values().any(|sent| sent.gone_at <= event)
+    }
+
     /// The store has recovered, which took until `event` of a history that began with a crash at
     /// `crashed_at` of the one before: what it has now is there for good.
     pub(crate) fn all_durable_at(&mut self, event: usize, crashed_at: usize) {

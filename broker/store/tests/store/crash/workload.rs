@@ -1,15 +1,14 @@
 //! What a store does before it crashes, from a seed.
 
-use std::path::Path;
 use std::time::Duration;
 
-use blockhouse_disk::{CrashDisk, whole};
+use blockhouse_disk::CrashDisk;
 use blockhouse_record::Draft;
 use blockhouse_store::{ColdRead, Config, Flush, Placed, Settled, Store};
 
 use super::model::Model;
-use super::open;
-use crate::rig::{DIR, Rig, config, draft};
+use super::{is_possible, open};
+use crate::rig::{Rig, config, draft};
 
 /// What is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +82,6 @@ impl Workload {
             ..config()
         });
         let disk = CrashDisk::new();
-        // Directories of this disk end with what is in them. On a real one `consumequeue` outlives its last queue;
-        // without it a start reads the whole log again, deleted topics as well.
-        whole::replace(&disk, &Path::new(DIR).join("consumequeue/stays"), b"").unwrap();
         let mut model = Model::default();
         let steps = if kind == Kind::Small { 25 } else { 40 };
         let mut worker = Worker { kind, dice, rig: &rig, disk: &disk, model: &mut model, sent: 0 };
@@ -123,14 +119,14 @@ impl Worker<'_> {
         match self.dice.below(20) {
             0 | 1 => store.tick(),
             2 => store.flush().unwrap(),
-            3 => {
+            3 if self.may_restart(!store.queues(None).is_empty()) => {
                 // Stopped in order.
                 store.close().unwrap();
                 self.note(&store, started);
                 drop(store);
                 return open(self.rig, self.disk);
             }
-            4 => {
+            4 if self.may_restart(false) => {
                 // Killed: what was written is in the page cache.
                 drop(store);
                 return open(self.rig, self.disk);
@@ -142,6 +138,11 @@ impl Worker<'_> {
         }
         self.note(&store, started);
         store
+    }
+
+    /// Whether what a restart finds could be on a real disk, unless files of queues `come`.
+    fn may_restart(&self, come: bool) -> bool {
+        come || is_possible(self.disk, self.model, self.disk.events())
     }
 
     /// What is flushed by now is durable; what was expired since the event `started` may be gone.
