@@ -67,6 +67,11 @@ mod tests {
 
     use super::*;
 
+    /// Takes so long, by the tests' own time: it stands still while anything can run.
+    async fn takes(time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
     /// A part that takes so long for this.
     fn part(name: &'static str, doing: &'static str, took: Duration) -> (Started, Arc<AtomicBool>) {
         let (stages, done) =
@@ -74,7 +79,7 @@ mod tests {
         let (stage, ended) = (stages.watch(), Arc::clone(&done));
         let stop = move |_| async move {
             stages.enter(doing);
-            tokio::time::sleep(took).await;
+            takes(took).await;
             ended.store(true, Ordering::SeqCst);
             Ok(())
         };
@@ -114,7 +119,7 @@ mod tests {
             let (stages, seen) = (Stages::new("it waits for clients"), Arc::clone(&seen));
             let stop = move |others| async move {
                 seen.lock().push((name, others));
-                tokio::time::sleep(took).await;
+                takes(took).await;
                 Ok(())
             };
             Started::new(name, ([127, 0, 0, 1], 0).into(), stages.watch(), stop)

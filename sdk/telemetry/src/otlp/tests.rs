@@ -219,6 +219,16 @@ async fn a_busy_collector_is_asked_again_and_one_that_refuses_is_not() {
     }
 }
 
+fn event() -> crate::logs::LogEvent {
+    crate::logs::LogEvent {
+        at_ms: 1,
+        level: tracing::Level::INFO,
+        target: "blockhouse",
+        text: "something".to_owned(),
+        fields: Vec::new(),
+    }
+}
+
 fn identity() -> Identity {
     Identity {
         cluster: "c".to_owned(),
@@ -279,13 +289,7 @@ async fn metrics_and_events_that_are_rejected_are_counted_as_such() {
         let (queue, events) = crate::logs::LogQueue::new(8);
         let counts: Arc<LogCounts> = Arc::clone(queue.counts());
         for _ in 0..3 {
-            queue.push(crate::logs::LogEvent {
-                at_ms: 1,
-                level: tracing::Level::INFO,
-                target: "blockhouse",
-                text: "something".to_owned(),
-                fields: Vec::new(),
-            });
+            queue.push(event());
         }
         let parts = crate::logs::Parts {
             identity: identity(),

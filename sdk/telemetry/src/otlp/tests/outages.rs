@@ -13,7 +13,7 @@ use blockhouse_meter::spans::{Operation, Reason, Record, Rules, StageRecord};
 use blockhouse_model::Clock;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::*;
 use crate::otlp::dial::Io;
@@ -23,8 +23,20 @@ const OUTAGE: Duration = Duration::from_mins(10);
 const BURST: usize = 20;
 const EVERY: Duration = Duration::from_secs(1);
 const QUEUE: usize = 16;
-/// By then whatever waited is through, one way or the other.
-const A_WHILE: Duration = Duration::from_secs(30);
+
+/// The tests' own time goes on by so much: it stands still while anything can run, so that nothing is raced.
+async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Waits until it holds: whoever only yields keeps that time from going on.
+async fn until(holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it never holds");
+        pass(Duration::from_millis(10)).await;
+    }
+}
 
 /// The runtime's time.
 #[derive(Debug)]
@@ -132,7 +144,7 @@ impl Far {
             State::Busy => Answer::Busy,
             State::Refusing => Answer::Refuses,
             State::Slow => {
-                sleep(Duration::from_mins(1)).await;
+                pass(Duration::from_mins(1)).await;
                 Answer::Rejects(0)
             }
             _ => Answer::Rejects(0),
@@ -278,13 +290,7 @@ fn exporting_events(transport: &Transport) -> Exporting {
         failed: counts.lost(DropReason::Failed),
     };
     let push = move || {
-        queue.push(crate::logs::LogEvent {
-            at_ms: 1,
-            level: tracing::Level::INFO,
-            target: "blockhouse",
-            text: "something".to_owned(),
-            fields: Vec::new(),
-        });
+        queue.push(event());
     };
     Exporting { push: Box::new(push), fate: Box::new(fate), stop, runs }
 }
@@ -298,7 +304,7 @@ async fn outage(state: State, protocol: Protocol, export: fn(&Transport) -> Expo
     let Exporting { push, fate, stop, mut runs } = export(&far.transport(protocol));
     let few = 10;
     (0..few).for_each(|_| push());
-    sleep(A_WHILE).await;
+    until(|| fate().all() == few).await;
     let usual = Fate { exported: few, ..Fate::default() };
     assert_eq!(fate(), usual, "{state:?} {protocol:?}: before");
 
@@ -309,7 +315,7 @@ async fn outage(state: State, protocol: Protocol, export: fn(&Transport) -> Expo
         pushed += BURST as u64;
         // In the queue, or in the request that is under way.
         most_waiting = most_waiting.max(pushed - fate().all());
-        sleep(EVERY).await;
+        pass(EVERY).await;
     }
     let lost = fate();
     assert!(most_waiting <= 2 * QUEUE as u64, "{state:?} {protocol:?}: {most_waiting} wait");
@@ -323,18 +329,19 @@ async fn outage(state: State, protocol: Protocol, export: fn(&Transport) -> Expo
     assert!(most_open <= 2, "{state:?} {protocol:?}: {most_open} connections at a time");
 
     far.becomes(State::Working);
-    sleep(A_WHILE).await;
+    until(|| fate().all() >= pushed).await;
     let over = fate();
     assert_eq!(over.all(), pushed, "{state:?} {protocol:?}: each is counted, and once: {over:?}");
     assert_eq!(over.queue, lost.queue);
     (0..few).for_each(|_| push());
-    sleep(A_WHILE).await;
+    until(|| fate().all() >= pushed + few).await;
     let after = Fate { exported: over.exported + few, ..over };
     assert_eq!(fate(), after, "{state:?} {protocol:?}: it works again");
     let taken = far.taken.load(Ordering::SeqCst);
     assert_eq!(taken, after.exported, "{state:?} {protocol:?}: what it took is what is counted");
     stop.send(()).unwrap();
     runs.join_next().await.unwrap().unwrap();
+    assert_eq!(fate(), after, "{state:?} {protocol:?}: the last word");
 }
 
 #[tokio::test(start_paused = true)]
@@ -393,14 +400,14 @@ async fn metrics_outage(state: State, protocol: Protocol) {
         found
     };
     // Between two turns.
-    sleep(Duration::from_secs(5)).await;
+    pass(Duration::from_secs(5)).await;
     far.becomes(state);
-    sleep(OUTAGE).await;
+    pass(OUTAGE).await;
     // The one of the last turn may be under way.
     let [ok, failed] = outcomes();
     assert!(ok == 0.0 && (59.0..=60.0).contains(&failed), "{state:?} {protocol:?}: {ok} {failed}");
     far.becomes(State::Working);
-    sleep(Duration::from_secs(100)).await;
+    pass(Duration::from_secs(100)).await;
     let [again, lost] = outcomes();
     assert!(again + lost >= 69.0 && again >= 9.0 && lost <= 60.0, "{state:?}: {again} {lost}");
     let most_open = far.most_open.load(Ordering::SeqCst);
