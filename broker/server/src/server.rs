@@ -16,6 +16,7 @@ use blockhouse_model::{Clock, DataVersion, Perm, Timestamp};
 use blockhouse_protocol::signed::Signer;
 use blockhouse_registrar::{Changes, Registrar};
 use blockhouse_remoting::{Remoting, quota::Config as QuotaConfig};
+use blockhouse_service::stage::OTHERS_PATIENCE;
 use blockhouse_service::{Stage, Stages, Tasks};
 use blockhouse_store::{Closing, Store};
 use blockhouse_transport::tls::{Acceptor, Connector};
@@ -32,9 +33,6 @@ use crate::upkeep;
 
 /// How long tasks have to end.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a stop waits for others, name servers and clients and tasks, all together. The rest of what
-/// the process has is for the files.
-const OTHERS_PATIENCE: Duration = Duration::from_millis(2_500);
 /// What a stop does first.
 const NAME_SERVERS: &str = "it waits for name servers";
 /// How long name servers have to learn of this broker or its topics before somebody stops waiting.

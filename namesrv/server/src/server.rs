@@ -13,6 +13,7 @@ use blockhouse_hook::{Acls, Hooks, Users};
 use blockhouse_meter::Meter;
 use blockhouse_model::Clock;
 use blockhouse_namesrv_remoting::{Background, KvStore, NameService, name_service};
+use blockhouse_service::stage::OTHERS_PATIENCE;
 use blockhouse_service::{Shutdown, Stage, Stages, Tasks};
 use blockhouse_transport::tls::Acceptor;
 use blockhouse_transport::{Budget, Endpoint, Server};
@@ -23,8 +24,6 @@ use crate::Config;
 
 /// How long tasks have to end.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a stop waits for clients and tasks, all together.
-const OTHERS_PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// What a stop does first.
 const CLIENTS: &str = "it waits for clients";

@@ -1,9 +1,14 @@
 //! What a part that stops is doing, and since when, for whoever waits for it.
 
 use std::fmt;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+/// How much of a stop others than the disk may take: name servers, clients and tasks, all parts of a process together.
+/// The rest of what it has is for the files.
+pub const OTHERS_PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// Held by a part: what it does when it stops.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use blockhouse_service::Tasks;
+use blockhouse_service::stage::OTHERS_PATIENCE;
 use tokio::time::Instant;
 
 use super::parts::Started;
@@ -11,8 +12,6 @@ use super::parts::Started;
 /// How long all parts together may take to stop. Under the five seconds that operators are
 /// promised, since the process has a little to do afterwards.
 const PATIENCE: Duration = Duration::from_millis(4_500);
-/// How much of that others than the disk may take: clients, name servers and tasks.
-const OTHERS_PATIENCE: Duration = Duration::from_millis(2_500);
 /// What a part has for its clients even if those before it took all.
 const OTHERS_LEAST: Duration = Duration::from_millis(100);
 /// What a part has even if those before it took all: its clients' time, and the end of its tasks.
