@@ -305,6 +305,7 @@ impl Opening {
             dispatcher: &self.dispatcher,
             shaper: &self.shaper,
             marks: &self.marks,
+            log_is_whole: recovery.segments.first() == Some(0),
         });
         let mut replayed = 0_usize;
         let mut result = Ok(());

@@ -10,6 +10,7 @@ the CommitLog with the immutable flag.
 
 import os
 import shutil
+import struct
 import subprocess
 
 from disk import SmallDisk, Unable, run, why_not
@@ -39,6 +40,18 @@ class OnDisk(Stage):
 
     def remount(self, options):
         return subprocess.run(["mount", "-o", f"remount,{options}", self.disk.path], capture_output=True, text=True, check=False)
+
+    def settle(self):
+        """Waits until queues and index are written, too: what fails next is the CommitLog. Else sends may be refused because of the
+        others, before one of them has tried the CommitLog."""
+        path = os.path.join(self.data, "blockhouse/checkpoint")
+
+        def is_applied():
+            if not os.path.exists(path):
+                return False
+            with open(path, "rb") as file:
+                return struct.unpack(">Q", file.read(16)[8:])[0] > self.ledger.log_end()
+        until("a checkpoint has the last message", is_applied)
 
     def refused(self):
         """Sends end with RocketMQ's code and a remark, and all else that a broker says agrees."""
@@ -70,6 +83,7 @@ def remounted(binary, work):
         check(plain.returncode and "busy" in plain.stderr, f"remount,ro: {plain.returncode} {plain.stderr}")
         stage.fill(TOPIC, QUEUES, 20)
         stage.healthy()
+        stage.settle()
         check((forced := stage.remount("abort")).returncode == 0, f"remount,abort: {forced.stderr}")
         text = stage.refused()
         found = stage.intact()
@@ -123,6 +137,7 @@ def refuses_writes(binary, work):
     try:
         stage.begin()
         log = os.path.join(stage.data, "commitlog", "0" * 20)
+        stage.settle()
         run("chattr", "+i", log)
         stage.refused()
         found = stage.intact()

@@ -9,6 +9,7 @@ use super::index_check::{IndexCheck, Keys};
 use super::index_files;
 use super::log_files::LogFiles;
 use super::marks;
+use super::plan;
 use super::queue_check::{Expected, Lost, QueueCheck};
 use super::queue_dirs::QueueDirs;
 use super::site::Site;
@@ -86,6 +87,7 @@ struct Checks<'a> {
 impl Checks<'_> {
     fn record(&mut self, record: &View<'_>, findings: &mut Findings) -> Result<(), Error> {
         self.counter.record(record);
+        self.queues.log_is_whole &= !plan::is_placeholder(record.topic, record.sys_flag);
         judge_text(record, findings);
         let at = record.physical_offset.0;
         let state = self.queues.state(record.topic, record.queue.0);

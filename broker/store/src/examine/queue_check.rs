@@ -121,6 +121,8 @@ pub(super) struct QueueCheck<'a> {
     /// Records from here on are dispatched by the next start.
     replay_from: u64,
     log_begin: u64,
+    /// Every message of before is in the log: nothing was taken off it, or given up by a repair.
+    pub(super) log_is_whole: bool,
     pub(super) states: HashMap<String, BTreeMap<u32, State>>,
     windows: usize,
     /// Damaged ranges so far.
@@ -152,6 +154,7 @@ impl<'a> QueueCheck<'a> {
             dirs,
             replay_from,
             log_begin,
+            log_is_whole: log_begin == 0,
             states,
             windows: 0,
             damaged: Vec::new(),
@@ -218,6 +221,9 @@ impl<'a> QueueCheck<'a> {
             self.gap(topic, id, (next, offset), unit)?;
         }
         let replay_from = self.replay_from;
+        if first.is_none() {
+            self.doubt_beginning(record, expected, findings)?;
+        }
         let state = self.state(topic, id);
         if state.first.is_none() {
             (state.first, state.first_at) = (Some(offset), at);
@@ -231,6 +237,33 @@ impl<'a> QueueCheck<'a> {
                 _ => &mut state.wrong,
             };
             list.add(offset, at, || describe(actual, unit));
+        }
+        Ok(())
+    }
+
+    /// A queue that does not begin with its first message, in a log that has all of them and without an
+    /// entry for any before it: what no checksum covers, the record's topic, queue or offset, is wrong.
+    fn doubt_beginning(
+        &mut self,
+        record: &View<'_>,
+        Expected { offset, unit }: Expected,
+        findings: &mut Findings,
+    ) -> Result<(), Error> {
+        let (topic, id) = (record.topic, record.queue.0);
+        if !self.log_is_whole
+            || !self.damaged.is_empty()
+            || offset == 0
+            || self.state(topic, id).began_at > 0
+        {
+            return Ok(());
+        }
+        if self.entry(topic, id, offset - 1)?.is_none_or(|before| before.size == 0) {
+            let problem = format!(
+                "{topic} {id}: the record says it is at offset {offset}, and the queue has none before it: \
+                 its topic, queue or offset is another"
+            );
+            let what = (Kind::Record, Remedy::None);
+            findings.damage(what, self.log_name(unit.physical), unit.physical, problem);
         }
         Ok(())
     }

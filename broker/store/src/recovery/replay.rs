@@ -21,6 +21,8 @@ pub(crate) struct ReplayTo<'a> {
     pub(crate) dispatcher: &'a Dispatcher,
     pub(crate) shaper: &'a Shaper,
     pub(crate) marks: &'a Marks,
+    /// Nothing was ever taken off the log: every queue's first message is in it.
+    pub(crate) log_is_whole: bool,
 }
 
 /// Gives records that are read again, in the order of the log, to queues and index.
@@ -99,9 +101,26 @@ impl<'a> Replay<'a> {
         if entry.offset == 0 && self.is_behind_all(&entry)? {
             self.reborn.insert(entry.queue.uid, entry);
         } else {
+            self.doubt_beginning(&entry);
             self.to.dispatcher.enqueue_now(&entry);
         }
         Ok(())
+    }
+
+    /// Says so if a queue begins with a later message than its first. The record is believed: of a
+    /// topic that was deleted no earlier one may be read again. But its name may be damaged, and then
+    /// this is all that a queue that ends one message early leaves to be seen.
+    fn doubt_beginning(&self, entry: &Entry) {
+        let Entry { queue, offset, unit, .. } = entry;
+        if self.to.log_is_whole && *offset > 0 && queue.max() == 0 {
+            tracing::warn!(
+                "{} {}: the record at {} says that it is message {offset}, and none before it is known: \
+                 its topic was deleted, or no name or number that it has is sure (`admin store check` tells)",
+                queue.topic,
+                queue.id,
+                unit.physical
+            );
+        }
     }
 
     /// Whether the queue has records, and this one lies behind them all: it is not read again.

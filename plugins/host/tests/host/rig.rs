@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use blockhouse_disk::{Disk, RealDisk, whole};
@@ -76,17 +76,25 @@ pub(crate) struct TestClock {
     ahead: AtomicU64,
     /// How far it runs ahead with each look.
     step: AtomicU64,
+    /// Where real time was when it was told to stand still.
+    stood_at: OnceLock<Duration>,
 }
 
 impl TestClock {
     pub(crate) fn new() -> Arc<Self> {
         #[expect(clippy::disallowed_methods, reason = "deadlines are about real time")]
         let real = RealClock(Instant::now());
-        Arc::new(Self { real, ahead: AtomicU64::new(0), step: AtomicU64::new(0) })
+        let (ahead, step) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { real, ahead, step, stood_at: OnceLock::new() })
     }
 
     pub(crate) fn advance(&self, by: Duration) {
         self.ahead.fetch_add(u64::try_from(by.as_nanos()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// From now on only [`TestClock::advance`] moves it, however long the machine takes.
+    pub(crate) fn stand_still(&self) {
+        self.stood_at.get_or_init(|| self.real.monotonic());
     }
 
     /// From now on everything seems to take so long.
@@ -102,7 +110,8 @@ impl Clock for TestClock {
 
     fn monotonic(&self) -> Duration {
         self.ahead.fetch_add(self.step.load(Ordering::SeqCst), Ordering::SeqCst);
-        self.real.monotonic() + Duration::from_nanos(self.ahead.load(Ordering::SeqCst))
+        let real = self.stood_at.get().copied().unwrap_or_else(|| self.real.monotonic());
+        real + Duration::from_nanos(self.ahead.load(Ordering::SeqCst))
     }
 }
 
@@ -194,7 +203,7 @@ pub(crate) fn binding(digest: &str, config: &str) -> Binding {
 pub(crate) struct Sample {
     pub(crate) host: Host,
     pub(crate) chain: HookChain,
-    _shelf: Shelf,
+    pub(crate) shelf: Shelf,
 }
 
 impl Sample {
@@ -209,7 +218,7 @@ impl Sample {
         change(&mut binding);
         let host = shelf.start(vec![binding]).unwrap().unwrap();
         let chain = HookChain::new(&host.hooks()).audited(&shelf.auditor);
-        Self { host, chain, _shelf: shelf }
+        Self { host, chain, shelf }
     }
 
     /// How often calls of `hook` failed, by kind.

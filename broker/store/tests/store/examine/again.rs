@@ -1,6 +1,7 @@
 //! Topics that were deleted, and made again.
 
 use super::*;
+use crate::log_lines::LogLines;
 
 #[test]
 fn a_deleted_topic_needs_no_entries_and_may_come_again() {
@@ -63,4 +64,51 @@ fn a_topic_made_again_needs_none_of_its_former_queues() {
         disk.remove_dir(&Path::new(DIR).join("consumequeue").join(topic)).unwrap();
         assert_eq!(kinds(&checked(&disk)), BTreeSet::from([Kind::QueueEntry]), "{topic}");
     }
+}
+
+/// A record's topic has no checksum. Here it is the last of its queue, behind the checkpoint of a killed store: no
+/// later one tells, and the queue that it seems to be of has no other.
+#[test]
+fn a_queue_that_does_not_begin_with_its_first_message_is_found_and_warned_of() {
+    let rig = Rig::new();
+    let store = rig.open();
+    for n in 0..5_u32 {
+        send(&store, &[draft("t", 1, &n.to_be_bytes(), "")]);
+    }
+    store.flush().unwrap();
+    let last = send(&store, &[draft("t", 1, b"last", "")])[0];
+    let rig = rig.killed();
+    let at = last.physical_offset.0;
+    let segment = format!("commitlog/{:020}", 0);
+    let topic = at + u64::from(last.size) - 2 - 1;
+    assert_eq!(rig.bytes(&segment)[usize::try_from(topic).unwrap()], b't');
+    write(&rig.disk, &segment, topic, b"d");
+    let report = checked(&rig.disk);
+    assert!(
+        report.findings.list.iter().any(|f| f.kind == Kind::Record && f.offset == Some(at)),
+        "{:?}",
+        report.findings.list
+    );
+    let log = LogLines::default();
+    let store = log.while_doing(|| rig.open());
+    let lines = log.take();
+    let begins =
+        format!("d 1: the record at {at} says that it is message 5, and none before it is known");
+    assert_eq!(lines.iter().filter(|line| line.starts_with(&begins)).count(), 1, "{lines:?}");
+    assert_eq!(store.max_offset("t", QueueId(1)).0, 5);
+    drop(store);
+
+    // A log that begins later says nothing of where queues begin.
+    let rig = Rig::new();
+    let store = rig.open();
+    fill(&store, 0..400);
+    store.close().unwrap();
+    drop(store);
+    rig.disk.remove(&Path::new(DIR).join(format!("commitlog/{:020}", 0))).unwrap();
+    let report = checked(&rig.disk);
+    assert!(
+        report.findings.list.iter().all(|f| f.kind != Kind::Record),
+        "{:?}",
+        report.findings.list
+    );
 }
