@@ -28,6 +28,7 @@ mod tests;
 mod tls;
 pub(crate) mod traces;
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -40,8 +41,9 @@ use blockhouse_model::Clock;
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::config::Loaded;
 use blockhouse_service::log::Level;
-use blockhouse_service::{StopSignals, SystemClock, Tasks};
+use blockhouse_service::{OnHangup, StopSignals, SystemClock, Tasks};
 use blockhouse_transport::Budget;
+use blockhouse_transport::tls::Mode;
 use tokio::runtime::{Builder, Handle};
 
 use crate::args::NodeArgs;
@@ -218,7 +220,7 @@ impl Setup {
     }
 
     async fn serve(mut self, aside: &Handle) -> anyhow::Result<()> {
-        let mut signals = StopSignals::listen()?;
+        let mut signals = StopSignals::listen(self.on_hangup())?;
         if self.role.has_broker() {
             // Before any part writes there: what a newer version wrote stays as it is.
             let data = &self.options.config.node.data;
@@ -274,6 +276,13 @@ impl Setup {
                 bail!("stopped at once by a second {signal}; the next start checks the store")
             }
         }
+    }
+
+    /// Who closes the terminal of a node that he just tries out wants it to end.
+    fn on_hangup(&self) -> OnHangup {
+        let config = &self.options.config;
+        let rereads = config.tls.mode != Mode::Disabled || config.authz.enabled;
+        if std::io::stdin().is_terminal() && !rereads { OnHangup::Stop } else { OnHangup::GoOn }
     }
 
     /// Puts in force what Blockhouse itself decides, before all plugins: who it is, then what he may do.

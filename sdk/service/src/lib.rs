@@ -27,6 +27,6 @@ pub mod tasks;
 
 pub use clock::SystemClock;
 pub use error::Error;
-pub use signals::{DumpSignals, Hangups, StopSignals};
+pub use signals::{DumpSignals, Hangups, OnHangup, StopSignals};
 pub use stage::{Stage, Stages};
 pub use tasks::{Shutdown, Tasks};

@@ -50,8 +50,7 @@ pub(super) fn to_collectors(
     Ok((transport, Some(connector)))
 }
 
-/// Looks at the files every `reload_ms` and at each SIGHUP. Without TLS nothing is started, and
-/// SIGHUP is what it was.
+/// Looks at the files every `reload_ms` and at each SIGHUP. Without TLS nothing is started.
 pub(super) fn watch(
     tls: &Tls,
     collectors: Option<Arc<Connector>>,
