@@ -186,11 +186,11 @@ async fn answer(shared: &Shared, visitor: &Visitor, request: Request<Incoming>) 
         Err(refused) => return refused.map(Bytes::from),
     };
     match parts.answer(&head, &context) {
-        Answer::Ready(response) => {
-            if response.status() == StatusCode::FORBIDDEN {
-                refusal_recorded(shared, &head.method).await;
-            }
-            response.map(Bytes::from)
+        Answer::Ready(response) => recorded(shared, &head.method, response).await,
+        Answer::Look(at, call) => {
+            let parts = Arc::clone(parts);
+            let looked = tokio::task::spawn_blocking(move || parts.looked(at, &call)).await;
+            recorded(shared, &head.method, looked.unwrap_or_else(|_| rendered(&failed()))).await
         }
         Answer::View(at, wanted) => {
             let parts = Arc::clone(parts);
@@ -205,6 +205,14 @@ async fn answer(shared: &Shared, visitor: &Visitor, request: Request<Incoming>) 
             rendered(&audited(shared, made).await).map(Bytes::from)
         }
     }
+}
+
+/// An answer, once a refusal in it is recorded.
+async fn recorded(shared: &Shared, method: &Method, response: Response<String>) -> Response<Bytes> {
+    if response.status() == StatusCode::FORBIDDEN {
+        refusal_recorded(shared, method).await;
+    }
+    response.map(Bytes::from)
 }
 
 /// Tells the audit who wants to change what. Plugins are not asked: they could not be taken out any more.

@@ -55,6 +55,8 @@ pub(crate) enum Answer {
     Ready(Response<String>),
     /// What waits for the disk is to be asked beside the workers: which of the views, and how.
     View(usize, Wanted),
+    /// The same for one of the rows.
+    Look(usize, Call),
     /// The body is to be read, and this to be made.
     Change(Arc<Change>, Call),
 }
@@ -101,6 +103,14 @@ impl Parts {
         }
     }
 
+    /// What a row gives to who may look. It may wait for the disk.
+    pub(crate) fn looked(&self, row: usize, call: &Call) -> Response<String> {
+        match self.rows.get(row).map(|row| &row.handler) {
+            Some(Handler::Look(look)) => rendered(&look(call)),
+            _ => plain(StatusCode::NOT_FOUND, String::new()),
+        }
+    }
+
     fn denied(
         &self,
         accesses: &[Access<'_>],
@@ -143,16 +153,19 @@ impl Parts {
 
     fn row(&self, head: &request::Parts, context: &RequestContext) -> Answer {
         let path = head.uri.path();
-        let at_path: Vec<(&Row, &str)> =
-            self.rows.iter().filter_map(|row| Some((row, row.at(path)?))).collect();
+        let rows = self.rows.iter().enumerate();
+        let at_path: Vec<(usize, &Row, &str)> =
+            rows.filter_map(|(at, row)| Some((at, row, row.at(path)?))).collect();
         if at_path.is_empty() {
             self.unknown(head, context);
             let text = "nothing here; try /healthz, /readyz, /metrics or /v1/info\n";
             return Answer::Ready(plain(StatusCode::NOT_FOUND, text.to_owned()));
         }
-        let Some((row, name)) = at_path.iter().find(|(row, _)| row.method == head.method) else {
+        let found = at_path.iter().find(|(_, row, _)| row.method == head.method);
+        let Some((at, row, name)) = found else {
             self.unknown(head, context);
-            let methods: Vec<&str> = at_path.iter().map(|(row, _)| row.method.as_str()).collect();
+            let methods: Vec<&str> =
+                at_path.iter().map(|(_, row, _)| row.method.as_str()).collect();
             return Answer::Ready(not_allowed(&methods.join(", ")));
         };
         let query = head.uri.query().unwrap_or_default();
@@ -163,7 +176,7 @@ impl Parts {
         let judges = Judges(Some(Arc::clone(&self.hooks)));
         let call = Call { name, query, body: Bytes::new(), caller: Some(context.clone()), judges };
         let change = match &row.handler {
-            Handler::Look(look) => return Answer::Ready(rendered(&look(&call))),
+            Handler::Look(_) => return Answer::Look(*at, call),
             Handler::Change(change) => change,
         };
         // A page in a browser on this host could send it without its user's knowledge.
@@ -260,7 +273,7 @@ mod tests {
             match parts.answer(&head, &context) {
                 Answer::Ready(response) => response.status(),
                 Answer::View(at, wanted) => parts.shown(at, &wanted).status(),
-                Answer::Change(..) => panic!("nothing is changed"),
+                Answer::Look(..) | Answer::Change(..) => panic!("it is a page"),
             }
         };
         assert_eq!([status("/healthz"), status("/readyz")], [StatusCode::OK; 2]);

@@ -29,7 +29,7 @@ pub struct Row {
 
 /// What a row does.
 pub enum Handler {
-    /// Looks at something. Runs on a worker: it must not block.
+    /// Looks at something, beside the workers: it may wait, for a change that waits for the disk.
     Look(Box<dyn Fn(&Call) -> Reply + Send + Sync>),
     /// Changes something.
     Change(Arc<Change>),

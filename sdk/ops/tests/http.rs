@@ -107,6 +107,10 @@ fn start() -> Result<Fixture, blockhouse_ops::Error> {
 }
 
 fn start_with(door: Door) -> Result<Fixture, blockhouse_ops::Error> {
+    start_of(door, rows())
+}
+
+fn start_of(door: Door, rows: Vec<Row>) -> Result<Fixture, blockhouse_ops::Error> {
     let tasks = Tasks::new("ops");
     let ready = Arc::new(AtomicBool::new(false));
     let hooks = Arc::new(Hooks::none());
@@ -126,7 +130,7 @@ fn start_with(door: Door) -> Result<Fixture, blockhouse_ops::Error> {
                 Ok(Page { content_type, body: format!("a_total 1\n{accept}").into_bytes() })
             }),
         }],
-        rows: rows(),
+        rows,
         hooks: Arc::clone(&hooks),
         door,
         tasks: tasks.clone(),
@@ -176,6 +180,32 @@ async fn rows_are_found_by_path_and_method_and_need_permission() {
     fixture.hooks.swap(HookChain::new(&[deny]));
     let answer = ask(&fixture, "GET /v1/info").await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 403 ") && answer.ends_with("no\n"), "{answer}");
+}
+
+/// As a look at policies does while a change of them waits for the disk.
+#[tokio::test]
+async fn a_look_that_waits_keeps_nobody_else_waiting() {
+    let (go, wait) = std::sync::mpsc::sync_channel(1);
+    let (tell, mut began) = mpsc::channel(1);
+    let wait = parking_lot::Mutex::new(wait);
+    let look = Handler::Look(Box::new(move |_| {
+        tell.try_send(()).unwrap();
+        // Only if it keeps the worker, which would let it go on, is nothing told in time.
+        wait.lock().recv_timeout(Duration::from_secs(20)).unwrap();
+        Reply::ok(serde_json::json!("seen"))
+    }));
+    let access = Access { action: Action::Get, resource: Resource::Cluster };
+    let row = Row { path: "/v1/waits", method: Method::GET, access, handler: look };
+    let fixture = start_of(Door::open(clock()), vec![row]).unwrap();
+    let meanwhile = async {
+        began.recv().await.unwrap();
+        let answer = ask(&fixture, "GET /healthz").await.unwrap();
+        assert!(answer.ends_with("ok\n"), "{answer}");
+        go.send(()).unwrap();
+    };
+    let (answer, ()) = tokio::join!(ask(&fixture, "GET /v1/waits"), meanwhile);
+    let answer = answer.unwrap();
+    assert!(answer.ends_with("\"seen\"\n"), "{answer}");
 }
 
 #[tokio::test]

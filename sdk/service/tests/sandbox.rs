@@ -147,8 +147,10 @@ fn only_the_named_ports_are_listened_on() {
 #[test]
 #[ignore = "run by only_the_named_ports_are_listened_on"]
 fn child_ports() {
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (ours, other) = (free(), free());
+    // Both are held at once, so that they are two.
+    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [ours, other] = held.each_ref().map(|listener| listener.local_addr().unwrap());
+    drop(held);
     if !enter(&[ours.port()]).ports {
         return;
     }

@@ -176,7 +176,7 @@ async fn a_client_is_closed_when_its_certificate_ends_and_others_stay() {
         scene.until(|s| s.service.served.load(std::sync::atomic::Ordering::SeqCst) == 4).await;
         scene.clock.advance(Duration::from_millis(1));
         scene.tls.expire();
-        timeout(Duration::from_secs(1), ends.ended()).await.unwrap();
+        timeout(PATIENCE, ends.ended()).await.unwrap();
     };
     let (answer, ()) = tokio::join!(waiting, ending);
     assert!(answer.is_err());
