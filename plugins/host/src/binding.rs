@@ -42,8 +42,8 @@ pub struct Config {
     /// How many times the old version's time per message is too much for a new one.
     #[schemars(range(min = 2, max = 1_000))]
     pub guard_slowdown: u32,
-    /// Whether plugins may be deployed, disabled and rolled back from other hosts. Nobody is asked
-    /// who he is yet.
+    /// Whether plugins may be deployed, disabled and rolled back from other hosts by whoever reaches
+    /// the ops listener. Users who prove who they are over TLS may without it.
     pub remote_changes: bool,
 }
 

@@ -36,6 +36,7 @@ From nothing to a plugin that runs:
   blockhouse plugin new orders-guard --hooks before-send
   cd orders-guard
   blockhouse plugin build
+  mkdir -p ../blockhouse-data
   blockhouse plugin add orders-guard.wasm --data ../blockhouse-data
   # paste the printed [[plugins.binding]] into node.toml
   blockhouse standalone --data ../blockhouse-data --config node.toml
