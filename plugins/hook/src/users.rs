@@ -152,6 +152,13 @@ pub trait Users: Send + Sync {
     /// See [`UserError`].
     fn update(&self, by: &Principal, change: &UserChange<'_>) -> Result<(), UserError>;
 
+    /// Whether [`Self::delete`] would delete the user now. For who must do something before it that cannot be
+    /// taken back.
+    ///
+    /// # Errors
+    /// The refusal of [`Self::delete`].
+    fn may_delete(&self, by: &Principal, name: &str) -> Result<(), UserError>;
+
     /// Deletes a user.
     ///
     /// # Errors

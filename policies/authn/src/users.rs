@@ -183,14 +183,7 @@ impl UserTable {
     ) -> Result<(), UserError> {
         let _held = self.writer.lock();
         let before = self.accounts.load_full();
-        let mut accounts = Accounts::clone(&before);
-        let had_super = has_super(&accounts);
-        change(&mut accounts)?;
-        if had_super && !has_super(&accounts) {
-            return Err(UserError::Invalid(
-                "this is the last Super user that is enabled: make another one first".to_owned(),
-            ));
-        }
+        let accounts = changed(&before, change)?;
         let mut rows: Vec<Row> = accounts.values().filter_map(|account| row(account)).collect();
         rows.sort_by(|a, b| a.name.cmp(&b.name));
         file::write(&*self.disk, &self.path, rows)?;
@@ -207,12 +200,40 @@ impl UserTable {
         Ok(())
     }
 
+    fn take_out(
+        &self,
+        accounts: &mut Accounts,
+        by: &Principal,
+        name: &str,
+    ) -> Result<(), UserError> {
+        let missing = || UserError::Missing(name.to_owned());
+        let old = accounts.get(name).filter(|a| a.sealed.is_some()).ok_or_else(missing)?;
+        self.only_super_for_super(by, [old.user.kind; 2])?;
+        accounts.remove(name);
+        Ok(())
+    }
+
     fn only_super_for_super(&self, by: &Principal, kinds: [UserKind; 2]) -> Result<(), UserError> {
         if kinds.contains(&UserKind::Super) && !self.is_super(by) {
             return Err(UserError::Forbidden("Super users are for Super users to administer"));
         }
         Ok(())
     }
+}
+
+/// What a change makes of the users.
+fn changed(
+    before: &Accounts,
+    change: impl FnOnce(&mut Accounts) -> Result<(), UserError>,
+) -> Result<Accounts, UserError> {
+    let mut accounts = before.clone();
+    change(&mut accounts)?;
+    if has_super(before) && !has_super(&accounts) {
+        return Err(UserError::Invalid(
+            "this is the last Super user that is enabled: make another one first".to_owned(),
+        ));
+    }
+    Ok(accounts)
 }
 
 fn lock(disk: &dyn Disk, users: &Path) -> Result<Box<dyn LockGuard>, Error> {
@@ -332,13 +353,11 @@ impl Users for UserTable {
         })
     }
 
+    fn may_delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
+        changed(&self.accounts.load(), |accounts| self.take_out(accounts, by, name)).map(drop)
+    }
+
     fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
-        self.change(|accounts| {
-            let missing = || UserError::Missing(name.to_owned());
-            let old = accounts.get(name).filter(|a| a.sealed.is_some()).ok_or_else(missing)?;
-            self.only_super_for_super(by, [old.user.kind; 2])?;
-            accounts.remove(name);
-            Ok(())
-        })
+        self.change(|accounts| self.take_out(accounts, by, name))
     }
 }

@@ -38,13 +38,13 @@ fn changed(call: OwnedCall, change: Change) -> Answer {
 pub(crate) fn delete(call: OwnedCall) -> Answer {
     at_leisure(call, |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
+        let by = &call.cx.principal;
+        users.may_delete(by, name).map_err(|error| failure(&error))?;
         // Its rights first: whoever gets the name later must not get them.
-        if let Some(acls) = call.node.acls()
-            && users.find(name).is_some()
-        {
+        if let Some(acls) = call.node.acls() {
             acls.forget(&call.cx, name).map_err(|error| acls::failure(&error))?;
         }
-        users.delete(&call.cx.principal, name).map_err(|error| failure(&error))?;
+        users.delete(by, name).map_err(|error| failure(&error))?;
         Ok(Response::ok())
     })
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{
-    Credentials, Draft, Hook, Identity, Point, Points, Rejection, User, UserChange, UserError,
-    UserKind, Users,
+    AclError, Credentials, Draft, Hook, Identity, Point, Points, Rejection, User, UserChange,
+    UserError, UserKind, Users,
 };
 use blockhouse_meter::Meter;
-use blockhouse_model::{Principal, RequestContext};
+use blockhouse_model::{Acl, Principal, RequestContext};
 use blockhouse_protocol::codes::{request_code, response_code as code};
 use blockhouse_protocol::frame;
 use blockhouse_protocol::signed::Signer;
@@ -89,8 +89,49 @@ impl Users for Two {
         }
     }
 
-    fn delete(&self, _: &Principal, name: &str) -> Result<(), UserError> {
-        if name == "root" { Err(UserError::Forbidden("not root")) } else { Ok(()) }
+    fn may_delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
+        match name {
+            "root" => Err(UserError::Forbidden("not root")),
+            "alice" if self.is_super(by) => Ok(()),
+            "alice" => Err(UserError::Forbidden("not alice")),
+            _ => Err(UserError::Missing(name.to_owned())),
+        }
+    }
+
+    fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
+        self.may_delete(by, name)?;
+        self.0.lock().push(format!("delete {name}"));
+        Ok(())
+    }
+}
+
+/// Nothing is asked of their ACLs but to forget them, which is noted.
+impl blockhouse_hook::Acls for Two {
+    fn find(&self, subject: &str) -> Result<Option<Acl>, AclError> {
+        Err(AclError::NoUser(subject.to_owned()))
+    }
+
+    fn list(&self, _: &str, _: &str) -> Vec<Acl> {
+        Vec::new()
+    }
+
+    fn put(&self, _: &RequestContext, acl: &Acl) -> Result<(), AclError> {
+        Err(AclError::NoUser(acl.subject.clone()))
+    }
+
+    fn delete(
+        &self,
+        _: &RequestContext,
+        subject: &str,
+        _: &str,
+        _: Option<&str>,
+    ) -> Result<(), AclError> {
+        Err(AclError::NoUser(subject.to_owned()))
+    }
+
+    fn forget(&self, _: &RequestContext, user: &str) -> Result<(), AclError> {
+        self.0.lock().push(format!("forget {user}"));
+        Ok(())
     }
 }
 
@@ -110,6 +151,10 @@ impl Node for WithUsers {
     }
 
     fn users(&self) -> Option<Arc<dyn Users>> {
+        self.0.clone().map(|users| users as _)
+    }
+
+    fn acls(&self) -> Option<Arc<dyn blockhouse_hook::Acls>> {
         self.0.clone().map(|users| users as _)
     }
 }
@@ -242,6 +287,8 @@ async fn users_are_shown_without_secrets_and_changed_as_asked() {
     ];
     assert_eq!(*scene.users.0.lock(), noted);
     assert_eq!(scene.ask("root", request_code::AUTH_DELETE_USER, &who, "").await.code, 0);
+    // Nobody gets rights by a name.
+    assert_eq!(scene.users.0.lock()[2..], ["forget alice", "delete alice"]);
     scene.world.server.shutdown().await;
 }
 
@@ -261,12 +308,14 @@ async fn what_cannot_be_done_with_users_has_its_code() {
         ("root", create, "bob", r#"{"userStatus":"on"}"#, code::INVALID_PARAMETER),
         ("root", create, "bob", "", code::SYSTEM_ERROR),
         ("root", delete, "root", "", code::NO_PERMISSION),
+        ("root", delete, "nobody", "", code::USER_NOT_EXIST),
         ("alice", show, "alice", "", code::NO_PERMISSION),
         ("", show, "alice", "", code::NO_PERMISSION),
     ] {
         let answer = scene.ask(who, request, &[("username", name)], body).await;
         assert_eq!(answer.code, expected, "{who} {request} {name}: {:?}", answer.remark());
     }
+    assert!(scene.users.0.lock().is_empty(), "an ACL is gone, and its user is there");
     // That there is none is no failure to the tools: they copy users to where none is.
     let none = scene.ask("root", show, &[("username", "nobody")], "").await;
     assert_eq!((none.code, none.body.len()), (code::SUCCESS, 0));

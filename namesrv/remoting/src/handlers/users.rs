@@ -43,10 +43,9 @@ pub(crate) fn delete(service: &NameService, request: &Request<'_>) -> Outcome {
     let name = AboutUser::parse(&request.command.ext)?.username.to_owned();
     let (acls, cx) = (service.acls.clone(), request.cx.clone());
     Ok(Reply::after(Work::new(move || {
+        users.may_delete(&cx.principal, &name)?;
         // Its rights first: whoever gets the name later must not get them.
-        if let Some(acls) = acls
-            && users.find(&name).is_some()
-        {
+        if let Some(acls) = acls {
             acls.forget(&cx, &name)?;
         }
         users.delete(&cx.principal, &name)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use blockhouse_disk::{MemDisk, whole};
-use blockhouse_hook::{Hook, HookChain, Hooks};
+use blockhouse_hook::{Acls, Hook, HookChain, Hooks, Users};
 use blockhouse_meter::Meter;
 use blockhouse_model::{Clock, ManualClock, Timestamp};
 use blockhouse_namesrv_remoting::{
@@ -92,6 +92,16 @@ impl Bench {
         hooks: &[Arc<dyn Hook>],
         registration: Registration,
     ) -> Self {
+        Self::administering(settings, hooks, registration, None)
+    }
+
+    pub(crate) fn administering(
+        settings: Settings,
+        hooks: &[Arc<dyn Hook>],
+        registration: Registration,
+        who: Option<(Arc<dyn Users>, Arc<dyn Acls>)>,
+    ) -> Self {
+        let (users, acls) = who.unzip();
         let disk = MemDisk::new();
         let clock = Arc::new(ManualClock::at(Timestamp(1_000)));
         let kv = KvStore::open(Arc::new(disk.clone()), "/d".as_ref());
@@ -105,8 +115,8 @@ impl Bench {
             hooks: Arc::clone(&hooks),
             background: Arc::new(AtOnce),
             meter: Arc::clone(&meter),
-            users: None,
-            acls: None,
+            users,
+            acls,
             registration,
         });
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));

@@ -1,8 +1,91 @@
 //! Users of a name server.
 
+use std::sync::Arc;
+
+use blockhouse_hook::{AclError, Acls, User, UserChange, UserError, UserKind, Users};
+use blockhouse_model::{Acl, Principal, RequestContext};
+use blockhouse_namesrv_remoting::{Registration, Settings};
 use blockhouse_protocol::codes::{request_code, response_code};
+use parking_lot::Mutex;
 
 use super::bench::Bench;
+
+/// Everybody may delete `alice`, and nobody `root`. What is done is noted.
+#[derive(Default)]
+struct Two(Mutex<Vec<String>>);
+
+impl Users for Two {
+    fn find(&self, name: &str) -> Option<User> {
+        Some(User { name: name.into(), kind: UserKind::Normal, enabled: true })
+    }
+
+    fn list(&self, _: &str) -> Vec<User> {
+        Vec::new()
+    }
+
+    fn create(&self, _: &Principal, user: &UserChange<'_>) -> Result<(), UserError> {
+        Err(UserError::Exists(user.name.to_owned()))
+    }
+
+    fn update(&self, _: &Principal, change: &UserChange<'_>) -> Result<(), UserError> {
+        Err(UserError::Missing(change.name.to_owned()))
+    }
+
+    fn may_delete(&self, _: &Principal, name: &str) -> Result<(), UserError> {
+        if name == "root" { Err(UserError::Forbidden("not root")) } else { Ok(()) }
+    }
+
+    fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
+        self.may_delete(by, name)?;
+        self.0.lock().push(format!("delete {name}"));
+        Ok(())
+    }
+
+    fn is_super(&self, _: &Principal) -> bool {
+        true
+    }
+}
+
+impl Acls for Two {
+    fn find(&self, subject: &str) -> Result<Option<Acl>, AclError> {
+        Err(AclError::NoUser(subject.to_owned()))
+    }
+
+    fn list(&self, _: &str, _: &str) -> Vec<Acl> {
+        Vec::new()
+    }
+
+    fn put(&self, _: &RequestContext, acl: &Acl) -> Result<(), AclError> {
+        Err(AclError::NoUser(acl.subject.clone()))
+    }
+
+    fn delete(
+        &self,
+        _: &RequestContext,
+        subject: &str,
+        _: &str,
+        _: Option<&str>,
+    ) -> Result<(), AclError> {
+        Err(AclError::NoUser(subject.to_owned()))
+    }
+
+    fn forget(&self, _: &RequestContext, user: &str) -> Result<(), AclError> {
+        self.0.lock().push(format!("forget {user}"));
+        Ok(())
+    }
+}
+
+#[test]
+fn who_stays_keeps_its_acl() {
+    let two = Arc::new(Two::default());
+    let who = (Arc::clone(&two) as _, Arc::clone(&two) as _);
+    let bench = Bench::administering(Settings::default(), &[], Registration::default(), Some(who));
+    let delete = |name| bench.ask(request_code::AUTH_DELETE_USER, &[("username", name)], b"").code;
+    assert_eq!(delete("root"), response_code::NO_PERMISSION);
+    assert!(two.0.lock().is_empty(), "the ACL of who stays is gone");
+    assert_eq!(delete("alice"), response_code::SUCCESS);
+    assert_eq!(*two.0.lock(), ["forget alice", "delete alice"]);
+}
 
 #[test]
 fn without_authentication_and_policies_there_are_no_users_and_no_acls_whatever_is_said_of_them() {
