@@ -137,9 +137,11 @@ impl Backlog {
             return;
         }
         let mut waiting = self.waiting.lock();
-        if waiting.is_closed && again.is_some() {
+        // A version that was replaced or disabled is held by its offers: without an end of them it would
+        // never go.
+        let is_last = waiting.is_closed || plugin.is_retired();
+        if is_last && again.is_some() {
             drop(waiting);
-            // The last offer.
             return plugin.audits.give_up(&plugin);
         }
         let again = Some(plugin.now() + OFFER_AGAIN);

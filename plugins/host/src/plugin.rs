@@ -80,6 +80,8 @@ pub(crate) struct Plugin {
     clock: Arc<dyn Clock>,
     /// Whether the process serves requests.
     started: AtomicBool,
+    /// Whether it was in force and is not any more.
+    retired: AtomicBool,
 }
 
 impl Plugin {
@@ -129,6 +131,7 @@ impl Plugin {
             audits: Audits::default(),
             clock,
             started: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
         }
     }
 

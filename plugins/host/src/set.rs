@@ -104,6 +104,7 @@ impl State {
     }
 
     fn retire(&mut self, member: Arc<Member>) {
+        member.plugin.set_retired(true);
         self.retired.push(Retired { member, drained: false });
     }
 }
@@ -214,6 +215,7 @@ impl Set {
         let mut guards = Vec::new();
         for new in change.put {
             let name = new.binding.name.clone();
+            new.plugin.set_retired(false);
             state.retired.retain(|retired| !Arc::ptr_eq(&retired.member.plugin, &new.plugin));
             let old = state.members.insert(name.clone(), Arc::clone(&new));
             let Some(old) = old.filter(|old| !Arc::ptr_eq(&old.plugin, &new.plugin)) else {

@@ -95,12 +95,10 @@ impl Audits {
         waiting.events.push_back(event);
     }
 
-    /// The process stops: what waits is lost, and so is what comes.
+    /// The process stops, or the plugin is not in force any more: what waits is lost.
     pub(crate) fn give_up(&self, plugin: &Plugin) {
         let lost = std::mem::take(&mut *self.0.lock()).events.len();
-        plugin.counts(Interface::AuditSink).lost.fetch_add(lost as u64, Ordering::Relaxed);
-        let name = &plugin.binding.name;
-        tracing::warn!("plugin {name}: {lost} audit events were not taken before the stop");
+        plugin.lose_audits(lost);
     }
 
     /// Offers what waits to the plugin. Gives whether all was taken; if not, it is offered again.

@@ -8,6 +8,7 @@ use super::{Fit, Loaded, Plugin};
 use crate::Failure;
 use crate::contract::exported::lifecycle::ProcessEvent;
 use crate::guest::Guest;
+use crate::interface::Interface;
 
 impl Plugin {
     /// An instance is gone.
@@ -107,6 +108,27 @@ impl Plugin {
                 // That took its time, and others wait for this thread.
                 return;
             }
+        }
+    }
+
+    /// Says whether it was in force and is not any more; it may come back.
+    pub(crate) fn set_retired(&self, is_retired: bool) {
+        self.retired.store(is_retired, Ordering::Release);
+    }
+
+    /// Whether it was in force and is not any more.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// Counts audit events that it did not take and is not offered again, and says so in the log and in
+    /// its lines: a version that was replaced has no counters that anybody sees.
+    pub(crate) fn lose_audits(&self, lost: usize) {
+        self.counts(Interface::AuditSink).lost.fetch_add(lost as u64, Ordering::Relaxed);
+        let text = format!("{lost} audit events were not taken and are lost");
+        tracing::warn!("plugin {}: {text}", self.binding.name);
+        if let Some(loaded) = &self.loaded {
+            loaded.blueprint.shared.lines.note(self.clock.as_ref(), &text);
         }
     }
 

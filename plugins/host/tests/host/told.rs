@@ -1,9 +1,10 @@
 //! Changes of plugins are told to audit sinks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use blockhouse_hook::{AuditEvent, AuditKind, Decision, Hook, Point, Points};
-use blockhouse_host::{Host, Interface, Terms};
+use blockhouse_host::{Config, Host, Interface, Terms};
 use blockhouse_package::Digest;
 use parking_lot::Mutex;
 
@@ -122,4 +123,55 @@ fn a_sink_is_told_that_it_is_taken_out() {
     host.close();
     let lines = host.lines("audit", 0, 99).unwrap();
     assert!(lines.iter().any(|line| line.text.starts_with("audit-sink: ")), "{lines:?}");
+}
+
+/// Puts a version of a sink in force.
+fn put_sink(shelf: &Shelf, host: &Host, of: &str, rules: &str) {
+    let mut bound = binding(&shelf.put(&version(of)), rules);
+    bound.hooks = vec![Interface::AuditSink];
+    bound.deadline_ms = Some(5_000);
+    put(host, vec![deploy("audit", bound)]).unwrap();
+}
+
+#[test]
+fn a_sink_that_takes_nothing_is_let_go_when_it_is_replaced_or_disabled() {
+    let shelf = Shelf::new();
+    // It is not about what else brings a version back.
+    let config = Config { guard_seconds: 0, ..Config::default() };
+    let host = shelf.start_with(&config).unwrap().unwrap();
+    let said = |what: &str| {
+        let lines = host.lines("audit", 0, 999).unwrap();
+        lines.iter().filter(|line| line.text.contains(what)).count()
+    };
+    // Instances say so when they are let go.
+    let until_let_go = |before: usize| {
+        for _ in 0..3_000 {
+            if said("drain: ") > before {
+                return;
+            }
+            host.look();
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        panic!("not in half a minute");
+    };
+    let lost = || {
+        let hooks = host.status().remove(0).hooks;
+        hooks.iter().find(|hook| hook.hook == Interface::AuditSink).unwrap().lost
+    };
+    // It is told of its own arrival at least.
+    put_sink(&shelf, &host, "1.0.0", r#"{"faults": {"audit": "error", "drain": "trap"}}"#);
+    assert_eq!((lost(), said("drain: ")), (0, 0));
+    put_sink(&shelf, &host, "1.1.0", "{}");
+    until_let_go(0);
+    assert_eq!((lost(), said("audit events were not taken and are lost")), (0, 1));
+
+    // The same once more.
+    host.rollback("audit").unwrap();
+    let (first, let_go) = (lost(), said("drain: "));
+    assert!(first > 0);
+    host.disable("audit").unwrap();
+    until_let_go(let_go);
+    host.enable("audit").unwrap();
+    assert!(lost() > first, "also what it had not taken since it was back");
+    host.close();
 }
