@@ -40,6 +40,8 @@ pub struct LogExporter {
     records: SdkLogger,
     scope: InstrumentationScope,
     events: Receiver<LogEvent>,
+    /// Those that the request under way has.
+    sending: u64,
     counts: Arc<LogCounts>,
     clock: Arc<dyn Clock>,
     story: Story,
@@ -63,7 +65,7 @@ impl LogExporter {
         let to = transport.events(&config.endpoint, &identity.resource())?;
         let (timeout, records, scope) = (transport.timeout(), empty_records(), scope.build());
         let story = Story::of("events of the log");
-        Ok(Self { to, timeout, records, scope, events, counts, clock, story })
+        Ok(Self { to, timeout, records, scope, events, sending: 0, counts, clock, story })
     }
 
     /// Exports until `stop`, and what is there then.
@@ -76,15 +78,32 @@ impl LogExporter {
                 () = &mut stop => break,
                 _ = look.tick() => {}
             }
-            tokio::select! {
-                () = &mut stop => break,
-                () = self.export_all() => {}
+            let last = {
+                let all = self.export_all();
+                tokio::pin!(all);
+                tokio::select! {
+                    // What is under way goes on: its events are in no queue any more.
+                    () = &mut stop => Some(tokio::time::timeout(LAST_PATIENCE, all).await),
+                    () = &mut all => None,
+                }
+            };
+            if let Some(last) = last {
+                return self.end(last.is_ok());
             }
         }
-        // Whoever reads stderr is told; nobody else could be.
-        if tokio::time::timeout(LAST_PATIENCE, self.export_all()).await.is_err() {
-            tracing::warn!("the last events of the log did not reach the collector");
+        let last = tokio::time::timeout(LAST_PATIENCE, self.export_all()).await;
+        self.end(last.is_ok());
+    }
+
+    /// Counts what did not reach the collector in time.
+    fn end(&self, is_all: bool) {
+        if is_all {
+            return;
         }
+        let lost = self.sending + self.events.try_iter().count() as u64;
+        self.counts.lose(DropReason::Failed, lost);
+        // Whoever reads stderr is told; nobody else could be.
+        tracing::warn!("the last {lost} events of the log did not reach the collector in time");
     }
 
     async fn export_all(&mut self) {
@@ -94,11 +113,13 @@ impl LogExporter {
                 return;
             }
             let count = events.len() as u64;
+            self.sending = count;
             let records: Vec<SdkLogRecord> =
                 events.into_iter().map(|event| record(&self.records, event)).collect();
             let sending = self.to.send(&records, &self.scope);
             let sent = tokio::time::timeout(self.timeout, sending).await;
             let sent = sent.unwrap_or_else(|_| Err("it took too long".to_owned()));
+            self.sending = 0;
             match &sent {
                 Ok(Taken { rejected, .. }) => {
                     let rejected = count.min(*rejected);

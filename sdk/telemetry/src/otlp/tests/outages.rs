@@ -23,6 +23,8 @@ const OUTAGE: Duration = Duration::from_mins(10);
 const BURST: usize = 20;
 const EVERY: Duration = Duration::from_secs(1);
 const QUEUE: usize = 16;
+/// Two answers that come so late are in time for a stop.
+const LATE: Duration = Duration::from_millis(30);
 
 /// The tests' own time goes on by so much: it stands still while anything can run, so that nothing is raced.
 async fn pass(time: Duration) {
@@ -64,6 +66,8 @@ enum State {
     Hanging,
     /// It answers when nobody waits any more.
     Slow,
+    /// It takes its time.
+    Late,
     Busy,
     Refusing,
 }
@@ -74,6 +78,8 @@ const FAILING: [State; 6] =
 /// A collector in memory.
 struct Far {
     state: watch::Sender<State>,
+    /// Requests that came.
+    asked: AtomicU64,
     /// Spans or events that it took.
     taken: AtomicU64,
     /// Connections that the client keeps.
@@ -86,6 +92,7 @@ impl Far {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             state: watch::Sender::new(State::Working),
+            asked: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             most_open: AtomicUsize::new(0),
@@ -138,6 +145,7 @@ impl Far {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         let state = *self.state.borrow();
         let answer = match state {
             State::Hanging => std::future::pending().await,
@@ -145,6 +153,10 @@ impl Far {
             State::Refusing => Answer::Refuses,
             State::Slow => {
                 pass(Duration::from_mins(1)).await;
+                Answer::Rejects(0)
+            }
+            State::Late => {
+                pass(LATE).await;
                 Answer::Rejects(0)
             }
             _ => Answer::Rejects(0),
@@ -414,4 +426,35 @@ async fn metrics_outage(state: State, protocol: Protocol) {
     assert!(most_open <= 2, "{state:?} {protocol:?}: {most_open} connections at a time");
     stop.send(()).unwrap();
     runs.join_next().await.unwrap().unwrap();
+}
+
+/// A stop comes while a request waits for its answer, and more has come since.
+async fn stopped_under_way(state: State, protocol: Protocol, export: fn(&Transport) -> Exporting) {
+    let far = Far::new();
+    far.becomes(state);
+    let Exporting { push, fate, stop, mut runs } = export(&far.transport(protocol));
+    // The first look is over.
+    pass(Duration::from_millis(10)).await;
+    (0..10).for_each(|_| push());
+    until(|| far.asked.load(Ordering::SeqCst) == 1).await;
+    (0..5).for_each(|_| push());
+    let began = Instant::now();
+    stop.send(()).unwrap();
+    runs.join_next().await.unwrap().unwrap();
+    assert!(began.elapsed() <= 2 * LAST_PATIENCE, "{state:?} {protocol:?}: {:?}", began.elapsed());
+    let over = match state {
+        State::Late => Fate { exported: 15, ..Fate::default() },
+        _ => Fate { failed: 15, ..Fate::default() },
+    };
+    assert_eq!(fate(), over, "{state:?} {protocol:?}");
+    assert_eq!(far.taken.load(Ordering::SeqCst), over.exported, "{state:?} {protocol:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_under_way_at_a_stop_arrives_or_is_counted() {
+    for state in [State::Late, State::Hanging] {
+        for protocol in BOTH {
+            stopped_under_way(state, protocol, exporting_events).await;
+        }
+    }
 }
