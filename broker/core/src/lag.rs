@@ -16,7 +16,7 @@ pub struct Lag {
     pub topic: Topic,
     /// The group.
     pub group: Group,
-    /// What it committed, summed over queues.
+    /// What it committed, summed over queues; `u64::MAX` where that is more.
     pub committed: u64,
     /// Messages that it has not committed.
     pub messages: u64,
@@ -62,7 +62,8 @@ impl Pass<'_> {
     fn lag(&mut self, topic: Topic, group: Group, places: &[(QueueId, QueueOffset)]) -> Lag {
         let (store, offsets) = (self.broker.store(), self.broker.offsets());
         let (mut messages, mut ready) = (0, 0);
-        let all_committed = places.iter().map(|(_, committed)| committed.0).sum();
+        // Clients commit what they like, up to `i64::MAX` for each queue.
+        let all_committed = places.iter().fold(0, |all: u64, (_, at)| all.saturating_add(at.0));
         let (mut behind, mut queueing) = (Duration::ZERO, Duration::ZERO);
         for (queue, committed) in places {
             let (min, max) = (store.min_offset(&topic, *queue), store.max_offset(&topic, *queue));

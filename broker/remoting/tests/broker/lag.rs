@@ -158,3 +158,24 @@ async fn a_group_with_members_that_commits_nothing_is_stuck_until_it_does() {
     assert_eq!(after(times, seconds(1)), Duration::ZERO, "what came since is new");
     world.server.shutdown().await;
 }
+
+#[tokio::test]
+async fn offsets_that_no_queue_has_add_up_to_the_most_there_is() {
+    let world = World::new(&[]).await;
+    let client = world.client().await;
+    let times = &mut LagTimes::default();
+    client.send("t", "", b"1").await;
+    client.pull("t", 0, "*").await;
+    let most = i64::MAX.to_string();
+    let all = i64::MAX.unsigned_abs();
+    // Three of them are more than 64 bits hold.
+    for (queue, expected) in [("0", all), ("1", 2 * all), ("2", u64::MAX)] {
+        let place = [("consumerGroup", "consumers"), ("topic", "t"), ("queueId", queue)];
+        let commit = [&place[..], &[("commitOffset", most.as_str())]].concat();
+        let answer = client.ask(request_code::UPDATE_CONSUMER_OFFSET, &commit, b"").await;
+        assert_eq!(answer.code, code::SUCCESS);
+        let lag = only(&world, times);
+        assert_eq!((lag.committed, lag.messages), (expected, 0), "queue {queue}");
+    }
+    world.server.shutdown().await;
+}
