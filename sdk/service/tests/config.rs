@@ -30,6 +30,31 @@ struct Store {
     flush_interval_ms: u32,
     flush: Flush,
     warm: bool,
+    /// Whose keys.
+    #[schemars(with = "serde_json::Value")]
+    keys: Keys,
+}
+
+/// A word or a table, as only the type itself knows.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Keys {
+    Word(Word),
+    Table(Named),
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    None,
+    Any,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Named {
+    all_of: Vec<String>,
+    minimum: usize,
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,7 +68,13 @@ enum Flush {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { segment_bytes: 1 << 30, flush_interval_ms: 500, flush: Flush::Async, warm: false }
+        Self {
+            segment_bytes: 1 << 30,
+            flush_interval_ms: 500,
+            flush: Flush::Async,
+            warm: false,
+            keys: Keys::Word(Word::None),
+        }
     }
 }
 
@@ -122,6 +153,52 @@ fn what_is_shown_as_toml_is_the_same_configuration() {
     let table = loaded.to_table();
     assert!(table.lines().any(|l| l.starts_with("store.segment_bytes") && l.contains("--set")));
     assert!(loaded.to_json().contains("\"source\": \"b.toml:2\""));
+}
+
+#[test]
+fn an_option_of_its_own_form_takes_tables() {
+    let keys = |toml: &str, sets: &[&str]| load(toml, sets).unwrap().config.store.keys;
+    let table = || Keys::Table(Named { all_of: vec!["a".to_owned()], minimum: 2 });
+    let inline = "[store]\nkeys = { all_of = [\"a\"], minimum = 2 }\n";
+    assert_eq!(keys(inline, &[]), table());
+    let section = "[store]\nwarm = true\n\n[store.keys]\nall_of = [\"a\"]\nminimum = 2\n";
+    let loaded = load(section, &[]).unwrap();
+    assert_eq!((loaded.config.store.keys, loaded.config.store.warm), (table(), true));
+    let place = |toml: &str| load(toml, &[]).unwrap().source("store.keys").to_string();
+    assert_eq!(place(inline), "b.toml:2");
+    assert_eq!(place(section), "b.toml:4");
+    let dotted = "[store]\nkeys.all_of = [\"a\"]\nkeys.minimum = 2\n";
+    assert_eq!((keys(dotted, &[]), place(dotted).as_str()), (table(), "b.toml:2"));
+    // The parts of a table are no options that a weaker layer's would go with.
+    let empty = Keys::Table(Named::default());
+    assert_eq!(keys(inline, &["store.keys={}"]), empty);
+    assert_eq!(keys("[store.keys]\n", &[]), empty);
+    let shown = load(inline, &[]).unwrap().to_toml();
+    assert_eq!(keys(&shown, &[]), table());
+    assert!(
+        refused("[store.keys]\nmost_of = [\"a\"]\n", &[])
+            .starts_with("`store.keys` cannot be {\"most_of\":[\"a\"]} (b.toml:1): ")
+    );
+    assert_eq!(
+        refused("[store]\nflush.now = true\n", &[]),
+        "`store.flush` must be one of async, sync, not {\"now\":true} (b.toml:2)"
+    );
+}
+
+#[test]
+fn a_flag_takes_a_value_of_its_own_form_as_toml_or_json() {
+    let keys = |set: &str| load("", &[set]).unwrap().config.store.keys;
+    let table = Keys::Table(Named { all_of: vec!["a".to_owned()], minimum: 2 });
+    assert_eq!(keys("store.keys={ all_of = [\"a\"], minimum = 2 }"), table);
+    assert_eq!(keys(r#"store.keys={"all_of": ["a"], "minimum": 2}"#), table);
+    assert_eq!(keys("store.keys='any'"), Keys::Word(Word::Any));
+    assert_eq!(keys("store.keys=\"any\""), Keys::Word(Word::Any));
+    assert_eq!(keys("store.keys=any"), Keys::Word(Word::Any));
+    assert!(refused("", &["store.keys=some"]).starts_with("`store.keys` cannot be \"some\""));
+    assert_eq!(
+        refused("", &["store.keys={}\nother=1"]),
+        "`store.keys` must be a value of its own form, not `{}\nother=1` (--set store.keys)"
+    );
 }
 
 #[test]

@@ -146,6 +146,28 @@ mod tests {
     }
 
     #[test]
+    fn whose_plugins_are_taken_can_be_said_in_a_file() {
+        let rule = r#"{ all_of = ["security"], any_of = ["team-a", "team-b"], minimum = 2 }"#;
+        let loaded = |toml: &str, sets: &[&str]| {
+            let mut flags = Layer::default();
+            sets.iter().for_each(|set| flags.assign(set).unwrap());
+            let layers = [Layer::from_toml("b.toml", toml).unwrap(), flags];
+            let loaded = Loaded::<Config>::from_layers(&layers).unwrap();
+            check(&loaded, Role::Standalone).unwrap();
+            serde_json::to_value(loaded.config.plugins.trust.require).unwrap()
+        };
+        let wanted = serde_json::json!(
+            {"all_of": ["security"], "any_of": ["team-a", "team-b"], "minimum": 2}
+        );
+        assert_eq!(loaded(&format!("[plugins.trust]\nrequire = {rule}\n"), &[]), wanted);
+        let section = "[plugins.trust.require]\nall_of = [\"security\"]\nminimum = 2\n\
+                       any_of = [\"team-a\", \"team-b\"]\n";
+        assert_eq!(loaded(section, &[]), wanted);
+        assert_eq!(loaded("", &[&format!("plugins.trust.require={rule}")]), wanted);
+        assert_eq!(loaded(section, &["plugins.trust.require=signed"]), "signed");
+    }
+
+    #[test]
     fn only_a_broker_alone_needs_to_be_told_name_servers() {
         assert_eq!(refused(Role::Standalone, &[]), "");
         assert_eq!(refused(Role::Namesrv, &[]), "");

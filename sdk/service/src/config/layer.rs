@@ -1,7 +1,6 @@
 //! What one source says: paths and values, each with its place.
 
 use serde_json::Value;
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Source;
@@ -28,6 +27,14 @@ pub(super) enum Given {
     Typed(Value),
     /// As text, to be read as whatever the option takes: from flags and `broker.conf`.
     Text(String),
+    /// A table of a TOML file: a section, or the value of an option that takes one. Only who knows
+    /// the options can tell.
+    Table {
+        /// All of it, as a value.
+        whole: Value,
+        /// What is in it, as options.
+        inner: Vec<Assignment>,
+    },
 }
 
 impl Layer {
@@ -40,9 +47,8 @@ impl Layer {
             source_name: name.to_owned(),
             problem: e.to_string().trim_end().to_owned(),
         })?;
-        let mut reader = TomlReader { name, text, layer: Self::default() };
-        reader.table("", table.get_ref());
-        Ok(reader.layer)
+        let reader = TomlReader { name, text };
+        Ok(Self { values: reader.table("", table.get_ref()) })
     }
 
     /// Adds `path = text` from a flag or another place that has no types of its own.
@@ -68,29 +74,39 @@ impl Layer {
 struct TomlReader<'a> {
     name: &'a str,
     text: &'a str,
-    layer: Layer,
 }
 
 impl TomlReader<'_> {
-    fn table(&mut self, path: &str, table: &DeTable<'_>) {
+    fn table(&self, path: &str, table: &DeTable<'_>) -> Vec<Assignment> {
+        let mut found = Vec::with_capacity(table.len());
         for (key, value) in table {
             let path = join(path, key.get_ref());
-            match value.get_ref() {
-                DeValue::Table(inner) => self.table(&path, inner),
-                value_ref => {
-                    let source = self.source(value);
-                    let value = Given::Typed(json(value_ref));
-                    self.layer.values.push(Assignment { path, value, source });
+            let whole = json(value.get_ref());
+            let (given, start) = match value.get_ref() {
+                DeValue::Table(inner) => {
+                    (Given::Table { whole, inner: self.table(&path, inner) }, key.span().start)
                 }
-            }
+                _ => (Given::Typed(whole), value.span().start),
+            };
+            found.push(Assignment { path, value: given, source: self.source(start) });
         }
+        found
     }
 
-    fn source(&self, value: &Spanned<DeValue<'_>>) -> Source {
-        let before = self.text.as_bytes().get(..value.span().start).unwrap_or_default();
+    fn source(&self, start: usize) -> Source {
+        let before = self.text.as_bytes().get(..start).unwrap_or_default();
         let line = 1 + before.iter().filter(|b| **b == b'\n').count();
         Source::File { name: self.name.to_owned(), line }
     }
+}
+
+/// What text says that is a value in TOML's notation, as after `key =`.
+pub(super) fn inline(text: &str) -> Option<Value> {
+    let line = format!("value = {text}");
+    let table = DeTable::parse(&line).ok()?;
+    // A second line would be a second key.
+    let only = table.get_ref().iter().next().filter(|_| table.get_ref().len() == 1);
+    only.map(|(_, value)| json(value.get_ref()))
 }
 
 fn json(value: &DeValue<'_>) -> Value {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::layer::{Assignment, Given};
+use super::layer::{Assignment, Given, inline};
 use super::nearest::nearest;
 use super::shape::{Kind, OptionShape, Shape};
 use super::{Layer, Loaded, Options, Source};
@@ -20,13 +20,28 @@ impl<T: Options> Loaded<T> {
         let mut values: BTreeMap<String, Value> =
             shape.options.iter().map(|(path, o)| (path.clone(), o.default.clone())).collect();
         let mut origins = BTreeMap::new();
-        for given in layers.iter().flat_map(|layer| &layer.values) {
+        let mut all = Vec::new();
+        layers.iter().for_each(|layer| options(&shape, &layer.values, &mut all));
+        for given in all {
             values.insert(given.path.clone(), typed(&shape, given)?);
             origins.insert(given.path.clone(), given.source.clone());
         }
         match build(&values) {
             Ok(config) => Ok(Self { config, values, origins }),
             Err(problem) => Err(blame::<T>(&shape, &values, &origins, problem)),
+        }
+    }
+}
+
+/// What `given` says of single options: a table is a section, unless there is an option of its name,
+/// whose value it is then.
+fn options<'a>(shape: &Shape, given: &'a [Assignment], out: &mut Vec<&'a Assignment>) {
+    for one in given {
+        match &one.value {
+            Given::Table { inner, .. } if !shape.options.contains_key(&one.path) => {
+                options(shape, inner, out);
+            }
+            _ => out.push(one),
         }
     }
 }
@@ -80,14 +95,16 @@ fn typed(shape: &Shape, given: &Assignment) -> Result<Value, Error> {
         });
     };
     let value = match &given.value {
-        Given::Typed(value) => from_typed(&given.path, option, value),
+        Given::Typed(value) | Given::Table { whole: value, .. } => {
+            from_typed(&given.path, option, value)
+        }
         Given::Text(text) => from_text(&given.path, option, text),
     };
     value.ok_or_else(|| Error::WrongType {
         path: given.source.called(&given.path),
         expected: expected(&given.path, option),
         found: match &given.value {
-            Given::Typed(value) => value.to_string(),
+            Given::Typed(value) | Given::Table { whole: value, .. } => value.to_string(),
             Given::Text(text) => format!("`{text}`"),
         },
         origin: given.source.clone(),
@@ -143,8 +160,16 @@ fn from_text(path: &str, option: &OptionShape, text: &str) -> Option<Value> {
             let items = text.split([';', ',']).map(str::trim).filter(|item| !item.is_empty());
             Some(items.map(Value::from).collect())
         }
-        Kind::Other => serde_json::from_str(text).ok(),
+        Kind::Other => {
+            serde_json::from_str(text).ok().or_else(|| inline(text)).or_else(|| word(text))
+        }
     }
+}
+
+/// A word without quotes, which a shell would take away.
+fn word(text: &str) -> Option<Value> {
+    let is_word = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    is_word.then(|| Value::from(text))
 }
 
 /// Whether an option counts bytes, so that `64MiB` makes sense.
