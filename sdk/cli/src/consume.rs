@@ -74,20 +74,31 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 async fn print_all(args: &Args, client: &Arc<Client>) -> anyhow::Result<()> {
     let mut consumer = join(args, client).await?;
     let mut left = args.count.unwrap_or(u64::MAX);
+    let mut refused = None;
     while left > 0 {
         let message = tokio::select! {
             message = consumer.next() => message,
             _ = tokio::signal::ctrl_c() => break,
         };
-        let Some(message) = message else { break };
+        let message = match message {
+            Ok(Some(message)) => message,
+            Ok(None) => break,
+            Err(error) => {
+                refused = Some(error);
+                break;
+            }
+        };
         out::line(&if args.json { as_json(&message) } else { as_text(&message) });
         left -= 1;
     }
     let count = args.count.unwrap_or(u64::MAX) - left;
-    consumer.leave().await.with_context(|| {
+    let left = consumer.leave().await.with_context(|| {
         format!("{count} messages were printed, but the group's progress could not be committed")
-    })?;
-    Ok(())
+    });
+    match refused {
+        Some(error) => Err(error).with_context(|| cannot(args)),
+        None => left,
+    }
 }
 
 /// Joins the group. Who follows a topic that does not exist yet waits for it.
@@ -110,10 +121,14 @@ async fn join(args: &Args, client: &Arc<Client>) -> anyhow::Result<GroupConsumer
                 tokio::time::sleep(TOPIC_PAUSE).await;
             }
             joined => {
-                return joined.with_context(|| format!("cannot consume {topic} as group {group}"));
+                return joined.with_context(|| cannot(args));
             }
         }
     }
+}
+
+fn cannot(args: &Args) -> String {
+    format!("cannot consume {} as group {}", args.topic, args.group)
 }
 
 fn as_text(message: &Received) -> String {

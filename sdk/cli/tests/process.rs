@@ -8,6 +8,8 @@ mod hangup;
 mod manager;
 #[path = "process/telemetry.rs"]
 mod telemetry;
+#[path = "process/tools.rs"]
+mod tools;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

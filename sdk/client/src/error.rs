@@ -89,4 +89,22 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether the server will say the same to the same request until somebody changes a right, a
+    /// group or the request: waiting alone helps nobody.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        let Self::Refused { code, .. } = self else { return false };
+        matches!(
+            *code,
+            response_code::REQUEST_CODE_NOT_SUPPORTED
+                | response_code::VERSION_NOT_SUPPORTED
+                | response_code::NO_PERMISSION
+                | response_code::SUBSCRIPTION_PARSE_FAILED
+                | response_code::SUBSCRIPTION_GROUP_NOT_EXIST
+                | response_code::INVALID_PARAMETER
+                | response_code::BROADCAST_CONSUMPTION
+                | response_code::ILLEGAL_OPERATION
+        )
+    }
 }

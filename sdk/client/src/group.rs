@@ -134,20 +134,25 @@ impl GroupConsumer {
 
     /// The next message; waits for one if it follows the topic, else `None` is the end. The message
     /// before it counts as consumed by then. Brokers and name servers that do not answer are tried
-    /// again.
+    /// again, and so is what may pass.
     ///
     /// Dropping the future loses no message.
-    pub async fn next(&mut self) -> Option<Received> {
+    ///
+    /// # Errors
+    /// A broker refuses to hand out messages of a queue, and will go on to
+    /// ([`Error::is_final`]). The member is still in the group: it can [`leave`](Self::leave), or
+    /// ask again.
+    pub async fn next(&mut self) -> Result<Option<Received>, Error> {
         loop {
             self.finish_work();
             while let Some((queue, epoch, message)) = self.ready.pop_front() {
                 if self.owned.get(&queue).is_some_and(|p| p.epoch == epoch) {
                     self.working_on = Some((queue, epoch, message.queue_offset));
-                    return Some(message);
+                    return Ok(Some(message));
                 }
             }
             if !self.follow && self.owned.values().all(|p| p.at_end) {
-                return None;
+                return Ok(None);
             }
             self.start_pulls();
             let event = tokio::select! {
@@ -162,7 +167,7 @@ impl GroupConsumer {
                 Event::Rebalance => self.rebalance().await,
                 Event::Commit => self.commit().await,
                 Event::Pulled(pulled) => {
-                    self.take(pulled);
+                    self.take(pulled)?;
                     Ok(())
                 }
             };
@@ -225,7 +230,7 @@ impl GroupConsumer {
                     hold,
                 };
                 let pulled = client.pull(&pull).await;
-                if pulled.is_err() {
+                if pulled.as_ref().is_err_and(|error| !error.is_final()) {
                     tokio::time::sleep(REST).await;
                 }
                 (queue, epoch, pulled)
@@ -233,9 +238,10 @@ impl GroupConsumer {
         }
     }
 
-    fn take(&mut self, (queue, epoch, pulled): PullResult) {
+    /// What a pull brought; fails if it was refused for good.
+    fn take(&mut self, (queue, epoch, pulled): PullResult) -> Result<(), Error> {
         let Some(progress) = self.owned.get_mut(&queue).filter(|p| p.epoch == epoch) else {
-            return;
+            return Ok(());
         };
         progress.pulling = false;
         match pulled {
@@ -257,11 +263,13 @@ impl GroupConsumer {
                     progress.consumed = pulled.next;
                 }
             }
+            Err(error) if error.is_final() => return Err(error),
             Err(error) => {
                 tracing::warn!(%error, queue = queue.queue_id, topic = queue.topic, "pull failed");
                 self.client.forget_route(&queue.topic);
             }
         }
+        Ok(())
     }
 
     async fn heartbeat(&mut self) -> Result<(), Error> {

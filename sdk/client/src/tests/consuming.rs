@@ -85,7 +85,7 @@ async fn a_lone_member_gets_everything_and_commits_what_it_consumed() {
     let mut consumer =
         GroupConsumer::join(client, "g", "t", "*", (StartAt::First, false)).await.unwrap();
     let mut got = Vec::new();
-    while let Some(message) = consumer.next().await {
+    while let Some(message) = consumer.next().await.unwrap() {
         got.push(String::from_utf8(message.body.to_vec()).unwrap());
     }
     got.sort_unstable();
@@ -117,8 +117,8 @@ async fn a_message_in_hand_when_leaving_counts_as_consumed_and_later_ones_do_not
     let client = Arc::clone(&cluster.client);
     let mut consumer =
         GroupConsumer::join(client, "g", "t", "*", (StartAt::First, false)).await.unwrap();
-    assert_eq!(consumer.next().await.unwrap().queue_offset, 0);
-    assert_eq!(consumer.next().await.unwrap().queue_offset, 1);
+    assert_eq!(consumer.next().await.unwrap().unwrap().queue_offset, 0);
+    assert_eq!(consumer.next().await.unwrap().unwrap().queue_offset, 1);
     consumer.leave().await.unwrap();
     let commits = cluster.fake.heard(request_code::UPDATE_CONSUMER_OFFSET);
     assert_eq!(commits[0].ext.get("commitOffset"), Some("2"));
@@ -135,8 +135,8 @@ async fn tags_that_only_share_a_hash_are_not_delivered() {
     let mut consumer =
         GroupConsumer::join(client, "g", "t", "odd", (StartAt::First, false)).await.unwrap();
     // The scripted broker filters nothing.
-    assert_eq!(consumer.next().await.unwrap().queue_offset, 1);
-    assert!(consumer.next().await.is_none());
+    assert_eq!(consumer.next().await.unwrap().unwrap().queue_offset, 1);
+    assert!(consumer.next().await.unwrap().is_none());
     consumer.leave().await.unwrap();
     let commits = cluster.fake.heard(request_code::UPDATE_CONSUMER_OFFSET);
     assert_eq!(commits.last().unwrap().ext.get("commitOffset"), Some("3"));
@@ -153,5 +153,38 @@ async fn a_member_that_others_left_nothing_for_ends_at_once() {
     let mut consumer =
         GroupConsumer::join(client, "g", "t", "*", (StartAt::First, false)).await.unwrap();
     assert_eq!(consumer.queues().count(), 0);
-    assert!(consumer.next().await.is_none());
+    assert!(consumer.next().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_pull_that_is_refused_for_good_ends_it_and_what_may_pass_does_not() {
+    let none = |_: &_, _: &_| Answer::code(response_code::QUERY_NOT_FOUND);
+    for (code, is_final) in [
+        (response_code::NO_PERMISSION, true),
+        (response_code::SUBSCRIPTION_PARSE_FAILED, true),
+        (response_code::SUBSCRIPTION_GROUP_NOT_EXIST, true),
+        (response_code::SYSTEM_BUSY, false),
+        (response_code::SUBSCRIPTION_NOT_LATEST, false),
+    ] {
+        let cluster = cluster(1).await;
+        alone(&cluster);
+        cluster.fake.on(request_code::QUERY_CONSUMER_OFFSET, none);
+        let mut asked = 0;
+        cluster.fake.on(request_code::PULL_MESSAGE, move |_, _| {
+            asked += 1;
+            if asked == 1 { Answer::code(code) } else { pulled(response_code::PULL_NOT_FOUND, 3) }
+        });
+        let client = Arc::clone(&cluster.client);
+        let mut consumer =
+            GroupConsumer::join(client, "g", "t", "*", (StartAt::First, false)).await.unwrap();
+        let ended = consumer.next().await;
+        if is_final {
+            assert_eq!(ended.unwrap_err().code(), Some(code));
+            assert_eq!(cluster.fake.heard(request_code::PULL_MESSAGE).len(), 1, "{code}");
+        } else {
+            assert!(ended.unwrap().is_none(), "{code}");
+        }
+        consumer.leave().await.unwrap();
+        assert_eq!(cluster.fake.heard(request_code::UNREGISTER_CLIENT).len(), 1, "{code}");
+    }
 }

@@ -1,0 +1,27 @@
+//! What tools say where there is nothing to be had: that, and not that all is well.
+
+use super::{run, standalone};
+
+#[test]
+fn who_may_not_consume_is_told_and_does_not_wait_for_ever() {
+    let data = tempfile::tempdir().unwrap();
+    let server = standalone(data.path().to_str().unwrap()).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let on = |args: &[&str]| run(&[args, &["-n", &namesrv]].concat()).unwrap();
+    assert_eq!(on(&["produce", "hello", "one"]).0, 0);
+    assert_eq!(on(&["admin", "group", "create", "shut", "--disabled"]).0, 0);
+    for (group, more, name) in [
+        ("g", &["--tag", "||"][..], "SUBSCRIPTION_PARSE_FAILED"),
+        ("g", &["--tag", "||", "--follow"], "SUBSCRIPTION_PARSE_FAILED"),
+        ("shut", &[], "NO_PERMISSION"),
+    ] {
+        let (code, stdout, stderr) =
+            on(&[&["consume", "hello", "--group", group][..], more].concat());
+        assert_eq!((code, &*stdout), (1, ""), "{stderr}");
+        let begin = format!("blockhouse: cannot consume hello as group {group}: ");
+        assert!(stderr.starts_with(&begin) && stderr.contains(name), "{stderr}");
+    }
+    // Nothing of it stays: the group goes on with what is right.
+    let (code, stdout, stderr) = on(&["consume", "hello", "--group", "g"]);
+    assert!(code == 0 && stdout.contains("one"), "{stdout}{stderr}");
+}
