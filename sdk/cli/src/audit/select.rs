@@ -1,11 +1,41 @@
 //! Which records are meant.
 
-use blockhouse_audit::Record;
+use blockhouse_audit::{Record, kind_name, outcome_name};
+use blockhouse_hook::{AuditKind, Outcome};
 use blockhouse_model::Clock as _;
 use blockhouse_service::SystemClock;
+use clap::builder::PossibleValuesParser;
 
 use crate::utc::{TIMES, since};
 use crate::wrong_use;
+
+const OUTCOMES: [Outcome; 6] = [
+    Outcome::Allowed,
+    Outcome::Refused,
+    Outcome::Dropped,
+    Outcome::Rerouted,
+    Outcome::Edited,
+    Outcome::Failed,
+];
+
+const KINDS: [AuditKind; 9] = [
+    AuditKind::Connection,
+    AuditKind::Authentication,
+    AuditKind::Authorization,
+    AuditKind::Send,
+    AuditKind::Delivery,
+    AuditKind::AdminCommand,
+    AuditKind::BrokerRegistration,
+    AuditKind::RouteQuery,
+    AuditKind::Plugin,
+];
+
+/// What the log says of itself, such as that events were lost.
+const OF_THE_LOG: &str = "audit";
+
+fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.into_iter().map(kind_name).chain([OF_THE_LOG])
+}
 
 /// What a record must be to be printed.
 #[derive(Debug, clap::Args)]
@@ -20,11 +50,11 @@ pub(super) struct Select {
     /// Of this principal
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
-    /// With this outcome: allowed, refused, dropped, rerouted, edited, failed
-    #[arg(long)]
+    /// With this outcome
+    #[arg(long, value_parser = PossibleValuesParser::new(OUTCOMES.map(outcome_name)))]
     outcome: Option<String>,
-    /// Of this kind, such as authorization, `admin_command`, plugin
-    #[arg(long)]
+    /// Of this kind
+    #[arg(long, value_parser = PossibleValuesParser::new(kinds()))]
     kind: Option<String>,
     /// On something whose name has this in it
     #[arg(long, value_name = "TEXT")]

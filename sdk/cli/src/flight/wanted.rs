@@ -2,6 +2,7 @@
 
 use blockhouse_flight::Select;
 use blockhouse_model::Clock as _;
+use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_service::SystemClock;
 
 use crate::utc::{TIMES, since};
@@ -65,6 +66,8 @@ impl Wanted {
         if let Some(id) = self.trace.as_ref().filter(|id| !is_trace(id)) {
             return Err(wrong_use(format!("--trace {id}: give 32 hexadecimal digits")));
         }
+        known("--code", self.code.as_deref(), request_code::ALL, request_code::name)?;
+        known("--answer", self.answer.as_deref(), response_code::ALL, response_code::name)?;
         Ok(Select {
             since_us,
             topic: self.topic.clone(),
@@ -80,6 +83,27 @@ impl Wanted {
     }
 }
 
+/// Fails if `text` is neither a number nor a name of a code. Numbers without a name are recorded, too.
+fn known(
+    option: &str,
+    text: Option<&str>,
+    codes: &[i32],
+    name: fn(i32) -> &'static str,
+) -> anyhow::Result<()> {
+    let Some(text) = text else { return Ok(()) };
+    let mut names = codes.iter().map(|&code| name(code)).chain(["UNKNOWN"]);
+    if text.parse::<i32>().is_ok() || names.clone().any(|name| name.eq_ignore_ascii_case(text)) {
+        return Ok(());
+    }
+    let wanted = text.to_ascii_uppercase();
+    let alike = names.find(|name| !wanted.is_empty() && name.contains(&wanted));
+    let example = alike.or(codes.first().map(|&code| name(code))).unwrap_or("0");
+    Err(wrong_use(format!(
+        "{option} {text}: there is no code of that name; give a number, or a name such as {}",
+        example.to_ascii_lowercase()
+    )))
+}
+
 /// Microseconds of a time with its unit.
 fn micros(text: &str) -> Option<u64> {
     let units = [("us", 1), ("ms", 1_000), ("s", 1_000_000)];
@@ -91,6 +115,21 @@ fn micros(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_are_numbers_or_names_that_there_are() {
+        let known = |text: &str| known("--code", Some(text), request_code::ALL, request_code::name);
+        for text in ["310", "-1", "424242", "send_message_v2", "PULL_MESSAGE", "unknown"] {
+            known(text).unwrap();
+        }
+        for (text, hint) in
+            [("nope", "send_message"), ("", "send_message"), ("heart", "heart_beat")]
+        {
+            let error = known(text).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--code {text}: ")), "{error}");
+            assert!(error.ends_with(&format!(" such as {hint}")), "{error}");
+        }
+    }
 
     #[test]
     fn times_have_units() {

@@ -25,3 +25,25 @@ fn who_may_not_consume_is_told_and_does_not_wait_for_ever() {
     let (code, stdout, stderr) = on(&["consume", "hello", "--group", "g"]);
     assert!(code == 0 && stdout.contains("one"), "{stdout}{stderr}");
 }
+
+#[test]
+fn filters_take_only_what_a_record_can_be() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    for (args, hint) in [
+        (["audit", "query", data, "--outcome", "foo"], "[possible values: allowed, refused, "),
+        (["audit", "export", data, "--kind", "foo"], "admin_command, broker_registration, "),
+        (
+            ["flight", "dump", data, "--code", "nope"],
+            "there is no code of that name; give a number",
+        ),
+        (["flight", "dump", data, "--answer", "busy"], "such as system_busy"),
+    ] {
+        let (code, stdout, stderr) = run(&args).unwrap();
+        assert_eq!((code, &*stdout), (2, ""), "{args:?}: {stderr}");
+        assert!(stderr.contains(hint), "{args:?}: {stderr}");
+    }
+    // What the log says of itself is a kind, too.
+    let (code, _, stderr) = run(&["audit", "query", data, "--kind", "audit"]).unwrap();
+    assert!(code == 2 && stderr.contains("there is no audit log in"), "{stderr}");
+}
