@@ -238,6 +238,10 @@ fn print(
 fn tail(args: &TailArgs, as_json: bool) -> anyhow::Result<()> {
     let dir = audit_dir(&args.dir)?;
     let count = usize::try_from(args.lines).unwrap_or(usize::MAX);
+    if !args.follow {
+        // Who follows may be there before the log.
+        blockhouse_audit::records(Arc::new(RealDisk), &dir, &mut |_, _| false)?;
+    }
     let mut log = Follow::new(Arc::new(RealDisk), &dir);
     let text = |line: &[u8], record: Option<&blockhouse_audit::Record>| match record {
         Some(record) if !as_json => print::sentence(record),

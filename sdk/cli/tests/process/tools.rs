@@ -47,3 +47,14 @@ fn filters_take_only_what_a_record_can_be() {
     let (code, _, stderr) = run(&["audit", "query", data, "--kind", "audit"]).unwrap();
     assert!(code == 2 && stderr.contains("there is no audit log in"), "{stderr}");
 }
+
+#[test]
+fn the_last_records_of_no_audit_log_are_none() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let said = |what: &str| run(&["audit", what, data]).unwrap();
+    let (code, stdout, stderr) = said("tail");
+    assert_eq!((code, &*stdout), (2, ""), "{stderr}");
+    assert_eq!(stderr, format!("blockhouse: there is no audit log in {data}\n"));
+    assert_eq!(said("query"), (code, stdout, stderr));
+}
