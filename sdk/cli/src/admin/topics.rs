@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 use blockhouse_client::admin::Scope;
 use blockhouse_client::{Client, Error};
+use blockhouse_meta::topics::QUEUES_MAX;
 use blockhouse_model::names;
 use blockhouse_protocol::body::topic::TopicConfig;
 use serde_json::json;
@@ -48,8 +49,8 @@ pub(super) struct CreateArgs {
     /// The topic
     topic: String,
     /// Queues on each broker
-    #[arg(long, default_value_t = 8)]
-    queues: u16,
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=i64::from(QUEUES_MAX)))]
+    queues: u32,
     /// What may be done: `rw`, `r` or `w`
     #[arg(long, default_value = "rw")]
     perm: String,
@@ -125,10 +126,11 @@ async fn create(client: &Client, args: &CreateArgs) -> anyhow::Result<Answer> {
             .ok_or_else(|| wrong_use(format!("--attribute {attribute} is not NAME=VALUE")))?;
         Ok((name.to_owned(), value.to_owned()))
     });
+    let queues = i32::try_from(args.queues)?;
     let config = TopicConfig {
         topic_name: args.topic.clone(),
-        read_queue_nums: i32::from(args.queues),
-        write_queue_nums: i32::from(args.queues),
+        read_queue_nums: queues,
+        write_queue_nums: queues,
         perm,
         attributes: attributes.collect::<anyhow::Result<_>>()?,
         ..TopicConfig::default()

@@ -58,3 +58,22 @@ fn the_last_records_of_no_audit_log_are_none() {
     assert_eq!(stderr, format!("blockhouse: there is no audit log in {data}\n"));
     assert_eq!(said("query"), (code, stdout, stderr));
 }
+
+#[test]
+fn a_topic_is_created_with_1_to_65536_queues() {
+    let data = tempfile::tempdir().unwrap();
+    let server = standalone(data.path().to_str().unwrap()).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let create = |queues: &str| {
+        run(&["admin", "-n", &namesrv, "topic", "create", "t", "--queues", queues]).unwrap()
+    };
+    for queues in ["0", "65537"] {
+        let (code, _, stderr) = create(queues);
+        assert!(code == 2 && stderr.contains("is not in 1..=65536"), "{code} {stderr}");
+    }
+    for queues in ["1", "65536"] {
+        let (code, stdout, stderr) = create(queues);
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stdout.starts_with(&format!("Topic t has {queues} queues on ")), "{stdout}");
+    }
+}
