@@ -180,7 +180,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
 
 /// Asks or changes a cluster.
 fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
-    block_on(async move {
+    block_on(cluster.identity.is_given(), async move {
         let ClusterFlags { namesrv, timeout_ms, tls, identity } = cluster;
         let client = ClusterArgs { namesrv, timeout_ms, tls, identity }.client()?;
         let answer = match what {

@@ -80,7 +80,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn run_one(kind: Kind, one: One) -> anyhow::Result<()> {
-    block_on(async move {
+    block_on(one.cluster.identity.is_given(), async move {
         let outcome = measure::run(kind, &one.load, &one.cluster, one.server_pid).await?;
         let report = report::Report::of(kind, &one.load, &outcome);
         out::text(&if one.json { report.to_json()? } else { report.to_string() });

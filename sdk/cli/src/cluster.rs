@@ -57,6 +57,15 @@ impl IdentityArgs {
         Ok(self.credential()?.as_ref().map(signer_of))
     }
 
+    /// Whether requests say who sends them.
+    pub(crate) fn is_given(&self) -> bool {
+        self.access_key.is_some()
+            || self.secret_key_file.is_some()
+            || [ACCESS_KEY_VARIABLE, SECRET_KEY_FILE_VARIABLE]
+                .into_iter()
+                .any(|v| variable(v).is_some())
+    }
+
     /// Who to be, and with what to prove it; nobody if nothing is said.
     pub(crate) fn credential(&self) -> anyhow::Result<Option<Credential>> {
         let file = self.secret_key_file.clone();
@@ -100,33 +109,47 @@ impl ClusterArgs {
     }
 }
 
-/// Runs a tool to its end. One thread is enough for one client.
-pub(crate) fn block_on<T>(tool: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+/// Runs a tool to its end. One thread is enough for one client. What can be done about an error depends on
+/// whether requests are signed.
+pub(crate) fn block_on<T>(
+    is_signed: bool,
+    tool: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
     match runtime.block_on(tool) {
-        Err(error) => Err(advised(error)),
+        Err(error) => Err(advised(error, is_signed)),
         done => done,
     }
 }
 
 /// The error, and after it what can be done about it.
-fn advised(error: anyhow::Error) -> anyhow::Error {
-    let advice = error.chain().find_map(|e| e.downcast_ref::<Error>()).and_then(advice);
+fn advised(error: anyhow::Error, is_signed: bool) -> anyhow::Error {
+    let cause = error.chain().find_map(|e| e.downcast_ref::<Error>());
+    let advice = cause.and_then(|cause| advice(cause, is_signed));
     match advice {
         Some(advice) => anyhow::anyhow!("{error:#}\n{advice}"),
         None => error,
     }
 }
 
-fn advice(error: &Error) -> Option<String> {
+const REFUSED_USER: &str = "\
+Was it the user? `blockhouse policy explain` says which rule decides, and on the server `blockhouse audit query DIR \
+--outcome refused` says why. Was it the topic or the group itself? `blockhouse admin topic route TOPIC` and \
+`blockhouse admin groups` say what they allow.";
+
+const REFUSED_NOBODY: &str = "\
+The request was not signed. If users are asked for, say who you are with --access-key NAME --secret-key-file FILE. Was it \
+the topic or the group itself? `blockhouse admin topic route TOPIC` and `blockhouse admin groups` say what they allow.";
+
+fn advice(error: &Error, is_signed: bool) -> Option<String> {
     let text = match error {
         Error::NameServers { last, .. }
             if matches!(**last, Error::Transport(blockhouse_transport::Error::Tls { .. })) =>
         {
-            return advice(last);
+            return advice(last, is_signed);
         }
         Error::NameServers { .. } => {
             "Is a name server running there? `blockhouse standalone` starts one on \
@@ -154,10 +177,8 @@ fn advice(error: &Error) -> Option<String> {
         }
         Error::Refused { code, .. } => match *code {
             response_code::SYSTEM_BUSY => "The broker is overloaded for now: try again, or slower.",
-            response_code::NO_PERMISSION => {
-                "The topic, group or broker does not allow this; see `blockhouse admin topic \
-                 route TOPIC`."
-            }
+            response_code::NO_PERMISSION if is_signed => REFUSED_USER,
+            response_code::NO_PERMISSION => REFUSED_NOBODY,
             response_code::TOPIC_NOT_EXIST => "`blockhouse admin topics` lists what exists.",
             response_code::SUBSCRIPTION_GROUP_NOT_EXIST => {
                 "Create the group with `blockhouse admin group create GROUP`."
@@ -177,8 +198,26 @@ mod tests {
     #[test]
     fn advice_survives_context() {
         let error = anyhow::Error::new(Error::NoRoute("T".to_owned())).context("cannot send");
-        let text = format!("{:#}", advised(error));
+        let text = format!("{:#}", advised(error, false));
         assert!(text.starts_with("cannot send: topic T is on no broker\n"), "{text}");
         assert!(text.contains("admin topic create T"), "{text}");
+    }
+
+    #[test]
+    fn who_is_refused_is_told_where_to_look() {
+        let told = |is_signed| {
+            let (addr, remark) = ("h:1".to_owned(), "no".to_owned());
+            let refused = Error::Refused { addr, code: response_code::NO_PERMISSION, remark };
+            advised(refused.into(), is_signed).to_string()
+        };
+        let own = "blockhouse admin topic route TOPIC";
+        for (is_signed, there, not_there) in [
+            (false, ["--access-key NAME", "--secret-key-file FILE", own], "policy explain"),
+            (true, ["policy explain", "audit query DIR --outcome refused", own], "--access-key"),
+        ] {
+            let text = told(is_signed);
+            assert!(there.iter().all(|part| text.contains(part)), "{text}");
+            assert!(!text.contains(not_there), "{text}");
+        }
     }
 }

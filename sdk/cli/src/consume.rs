@@ -63,7 +63,7 @@ enum From {
 
 /// Does it.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
-    block_on(async move {
+    block_on(args.cluster.identity.is_given(), async move {
         let client = args.cluster.client()?;
         let printed = print_all(&args, &client).await;
         client.close().await;

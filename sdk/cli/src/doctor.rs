@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 fn look(args: &Args) -> anyhow::Result<Vec<Finding>> {
-    let mut findings = block_on(cluster::look(&args.cluster))?;
+    let mut findings = block_on(args.cluster.identity.is_given(), cluster::look(&args.cluster))?;
     let mut versions = Vec::new();
     for url in &args.nodes {
         let ClusterArgs { timeout_ms, tls, identity, .. } = &args.cluster;

@@ -47,7 +47,7 @@ pub(crate) struct Args {
 
 /// Does it.
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
-    block_on(async move { send_all(&args).await })
+    block_on(args.cluster.identity.is_given(), async move { send_all(&args).await })
 }
 
 async fn send_all(args: &Args) -> anyhow::Result<()> {

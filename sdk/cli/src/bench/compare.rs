@@ -99,7 +99,7 @@ const FIGURES: [Figure; 9] = [
 
 /// Does it.
 pub(crate) fn run(args: CompareArgs) -> anyhow::Result<()> {
-    block_on(async move {
+    block_on(args.identity.is_given(), async move {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for round in 1..=args.rounds.max(1) {
             for (name, side, reports) in [("A", &args.a, &mut a), ("B", &args.b, &mut b)] {

@@ -52,7 +52,10 @@ impl RecordedArgs {
         let dir = plugin.join("recorded");
         // A topic's name is a file's name: it has no separators.
         let name = topic.replace('%', "_");
-        let messages = block_on(message::latest(&self.cluster, topic, self.messages))?;
+        let messages = block_on(
+            self.cluster.identity.is_given(),
+            message::latest(&self.cluster, topic, self.messages),
+        )?;
         anyhow::ensure!(!messages.is_empty(), "{topic} has no messages to record");
         let text: String = messages.iter().map(|message| format!("{message}\n")).collect();
         anyhow::ensure!(

@@ -40,7 +40,7 @@ pub(super) fn import(args: &ImportArgs, as_json: bool) -> anyhow::Result<()> {
         tls: tls.clone(),
         identity: identity.clone(),
     };
-    let acls = block_on(async {
+    let acls = block_on(identity.is_given(), async {
         let client = cluster.client()?;
         let acls =
             client.acls(from).await.with_context(|| format!("cannot ask {from} for its ACLs"));
