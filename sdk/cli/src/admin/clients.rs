@@ -77,6 +77,9 @@ fn or_none(names: &[String]) -> String {
 pub(super) async fn of_group(client: &Client, group: &str) -> anyhow::Result<Answer> {
     let consumers = client.consumers(group).await?;
     let producers = client.producers(group).await?;
+    if consumers.is_none() && producers.connection_set.is_empty() {
+        super::groups::is_known(client, group).await?;
+    }
     let mut table = Table::new(&["role", "client", "address", "language", "version"]);
     let mut add = |role: &str, connection: &Connection| {
         let Connection { client_addr, client_id, language, version } = connection;

@@ -1,10 +1,11 @@
 //! Consumer groups.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use blockhouse_client::Client;
 use blockhouse_client::admin::{Lag, ResetTo, Scope};
 use blockhouse_model::names;
 use blockhouse_protocol::body::group::SubscriptionGroupConfig;
+use blockhouse_protocol::codes::response_code;
 use serde_json::json;
 
 use super::{Answer, ScopeArgs};
@@ -88,6 +89,21 @@ pub(super) async fn list(client: &Client) -> anyhow::Result<Answer> {
     Ok(Answer::table(&table, "No groups.", json!(groups)))
 }
 
+/// Fails if no broker knows the group. Who may not list groups is not told.
+pub(super) async fn is_known(client: &Client, group: &str) -> anyhow::Result<()> {
+    match client.groups(&Scope::All).await {
+        Ok(groups) if !groups.contains_key(group) => Err(unknown(group)),
+        Err(error) if error.code() != Some(response_code::NO_PERMISSION) => {
+            Err(error).with_context(|| format!("cannot tell whether there is a group {group}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unknown(group: &str) -> anyhow::Error {
+    anyhow!("there is no group {group}; `blockhouse admin groups` lists those there are")
+}
+
 pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Answer> {
     match command {
         Command::Create(args) => {
@@ -110,7 +126,7 @@ pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Ans
         }
         Command::Delete { group, with_offsets, scope } => {
             if !client.groups(&scope.scope()).await?.contains_key(&group) {
-                bail!("there is no group {group}; `blockhouse admin groups` lists those there are");
+                return Err(unknown(&group));
             }
             let brokers = client
                 .delete_group(&scope.scope(), &group, with_offsets)
@@ -129,6 +145,9 @@ pub(super) async fn progress(client: &Client, args: &ProgressArgs) -> anyhow::Re
         .progress(&args.group, args.topic.as_deref())
         .await
         .with_context(|| format!("cannot tell the progress of group {}", args.group))?;
+    if lags.is_empty() {
+        is_known(client, &args.group).await?;
+    }
     let mut table = Table::new(&[
         "topic",
         "broker",

@@ -77,3 +77,21 @@ fn a_topic_is_created_with_1_to_65536_queues() {
         assert!(stdout.starts_with(&format!("Topic t has {queues} queues on ")), "{stdout}");
     }
 }
+
+#[test]
+fn a_group_that_no_broker_knows_is_said_to_be_unknown() {
+    let data = tempfile::tempdir().unwrap();
+    let server = standalone(data.path().to_str().unwrap()).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let admin = |args: &[&str]| run(&[&["admin", "-n", &namesrv], args].concat()).unwrap();
+    for what in ["progress", "clients"] {
+        let (code, stdout, stderr) = admin(&[what, "nosuch"]);
+        assert_eq!((code, &*stdout), (1, ""), "{what}: {stderr}");
+        assert!(stderr.starts_with("blockhouse: there is no group nosuch; "), "{stderr}");
+    }
+    assert_eq!(admin(&["group", "create", "idle"]).0, 0);
+    let nothing = "The group has committed nothing.\n".to_owned();
+    assert_eq!(admin(&["progress", "idle"]), (0, nothing, String::new()));
+    let nobody = "No client of this group is connected.\n".to_owned();
+    assert_eq!(admin(&["clients", "idle"]), (0, nobody, String::new()));
+}
