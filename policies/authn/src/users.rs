@@ -20,6 +20,8 @@ use crate::{Config, Credential, Error, Outcome, Secret, SigningKey};
 pub const USERS_MAX: usize = 10_000;
 /// What a name must be.
 pub const NAME_RULE: &str = "must name a user with 1 to 64 letters, digits and any of `-_.@`";
+/// The name of the Super user that lives in a process only. No request can make a user of that name.
+pub const NODE: &str = "$node";
 
 /// Whether a user may be called so.
 #[must_use]
@@ -142,7 +144,7 @@ impl UserTable {
     /// There is no randomness.
     pub fn in_process(&self) -> Result<Credential, Error> {
         let secret = crate::seal::random_secret()?;
-        let name: Arc<str> = "$node".into();
+        let name: Arc<str> = NODE.into();
         let user = User { name: Arc::clone(&name), kind: UserKind::Super, enabled: true };
         let account = Account { user, key: key_of(&secret), sealed: None };
         let _held = self.writer.lock();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use blockhouse_audit::Record;
+use blockhouse_authn::users::NODE;
 use blockhouse_authz::{Channel, Circumstances, Message, Policies, Question};
 use blockhouse_disk::{Disk as _, RealDisk};
 use blockhouse_model::Clock as _;
@@ -191,8 +192,8 @@ impl<'a> Simulation<'a> {
     /// Whether it is allowed now, and the rule that decides; `None` if the record does not say enough for that.
     fn decided(&self, observed: &Observed) -> Option<(bool, String)> {
         let Observed { principal, ip, time, .. } = observed;
-        if principal.strip_prefix("user:").is_some_and(|name| self.supers.iter().any(|s| s == name))
-        {
+        let is_super = |name: &str| name == NODE || self.supers.iter().any(|s| s == name);
+        if principal.strip_prefix("user:").is_some_and(is_super) {
             return Some((true, "a Super user".to_owned()));
         }
         let at = Circumstances::at(*time, *ip, self.channel);
@@ -367,6 +368,17 @@ mod tests {
         );
         assert_eq!(unclear, 1);
         assert_eq!(simulated(RULES, &["a"], &records).0, [""; 0]);
+    }
+
+    #[test]
+    fn what_a_node_asks_of_itself_changes_with_no_policies() {
+        let by = |name: &str| {
+            let user = json!({ "user": { "name": name, "type_id": 1 } });
+            record("route_query", ("", "topic:u"), "filter", &json!({ "actor": user }))
+        };
+        let (changes, unclear) = simulated(RULES, &[], &[by("$node"), by("b")]);
+        assert_eq!(changes, ["1 user:b Get topic:u 10.0.0.7 false no rule"]);
+        assert_eq!(unclear, 0);
     }
 
     #[test]
