@@ -269,7 +269,7 @@ pub(super) const RULES: &[Rule] = &[
         unit: "requests with wrong credentials",
         check: check(
             "credentials",
-            "`blockhouse audit query --kind authentication --outcome refused` says from where",
+            "`blockhouse audit query DIR --kind authentication --outcome refused` says from where",
             "",
             "authentication.md#what-is-refused",
         ),
@@ -346,7 +346,7 @@ pub(super) const RULES: &[Rule] = &[
         "events have no record",
         check(
             "audit-lost",
-            "a record says how many and when: `blockhouse audit query --kind audit`",
+            "a record says how many and when: `blockhouse audit query DIR --kind audit`",
             "Audit log",
             "audit.md#when-it-cannot-be-written",
         ),

@@ -95,3 +95,20 @@ fn a_group_that_no_broker_knows_is_said_to_be_unknown() {
     let nobody = "No client of this group is connected.\n".to_owned();
     assert_eq!(admin(&["clients", "idle"]), (0, nobody, String::new()));
 }
+
+#[test]
+fn looks_into_the_audit_log_that_alerts_and_findings_name_can_be_run() {
+    let findings = include_str!("../../src/doctor/table.rs");
+    let rules = include_str!("../../../../dashboards/prometheus/security.rules.yml");
+    let board = include_str!("../../../../dashboards/grafana/security-audit.json");
+    for source in [findings, rules, board] {
+        let mut commands = source.split("blockhouse audit query ").skip(1).peekable();
+        assert!(commands.peek().is_some());
+        for command in commands {
+            let command = command.split(['`', '.', '"']).next().unwrap();
+            let words: Vec<_> = command.split_whitespace().collect();
+            let (_, _, stderr) = run(&[&["audit", "query"], &words[..]].concat()).unwrap();
+            assert_eq!(stderr, "blockhouse: there is no directory DIR\n", "{words:?}");
+        }
+    }
+}
