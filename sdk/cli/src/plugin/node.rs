@@ -21,6 +21,7 @@ use crate::wrong_use;
 const ANSWER_MAX: u64 = 256 << 20;
 /// Where a node's ops listener is by default.
 pub(crate) const DEFAULT: &str = "127.0.0.1:5557";
+const HTTP: &str = "http://";
 const HTTPS: &str = "https://";
 
 /// Which node to ask.
@@ -53,8 +54,15 @@ struct Way {
 }
 
 impl WayArgs {
-    fn way(&self, is_https: bool) -> anyhow::Result<Way> {
-        let tls = if is_https { self.tls.required()? } else { self.tls.connector()? };
+    /// What the address says of TLS stands; without a word there, the options for other servers hold.
+    fn way(&self, url: &str) -> anyhow::Result<Way> {
+        let tls = if url.starts_with(HTTP) {
+            None
+        } else if url.starts_with(HTTPS) {
+            self.tls.required()?
+        } else {
+            self.tls.connector()?
+        };
         Ok(Way { tls, credential: self.identity.credential()?.map(Arc::new) })
     }
 }
@@ -80,7 +88,7 @@ impl WayArgs {
 
 impl NodeArg {
     pub(crate) fn node(&self) -> anyhow::Result<Node> {
-        Node::at(&self.ops, self.timeout_ms, self.way.way(is_https(&self.ops))?)
+        Node::at(&self.ops, self.timeout_ms, self.way.way(&self.ops)?)
     }
 }
 
@@ -89,7 +97,7 @@ impl NodeArgs {
         let nodes: Vec<Node> = self
             .nodes
             .iter()
-            .map(|url| Node::at(url, self.timeout_ms, self.way.way(is_https(url))?))
+            .map(|url| Node::at(url, self.timeout_ms, self.way.way(url)?))
             .collect::<Result<_, _>>()?;
         for (i, node) in nodes.iter().enumerate() {
             if nodes[..i].iter().any(|other| other.authority == node.authority) {
@@ -193,12 +201,12 @@ impl Node {
         tls: &TlsArgs,
         identity: &IdentityArgs,
     ) -> anyhow::Result<Self> {
-        Self::at(url, timeout_ms, WayArgs::of(tls, identity).way(is_https(url))?)
+        Self::at(url, timeout_ms, WayArgs::of(tls, identity).way(url)?)
     }
 
     /// An answer that is no JSON.
     pub(crate) fn text(&self, path: &str) -> anyhow::Result<String> {
-        let answer = self.exchange("GET", path, &[])?;
+        let answer = self.asked("GET", path, &[])?;
         Ok(String::from_utf8_lossy(self.body(&answer)?).into_owned())
     }
 
@@ -235,14 +243,18 @@ impl Node {
     }
 
     fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<T> {
-        let answer = self.exchange(method, path, body).with_context(|| {
+        let answer = self.asked(method, path, body)?;
+        let body = self.body(&answer)?;
+        serde_json::from_slice(body).with_context(|| self.stranger())
+    }
+
+    fn asked(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
+        self.exchange(method, path, body).with_context(|| {
             format!(
                 "cannot ask {0}; is a node running, and is that its ops.listen?",
                 self.authority
             )
-        })?;
-        let body = self.body(&answer)?;
-        serde_json::from_slice(body).with_context(|| self.stranger())
+        })
     }
 
     fn stranger(&self) -> String {
@@ -264,7 +276,9 @@ impl Node {
         };
         let pieces = [head.as_bytes(), name.as_bytes(), value, end.as_bytes(), body];
         let answer = if let Some(tls) = &self.way.tls {
-            secure::exchange(tls, stream, &self.authority, (&pieces, self.timeout))?
+            secure::exchange(tls, stream, &self.authority, (&pieces, self.timeout)).with_context(
+                || format!("over TLS; where ops.tls is off, ask http://{}", self.authority),
+            )?
         } else {
             let peer = stream.peer_addr()?.ip();
             anyhow::ensure!(
@@ -335,7 +349,7 @@ fn refusal(status: &str, body: &[u8]) -> String {
 
 /// The host and port of what was given.
 fn authority(url: &str) -> anyhow::Result<&str> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix(HTTPS)).unwrap_or(url);
+    let rest = url.strip_prefix(HTTP).or_else(|| url.strip_prefix(HTTPS)).unwrap_or(url);
     let rest = rest.trim_end_matches('/');
     let is_plain = rest.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok() && !host.contains(['/', ' ', '\r', '\n'])
@@ -346,10 +360,6 @@ fn authority(url: &str) -> anyhow::Result<&str> {
     Err(wrong_use(format!(
         "{url}: write the node's ops listener as HOST:PORT or http(s)://HOST:PORT"
     )))
-}
-
-fn is_https(url: &str) -> bool {
-    url.starts_with(HTTPS)
 }
 
 fn is_near(ip: IpAddr) -> bool {
@@ -384,6 +394,19 @@ mod tests {
         for url in ["", "5557", "ftp://a:1", "a:b", "a:1/b", ":1", "a\r\nb:1", "a:99999"] {
             assert!(authority(url).is_err(), "{url}");
         }
+    }
+
+    #[test]
+    fn an_address_says_whether_tls_is_spoken_there() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            way: WayArgs,
+        }
+        let line = ["x", "--tls-ca", "/there/is/none"];
+        let way = <Line as clap::Parser>::try_parse_from(line).unwrap().way;
+        assert!(way.way("http://a:1").unwrap().tls.is_none());
+        assert!(way.way("a:1").is_err() && way.way("https://a:1").is_err());
     }
 
     #[test]
