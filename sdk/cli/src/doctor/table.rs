@@ -377,7 +377,7 @@ pub(super) const RULES: &[Rule] = &[
 
 pub(super) const ASKED: Check = check(
     "ops-listener",
-    "is a node running, and is that its ops.listen? What it answers is in its log, too",
+    "is a node running, and is that its ops.listen? If it answers 401 or 403, say who you are: --access-key NAME --secret-key-file FILE. What it answers is in its log, too",
     "",
     "operations.md#health",
 );
@@ -428,7 +428,7 @@ const LISTENERS: &str = "operations.md#where-it-listens";
 
 pub(super) const NAME_SERVER: Check = check(
     "name-server-answers",
-    "start it, or take it out of --namesrv here and of the configuration of brokers and clients",
+    "start it, or take it out of --namesrv here and of the configuration of brokers and clients; if it answers NO_PERMISSION, say who you are: --access-key NAME --secret-key-file FILE",
     "",
     LISTENERS,
 );
