@@ -49,12 +49,13 @@ impl Caller<'_> {
         self.authorize(&[Access { action: Action::Sub, resource: Resource::Topic(topic) }])
     }
 
-    /// Asks the hooks whether an administrative request may take effect.
+    /// Asks the hooks whether an administrative request may take effect. Before it does, its record is waited for
+    /// ([`HookChain::settled`]).
     ///
     /// # Errors
     /// The first refusal.
     pub fn announce_admin(self, name: &str, target: &str) -> Result<(), Refusal> {
-        match self.hooks.admin_command(self.cx, &AdminCommand { name, target }) {
+        match self.hooks.announce_admin(self.cx, &AdminCommand { name, target }) {
             Verdict::Continue => Ok(()),
             Verdict::Reject(rejection) => Err(rejection.into()),
         }

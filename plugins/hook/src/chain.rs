@@ -282,6 +282,14 @@ impl HookChain {
         })
     }
 
+    /// As [`Self::admin_command`], for who carries nothing out before [`Self::settled`] says that it is recorded.
+    #[must_use]
+    pub fn announce_admin(&self, cx: &RequestContext, command: &AdminCommand<'_>) -> Verdict {
+        self.ask_and_tell(Point::AdminCommand, Subject::Announced(cx, command), |h| {
+            h.admin_command(cx, command)
+        })
+    }
+
     /// See [`Hook::broker_registration`].
     #[must_use]
     pub fn broker_registration(

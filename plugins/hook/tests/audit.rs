@@ -225,6 +225,17 @@ fn the_control_plane_is_told_of_what_is_allowed() {
 }
 
 #[test]
+fn what_is_done_only_once_it_is_recorded_is_announced() {
+    let (chain, sink) = chain(&["guard"]);
+    let command = AdminCommand { name: "DELETE", target: "orders" };
+    assert_eq!(chain.announce_admin(&cx(), &command), Verdict::Continue);
+    assert_eq!(chain.admin_command(&cx(), &command), Verdict::Continue);
+    assert_eq!(sink.told().iter().map(|event| event.announced).collect::<Vec<_>>(), [true, false]);
+    let bad = AdminCommand { target: "bad", ..command };
+    assert_eq!(chain.announce_admin(&cx(), &bad), Verdict::Reject(Rejection::new("it is bad")));
+}
+
+#[test]
 fn what_clients_do_not_get_is_told_with_its_number() {
     let (chain, sink) = chain(&["guard"]);
     let mut messages: Vec<Outbound<'_>> = [&b"hide"[..], b"mask", b"hide", b"fine"]

@@ -33,6 +33,7 @@ fn event(n: usize) -> AuditEvent {
         decided_by: String::new(),
         shadow: false,
         reason: String::new(),
+        announced: true,
     }
 }
 

@@ -303,7 +303,7 @@ impl Engine {
             error!("audit: the log cannot be written, admin commands are refused: {why}");
         }
         self.failed = Some(self.clock.monotonic());
-        // Their answers say that nothing was done.
+        // The answers to what was announced say that nothing was done.
         self.stuck.iter_mut().for_each(Entry::undo);
         self.tell(Some(why.to_string()));
     }

@@ -142,7 +142,7 @@ impl Queue {
             work.lost = self.lost.take();
             self.merges.take(now, self.is_stopping, &mut work.entries);
         } else if !work.waiters.is_empty() {
-            // Those who wait are going to be refused.
+            // Those who wait are going to be refused: what they announced is not done.
             self.entries.iter_mut().for_each(Entry::undo);
         }
         work

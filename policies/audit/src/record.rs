@@ -117,10 +117,11 @@ impl Entry {
         }
     }
 
-    /// An admin command whose record was not durable in time has not been carried out.
+    /// What was announced and whose record was not durable in time has not been carried out. What was told after
+    /// it was done stays as it was told.
     pub(crate) fn undo(&mut self) {
         if let Self::Event(event) = self
-            && event.kind == AuditKind::AdminCommand
+            && event.announced
             && event.outcome == Outcome::Allowed
         {
             event.outcome = Outcome::Failed;

@@ -153,12 +153,24 @@ pub(super) fn event(tell: impl FnOnce(&Auditor)) -> AuditEvent {
     kept.unwrap()
 }
 
+/// What is carried out once it is recorded.
 pub(super) fn admin(target: &str, outcome: Outcome) -> AuditEvent {
     let cx = RequestContext::new(([10, 0, 0, 7], 4_711).into(), 9, 17);
     let command = AdminCommand { name: "UPDATE_AND_CREATE_TOPIC", target };
     event(|auditor| {
         let decided =
             blockhouse_hook::Decided { outcome, by: "acl", shadow: false, reason: "no\nrights" };
+        auditor.tell(Subject::Announced(&cx, &command), decided);
+    })
+}
+
+/// What was told after it was done, with its reason.
+pub(super) fn done(target: &str, reason: &str) -> AuditEvent {
+    let cx = RequestContext::new(([0, 0, 0, 0], 0).into(), 0, 0);
+    let command = AdminCommand { name: "policy-reload", target };
+    event(|auditor| {
+        let outcome = Outcome::Allowed;
+        let decided = blockhouse_hook::Decided { outcome, by: "authz", shadow: false, reason };
         auditor.tell(Subject::Admin(&cx, &command), decided);
     })
 }

@@ -215,12 +215,12 @@ async fn recorded(shared: &Shared, method: &Method, response: Response<String>) 
     response.map(Bytes::from)
 }
 
-/// Tells the audit who wants to change what. Plugins are not asked: they could not be taken out any more.
+/// Tells the audit who wants to change what; it is changed once that is recorded. Plugins are not asked: they could not be taken out any more.
 fn tell(shared: &Shared, context: &RequestContext, name: &str) {
     if let Some(auditor) = shared.parts.hooks.auditor() {
         let command = AdminCommand { name, target: "" };
         let decided = Decided { outcome: Outcome::Allowed, by: "", shadow: false, reason: "" };
-        auditor.tell(Subject::Admin(context, &command), decided);
+        auditor.tell(Subject::Announced(context, &command), decided);
     }
 }
 

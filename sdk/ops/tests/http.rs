@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use blockhouse_hook::{
-    Awaited, Credentials, Hook, HookChain, Hooks, Identity, Point, Points, Rejection, Settled,
-    Verdict,
+    AuditEvent, Auditor, Awaited, Credentials, Hook, HookChain, Hooks, Identity, Point, Points,
+    Rejection, Settled, Verdict,
 };
 use blockhouse_model::{
     Access, Action, ManualClock, Principal, RequestContext, Resource, Timestamp,
@@ -36,8 +36,8 @@ impl Hook for DenyAll {
     }
 }
 
-/// A sink whose records are durable when the test says so. It lets nobody at what is called `closed`.
-struct Holding(mpsc::Sender<(Awaited, oneshot::Sender<bool>)>);
+/// A sink whose records are durable when the test says so, and that hands on what it is told. It lets nobody delete.
+struct Holding(mpsc::Sender<(Awaited, oneshot::Sender<bool>)>, mpsc::Sender<AuditEvent>);
 
 impl Hook for Holding {
     fn name(&self) -> &'static str {
@@ -53,6 +53,12 @@ impl Hook for Holding {
             return Verdict::Reject(Rejection::new("no"));
         }
         Verdict::Continue
+    }
+
+    fn audit(&self, events: &[AuditEvent]) {
+        for event in events {
+            assert!(self.1.try_send(event.clone()).is_ok(), "more events than are looked at");
+        }
     }
 
     fn audit_settled(&self, awaited: Awaited) -> Option<Settled> {
@@ -261,7 +267,9 @@ async fn connections_are_limited_and_idle_ones_do_not_hold_up_a_stop() {
 async fn changes_and_their_refusals_are_answered_after_the_record_of_them() {
     let fixture = start().unwrap();
     let (tell, mut asked) = mpsc::channel(8);
-    fixture.hooks.swap(HookChain::new(&[Arc::new(Holding(tell)) as _]));
+    let (sink, mut told) = mpsc::channel(8);
+    fixture.hooks.audit_with(&Arc::new(Auditor::new(clock())));
+    fixture.hooks.swap(HookChain::new(&[Arc::new(Holding(tell, sink)) as _]));
     let send = async |line: &str| {
         let mut stream = TcpStream::connect(fixture.address).await.unwrap();
         let request = format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n1");
@@ -278,10 +286,14 @@ async fn changes_and_their_refusals_are_answered_after_the_record_of_them() {
         [(&[true, true][..], "200"), (&[true, false], "503"), (&[false], "503")]
     {
         let stream = send("PUT /v1/things/x").await;
+        let mut is_first = true;
         for durable in durable {
             let (awaited, tell) = asked.recv().await.unwrap();
             assert_eq!(awaited, Awaited::Control);
             assert!(is_silent(&stream), "{expected}");
+            // Nothing is done before the first record.
+            assert!(told.try_recv().is_ok_and(|event| event.announced) == is_first, "{expected}");
+            is_first = false;
             tell.send(*durable).unwrap();
         }
         assert_eq!(status(stream).await, expected);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use blockhouse_hook::{
-    Awaited, Credentials, Hook, Identity, Point, Points, Rejection, Settled, Verdict,
+    AuditEvent, AuditKind, Auditor, Awaited, Credentials, Hook, Identity, Point, Points, Rejection,
+    Settled, Verdict,
 };
 use blockhouse_meter::{Meter, Processor};
 use blockhouse_model::{Access, Action, Principal, RequestContext};
@@ -24,7 +25,7 @@ use super::support::{NoNode, World};
 /// A sink whose records are durable when the test says so, or not at all. `thief` is not believed, and
 /// `eve` may change nothing.
 #[derive(Default)]
-struct Holding(Mutex<Vec<(Awaited, oneshot::Sender<bool>)>>);
+struct Holding(Mutex<Vec<(Awaited, oneshot::Sender<bool>)>>, Mutex<Vec<AuditEvent>>);
 
 impl Hook for Holding {
     fn name(&self) -> &'static str {
@@ -48,6 +49,10 @@ impl Hook for Holding {
             return Verdict::Reject(Rejection::new("eve changes nothing"));
         }
         Verdict::Continue
+    }
+
+    fn audit(&self, events: &[AuditEvent]) {
+        self.1.lock().extend_from_slice(events);
     }
 
     fn audit_settled(&self, awaited: Awaited) -> Option<Settled> {
@@ -151,6 +156,22 @@ async fn nothing_is_changed_or_answered_before_the_record_of_it() {
     scene.record(false);
     assert_eq!(code_of(answer).await, code::SYSTEM_ERROR);
     assert!(!scene.has("bills"));
+}
+
+#[tokio::test]
+async fn what_is_done_only_once_it_is_recorded_is_told_so() {
+    let scene = Scene::new().await;
+    scene
+        .world
+        .broker
+        .hooks()
+        .audit_with(&Arc::new(Auditor::new(Arc::clone(&scene.world.clock) as _)));
+    let answer = scene.ask("alice", CREATE, "orders");
+    scene.record(true);
+    assert_eq!(code_of(answer).await, code::SUCCESS);
+    let told = scene.sink.1.lock().clone();
+    let told: Vec<_> = told.iter().filter(|event| event.kind == AuditKind::AdminCommand).collect();
+    assert!(told.len() == 1 && told[0].announced, "{told:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use blockhouse_hook::{
-    Awaited, Credentials, Hook, Identity, Point, Points, Rejection, Settled, Verdict,
+    AuditEvent, AuditKind, Auditor, Awaited, Credentials, Hook, Identity, Point, Points, Rejection,
+    Settled, Verdict,
 };
 use blockhouse_model::{Access, Principal, RequestContext};
 use blockhouse_namesrv_remoting::Settings;
@@ -18,7 +19,7 @@ use super::bench::{BROKER_FIELDS, Bench, two_topics};
 /// A sink whose records are durable when the test says so. `thief` is not believed, and `eve` may
 /// nothing.
 #[derive(Default)]
-struct Holding(Mutex<Vec<(Awaited, oneshot::Sender<bool>)>>);
+struct Holding(Mutex<Vec<(Awaited, oneshot::Sender<bool>)>>, Mutex<Vec<AuditEvent>>);
 
 impl Hook for Holding {
     fn name(&self) -> &'static str {
@@ -41,6 +42,10 @@ impl Hook for Holding {
             return Verdict::Reject(Rejection::new("eve may nothing"));
         }
         Verdict::Continue
+    }
+
+    fn audit(&self, events: &[AuditEvent]) {
+        self.1.lock().extend_from_slice(events);
     }
 
     fn audit_settled(&self, awaited: Awaited) -> Option<Settled> {
@@ -108,6 +113,21 @@ fn control_plane_and_its_refusals_are_answered_after_their_record() {
         assert_eq!(scene.record(is_durable), Awaited::Control);
         assert_eq!(look(&mut answer), Some(expected), "{who}");
     }
+}
+
+#[test]
+fn what_is_done_before_it_is_recorded_is_told_so() {
+    let scene = Scene::new();
+    scene.bench.hooks.audit_with(&Arc::new(Auditor::new(Arc::clone(&scene.bench.clock) as _)));
+    let mut answer = scene.ask("alice", code::PUT_KV_CONFIG, KV, "");
+    scene.record(false);
+    assert_eq!(look(&mut answer), Some(response_code::SYSTEM_ERROR));
+    // Answered so, and in force.
+    let mut found = scene.ask("alice", code::GET_KV_CONFIG, KV, "");
+    assert_eq!(look(&mut found), Some(response_code::SUCCESS));
+    let told = scene.sink.1.lock().clone();
+    let told: Vec<_> = told.iter().filter(|event| event.kind == AuditKind::AdminCommand).collect();
+    assert!(told.len() == 1 && !told[0].announced, "{told:?}");
 }
 
 #[test]

@@ -81,6 +81,8 @@ pub struct AuditEvent {
     pub shadow: bool,
     /// The reason that was given; empty when none was.
     pub reason: String,
+    /// Whether what was allowed is done only once this is recorded; else it may have been done when this was told.
+    pub announced: bool,
 }
 
 /// What became of a plugin.
@@ -119,8 +121,10 @@ pub enum Subject<'a> {
     Pull(&'a RequestContext, &'a Pull<'a>),
     /// Messages for a consumer.
     Deliver(&'a RequestContext, &'a Delivery<'a>),
-    /// An administrative request.
+    /// An administrative request, which may have been carried out when this is told.
     Admin(&'a RequestContext, &'a AdminCommand<'a>),
+    /// An administrative request that is carried out only once this is recorded.
+    Announced(&'a RequestContext, &'a AdminCommand<'a>),
     /// A broker's report.
     Register(&'a RequestContext, &'a BrokerRegistration<'a>),
     /// A topic's route.
@@ -148,6 +152,7 @@ impl<'a> Subject<'a> {
             | Self::Pull(cx, _)
             | Self::Deliver(cx, _)
             | Self::Admin(cx, _)
+            | Self::Announced(cx, _)
             | Self::Register(cx, _)
             | Self::Route(cx, _)
             | Self::Unknown(cx, _) => Origin::Request(cx),
@@ -161,6 +166,7 @@ impl<'a> Subject<'a> {
             kind,
             action: cut(action, NAME_MAX),
             resource: cut(resource, TEXT_MAX),
+            announced: matches!(self, Self::Announced(..)),
             ..AuditEvent::of_node(decided)
         };
         match self.origin() {
@@ -208,7 +214,7 @@ impl<'a> Subject<'a> {
             Self::Deliver(_, to) => {
                 (AuditKind::Delivery, "Sub".to_owned(), topic_of(to.group, to.topic))
             }
-            Self::Admin(_, command) => {
+            Self::Admin(_, command) | Self::Announced(_, command) => {
                 (AuditKind::AdminCommand, command.name.to_owned(), command.target.to_owned())
             }
             Self::Register(_, report) => {
@@ -269,6 +275,7 @@ impl AuditEvent {
             decided_by: cut(decided.by.to_owned(), NAME_MAX),
             shadow: decided.shadow,
             reason: cut(decided.reason.to_owned(), TEXT_MAX),
+            announced: false,
         }
     }
 }

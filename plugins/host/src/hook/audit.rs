@@ -212,6 +212,7 @@ mod tests {
             decided_by: "acl".to_owned(),
             shadow: false,
             reason: String::new(),
+            announced: false,
         }
     }
 

@@ -125,6 +125,7 @@ pub(super) const fn asker<'a>(subject: &Subject<'a>) -> Option<&'a RequestContex
         Subject::Authorize(cx, _)
         | Subject::Pull(cx, _)
         | Subject::Admin(cx, _)
+        | Subject::Announced(cx, _)
         | Subject::Register(cx, _)
         | Subject::Route(cx, _) => Some(*cx),
         _ => None,

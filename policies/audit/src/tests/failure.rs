@@ -6,7 +6,7 @@ use std::time::Duration;
 use blockhouse_disk::MemDisk;
 use blockhouse_hook::Outcome;
 
-use super::{Bench, admin, plugin, targets};
+use super::{Bench, admin, done, plugin, targets};
 use crate::Config;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -36,6 +36,38 @@ fn an_admin_command_is_refused_while_nothing_can_be_written() {
         assert_eq!(targets(&records), ["before", "refused", "late", "plugin:other", "after"]);
         let outcomes: Vec<_> = records[1..].iter().map(|r| &*r.unmapped.outcome).collect();
         assert_eq!(outcomes, ["allowed", "failed", "failed", "allowed", "allowed"]);
+        assert_eq!(bench.verify().findings, []);
+    }
+}
+
+#[test]
+fn what_was_done_before_it_was_told_stays_done() {
+    for fail in [MemDisk::fail_writes, MemDisk::fail_syncs] {
+        let disk = MemDisk::new();
+        let mut bench = Bench::open(Arc::new(disk.clone()), &Config::default()).unwrap();
+        fail(&disk, true);
+        // Beside a command that is not carried out: the disk fails, and between two attempts.
+        for n in ["1", "2"] {
+            bench.put(done("policies", &format!("generation {n}")));
+            assert!(!bench.admin("refused"));
+        }
+        fail(&disk, false);
+        bench.pass(SECOND);
+        assert!(bench.admin("after"));
+        let records = bench.records();
+        let told: Vec<_> = records[1..]
+            .iter()
+            .map(|r| (r.resource(), &*r.unmapped.outcome, &*r.status_detail))
+            .collect();
+        let failed = ("refused", "failed", "the audit log could not be written");
+        let expected = [
+            ("policies", "allowed", "generation 1"),
+            failed,
+            ("policies", "allowed", "generation 2"),
+            failed,
+            ("after", "allowed", "no\nrights"),
+        ];
+        assert_eq!(told, expected);
         assert_eq!(bench.verify().findings, []);
     }
 }
