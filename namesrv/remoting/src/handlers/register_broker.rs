@@ -90,14 +90,18 @@ fn judge(
     owners.judge_report((request.hooks, request.cx), routes, about)
 }
 
-/// The refusal of who speaks for another's broker; the audit and the log are told.
-fn refused(
+/// The refusal of who speaks for another's broker; the audit and the log are told. Without the locks of the table and
+/// its owners: what is told goes to hooks.
+pub(super) fn refused(
     service: &NameService,
     request: &Request<'_>,
     report: &BrokerRegistration<'_>,
     rejection: Rejection,
 ) -> Error {
-    let (broker, reason) = (report.broker, &*rejection.reason);
+    // Whoever is refused may call it what he likes.
+    let cut = report.broker.floor_char_boundary(NAME_LEN_MAX);
+    let broker = report.broker.get(..cut).unwrap_or_default();
+    let reason = &*rejection.reason;
     warn!(broker, peer = %request.cx.peer, principal = ?request.cx.principal, "refused: {reason}");
     if let Some(auditor) = service.hooks.auditor() {
         let decided = Decided { outcome: Refused, by: "namesrv", shadow: false, reason };

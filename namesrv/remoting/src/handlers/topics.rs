@@ -1,13 +1,15 @@
 //! Single topics: reported by a broker, deleted by an operator (217, 216).
 
+use blockhouse_hook::BrokerRegistration;
 use blockhouse_protocol::body::Body;
 use blockhouse_protocol::body::route::TopicRouteData;
 use blockhouse_protocol::header::namesrv::{DeleteTopicFromNamesrv, RegisterTopic};
 use tracing::{debug, info};
 
+use super::register_broker::refused;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
-use crate::{Error, NameService, view};
+use crate::{NameService, view};
 
 /// A topic that names a broker unknown here changes nothing, and is answered with success as by
 /// RocketMQ: the broker reports in full soon.
@@ -19,11 +21,17 @@ pub(crate) fn register(service: &NameService, request: &Request<'_>) -> Outcome 
     if view::is_topic_name(topic) {
         let mut routes = service.routes.write();
         let owners = service.owners.lock();
-        for queue in &queues {
-            let judged = owners.judge((request.hooks, request.cx), &routes, &queue.broker);
-            judged.map_err(Error::Refused)?;
-        }
+        let judge = |broker: &str| owners.judge((request.hooks, request.cx), &routes, broker);
+        let judged = queues.iter().try_for_each(|queue| {
+            judge(&queue.broker).map_err(|rejection| (&*queue.broker, rejection))
+        });
         drop(owners);
+        if let Err((broker, rejection)) = judged {
+            drop(routes);
+            let (cluster, address, broker_id) = ("", "", 0);
+            let report = BrokerRegistration { cluster, broker, broker_id, address, topics: 1 };
+            return Err(refused(service, request, &report, rejection));
+        }
         let taken = routes.register_topic(topic, &queues);
         debug!(topic, taken, peer = %request.cx.peer, "topic reported");
     }

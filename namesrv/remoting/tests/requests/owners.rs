@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_hook::{Credentials, Hook, Identity, Point, Points};
+use blockhouse_hook::{AuditEvent, Auditor, Credentials, Hook, Identity, Outcome, Point, Points};
 use blockhouse_model::{Principal, RequestContext};
 use blockhouse_namesrv_remoting::{Addresses, Names, Registration, Settings};
 use blockhouse_protocol::codes::{request_code as code, response_code};
 use blockhouse_transport::{Connection, Sessions as _};
+use parking_lot::Mutex;
 
 use super::bench::{Answer, Bench, two_topics};
 
@@ -27,6 +28,27 @@ impl Hook for Believes {
         match credentials.access_key {
             "" => Identity::Unknown,
             name => Identity::Known(Principal::User(name.into())),
+        }
+    }
+}
+
+/// Keeps who is refused what of which broker: the request's code, and whose broker.
+#[derive(Default)]
+struct Sink(Mutex<Vec<(String, i32, String, String)>>);
+
+impl Hook for Sink {
+    fn name(&self) -> &'static str {
+        "sink"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::AuditSink)
+    }
+
+    fn audit(&self, events: &[AuditEvent]) {
+        for event in events.iter().filter(|event| event.outcome == Outcome::Refused) {
+            let AuditEvent { code, resource, decided_by, .. } = event.clone();
+            self.0.lock().push((event.user().to_owned(), code, resource, decided_by));
         }
     }
 }
@@ -60,7 +82,10 @@ fn address_of_a(bench: &Bench) -> String {
 
 #[test]
 fn who_is_not_the_first_neither_overwrites_nor_removes_a_broker() {
-    let bench = secure(Registration::default());
+    let sink = Arc::new(Sink::default());
+    let hooks = [Arc::new(Believes) as _, Arc::clone(&sink) as _];
+    let bench = Bench::registering(Settings::default(), &hooks, Registration::default());
+    bench.hooks.audit_with(&Arc::new(Auditor::new(Arc::clone(&bench.clock) as _)));
     assert_eq!(report(&bench, "ann", "a", A).code, response_code::SUCCESS);
     let before = address_of_a(&bench);
     let queues = r#"{"brokerDatas":[],"filterServerTable":{},"queueDatas":[{"brokerName":"a","perm":6,"readQueueNums":9,"topicSysFlag":0,"writeQueueNums":9}]}"#;
@@ -77,6 +102,20 @@ fn who_is_not_the_first_neither_overwrites_nor_removes_a_broker() {
     ] {
         assert_eq!(answer.code, response_code::NO_PERMISSION, "bob {what}: {answer:?}");
     }
+    let told = |user: &str, code, broker: &str| {
+        (user.to_owned(), code, format!("broker:{broker}"), "namesrv".to_owned())
+    };
+    let expected = [
+        told("bob", code::REGISTER_BROKER, "a"),
+        told("bob", code::REGISTER_BROKER, "a"),
+        told("bob", code::REGISTER_BROKER, "b"),
+        told("anonymous", code::REGISTER_BROKER, "a"),
+        told("bob", code::UNREGISTER_BROKER, "a"),
+        told("bob", code::BROKER_HEARTBEAT, "a"),
+        told("bob", code::QUERY_DATA_VERSION, "a"),
+        told("bob", code::REGISTER_TOPIC_IN_NAMESRV, "a"),
+    ];
+    assert_eq!(*sink.0.lock(), expected);
     assert_eq!(address_of_a(&bench), before);
     assert!(!bench.ask(code::GET_ALL_TOPIC_LIST_FROM_NAMESERVER, &[], b"").body().contains("new"));
     // Its owner moves it, and others have names of their own.
