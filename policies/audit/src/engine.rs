@@ -154,11 +154,14 @@ impl Engine {
             return;
         }
         let need = Need { waits: !waiters.is_empty(), is_stopping };
-        let written = self.flush(need, told);
-        let is_durable = written.is_ok();
-        answer(waiters, is_durable);
-        let done = written.and_then(|()| self.duties(need));
-        match done {
+        if let Err(error) = self.flush(need, told) {
+            // Whoever is refused finds everything refused that is to be.
+            self.fail(&error);
+            answer(waiters, false);
+            return;
+        }
+        answer(waiters, true);
+        match self.duties(need) {
             Ok(()) => self.recovered(),
             Err(error) => self.fail(&error),
         }

@@ -1,10 +1,15 @@
 //! Disks that are full or fail.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use blockhouse_disk::MemDisk;
 use blockhouse_hook::Outcome;
+use blockhouse_meter::AuditCounts;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use super::{Bench, admin, done, plugin, targets};
 use crate::Config;
@@ -38,6 +43,31 @@ fn an_admin_command_is_refused_while_nothing_can_be_written() {
         assert_eq!(outcomes, ["allowed", "failed", "failed", "allowed", "allowed"]);
         assert_eq!(bench.verify().findings, []);
     }
+}
+
+/// Notes what is said of the log at the moment at which somebody is answered.
+struct AtAnswer(Arc<AuditCounts>, Mutex<Option<i64>>);
+
+impl Wake for AtAnswer {
+    fn wake(self: Arc<Self>) {
+        *self.1.lock() = Some(self.0.writable.read());
+    }
+}
+
+#[test]
+fn nobody_is_refused_before_the_log_is_known_to_fail() {
+    let disk = MemDisk::new();
+    let mut bench = Bench::open(Arc::new(disk.clone()), &Config::default()).unwrap();
+    disk.fail_writes(true);
+    bench.put(admin("refused", Outcome::Allowed));
+    let (tell, told) = oneshot::channel();
+    bench.queue.wait(tell);
+    let seen = Arc::new(AtAnswer(Arc::clone(&bench.counts), Mutex::new(None)));
+    let waker = Waker::from(Arc::clone(&seen));
+    let mut told = pin!(told);
+    assert!(told.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    bench.turn();
+    assert_eq!(*seen.1.lock(), Some(0));
 }
 
 #[test]
