@@ -9,7 +9,7 @@ import struct
 import subprocess
 import urllib.request
 
-from common import check, sample
+from common import check, eventually, lines, sample
 from harness.sample import GRANTS, packed
 
 LOAD_SECONDS, WARM_UP_SECONDS, SWAPS_MIN = 12, 1, 40
@@ -102,3 +102,24 @@ def whatever_is_stored_has_met_two_plugins_of_one_version(start):
     # One that came and went between two messages is no proof of anything.
     check(turns >= SWAPS_MIN, f"the messages saw {turns} swaps of {swaps}")
     print(f"        {len(found)} messages, {swaps} swaps, of which they saw {turns}", flush=True)
+
+
+def a_sink_that_takes_nothing_goes_with_its_version(start):
+    # How it does must not bring it back.
+    node = start(sample({}, hooks=["before-send"], topics=["nobody"]), options={"guard_seconds": 0}, seconds=180)
+    digests = versions(node)
+
+    def deploy(version, config):
+        binding = {"name": "sink", "hooks": ["audit-sink"], "grants": GRANTS, "deadline_ms": 5_000, "config": config, "digest": digests[version]}
+        wanted = {"name": "sink", "digest": digests[version], "binding": binding}
+        put(node, "/v1/plugins/deploy", json.dumps({"plugins": [wanted]}).encode())
+
+    def said(text):
+        return sum(text in line for line in lines(node, "sink"))
+
+    # It says when an instance is let go, and is told of its own arrival at least.
+    deploy("1", {"faults": {"audit": "error", "drain": "trap"}})
+    check(not said("drain: "), lines(node, "sink"))
+    deploy("2", {})
+    eventually(lambda: said("drain: "), "the version that was replaced is let go")
+    check(said("audit events were not taken and are lost") == 1, lines(node, "sink"))
