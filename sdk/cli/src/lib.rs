@@ -103,7 +103,8 @@ pub fn reference() -> anyhow::Result<String> {
 Every option can be set in a TOML file (`--config FILE`), by `--set section.key=value`, and some by a
 flag or a key of RocketMQ's `broker.conf` (`--java-conf FILE`). Stronger sources win: flags and
 `--set`, then TOML, then `broker.conf`, then the defaults below. `blockhouse config show` prints what
-is in force and where each value comes from.
+is in force and where each value comes from. Options that are set and have no effect, because what they
+are of is off, are named by it and at each start.
 
 Sizes are numbers of bytes or texts with a unit (`\"64MiB\"`). Names end in their unit: `_ms` are
 milliseconds.
@@ -123,8 +124,9 @@ fn serve(args: &NodeArgs, role: Role) -> ExitCode {
 fn show(args: &ShowArgs) -> ExitCode {
     let judged = options::load(&args.node)
         .and_then(|options| options::check(&options.loaded, args.role).map(|()| options));
-    let options = match judged {
-        Ok(options) => options,
+    let judged = judged.and_then(|options| Ok((options::idle(&options.loaded)?, options)));
+    let (idle, options) = match judged {
+        Ok(judged) => judged,
         Err(error) => return fail(&error, WRONG_USE),
     };
     out::text(&match (args.toml, args.json) {
@@ -133,6 +135,7 @@ fn show(args: &ShowArgs) -> ExitCode {
         _ => options.loaded.to_table(),
     });
     options.unhonoured.iter().for_each(|key| out::note(&key.to_string()));
+    idle.iter().for_each(|idle| out::note(idle));
     ExitCode::SUCCESS
 }
 

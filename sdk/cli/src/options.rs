@@ -1,6 +1,7 @@
 //! The sections of the configuration, and how flags and files become one.
 
 mod check;
+mod idle;
 mod node;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::NodeArgs;
 use crate::java_conf::{self, Unhonoured, tls_properties};
 pub(crate) use check::check;
+pub(crate) use idle::idle;
 pub use node::Node;
 
 /// Everything that can be configured.

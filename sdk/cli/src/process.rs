@@ -156,6 +156,7 @@ impl Setup {
         let queue = events.as_ref().map(|(queue, _)| queue.clone());
         let level = blockhouse_service::log::start(&config.log, queue)?;
         options.unhonoured.iter().for_each(|key| out::note(&key.to_string()));
+        options::idle(&options.loaded)?.iter().for_each(|idle| tracing::warn!("{idle}"));
         if role.has_broker()
             && let Some(doubt) = guard::doubt(&config.node)
         {

@@ -407,6 +407,19 @@ fn what_is_configured_can_be_shown_and_read_again() {
     assert_eq!(again["ops.listen"]["value"], serde_json::Value::Null, "{toml}");
 }
 
+#[test]
+fn a_start_and_what_is_shown_say_which_options_have_no_effect() {
+    let told = "tls.client_auth is set, but TLS is off (tls.mode = disabled)";
+    let set = ["--set", "tls.client_auth=require"];
+    let (code, _, notes) = run(&[&["config", "show"][..], &set].concat()).unwrap();
+    assert_eq!((code, notes.trim_end()), (0, told));
+    // No directory can be made there, so that it ends by itself.
+    let start = ["standalone", "--data", "/dev/null/data", "--ops-listen", "off"];
+    let (code, _, log) = run(&[&start[..], &set].concat()).unwrap();
+    assert_ne!(code, 0);
+    assert!(log.lines().any(|line| line.contains(" WARN ") && line.ends_with(told)), "{log}");
+}
+
 #[expect(clippy::disallowed_methods, reason = "a test writes its input")]
 fn write(path: &std::path::Path, text: &str) {
     assert!(std::fs::write(path, text).is_ok(), "{}", path.display());
