@@ -23,12 +23,8 @@ pub(super) fn fit(config: &mut Config) {
         return;
     }
     tracing::info!(
-        "at most {limit} files may be open (ulimit -n, LimitNOFILE): {} connections instead of {}, \
-         {} open ConsumeQueue files instead of {}",
-        fitting.0,
-        wanted.0,
-        fitting.1,
-        wanted.1
+        "at most {limit} files may be open (ulimit -n, LimitNOFILE): {}",
+        fewer(fitting, wanted)
     );
     (config.transport.connections_max, config.store.open_queue_files) = fitting;
 }
@@ -43,6 +39,15 @@ fn share(limit: u64, (connections, queue_files): (usize, usize)) -> (usize, usiz
     (at_most(connections, rest), files)
 }
 
+/// What there is less of than was wanted.
+fn fewer(fitting: (usize, usize), wanted: (usize, usize)) -> String {
+    let both =
+        [(fitting.0, "connections", wanted.0), (fitting.1, "open ConsumeQueue files", wanted.1)];
+    let fewer = both.into_iter().filter(|(fitting, _, wanted)| fitting < wanted);
+    let told = fewer.map(|(fitting, what, wanted)| format!("{fitting} {what} instead of {wanted}"));
+    told.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +60,16 @@ mod tests {
         assert_eq!(share(256, (65_536, 512)), (64, 64));
         assert_eq!(share(256, (10, 20)), (10, 20));
         assert_eq!(share(10, (65_536, 512)), (1, 2));
+    }
+
+    #[test]
+    fn only_what_there_is_less_of_is_told() {
+        let wanted = (65_536, 512);
+        assert_eq!(fewer((15_328, 512), wanted), "15328 connections instead of 65536");
+        assert_eq!(fewer((65_536, 256), wanted), "256 open ConsumeQueue files instead of 512");
+        assert_eq!(
+            fewer(share(1_024, wanted), wanted),
+            "448 connections instead of 65536, 256 open ConsumeQueue files instead of 512"
+        );
     }
 }
