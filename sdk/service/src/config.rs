@@ -99,11 +99,13 @@ impl<T> Loaded<T> {
     }
 
     /// What is wrong with the value of `path`; `rule` goes on after the option's name ("must be
-    /// at least 1").
+    /// at least 1"). A path may go on within an option's value (`plugins.binding[0].digest`).
     #[must_use]
     pub fn broken_rule(&self, path: &str, rule: &str) -> Error {
-        let found = self.values.get(path).map(Value::to_string).unwrap_or_default();
-        let origin = self.source(path);
+        let (option, within) = path.split_at(path.find('[').unwrap_or(path.len()));
+        let value = self.values.get(option).and_then(|value| part(value, within));
+        let found = value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+        let origin = self.source(option);
         Error::BrokenRule { path: origin.called(path), rule: rule.to_owned(), found, origin }
     }
 
@@ -111,4 +113,13 @@ impl<T> Loaded<T> {
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Value, Source)> {
         self.values.iter().map(|(path, value)| (path.as_str(), value, self.source(path)))
     }
+}
+
+/// The part of `value` that `within` leads to: `[0].digest`, `[1].principals[0]`.
+fn part<'a>(value: &'a Value, within: &str) -> Option<&'a Value> {
+    let steps = within.split(['.', '[']).filter(|step| !step.is_empty());
+    steps.fold(Some(value), |at, step| match step.strip_suffix(']') {
+        Some(index) => at?.get(index.parse::<usize>().ok()?),
+        None => at?.get(step),
+    })
 }

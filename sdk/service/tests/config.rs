@@ -1,5 +1,7 @@
 //! Layers of options into one configuration.
 
+use std::collections::BTreeMap;
+
 use blockhouse_service::config::{Layer, Loaded, Shape, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -244,6 +246,21 @@ fn a_broken_rule_is_told_with_value_and_place() {
         loaded.broken_rule("store.flush_interval_ms", "must be at least 1").to_string(),
         "`store.flush_interval_ms` must be at least 1, not 0 (b.toml:2)"
     );
+    // Parts of a value are where the value is.
+    let list = Layer::from_toml("b.toml", "\n[[list]]\nx = \"a\"\ny = [1, 2]\n").unwrap();
+    let loaded = Loaded::<Listed>::from_layers(&[list]).unwrap();
+    let broken_part = |path: &str| loaded.broken_rule(path, "must be c").to_string();
+    assert_eq!(broken_part("list[0].x"), "`list[0].x` must be c, not \"a\" (b.toml:2)");
+    assert_eq!(broken_part("list[0].y[1]"), "`list[0].y[1]` must be c, not 2 (b.toml:2)");
+    for gone in ["list[0].z", "list[1].x", "list[x", "list[0"] {
+        assert_eq!(broken_part(gone), format!("`{gone}` must be c, not nothing (b.toml:2)"));
+    }
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+struct Listed {
+    list: Vec<BTreeMap<String, serde_json::Value>>,
 }
 
 #[test]

@@ -90,16 +90,17 @@ impl Config {
     pub fn validate(&self) -> Result<(), OptionError> {
         let wrong = |rule: String| Err(OptionError::new("override", rule));
         let mut seen = BTreeSet::new();
-        for one in &self.overrides {
+        for (at, one) in self.overrides.iter().enumerate() {
             if one.principals.is_empty() {
                 return wrong("must have principals in each table".to_owned());
             }
             if one.topics > 0 && one.principals.iter().any(|name| name == "anonymous") {
                 return wrong("must not bound topics of anonymous: they are nobody's".to_owned());
             }
-            for name in &one.principals {
+            for (nth, name) in one.principals.iter().enumerate() {
                 if name != "anonymous" && name.strip_prefix("user:").is_none_or(str::is_empty) {
-                    return wrong(format!("must name user:NAME or anonymous, not `{name}`"));
+                    let option = format!("override[{at}].principals[{nth}]");
+                    return Err(OptionError::new(&option, "must be user:NAME or anonymous"));
                 }
                 if !seen.insert(name) {
                     return wrong(format!("must name `{name}` once"));
@@ -177,12 +178,17 @@ mod tests {
                 ..Override::default()
             };
             let overrides = principals.iter().map(named).collect();
-            Config { overrides, ..Config::default() }.validate().err().map(|error| error.rule)
+            let config = Config { overrides, ..Config::default() };
+            config.validate().err().map(|error| error.to_string())
         };
         assert_eq!(rule(&[&["user:a", "anonymous"], &["user:b"]]), None);
         assert!(rule(&[&[]]).unwrap().contains("must have principals"));
-        assert!(rule(&[&["alice"]]).unwrap().contains("not `alice`"));
-        assert!(rule(&[&["user:"]]).unwrap().contains("not `user:`"));
+        for (wrong, option) in [
+            (&[&["alice"][..]][..], "override[0].principals[0]"),
+            (&[&["user:a"], &["anonymous", "user:"]], "override[1].principals[1]"),
+        ] {
+            assert_eq!(rule(wrong), Some(format!("{option} must be user:NAME or anonymous")));
+        }
         assert!(rule(&[&["user:a"], &["user:a"]]).unwrap().contains("`user:a` once"));
         let one =
             Override { principals: vec!["anonymous".into()], topics: 1, ..Override::default() };

@@ -146,6 +146,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_within_a_value_is_told_with_it_and_its_place() {
+        assert_eq!(
+            refused(Role::Standalone, &["quota.override=[{principals=['user:a', 'bob']}]"]),
+            "`quota.override[0].principals[1]` must be user:NAME or anonymous, not \"bob\" \
+             (--set quota.override)"
+        );
+        let rule = "[[telemetry.traces.rules]]\ntopic = \"a\"\nratio = 1.5\n";
+        let file = Layer::from_toml("b.toml", &format!("\n{rule}")).unwrap();
+        let error = check(&Loaded::from_layers(&[file]).unwrap(), Role::Standalone).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`telemetry.traces.rules[0].ratio` must be from 0 to 1, not 1.5 (b.toml:2)"
+        );
+        let digest = refused(Role::Standalone, &["plugins.binding=[{name='a', digest='x'}]"]);
+        assert!(digest.starts_with("`plugins.binding[0].digest` must be "), "{digest}");
+        assert!(digest.ends_with(", not \"x\" (--set plugins.binding)"), "{digest}");
+    }
+
+    #[test]
     fn whose_plugins_are_taken_can_be_said_in_a_file() {
         let rule = r#"{ all_of = ["security"], any_of = ["team-a", "team-b"], minimum = 2 }"#;
         let loaded = |toml: &str, sets: &[&str]| {
