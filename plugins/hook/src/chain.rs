@@ -136,7 +136,10 @@ impl HookChain {
     fn tell(&self, point: Point, tell: impl FnMut(&Arc<dyn Hook>)) {
         self.at(point).iter().for_each(tell);
     }
+}
 
+/// The points.
+impl HookChain {
     /// See [`Hook::connection_opened`].
     #[must_use]
     pub fn connection_opened(&self, connection: &ConnectionInfo) -> Verdict {
