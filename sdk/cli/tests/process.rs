@@ -517,24 +517,6 @@ fn lines_of_any_bytes_are_messages() {
 }
 
 #[test]
-fn a_load_of_which_nothing_went_through_has_failed() {
-    let data = tempfile::tempdir().unwrap();
-    let data = data.path().to_str().unwrap();
-    let server = standalone_with(data, &["--set", "broker.max_message_size=16"]).unwrap();
-    let namesrv = server.address("namesrv").unwrap();
-    let load = ["--connections", "1", "--in-flight", "1", "--warmup", "0", "--duration", "0.2"];
-    let bench = |size: &str| {
-        let what = ["bench", "produce", "--namesrv", &namesrv, "--size", size];
-        run(&[&what[..], &load[..]].concat()).unwrap()
-    };
-    let (code, report, stderr) = bench("17");
-    assert_eq!(code, 1, "{report}{stderr}");
-    assert!(report.contains("refused"), "{report}");
-    assert!(stderr.starts_with("blockhouse: no message went through: "), "{stderr}");
-    assert_eq!(bench("16").0, 0);
-}
-
-#[test]
 fn topics_that_cannot_be_saved_are_told_until_they_can_be() {
     let dir = tempfile::tempdir().unwrap();
     let server = standalone(dir.path().to_str().unwrap()).unwrap();

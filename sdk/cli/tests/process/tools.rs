@@ -1,6 +1,6 @@
 //! What tools say where there is nothing to be had: that, and not that all is well.
 
-use super::{run, standalone};
+use super::{run, standalone, standalone_with};
 
 #[test]
 fn who_may_not_consume_is_told_and_does_not_wait_for_ever() {
@@ -111,4 +111,22 @@ fn looks_into_the_audit_log_that_alerts_and_findings_name_can_be_run() {
             assert_eq!(stderr, "blockhouse: there is no directory DIR\n", "{words:?}");
         }
     }
+}
+
+#[test]
+fn a_load_of_which_nothing_went_through_has_failed() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let server = standalone_with(data, &["--set", "broker.max_message_size=16"]).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let load = ["--connections", "1", "--in-flight", "1", "--warmup", "0", "--duration", "0.2"];
+    let bench = |size: &str| {
+        let what = ["bench", "produce", "--namesrv", &namesrv, "--size", size];
+        run(&[&what[..], &load[..]].concat()).unwrap()
+    };
+    let (code, report, stderr) = bench("17");
+    assert_eq!(code, 1, "{report}{stderr}");
+    assert!(report.contains("refused"), "{report}");
+    assert!(stderr.starts_with("blockhouse: no message went through: "), "{stderr}");
+    assert_eq!(bench("16").0, 0);
 }
