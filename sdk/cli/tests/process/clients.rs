@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{STOP_MAX, Server, blockhouse, get, run, standalone};
 
 /// A tool that runs until it is dropped.
-struct Killed(Child);
+pub(super) struct Killed(pub(super) Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {

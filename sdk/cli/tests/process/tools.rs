@@ -1,6 +1,31 @@
 //! What tools say where there is nothing to be had: that, and not that all is well.
 
-use super::{run, standalone, standalone_with};
+use std::io::Read as _;
+use std::process::Stdio;
+use std::sync::mpsc::sync_channel;
+
+use anyhow::Context as _;
+
+use super::clients::Killed;
+use super::{PATIENCE, blockhouse, run, standalone, standalone_with};
+
+/// The same as `run` of what may not come to an end.
+fn run_that_ends(args: &[&str]) -> anyhow::Result<(i32, String, String)> {
+    let mut command = blockhouse(args);
+    let mut tool = Killed(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
+    let mut stderr = tool.0.stderr.take().context("no stderr")?;
+    let (said, all) = sync_channel(1);
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        // Nobody listens if that took too long.
+        drop(stderr.read_to_string(&mut text).map(|_| said.send(text)));
+    });
+    let stderr = all.recv_timeout(PATIENCE).context("it does not end")?;
+    let mut stdout = String::new();
+    tool.0.stdout.take().context("no stdout")?.read_to_string(&mut stdout)?;
+    let code = tool.0.wait()?.code().context("killed by a signal")?;
+    Ok((code, stdout, stderr))
+}
 
 #[test]
 fn who_may_not_consume_is_told_and_does_not_wait_for_ever() {
@@ -15,8 +40,8 @@ fn who_may_not_consume_is_told_and_does_not_wait_for_ever() {
         ("g", &["--tag", "||", "--follow"], "SUBSCRIPTION_PARSE_FAILED"),
         ("shut", &[], "NO_PERMISSION"),
     ] {
-        let (code, stdout, stderr) =
-            on(&[&["consume", "hello", "--group", group][..], more].concat());
+        let consume = ["consume", "hello", "--group", group, "-n", &namesrv];
+        let (code, stdout, stderr) = run_that_ends(&[&consume[..], more].concat()).unwrap();
         assert_eq!((code, &*stdout), (1, ""), "{stderr}");
         let begin = format!("blockhouse: cannot consume hello as group {group}: ");
         assert!(stderr.starts_with(&begin) && stderr.contains(name), "{stderr}");
