@@ -117,9 +117,9 @@ impl<T> Loaded<T> {
 
 /// The part of `value` that `within` leads to: `[0].digest`, `[1].principals[0]`.
 fn part<'a>(value: &'a Value, within: &str) -> Option<&'a Value> {
-    let steps = within.split(['.', '[']).filter(|step| !step.is_empty());
-    steps.fold(Some(value), |at, step| match step.strip_suffix(']') {
-        Some(index) => at?.get(index.parse::<usize>().ok()?),
-        None => at?.get(step),
+    let mut steps = within.split(['.', '[']).filter(|step| !step.is_empty());
+    steps.try_fold(value, |at, step| match step.strip_suffix(']') {
+        Some(index) => at.get(index.parse::<usize>().ok()?),
+        None => at.get(step),
     })
 }
