@@ -37,6 +37,7 @@ pub use check::{Report, check};
 pub use dump::{Dumped, Filter, dump};
 pub use finding::{Finding, Findings, Kind, Remedy, Severity};
 pub use marks::{CheckpointTimes, MarksSurvey, OwnMark, SmallFile};
+pub(crate) use plan::is_placeholder;
 pub use plan::{Plan, Step, plan};
 pub use queue_check::Lost;
 pub use repair::{Repaired, repair};

@@ -43,7 +43,6 @@ use blockhouse_service::config::Loaded;
 use blockhouse_service::log::Level;
 use blockhouse_service::{OnHangup, StopSignals, SystemClock, Tasks};
 use blockhouse_transport::Budget;
-use blockhouse_transport::tls::Mode;
 use tokio::runtime::{Builder, Handle};
 
 use crate::args::NodeArgs;
@@ -282,7 +281,7 @@ impl Setup {
     /// Who closes the terminal of a node that he just tries out wants it to end.
     fn on_hangup(&self) -> OnHangup {
         let config = &self.options.config;
-        let rereads = config.tls.mode != Mode::Disabled || config.authz.enabled;
+        let rereads = tls::is_read_again(config) || config.authz.enabled;
         if std::io::stdin().is_terminal() && !rereads { OnHangup::Stop } else { OnHangup::GoOn }
     }
 

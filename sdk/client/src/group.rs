@@ -81,6 +81,8 @@ struct Progress {
     pulling: bool,
     /// The last pull found nothing more.
     at_end: bool,
+    /// The last pull was refused for good.
+    refused: bool,
 }
 
 enum Event {
@@ -230,7 +232,7 @@ impl GroupConsumer {
                     hold,
                 };
                 let pulled = client.pull(&pull).await;
-                if pulled.as_ref().is_err_and(|error| !error.is_final()) {
+                if pulled.is_err() {
                     tokio::time::sleep(REST).await;
                 }
                 (queue, epoch, pulled)
@@ -238,12 +240,14 @@ impl GroupConsumer {
         }
     }
 
-    /// What a pull brought; fails if it was refused for good.
+    /// What a pull brought. Fails if pulls are refused for good: one is enough where all messages are
+    /// to come; a member that follows goes on while any of its queues gives some.
     fn take(&mut self, (queue, epoch, pulled): PullResult) -> Result<(), Error> {
         let Some(progress) = self.owned.get_mut(&queue).filter(|p| p.epoch == epoch) else {
             return Ok(());
         };
         progress.pulling = false;
+        progress.refused = pulled.as_ref().is_err_and(Error::is_final);
         match pulled {
             Ok(pulled) => {
                 progress.pulled = pulled.next;
@@ -263,13 +267,22 @@ impl GroupConsumer {
                     progress.consumed = pulled.next;
                 }
             }
-            Err(error) if error.is_final() => return Err(error),
+            Err(error) if error.is_final() && (!self.follow || self.is_refused()) => {
+                return Err(error);
+            }
             Err(error) => {
                 tracing::warn!(%error, queue = queue.queue_id, topic = queue.topic, "pull failed");
                 self.client.forget_route(&queue.topic);
             }
         }
         Ok(())
+    }
+
+    /// Whether none of its queues gives anything. Messages to be tried again are asked for without a filter,
+    /// so their queue says nothing of the others.
+    fn is_refused(&self) -> bool {
+        let mut own = self.owned.iter().filter(|(queue, _)| queue.topic == self.topic);
+        own.all(|(_, progress)| progress.refused)
     }
 
     async fn heartbeat(&mut self) -> Result<(), Error> {
@@ -344,6 +357,7 @@ impl GroupConsumer {
                     unconsumed: 0,
                     pulling: false,
                     at_end: false,
+                    refused: false,
                 };
                 self.owned.insert(queue, progress);
             }

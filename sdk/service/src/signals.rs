@@ -23,6 +23,8 @@ pub struct StopSignals {
     interrupt: Signal,
     hangup: Signal,
     on_hangup: OnHangup,
+    /// A stop was asked for by SIGHUP: who ends a session sends SIGTERM as well.
+    hung_up: bool,
 }
 
 impl StopSignals {
@@ -39,25 +41,33 @@ impl StopSignals {
             interrupt: on(SignalKind::interrupt())?,
             hangup: on(SignalKind::hangup())?,
             on_hangup,
+            hung_up: false,
         })
     }
 
-    /// Waits for the next one and names it.
+    /// Waits for the next one and names it. What only says again that a terminal is gone, as shell, kernel
+    /// and session do, is no second wish.
     pub async fn next(&mut self) -> &'static str {
         loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hangup.recv() => {
-                    // Shell and kernel both tell of a terminal that is gone: the second is no other wish.
-                    if std::mem::replace(&mut self.on_hangup, OnHangup::GoOn) == OnHangup::Stop {
-                        return "SIGHUP";
-                    }
+            let signal = tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+                _ = self.hangup.recv() => "SIGHUP",
+            };
+            let on_hangup = std::mem::replace(&mut self.on_hangup, OnHangup::GoOn);
+            match (signal, on_hangup) {
+                ("SIGHUP", OnHangup::Stop) => {
+                    self.hung_up = true;
+                    return signal;
+                }
+                ("SIGHUP", OnHangup::GoOn) => {
                     tracing::info!(
                         "SIGHUP: certificates and policies are read again if there are any; \
                          other settings need a restart"
                     );
                 }
+                _ if std::mem::take(&mut self.hung_up) => {}
+                _ => return signal,
             }
         }
     }
@@ -98,5 +108,40 @@ impl DumpSignals {
     /// Waits for the next one.
     pub async fn next(&mut self) {
         self.0.recv().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn send(names: &[&str]) {
+        for name in names {
+            let pid = std::process::id().to_string();
+            assert!(
+                Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success()
+            );
+        }
+    }
+
+    /// Whoever closes a window, or ends a session, says so two or three times.
+    #[tokio::test]
+    async fn a_terminal_that_is_gone_is_one_wish_and_the_next_is_another() {
+        let mut signals = StopSignals::listen(OnHangup::Stop).unwrap();
+        send(&["HUP"]);
+        assert_eq!(signals.next().await, "SIGHUP");
+        send(&["HUP", "TERM", "TERM"]);
+        // The first one belongs to the terminal's end; two that come together count as one.
+        send(&["INT"]);
+        let second = signals.next().await;
+        assert!(["SIGTERM", "SIGINT"].contains(&second), "{second}");
+
+        let mut signals = StopSignals::listen(OnHangup::Stop).unwrap();
+        send(&["TERM"]);
+        assert_eq!(signals.next().await, "SIGTERM");
+        send(&["HUP", "INT"]);
+        assert_eq!(signals.next().await, "SIGINT", "a window that is closed meanwhile");
     }
 }

@@ -10,9 +10,9 @@ use super::walk::Damaged;
 /// The topic of records that stand where nothing could be read.
 pub(super) const PLACEHOLDER_TOPIC: &str = "DAMAGED";
 
-/// Whether a record stands where nothing could be read.
-pub(super) fn is_placeholder(topic: &str, flags: SysFlag) -> bool {
-    topic == PLACEHOLDER_TOPIC && flags.transaction() == SysFlag::TRANSACTION_ROLLBACK
+/// Whether a record stands where nothing could be read. In a narrow place its name is cut.
+pub(crate) fn is_placeholder(topic: &str, flags: SysFlag) -> bool {
+    PLACEHOLDER_TOPIC.starts_with(topic) && flags.transaction() == SysFlag::TRANSACTION_ROLLBACK
 }
 
 /// A step of a repair.

@@ -9,6 +9,7 @@ use super::GAP_MAX;
 use crate::Error;
 use crate::checkpoint::Marks;
 use crate::dispatch::{Dispatcher, Entry};
+use crate::examine::is_placeholder;
 use crate::queue::{Queue, Unit};
 use crate::queues::Queues;
 use crate::read::ColdRead;
@@ -21,7 +22,7 @@ pub(crate) struct ReplayTo<'a> {
     pub(crate) dispatcher: &'a Dispatcher,
     pub(crate) shaper: &'a Shaper,
     pub(crate) marks: &'a Marks,
-    /// Nothing was ever taken off the log: every queue's first message is in it.
+    /// Nothing was ever taken off the log, or given up by a repair: every queue's first message is in it.
     pub(crate) log_is_whole: bool,
 }
 
@@ -50,6 +51,7 @@ impl<'a> Replay<'a> {
 
     /// Takes the next record.
     pub(crate) fn record(&mut self, record: &View<'_>) -> Result<(), Error> {
+        self.to.log_is_whole &= !is_placeholder(record.topic, record.sys_flag);
         let Some(queue) = self.to.queues.find_or_make(record.topic, record.queue) else {
             tracing::warn!("the record at {} has an impossible topic", record.physical_offset);
             return Ok(());

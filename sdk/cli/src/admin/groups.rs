@@ -101,7 +101,9 @@ pub(super) async fn is_known(client: &Client, group: &str) -> anyhow::Result<()>
 }
 
 fn unknown(group: &str) -> anyhow::Error {
-    anyhow!("there is no group {group}; `blockhouse admin groups` lists those there are")
+    anyhow!(
+        "there is no group {group}; `blockhouse admin groups` lists those of consumers, and one of producers is known while any of them is connected"
+    )
 }
 
 pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Answer> {

@@ -206,7 +206,7 @@ impl Node {
 
     /// An answer that is no JSON.
     pub(crate) fn text(&self, path: &str) -> anyhow::Result<String> {
-        let answer = self.asked("GET", path, &[])?;
+        let answer = self.exchange("GET", path, &[])?;
         Ok(String::from_utf8_lossy(self.body(&answer)?).into_owned())
     }
 
@@ -243,18 +243,14 @@ impl Node {
     }
 
     fn ask<T: DeserializeOwned>(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<T> {
-        let answer = self.asked(method, path, body)?;
+        let answer = self.exchange(method, path, body).with_context(|| self.unasked())?;
         let body = self.body(&answer)?;
         serde_json::from_slice(body).with_context(|| self.stranger())
     }
 
-    fn asked(&self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
-        self.exchange(method, path, body).with_context(|| {
-            format!(
-                "cannot ask {0}; is a node running, and is that its ops.listen?",
-                self.authority
-            )
-        })
+    /// That nothing came of asking it, and what to look at.
+    pub(crate) fn unasked(&self) -> String {
+        format!("cannot ask {}; is a node running, and is that its ops.listen?", self.authority)
     }
 
     fn stranger(&self) -> String {
@@ -283,7 +279,7 @@ impl Node {
             let peer = stream.peer_addr()?.ip();
             anyhow::ensure!(
                 basic.is_none() || is_near(peer),
-                "the secret would go to {peer} in plaintext: use https:// or --tls"
+                "the secret would go to {peer} in plaintext: use https://"
             );
             self.plain(stream, &pieces)?
         };

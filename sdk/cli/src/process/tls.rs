@@ -10,7 +10,9 @@ use blockhouse_meter::Connections;
 use blockhouse_model::Clock;
 use blockhouse_service::{Hangups, Tasks};
 use blockhouse_telemetry::otlp::Transport;
-use blockhouse_transport::tls::{Acceptor, Config, Connector, Outgoing};
+use blockhouse_transport::tls::{Acceptor, Config, Connector, Mode, Outgoing};
+
+use crate::options;
 
 /// Longest sleep while a client's certificate is going to end. Under a second, which is promised.
 const LOOK_AT_CLOCK: Duration = Duration::from_millis(500);
@@ -48,6 +50,13 @@ pub(super) fn to_collectors(
     let current = Arc::clone(&connector);
     let transport = Transport::new(&config.otlp, Some(Arc::new(move || current.client_config())));
     Ok((transport, Some(connector)))
+}
+
+/// Whether there are files that [`watch`] looks at.
+pub(super) fn is_read_again(config: &options::Config) -> bool {
+    config.tls.mode != Mode::Disabled
+        || config.tls.outgoing.enabled
+        || config.telemetry.endpoints().any(|(_, endpoint)| endpoint.is_tls)
 }
 
 /// Looks at the files every `reload_ms` and at each SIGHUP. Without TLS nothing is started.
