@@ -141,8 +141,9 @@ Was it the user? `blockhouse policy explain` says which rule decides, and on the
 `blockhouse admin groups` say what they allow.";
 
 const REFUSED_NOBODY: &str = "\
-The request was not signed. If users are asked for, say who you are with --access-key NAME --secret-key-file FILE. Was it \
-the topic or the group itself? `blockhouse admin topic route TOPIC` and `blockhouse admin groups` say what they allow.";
+The request was not signed. If users are asked for, say who you are with --access-key NAME --secret-key-file FILE; of a user \
+by certificate (--tls-cert) `blockhouse policy explain` says which rule decides. Was it the topic or the group itself? \
+`blockhouse admin topic route TOPIC` and `blockhouse admin groups` say what they allow.";
 
 fn advice(error: &Error, is_signed: bool) -> Option<String> {
     let text = match error {
@@ -212,7 +213,7 @@ mod tests {
         };
         let own = "blockhouse admin topic route TOPIC";
         for (is_signed, there, not_there) in [
-            (false, ["--access-key NAME", "--secret-key-file FILE", own], "policy explain"),
+            (false, ["--access-key NAME", "by certificate (--tls-cert)", own], "audit query"),
             (true, ["policy explain", "audit query DIR --outcome refused", own], "--access-key"),
         ] {
             let text = told(is_signed);
