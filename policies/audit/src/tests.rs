@@ -253,14 +253,7 @@ fn every_record_has_what_its_class_requires() {
         Subject::Route(&cx, "t"),
     ];
     for subject in all_subjects {
-        for outcome in [
-            Outcome::Allowed,
-            Outcome::Refused,
-            Outcome::Dropped,
-            Outcome::Rerouted,
-            Outcome::Edited,
-            Outcome::Failed,
-        ] {
+        for outcome in Outcome::ALL {
             bench.put(event(|auditor| auditor.tell(subject, decided(outcome))));
         }
     }

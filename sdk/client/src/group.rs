@@ -141,8 +141,8 @@ impl GroupConsumer {
     /// Dropping the future loses no message.
     ///
     /// # Errors
-    /// A broker refuses to hand out messages of a queue, and will go on to
-    /// ([`Error::is_final`]). The member is still in the group: it can [`leave`](Self::leave), or
+    /// Brokers refuse to hand out messages, and will go on to ([`Error::is_final`]): of any queue where
+    /// all messages are to come, of all of this member's where it follows. The member is still in the group: it can [`leave`](Self::leave), or
     /// ask again.
     pub async fn next(&mut self) -> Result<Option<Received>, Error> {
         loop {

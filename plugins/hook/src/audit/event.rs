@@ -35,6 +35,21 @@ pub enum AuditKind {
     Plugin,
 }
 
+impl AuditKind {
+    /// All there are.
+    pub const ALL: [Self; 9] = [
+        Self::Connection,
+        Self::Authentication,
+        Self::Authorization,
+        Self::Send,
+        Self::Delivery,
+        Self::AdminCommand,
+        Self::BrokerRegistration,
+        Self::RouteQuery,
+        Self::Plugin,
+    ];
+}
+
 /// How it was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -50,6 +65,12 @@ pub enum Outcome {
     Edited,
     /// The hook failed, and its failure policy decided.
     Failed,
+}
+
+impl Outcome {
+    /// All there are.
+    pub const ALL: [Self; 6] =
+        [Self::Allowed, Self::Refused, Self::Dropped, Self::Rerouted, Self::Edited, Self::Failed];
 }
 
 /// One decision. Names are as in the request; message bodies are never in it.

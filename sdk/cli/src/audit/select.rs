@@ -9,32 +9,11 @@ use clap::builder::PossibleValuesParser;
 use crate::utc::{TIMES, since};
 use crate::wrong_use;
 
-const OUTCOMES: [Outcome; 6] = [
-    Outcome::Allowed,
-    Outcome::Refused,
-    Outcome::Dropped,
-    Outcome::Rerouted,
-    Outcome::Edited,
-    Outcome::Failed,
-];
-
-const KINDS: [AuditKind; 9] = [
-    AuditKind::Connection,
-    AuditKind::Authentication,
-    AuditKind::Authorization,
-    AuditKind::Send,
-    AuditKind::Delivery,
-    AuditKind::AdminCommand,
-    AuditKind::BrokerRegistration,
-    AuditKind::RouteQuery,
-    AuditKind::Plugin,
-];
-
 /// What the log says of itself, such as that events were lost.
 const OF_THE_LOG: &str = "audit";
 
 fn kinds() -> impl Iterator<Item = &'static str> {
-    KINDS.into_iter().map(kind_name).chain([OF_THE_LOG])
+    AuditKind::ALL.into_iter().map(kind_name).chain([OF_THE_LOG])
 }
 
 /// What a record must be to be printed.
@@ -51,7 +30,7 @@ pub(super) struct Select {
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
     /// With this outcome
-    #[arg(long, value_parser = PossibleValuesParser::new(OUTCOMES.map(outcome_name)))]
+    #[arg(long, value_parser = PossibleValuesParser::new(Outcome::ALL.map(outcome_name)))]
     outcome: Option<String>,
     /// Of this kind
     #[arg(long, value_parser = PossibleValuesParser::new(kinds()))]
