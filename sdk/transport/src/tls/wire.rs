@@ -8,12 +8,11 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// Smallest read.
+/// What the session asks for at a time. For as long as no more comes, it gets that without a buffer between.
 const READ_MIN: usize = 4 * 1024;
 /// Size of a read before a session is there.
 const GATHER_MIN: usize = 256;
-/// Largest read: a few of TLS's largest records. The session itself asks for 4 KiB at a time, which
-/// would be a system call each.
+/// Largest read: a few of TLS's largest records. What the session asks for would be a system call each.
 const READ_MAX: usize = 64 * 1024;
 
 /// A stream of bytes on their way into a TLS session.
@@ -73,6 +72,22 @@ impl<S: AsyncRead + Unpin> Wire<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Wire<S> {
+    /// Reads into the session's own buffer; one that was filled is followed by more.
+    fn poll_straight(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.remaining();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        if buf.remaining() == 0 && before > 0 {
+            self.read_len = READ_MIN * 4;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -82,6 +97,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         if self.allowance == Some(0) {
             let text = "the other side sends more than a handshake takes";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
+        }
+        if self.buffer.is_empty() && self.allowance.is_none() && self.read_len <= READ_MIN {
+            return self.poll_straight(cx, buf);
         }
         if self.buffer.is_empty() {
             ready!(self.poll_fill(cx))?;
@@ -111,7 +129,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        // One record, most of the time: that is the cheaper system call.
+        match bufs {
+            [one] => Pin::new(&mut self.io).poll_write(cx, one),
+            _ => Pin::new(&mut self.io).poll_write_vectored(cx, bufs),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -124,5 +146,63 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use tokio::io::{AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn little_goes_straight_into_the_session_and_much_by_large_reads() {
+        let (mut there, here) = duplex(1 << 20);
+        let mut wire = Wire::new(here, None);
+        let mut asked = [0; READ_MIN];
+        there.write_all(&[1; 1_000]).await.unwrap();
+        assert_eq!(wire.read(&mut asked).await.unwrap(), 1_000);
+        assert_eq!(wire.buffer.capacity(), 0);
+        there.write_all(&[2; 2 * READ_MIN]).await.unwrap();
+        assert_eq!(wire.read(&mut asked).await.unwrap(), READ_MIN);
+        assert_eq!((wire.buffer.len(), wire.read_len), (0, 4 * READ_MIN), "there may be more");
+        there.write_all(&[2; 2 * READ_MIN]).await.unwrap();
+        assert_eq!(wire.read(&mut asked).await.unwrap(), READ_MIN);
+        assert_eq!(wire.buffer.len(), 2 * READ_MIN, "all that was there, by one read");
+        for _ in 0..2 {
+            assert_eq!(wire.read(&mut asked).await.unwrap(), READ_MIN);
+        }
+        there.write_all(&[3; 10]).await.unwrap();
+        assert_eq!(wire.read(&mut asked).await.unwrap(), 10);
+        assert_eq!(wire.read_len, READ_MIN, "little again");
+        drop(there);
+        assert_eq!(wire.read(&mut asked).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_handshake_may_send_is_bounded_however_it_is_read() {
+        let (mut there, here) = duplex(1 << 20);
+        let mut wire = Wire::new(here, Some(10));
+        there.write_all(&[1; 20]).await.unwrap();
+        let mut asked = [0; READ_MIN];
+        assert_eq!(wire.read(&mut asked).await.unwrap(), 10);
+        assert_eq!(wire.read(&mut asked).await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        wire.allow(None);
+        assert_eq!(wire.read(&mut asked).await.unwrap(), 10, "what is left comes first");
+    }
+
+    #[tokio::test]
+    async fn one_piece_is_written_as_one() {
+        let (mut there, here) = duplex(64);
+        let mut wire = Wire::new(here, None);
+        for pieces in [&[IoSlice::new(b"ab")][..], &[IoSlice::new(b"c"), IoSlice::new(b"d")]] {
+            assert!(wire.write_vectored(pieces).await.unwrap() > 0);
+        }
+        drop(wire);
+        let mut came = String::new();
+        there.read_to_string(&mut came).await.unwrap();
+        assert!("abcd".starts_with(&came) && came.starts_with("abc"), "{came}");
     }
 }
