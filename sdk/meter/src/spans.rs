@@ -12,7 +12,7 @@ mod recent;
 mod record;
 mod sampling;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -100,6 +100,8 @@ pub struct Spans {
     recent: Recent,
     flushes: Flushes,
     queue: SyncSender<Record>,
+    /// The last record found no room, and none was taken out since.
+    is_full: AtomicBool,
     reads_older: bool,
     /// What became of them.
     pub counts: SpanCounts,
@@ -118,6 +120,7 @@ impl Spans {
             recent: Recent::default(),
             flushes: Flushes::default(),
             queue,
+            is_full: AtomicBool::new(false),
             reads_older: false,
             counts: SpanCounts::default(),
         };
@@ -190,13 +193,17 @@ impl Spans {
     }
 
     /// What is recorded though nobody's `traceparent` wants it, if there is room for one more trace at
-    /// this moment; otherwise it is counted.
+    /// this moment, and for its record; otherwise it is counted, and nothing is put together in vain.
     pub fn picked_within(
         &self,
         parent: Option<TraceParent>,
         reason: Reason,
         at: Duration,
     ) -> Option<Picked> {
+        if self.is_full.load(Ordering::Relaxed) {
+            self.counts.drop(DropReason::Queue, 1);
+            return None;
+        }
         if !self.sampling.has_room(at) {
             self.counts.drop(DropReason::Limit, 1);
             return None;
@@ -277,9 +284,16 @@ impl Spans {
     pub fn push(&self, record: Record) -> bool {
         let is_there = self.queue.try_send(record).is_ok();
         if !is_there {
+            self.is_full.store(true, Ordering::Relaxed);
             self.counts.drop(DropReason::Queue, 1);
         }
         is_there
+    }
+
+    /// Records were taken out: there is room again.
+    pub fn made_room(&self) {
+        // Relaxed is enough: who misses it drops one more, or finds the queue full himself.
+        self.is_full.store(false, Ordering::Relaxed);
     }
 }
 
@@ -390,6 +404,24 @@ mod tests {
         drop(queue);
         assert!(!spans.push(link));
         assert_eq!(spans.counts.dropped.read(DropReason::Queue), 4, "nobody takes them any more");
+    }
+
+    #[test]
+    fn nothing_is_picked_for_a_full_queue_until_there_is_room() {
+        let (spans, queue) = spans(1.0);
+        let link = Record::Link(Link { of: 1, to: PARENT });
+        while spans.push(link) {}
+        let dropped = || spans.counts.dropped.read(DropReason::Queue);
+        assert_eq!((spans.pick(None, &turn(0)), dropped()), (None, 2));
+        assert_eq!(spans.picked_within(None, Reason::Error, Duration::ZERO), None);
+        assert!(
+            spans.pick(Some(PARENT), &turn(0)).is_some(),
+            "its trace is recorded elsewhere too"
+        );
+        assert_eq!(queue.try_iter().count(), 2);
+        spans.made_room();
+        assert!(spans.pick(None, &turn(0)).is_some());
+        assert_eq!(dropped(), 3);
     }
 
     #[test]

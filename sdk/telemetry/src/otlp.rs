@@ -6,6 +6,7 @@
 mod carrier;
 mod config;
 mod dial;
+mod encoded;
 mod endpoint;
 mod events;
 mod headers;

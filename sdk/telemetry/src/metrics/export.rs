@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use blockhouse_meter::{MetricCounts, MetricOutcome};
 use blockhouse_model::Clock;
+use hyper::body::Bytes;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prometheus::proto::MetricFamily;
+use prost::Message as _;
 
 use super::Config;
 use super::convert::{self, Span};
@@ -119,8 +121,9 @@ impl MetricExporter {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let mut all = Taken::default();
         for metrics in convert::requests(families, Span { start: nanos(start), now: nanos(now) }) {
-            let request = self.request(metrics);
-            let Taken { rejected, why } = self.to.send(request).await?;
+            let request = Bytes::from(self.request(metrics).encode_to_vec());
+            let sent = self.to.send::<ExportMetricsServiceRequest>(request).await;
+            let Taken { rejected, why } = sent?;
             if rejected > 0 {
                 all = Taken { rejected: all.rejected.saturating_add(rejected), why };
             }

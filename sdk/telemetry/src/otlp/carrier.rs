@@ -51,9 +51,9 @@ impl<S> fmt::Debug for Carrier<S> {
 }
 
 #[tonic::async_trait]
-impl<S: Signal + Default> HttpClient for Carrier<S> {
+impl<S: Signal> HttpClient for Carrier<S> {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let sent = self.requests.send(S::decode(request.into_body())?).await;
+        let sent = self.requests.send::<S>(request.into_body()).await;
         *self.outcome.0.lock() = Some(sent);
         Ok(Response::new(Bytes::new()))
     }

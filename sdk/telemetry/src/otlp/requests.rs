@@ -12,8 +12,8 @@ use hyper::{HeaderMap, Request, StatusCode};
 use tonic::Code;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
-use tonic_prost::ProstCodec;
 
+use super::encoded::Encoded;
 use super::headers::Secrets;
 use super::http::Http;
 use super::{Endpoint, Signal};
@@ -63,16 +63,16 @@ struct Trouble {
 }
 
 impl Requests {
-    /// Sends a request. What is wrong otherwise is said in words: nobody asks further.
-    pub(crate) async fn send<S: Signal>(&self, all: S) -> Result<Taken, String> {
+    /// Sends a request, encoded. What is wrong otherwise is said in words: nobody asks further.
+    pub(crate) async fn send<S: Signal>(&self, encoded: Bytes) -> Result<Taken, String> {
         let body = match &self.way {
-            Way::Grpc(_) => Bytes::new(),
-            Way::Http(..) => self.body(&all)?,
+            Way::Http(..) if self.is_packed => packed(&encoded)?,
+            _ => encoded,
         };
         let mut pauses = PAUSES.into_iter();
         loop {
             let headers = self.headers().await;
-            let trouble = match self.try_once(&all, &body, headers).await {
+            let trouble = match self.try_once::<S>(&body, headers).await {
                 Ok(answer) => return Ok(taken::<S>(answer)),
                 Err(trouble) => trouble,
             };
@@ -85,12 +85,11 @@ impl Requests {
 
     async fn try_once<S: Signal>(
         &self,
-        all: &S,
         body: &Bytes,
         headers: HeaderMap,
     ) -> Result<S::Answer, Trouble> {
         match &self.way {
-            Way::Grpc(channel) => self.call(channel, all.clone(), headers).await,
+            Way::Grpc(channel) => call::<S>(channel, body.clone(), headers).await,
             Way::Http(http, endpoint) => {
                 let url = endpoint.url(S::PATH);
                 self.post::<S>((http, url), body.clone(), headers).await
@@ -107,31 +106,6 @@ impl Requests {
             headers.extend(found.unwrap_or_default());
         }
         headers
-    }
-
-    async fn call<S: Signal>(
-        &self,
-        channel: &Channel,
-        all: S,
-        headers: HeaderMap,
-    ) -> Result<S::Answer, Trouble> {
-        let mut client = tonic::client::Grpc::new(channel.clone());
-        client.ready().await.map_err(|error| Trouble::passing(error.to_string()))?;
-        let mut request = tonic::Request::new(all);
-        *request.metadata_mut() = MetadataMap::from_headers(headers);
-        let codec = ProstCodec::<S, S::Answer>::default();
-        let answer = client.unary(request, PathAndQuery::from_static(S::METHOD), codec).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| Trouble::of_status(&status))
-    }
-
-    fn body(&self, all: &impl prost::Message) -> Result<Bytes, String> {
-        let plain = all.encode_to_vec();
-        if !self.is_packed {
-            return Ok(plain.into());
-        }
-        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-        let packed = packer.write_all(&plain).and_then(|()| packer.finish());
-        packed.map(Bytes::from).map_err(|error| error.to_string())
     }
 
     async fn post<S: Signal>(
@@ -156,6 +130,26 @@ impl Requests {
         // An answer that cannot be read names nothing that was rejected.
         Ok(prost::Message::decode(answer.into_body()).unwrap_or_default())
     }
+}
+
+async fn call<S: Signal>(
+    channel: &Channel,
+    body: Bytes,
+    headers: HeaderMap,
+) -> Result<S::Answer, Trouble> {
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.map_err(|error| Trouble::passing(error.to_string()))?;
+    let mut request = tonic::Request::new(body);
+    *request.metadata_mut() = MetadataMap::from_headers(headers);
+    let (path, codec) = (PathAndQuery::from_static(S::METHOD), Encoded::default());
+    let answer = client.unary(request, path, codec).await;
+    answer.map(tonic::Response::into_inner).map_err(|status| Trouble::of_status(&status))
+}
+
+fn packed(plain: &[u8]) -> Result<Bytes, String> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    let packed = packer.write_all(plain).and_then(|()| packer.finish());
+    packed.map(Bytes::from).map_err(|error| error.to_string())
 }
 
 fn taken<S: Signal>(answer: S::Answer) -> Taken {

@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 
 /// A request of OTLP.
-pub(crate) trait Signal: Message + Clone + 'static {
+pub(crate) trait Signal: 'static {
     /// What it is answered with.
     type Answer: Message + Default + 'static;
     /// The method of gRPC.

@@ -151,6 +151,10 @@ fn over(protocol: Protocol) -> Config {
     Config { protocol, ..Config::default() }
 }
 
+async fn send<S: Signal + Message>(to: &Requests, all: &S) -> Result<Taken, String> {
+    to.send::<S>(all.encode_to_vec().into()).await
+}
+
 fn spans() -> trace::ExportTraceServiceRequest {
     let resource_spans = vec![opentelemetry_proto::tonic::trace::v1::ResourceSpans {
         schema_url: "s".repeat(1_000),
@@ -165,9 +169,9 @@ async fn what_is_rejected_is_told_for_each_kind_over_each_way() {
     let three = Ok(Taken { rejected: 3, why: "too many".to_owned() });
     for protocol in BOTH {
         let to = Transport::new(&over(protocol), None).requests(&collector.endpoint).unwrap();
-        assert_eq!(to.send(spans()).await, three);
-        assert_eq!(to.send(metrics::ExportMetricsServiceRequest::default()).await, three);
-        assert_eq!(to.send(logs::ExportLogsServiceRequest::default()).await, three);
+        assert_eq!(send(&to, &spans()).await, three);
+        assert_eq!(send(&to, &metrics::ExportMetricsServiceRequest::default()).await, three);
+        assert_eq!(send(&to, &logs::ExportLogsServiceRequest::default()).await, three);
     }
 }
 
@@ -188,7 +192,10 @@ async fn headers_of_the_moment_go_with_each_request_and_bodies_are_packed() {
         let transport = Transport::new(&config, None).with_secrets(Some(secrets));
         let to = transport.requests(&collector.endpoint).unwrap();
         for turn in 0..2 {
-            assert_eq!(to.send(spans()).await, Ok(Taken { rejected: 0, why: "too many".into() }));
+            assert_eq!(
+                send(&to, &spans()).await,
+                Ok(Taken { rejected: 0, why: "too many".into() })
+            );
             let (_, headers, body) = collector.came.recv().await.unwrap();
             assert_eq!(headers.get("authorization").unwrap(), &format!("Bearer {turn}"));
             assert_eq!(headers.get("x-scope-orgid").unwrap(), "blue");
@@ -204,18 +211,18 @@ async fn a_busy_collector_is_asked_again_and_one_that_refuses_is_not() {
     for protocol in BOTH {
         let mut collector = Collector::start(&[Answer::Busy, Answer::Rejects(0)]).await;
         let to = Transport::new(&over(protocol), None).requests(&collector.endpoint).unwrap();
-        assert_eq!(to.send(spans()).await.unwrap().rejected, 0);
+        assert_eq!(send(&to, &spans()).await.unwrap().rejected, 0);
         for _ in 0..2 {
             let (_, _, body) = collector.came.recv().await.unwrap();
             assert_eq!(trace::ExportTraceServiceRequest::decode(body).unwrap(), spans());
         }
         let mut collector = Collector::start(&[Answer::Refuses]).await;
         let to = Transport::new(&over(protocol), None).requests(&collector.endpoint).unwrap();
-        to.send(spans()).await.unwrap_err();
+        send(&to, &spans()).await.unwrap_err();
         assert!(collector.came.recv().await.is_some() && collector.came.try_recv().is_err());
         let collector = Collector::start(&[Answer::Busy]).await;
         let to = Transport::new(&over(protocol), None).requests(&collector.endpoint).unwrap();
-        to.send(spans()).await.unwrap_err();
+        send(&to, &spans()).await.unwrap_err();
     }
 }
 

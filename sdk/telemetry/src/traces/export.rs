@@ -139,6 +139,7 @@ impl TraceExporter {
             }
             self.assembler.take(&self.spans, record, epoch, &mut batch);
         }
+        self.spans.made_room();
         let bodies = self.bridged.iter().flat_map(Receiver::try_iter);
         for body in bodies.take(BODIES) {
             self.bridge.take(&body, &mut batch);
