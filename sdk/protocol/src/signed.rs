@@ -20,10 +20,13 @@ pub const SIGNATURE: &str = "Signature";
 /// they add after signing.
 ///
 /// One value is used for all requests of a burst: only the first needs memory of its own, and those
-/// that have their fields in the same places as the one before need no sorting.
+/// that have the same fields in the same places as the one before need no sorting.
 #[derive(Debug, Default)]
 pub struct SignedFields {
     order: Vec<usize>,
+    /// The names that are in this order, as they came, one behind the other; and where each ends.
+    names: Vec<u8>,
+    ends: Vec<usize>,
     /// For each field, the beginning of its name.
     beginnings: Vec<u64>,
     bytes: Vec<u8>,
@@ -33,24 +36,13 @@ impl SignedFields {
     /// What is signed of `command`; `None` if a field is there twice: then what is signed is not what is
     /// acted on.
     pub fn of(&mut self, command: &RemotingCommand) -> Option<&[u8]> {
-        let Self { order, beginnings, bytes } = self;
         let ext: &ExtFields = &command.ext;
-        beginnings.clear();
-        beginnings.extend(ext.iter_raw().map(|(name, _)| beginning(name)));
-        let by_name = |a: &usize, b: &usize| match (beginnings.get(*a), beginnings.get(*b)) {
-            (Some(x), Some(y)) if x != y => x.cmp(y),
-            _ => java_order(ext.nth(*a).0, ext.nth(*b).0),
-        };
-        let ascends = |[a, b]: &[usize; 2]| by_name(a, b) == Ordering::Less;
-        if order.len() != ext.len() || !order.array_windows().all(ascends) {
-            order.clear();
-            order.extend(0..ext.len());
-            order.sort_unstable_by(by_name);
-            if !order.array_windows().all(ascends) {
-                order.clear();
-                return None;
-            }
+        if !self.has_names_of(ext) && !self.sort(ext) {
+            // Nothing that comes may be taken for this.
+            *self = Self::default();
+            return None;
         }
+        let Self { order, bytes, .. } = self;
         bytes.clear();
         for (name, value) in order.iter().map(|at| ext.nth_raw(*at)) {
             let late = name == UNIQUE_KEY_QUERY.as_bytes() && command.version <= version::V4_9_3;
@@ -59,6 +51,39 @@ impl SignedFields {
             }
         }
         Some(bytes)
+    }
+
+    /// Whether these fields have the names of those before, in the same places.
+    fn has_names_of(&self, ext: &ExtFields) -> bool {
+        let mut begin = 0;
+        let mut both = ext.iter_raw().zip(&self.ends);
+        ext.len() == self.ends.len()
+            && both.all(|((name, _), end)| {
+                let before = self.names.get(begin..*end);
+                begin = *end;
+                before == Some(name)
+            })
+    }
+
+    /// Puts fields in order; `false` if one is there twice.
+    fn sort(&mut self, ext: &ExtFields) -> bool {
+        let Self { order, names, ends, beginnings, .. } = self;
+        names.clear();
+        ends.clear();
+        beginnings.clear();
+        for (name, _) in ext.iter_raw() {
+            names.extend_from_slice(name);
+            ends.push(names.len());
+            beginnings.push(beginning(name));
+        }
+        let by_name = |a: &usize, b: &usize| match (beginnings.get(*a), beginnings.get(*b)) {
+            (Some(x), Some(y)) if x != y => x.cmp(y),
+            _ => java_order(ext.nth(*a).0, ext.nth(*b).0),
+        };
+        order.clear();
+        order.extend(0..ext.len());
+        order.sort_unstable_by(by_name);
+        order.array_windows().all(|[a, b]: &[usize; 2]| by_name(a, b) == Ordering::Less)
     }
 }
 
@@ -179,6 +204,18 @@ mod tests {
     fn a_field_that_is_there_twice_signs_nothing() {
         assert_eq!(signed(&command(0, [("a", "1"), ("b", "2"), ("a", "3")])), None);
         assert_eq!(signed(&command(0, [("Signature", "1"), ("Signature", "2")])), None);
+        let mut room = SignedFields::default();
+        let twice = command(0, [("a", "1"), ("a", "2")]);
+        assert_eq!(room.of(&twice), None);
+        assert_eq!(room.of(&twice), None, "not after the same either");
+        assert_eq!(room.of(&command(0, [("a", "1"), ("b", "2")])), Some(&b"12"[..]));
+        assert_eq!(room.of(&twice), None);
+        // The same bytes, parted elsewhere.
+        for names in [["ab", "c"], ["a", "bc"], ["abc", ""]] {
+            let fields = [(names[0], "x"), (names[1], "y")];
+            let sorted: &[u8] = if names[0] < names[1] { b"xy" } else { b"yx" };
+            assert_eq!(room.of(&command(0, fields)), Some(sorted), "{names:?}");
+        }
     }
 
     #[test]
