@@ -33,7 +33,7 @@ pub struct Config {
     /// A file with further headers, for secrets: `name=value` in each line. Only its owner may be able to read it. It is
     /// read again before each request.
     pub headers_file: PathBuf,
-    /// How requests are packed: `none` or, over HTTP, `gzip`.
+    /// How requests are packed: `none` or `gzip`.
     pub compression: Packing,
 }
 
@@ -89,9 +89,6 @@ impl Config {
         if !name.is_empty() && rustls::pki_types::ServerName::try_from(name.as_str()).is_err() {
             return Err(OptionError::new("server_name", "must be a host name or an IP address"));
         }
-        if self.compression == Packing::Gzip && self.protocol == Protocol::Grpc {
-            return Err(OptionError::new("compression", "can be `gzip` with protocol `http` only"));
-        }
         if self.header_map().is_none() {
             return Err(OptionError::new("headers", "must be a list of name=value"));
         }
@@ -114,12 +111,11 @@ mod tests {
     #[test]
     fn what_no_exporter_could_work_with_is_refused() {
         assert_eq!(Config::default().validate(), Ok(()));
-        let set: [Case; 8] = [
+        let set: [Case; 7] = [
             ("timeout_ms", |c| c.timeout_ms = 0),
             ("timeout_ms", |c| c.timeout_ms = 600_001),
             ("cert", |c| c.cert = "c".into()),
             ("server_name", |c| c.server_name = "a b".to_owned()),
-            ("compression", |c| c.compression = Packing::Gzip),
             ("headers", |c| c.headers = vec!["alone".to_owned()]),
             ("headers", |c| c.headers = vec!["a b=c".to_owned()]),
             ("headers", |c| c.headers = vec!["a=b\nc".to_owned()]),

@@ -10,6 +10,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::http::uri::PathAndQuery;
 use hyper::{HeaderMap, Request, StatusCode};
 use tonic::Code;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 
@@ -46,7 +47,7 @@ pub(crate) struct Requests {
     /// Those of the configuration.
     pub(super) headers: HeaderMap,
     pub(super) secrets: Option<Secrets>,
-    /// Over HTTP.
+    /// By gzip.
     pub(super) is_packed: bool,
 }
 
@@ -89,7 +90,10 @@ impl Requests {
         headers: HeaderMap,
     ) -> Result<S::Answer, Trouble> {
         match &self.way {
-            Way::Grpc(channel) => call::<S>(channel, body.clone(), headers).await,
+            Way::Grpc(channel) => {
+                let packing = self.is_packed.then_some(CompressionEncoding::Gzip);
+                call::<S>((channel, packing), body.clone(), headers).await
+            }
             Way::Http(http, endpoint) => {
                 let url = endpoint.url(S::PATH);
                 self.post::<S>((http, url), body.clone(), headers).await
@@ -133,11 +137,14 @@ impl Requests {
 }
 
 async fn call<S: Signal>(
-    channel: &Channel,
+    (channel, packing): (&Channel, Option<CompressionEncoding>),
     body: Bytes,
     headers: HeaderMap,
 ) -> Result<S::Answer, Trouble> {
     let mut client = tonic::client::Grpc::new(channel.clone());
+    if let Some(packing) = packing {
+        client = client.send_compressed(packing).accept_compressed(packing);
+    }
     client.ready().await.map_err(|error| Trouble::passing(error.to_string()))?;
     let mut request = tonic::Request::new(body);
     *request.metadata_mut() = MetadataMap::from_headers(headers);

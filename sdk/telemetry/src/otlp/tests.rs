@@ -80,6 +80,12 @@ impl Collector {
     }
 }
 
+/// Over HTTP or gRPC.
+fn says_packed(headers: &HeaderMap) -> bool {
+    let named = headers.get(CONTENT_ENCODING).or_else(|| headers.get("grpc-encoding"));
+    named.is_some_and(|how| how == "gzip")
+}
+
 async fn take(
     request: Request<Incoming>,
     answer: Answer,
@@ -87,11 +93,12 @@ async fn take(
     let (head, body) = request.into_parts();
     let mut body = body.collect().await.unwrap().to_bytes();
     let is_grpc = head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/grpc");
-    let is_packed = head.headers.get(CONTENT_ENCODING).is_some_and(|how| how == "gzip");
     if is_grpc {
+        let is_packed = says_packed(&head.headers);
+        assert_eq!(body[0], u8::from(is_packed), "each message says it as well");
         body = body.split_off(5);
     }
-    if is_packed {
+    if says_packed(&head.headers) {
         let mut plain = Vec::new();
         GzDecoder::new(&body[..]).read_to_end(&mut plain).unwrap();
         body = plain.into();
@@ -178,7 +185,8 @@ async fn what_is_rejected_is_told_for_each_kind_over_each_way() {
 #[tokio::test]
 async fn headers_of_the_moment_go_with_each_request_and_bodies_are_packed() {
     let mut collector = Collector::start(&[Answer::Rejects(0)]).await;
-    for (protocol, packing) in [(Protocol::Grpc, Packing::None), (Protocol::Http, Packing::Gzip)] {
+    let packings = [Packing::None, Packing::Gzip];
+    for (protocol, packing) in BOTH.into_iter().flat_map(|way| packings.map(|how| (way, how))) {
         let asked = AtomicU64::new(0);
         let secrets: Secrets = Arc::new(move || {
             let turn = asked.fetch_add(1, Ordering::SeqCst);
@@ -199,8 +207,7 @@ async fn headers_of_the_moment_go_with_each_request_and_bodies_are_packed() {
             let (_, headers, body) = collector.came.recv().await.unwrap();
             assert_eq!(headers.get("authorization").unwrap(), &format!("Bearer {turn}"));
             assert_eq!(headers.get("x-scope-orgid").unwrap(), "blue");
-            let is_packed = headers.get(CONTENT_ENCODING).is_some_and(|how| how == "gzip");
-            assert_eq!(is_packed, packing == Packing::Gzip, "{headers:?}");
+            assert_eq!(says_packed(&headers), packing == Packing::Gzip, "{headers:?}");
             assert_eq!(trace::ExportTraceServiceRequest::decode(body).unwrap(), spans());
         }
     }
