@@ -46,15 +46,15 @@ class Node:
         self.settings, self.prefix, self.options = dict(settings), list(prefix), list(options)
         self.process, self.broker, self.ops, self.runs = None, None, None, 0
         self.admin = None  # who asks the ops listener of a secured node
-        self.ops_listen = "0"
+        self.namesrv_listen = self.broker_listen = self.ops_listen = "0"
 
     def start(self, seconds=30, **more):
         """Starts it and waits for `ready`; Wrong with its last words if it ends instead."""
         self.runs += 1
         self.out = os.path.join(self.work, f"{self.runs}.out")
         self.log = os.path.join(self.work, f"{self.runs}.log")
-        command = [*self.prefix, self.binary, "standalone", "--data", self.data, "--namesrv-listen", "0", "--broker-listen", "0",
-                   "--ops-listen", self.ops_listen, "--log", "info", *self.options]
+        command = [*self.prefix, self.binary, "standalone", "--data", self.data, "--namesrv-listen", self.namesrv_listen,
+                   "--broker-listen", self.broker_listen, "--ops-listen", self.ops_listen, "--log", "info", *self.options]
         for key, value in (self.settings | more).items():
             command += ["--set", f"{key}={value}"]
         with open(self.out, "w") as out, open(self.log, "w") as log:

@@ -86,7 +86,7 @@ class JavaClient(Client):
 
     def command(self, namesrv, brokers, run_id, names, home):
         command = self.java(home, namesrv, str(len(brokers)), run_id, names)
-        if names == "continuous":
+        if names in ("continuous", "commanded"):
             # A client that has lost a broker's queues looks for them with its next look at the group: every 20 s, here 3 s.
             command.insert(1, "-Drocketmq.client.rebalance.waitInterval=3000")
         return command

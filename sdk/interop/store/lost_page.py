@@ -5,6 +5,7 @@ is taken out of memory (from the broker's maps as well), and the device is made 
 answers EIO, as a bad sector does. Later it gets its old size, and gives the same bytes again.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -14,6 +15,7 @@ import struct
 
 from disk import MIB, SmallDisk, Unable, run, why_not
 from node import check, until
+from official import users
 from scene import Stage
 
 TOPIC, QUEUES, COLD = "pages", 4, "cold"
@@ -96,14 +98,15 @@ def begin(binary, work):
     return stage
 
 
-def written(stage):
-    """The oldest file of the log at the device's end, full of messages of one topic; others behind it."""
+def written(stage, early=lambda: None):
+    """The oldest file of the log at the device's end, full of messages of one topic, and of what `early` adds; others behind it."""
     fillers = stage.device.leave_only_the_end()
     stage.start()
     stage.client.create_topic(COLD, QUEUES)
     stage.client.create_topic(TOPIC, QUEUES)
     stage.client.create_group()
     stage.fill(COLD, QUEUES, 10)
+    early()
     for filler in fillers:
         os.remove(filler)
     os.sync()
@@ -129,15 +132,21 @@ def pulled(stage, topic, queue, offset):
     return until("an answer", answer)
 
 
+def lose(stage, oldest, end):
+    """The device gives no more of the oldest file; how many maps of it the broker had."""
+    check(in_memory(oldest) > 0, "the oldest file was not in memory")
+    maps = evict(stage.node.process.pid, oldest)
+    until("the oldest file is out of memory", lambda: evict(stage.node.process.pid, oldest) and in_memory(oldest) == 0)
+    stage.device.resize(end)
+    return maps
+
+
 def play(binary, work):
     stage = begin(binary, work)
     try:
         oldest, end = written(stage)
         everything = stage.intact()
-        check(in_memory(oldest) > 0, "the oldest file was not in memory")
-        maps = evict(stage.node.process.pid, oldest)
-        until("the oldest file is out of memory", lambda: evict(stage.node.process.pid, oldest) and in_memory(oldest) == 0)
-        stage.device.resize(end)
+        maps = lose(stage, oldest, end)
         try:
             failed = 0
             for queue in range(QUEUES):
@@ -169,4 +178,30 @@ def play(binary, work):
         stage.device.remove()
 
 
-SCENES = {"pages that the device does not give": play}
+def official_clients(binary, work):
+    """A pull of what is lost throws, with code and remark. A group that begins meanwhile waits for it and passes over nothing; one that
+    is at the end goes on."""
+    stage, there = begin(binary, work), []
+    with contextlib.ExitStack() as stack:
+        stack.callback(stage.device.remove)
+        stack.callback(stage.end)
+        oldest, end = written(stage, lambda: there.extend(stack.enter_context(users(stage))))
+        lose(stage, oldest, end)
+        try:
+            for user in there:
+                said = user.fails("read")
+                check(f"MQBrokerException: CODE: 1  DESC: {FAILS}: the disk fails" in said, f"{user.label}: {said}")
+                before = stage.metric("blockhouse_store_failed_reads_total")
+                user.ask("consume", "B", 0)
+                until(f"{user.label} asks for it", lambda: stage.metric("blockhouse_store_failed_reads_total") >= before + QUEUES)
+                user.sends()
+                user.had("A")
+                check((found := user.ask("consumed", "B"))["had"] == 0, f"{user.label}: {found}")
+        finally:
+            stage.device.resize(0)
+        after = sum(user.has_all("A", "B") for user in there)
+        stage.healthy()
+        return f"{after} read when the device gave its blocks again"
+
+
+SCENES = {"pages that the device does not give": play, "pages that the device does not give official clients": official_clients}

@@ -17,7 +17,7 @@ import java.util.ArrayList;
  * Runs scenarios against one name server address, several at a time, and prints one JSON line for each.
  * Arguments: name server address, number of brokers behind it, run id, scenario names separated by commas or "all" (of those
  * that need no plugins).
- * "list" alone prints the names; "continuous" as scenario name runs the program of the kill tests.
+ * "list" alone prints the names; "continuous" as scenario name runs the program of the kill tests, "commanded" that of the disk faults.
  */
 public final class Main {
     private static final int PARALLEL = 10;
@@ -61,6 +61,10 @@ public final class Main {
         String runId = args[2];
         if (args[3].equals("continuous")) {
             Continuous.main(new Context(namesrv, brokers, "continuous", runId), out);
+            System.exit(0);
+        }
+        if (args[3].equals("commanded")) {
+            Commanded.main(new Context(namesrv, brokers, "commanded", runId), out);
             System.exit(0);
         }
         List<String> chosen = args[3].equals("all") ? new ArrayList<>(all.keySet()) : Arrays.asList(args[3].split(","));
