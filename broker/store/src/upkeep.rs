@@ -10,7 +10,7 @@ use blockhouse_model::PhysicalOffset;
 use crate::Error;
 use crate::checkpoint::{JavaCheckpoint, OwnCheckpoint};
 use crate::dispatch::Applied;
-use crate::faults::Part;
+use crate::faults::{Part, is_out_of_descriptors};
 use crate::queue_table::{self, Scope};
 use crate::store::{Shared, Store};
 
@@ -179,10 +179,14 @@ impl Shared {
         // and poison. What only this sync makes durable, queues and index, is made again from the
         // log behind the last good checkpoint, which stays where it is until a restart; the stop is
         // not clean, and deleting a topic, which waits for a checkpoint, fails.
+        //
+        // If anything fails from here on, the next checkpoint must not find that nothing is to do.
+        done.applied = None;
         if let Err(e) = self.disk.sync_all(&self.config.dir) {
-            done.sync_failed = true;
+            // Without a descriptor the disk was asked for nothing, and nothing of it is lost.
+            done.sync_failed = !is_out_of_descriptors(&e);
             let e = Error::io("sync", &self.config.dir)(e);
-            // From now on there is no other attempt that could be reported.
+            // After a sync that failed there is no other attempt that could be reported.
             self.faults.note(Part::Checkpoint, &e);
             return Err(e);
         }
@@ -192,8 +196,6 @@ impl Shared {
         let clean = clean && to == log.end.0;
         let trusted = self.queues_trusted.load(Ordering::Acquire);
         let queues = trusted.then_some(table.crc);
-        // If one of these fails, the next checkpoint must not find that nothing is to do.
-        done.applied = None;
         if trusted {
             self.marks.write_queues(&table.bytes)?;
         }

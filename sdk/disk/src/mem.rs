@@ -30,6 +30,7 @@ struct Failures {
     syncs: AtomicBool,
     full: AtomicBool,
     cold: AtomicBool,
+    descriptors: AtomicBool,
     sync_count: AtomicU64,
     write_count: AtomicU64,
     held: Mutex<bool>,
@@ -88,6 +89,11 @@ impl MemDisk {
         self.0.failures.full.store(fail, Ordering::SeqCst);
     }
 
+    /// From now on, whatever needs a descriptor finds none (`EMFILE`), or does.
+    pub fn deny_descriptors(&self, deny: bool) {
+        self.0.failures.descriptors.store(deny, Ordering::SeqCst);
+    }
+
     /// From now on, reads that may not wait are refused, or allowed.
     pub fn cool_down(&self, cold: bool) {
         self.0.failures.cold.store(cold, Ordering::SeqCst);
@@ -144,12 +150,14 @@ impl Drop for MemLock {
 
 impl Disk for MemDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.0.failures.descriptor()?;
         let files = self.0.files.lock();
         let file = files.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Arc::new(file.clone()))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.0.failures.descriptor()?;
         let mut files = self.0.files.lock();
         let file = files.entry(path.to_owned()).or_insert_with(|| {
             let failures = Arc::clone(&self.0.failures);
@@ -204,10 +212,12 @@ impl Disk for MemDisk {
     }
 
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
+        self.0.failures.descriptor()?;
         self.0.failures.sync()
     }
 
     fn sync_all(&self, _: &Path) -> io::Result<()> {
+        self.0.failures.descriptor()?;
         self.0.failures.sync()
     }
 
@@ -226,6 +236,12 @@ impl Disk for MemDisk {
 }
 
 impl Failures {
+    fn descriptor(&self) -> io::Result<()> {
+        const EMFILE: i32 = 24;
+        let denied = self.descriptors.load(Ordering::SeqCst);
+        if denied { Err(io::Error::from_raw_os_error(EMFILE)) } else { Ok(()) }
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.sync_count.fetch_add(1, Ordering::SeqCst);
         self.released.wait_while(&mut self.held.lock(), |held| *held);

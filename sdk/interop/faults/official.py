@@ -28,6 +28,7 @@ FULL_LOG = "the disk is full: no CommitLog file can be made"
 BEHIND = {"consume_queue": "ConsumeQueues cannot be written", "index": "the index cannot be written"}
 FULL_BEHIND, ONLY_READ = ({f"the disk is {what}: {part}" for part in BEHIND.values()} for what in ("full", "read-only"))
 FAILED, STOPPED = "the store failed to write", "the store stopped after a failed write or sync"
+NO_FILES = {f"too many open files: {part}" for part in ("no CommitLog file can be made", *BEHIND.values())}
 # What a producer gets that asks for a damaged message: NO_MESSAGE.
 LOST = {"key": "client 208", "offsetId": "client 208"}
 SECONDS = 60
@@ -245,6 +246,33 @@ def stops_and_goes_on(scene, there, words, size=1024, mend=lambda: None):
     return found, total(there, "A", may={FAILED}, again=True)
 
 
+def open_queues(pid, there):
+    """Of their topics, how many queues' files a process has open."""
+    links = [os.readlink(link.path) for link in os.scandir(f"/proc/{pid}/fd")]
+    return sum(f"/consumequeue/{user.topic}/" in link for user in there for link in links)
+
+
+def official_descriptors(make):
+    """No descriptor is left for what the store must open; what is open is read."""
+    scene = make(stays=True)
+    pid = scene.node.process.pid
+    with users(scene) as there:
+        until("the queues are open", lambda: open_queues(pid, there) == 4 * len(there))
+        before = run("prlimit", f"--pid={pid}", "--nofile", "--output=SOFT", "--noheadings").strip()
+        run("prlimit", f"--pid={pid}", "--nofile=8:")
+        stored = sum(user.refused(NO_FILES, size=20_000) for user in there)
+        found = total(there, "A")
+        run("prlimit", f"--pid={pid}", f"--nofile={before}:")
+        for user in there:
+            until("a send is taken", lambda user=user: user.remark("queue", 20_000) is None)
+            user.sends(each=40, size=20_000)
+        after = total(there, "A")
+        scene.healthy()
+        code = scene.node.stop()
+        check(code == 0, f"exit code {code}")
+    return f"{stored} stored before, {found} read meanwhile, {after} afterwards"
+
+
 def official_hanging_syncs(make):
     """Who waits for a sync that hangs gets FLUSH_DISK_TIMEOUT as the status of the result; reads go on, and what was late comes when it is over."""
     scene = make(hangs=True, stays=True, **{"store.flush": "sync", "store.sync_flush_timeout_ms": 1000})
@@ -327,5 +355,5 @@ def official_damage(make):
     return f"{found} read, {len(told)} passed over, {after} read after a repair"
 
 
-CASES = [official_full_log, official_full_behind, official_read_only, official_broken_device,
+CASES = [official_full_log, official_full_behind, official_read_only, official_broken_device, official_descriptors,
          official_hanging_syncs, official_damage]

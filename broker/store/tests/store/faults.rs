@@ -100,3 +100,32 @@ fn a_checkpoint_that_could_not_be_synced_is_told_whoever_asked_for_it() {
     store.close().unwrap_err();
     assert_eq!(bodies(&rig.killed().open(), "t", 0, 0), [b"kept"; 2]);
 }
+
+#[test]
+fn a_checkpoint_that_found_no_descriptor_is_made_when_there_is_one() {
+    let rig = Rig::with(Config { flush: Flush::Sync, ..config() });
+    let store = rig.open();
+    send(&store, &[draft("t", 0, b"1", ""), draft("gone", 0, b"x", "")]);
+    store.flush().unwrap();
+    send(&store, &[draft("t", 0, b"2", "")]);
+    rig.disk.deny_descriptors(true);
+    store.flush().unwrap_err();
+    let faults = store.faults();
+    assert!(faults.len() == 1 && faults[0].name == "checkpoint", "{faults:?}");
+    assert!(faults[0].text.starts_with("too many open files: "), "{faults:?}");
+    rig.disk.deny_descriptors(false);
+    store.tick();
+    assert_eq!(store.faults(), []);
+
+    // Also where nothing but the queues has changed since the last. (The first of these gets no further
+    // than to the table of queues, which goes first.)
+    rig.disk.deny_descriptors(true);
+    store.delete_topic("gone").unwrap_err();
+    store.delete_topic("gone").unwrap_err();
+    rig.disk.deny_descriptors(false);
+    assert!(!rig.has("blockhouse/queues"));
+    store.flush().unwrap();
+    assert!(rig.has("blockhouse/queues"));
+    store.close().unwrap();
+    assert_eq!(bodies(&rig.killed().open(), "t", 0, 0), [b"1", b"2"]);
+}
