@@ -77,6 +77,8 @@ pub(crate) struct Guest {
     pub(crate) life: Life,
     /// The number of the settings that it has.
     pub(crate) settings: u64,
+    /// Whether it was told that the process serves requests.
+    pub(crate) knows_start: bool,
 }
 
 impl Guest {
@@ -105,7 +107,9 @@ impl Guest {
         let (settings, config) = blueprint.settings.read();
         let columns = Columns::default();
         let life = Life::begin(now, 0, blueprint.memory);
-        let mut guest = Box::new(Self { store, exports, columns, calls: 0, life, settings });
+        let (calls, knows_start) = (0, false);
+        let guest = Self { store, exports, columns, calls, life, settings, knows_start };
+        let mut guest = Box::new(guest);
         let wants = guest.init(blueprint, &config)?;
         guest.health()?;
         guest.life = Life::begin(now, guest.memory(), blueprint.memory);

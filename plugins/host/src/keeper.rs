@@ -18,6 +18,7 @@ use crate::guest::Guest;
 use crate::hook::Event;
 use crate::interface::Interface;
 use crate::plugin::Plugin;
+use crate::set::FIRST_WORDS;
 use crate::trace::Trace;
 
 /// Instances and plugins that may wait for the keeper.
@@ -33,6 +34,8 @@ enum Chore {
     Bury(Arc<Plugin>, Box<Guest>, bool),
     /// An instance that was at work when the settings changed.
     Settle(Arc<Plugin>, Box<Guest>),
+    /// Instances came when the others had been told that the process serves requests.
+    Greet(Arc<Plugin>),
     /// Has this looked after, and again as often as it wants.
     Look(Weak<dyn Watched>),
     Stop,
@@ -209,6 +212,12 @@ impl Keeper {
         }
     }
 
+    /// Has those instances told that the process serves requests that do not know it.
+    pub(crate) fn greet(&self, plugin: &Arc<Plugin>) {
+        // Where the keeper is behind, the next one that is put back asks, or the next look at its health.
+        let _full = self.chores.try_send(Chore::Greet(Arc::clone(plugin)));
+    }
+
     /// Has this looked after soon.
     pub(crate) fn look(&self, watched: Weak<dyn Watched>) {
         // Where the keeper is behind, it looks after each chore already, or the next change asks.
@@ -281,6 +290,8 @@ fn work(chore: Chore) {
             }
         }
         Chore::Settle(plugin, guest) => plugin.settle(guest),
+        // What could not be told is made anew: that is the next chore.
+        Chore::Greet(plugin) => _ = plugin.greet(plugin.now().saturating_add(FIRST_WORDS)),
         Chore::Look(_) | Chore::Stop => {}
     }
 }

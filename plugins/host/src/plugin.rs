@@ -1,6 +1,8 @@
 //! A bound plugin. Every call goes through [`Plugin::call`]: breaker, instance, deadline, counting.
 
 mod lifecycle;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +14,6 @@ use blockhouse_model::Clock;
 use crate::binding::{Binding, Mode, OnFailure, StoreMode};
 use crate::blueprint::Blueprint;
 use crate::breaker::Breaker;
-use crate::contract::exported::lifecycle::ProcessEvent;
 use crate::guest::{Guest, Wants};
 use crate::hook::Audits;
 use crate::interface::Interface;
@@ -267,9 +268,7 @@ impl Plugin {
 
     fn make(&self, loaded: &Loaded, now: Duration) -> Result<Box<Guest>, Failure> {
         let (mut guest, _) = Guest::make(&loaded.blueprint, now)?;
-        if self.started.load(Ordering::Acquire) {
-            guest.process_changed(ProcessEvent::Started)?;
-        }
+        self.tell_of_start(&mut guest)?;
         loaded.live.fetch_add(1, Ordering::Relaxed);
         Ok(guest)
     }
@@ -282,7 +281,7 @@ impl Plugin {
         let spare = if guest.is_old(now) || self.binding.store == StoreMode::Fresh {
             Some(guest)
         } else {
-            loaded.pool.put(guest)
+            self.put(loaded, guest)
         };
         if let Some(guest) = spare {
             loaded.live.fetch_sub(1, Ordering::Relaxed);
@@ -324,7 +323,7 @@ impl Plugin {
     }
 
     /// Makes instances until the pool is full. Called beside the data path.
-    pub(crate) fn refill(&self) {
+    pub(crate) fn refill(self: &Arc<Self>) {
         let Some(loaded) = &self.loaded else { return };
         if self.binding.store == StoreMode::Fresh {
             return;
@@ -333,7 +332,7 @@ impl Plugin {
         while loaded.live.load(Ordering::Relaxed) < loaded.pool.size() as u64 {
             match self.make(loaded, self.clock.monotonic()) {
                 Ok(guest) => {
-                    if loaded.pool.put(guest).is_some() {
+                    if self.put(loaded, guest).is_some() {
                         loaded.live.fetch_sub(1, Ordering::Relaxed);
                         return;
                     }

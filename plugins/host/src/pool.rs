@@ -75,6 +75,15 @@ impl Pool {
 
     /// Takes all out.
     pub(crate) fn empty(&self) -> Shelf {
-        self.shelves.iter().flat_map(|shelf| std::mem::take(&mut *shelf.lock())).collect()
+        self.take_all(|_| true)
+    }
+
+    /// Takes those out of which this is true.
+    pub(crate) fn take_all(&self, is_wanted: impl Fn(&Guest) -> bool) -> Shelf {
+        let mut taken = Vec::new();
+        for shelf in &self.shelves {
+            taken.extend(shelf.lock().extract_if(.., |guest| is_wanted(guest)));
+        }
+        taken
     }
 }

@@ -213,6 +213,7 @@ impl Set {
         let gone: Vec<_> = change.taken.iter().filter_map(|n| state.members.remove(n)).collect();
         gone.into_iter().for_each(|member| state.retire(member));
         let mut guards = Vec::new();
+        let put: Vec<_> = change.put.iter().map(|new| Arc::clone(&new.plugin)).collect();
         for new in change.put {
             let name = new.binding.name.clone();
             new.plugin.set_retired(false);
@@ -232,6 +233,13 @@ impl Set {
             state.guards.extend(guards);
         }
         drop(state);
+        if self.started.load(Ordering::SeqCst) {
+            // The process may serve requests since they were made ready. Who was told then is not told again.
+            let until = self.first_words();
+            for plugin in put {
+                let _told = plugin.process_started(until);
+            }
+        }
         self.ask_to_look();
     }
 

@@ -31,7 +31,10 @@ impl Plugin {
     /// Tells other settings to one ready instance; one that refuses them keeps its former ones. The
     /// instance comes with the answer: it goes back with [`Self::set_settings`], or with
     /// [`Self::settle`], which tells it the former ones again.
-    pub(crate) fn tell_first(&self, config: &str) -> Result<Option<Box<Guest>>, Failure> {
+    pub(crate) fn tell_first(
+        self: &Arc<Self>,
+        config: &str,
+    ) -> Result<Option<Box<Guest>>, Failure> {
         let loaded = self.loaded.as_ref().ok_or(Failure::NotLoaded)?;
         let Some(mut guest) = loaded.pool.take() else { return Ok(None) };
         let told = guest.config_changed(config);
@@ -39,7 +42,7 @@ impl Plugin {
             return Ok(Some(guest));
         }
         let keeps = matches!(told, Err(Failure::Refused(_)));
-        if !keeps || loaded.pool.put(guest).is_some() {
+        if !keeps || self.put(loaded, guest).is_some() {
             self.lost_one();
             self.refill();
         }
@@ -48,13 +51,13 @@ impl Plugin {
 
     /// Puts other settings in force, and tells them to all instances: to those at work when they
     /// are done.
-    pub(crate) fn set_settings(&self, config: &str, told: Option<Box<Guest>>) {
+    pub(crate) fn set_settings(self: &Arc<Self>, config: &str, told: Option<Box<Guest>>) {
         let Some(loaded) = &self.loaded else { return };
         let number = loaded.blueprint.settings.set(config);
         let others = loaded.pool.empty();
         if let Some(mut guest) = told {
             guest.settings = number;
-            if loaded.pool.put(guest).is_some() {
+            if self.put(loaded, guest).is_some() {
                 self.lost_one();
             }
         }
@@ -64,13 +67,13 @@ impl Plugin {
 
     /// Tells an instance of the settings in force and puts it back; one that does not take them is
     /// replaced.
-    pub(crate) fn settle(&self, mut guest: Box<Guest>) {
+    pub(crate) fn settle(self: &Arc<Self>, mut guest: Box<Guest>) {
         let Some(loaded) = &self.loaded else { return };
         let (number, config) = loaded.blueprint.settings.read();
         match guest.config_changed(&config) {
             Ok(()) => {
                 guest.settings = number;
-                if loaded.pool.put(guest).is_some() {
+                if self.put(loaded, guest).is_some() {
                     self.lost_one();
                 }
             }
@@ -85,12 +88,12 @@ impl Plugin {
 
     /// Asks a ready instance of each core how it is. One that is not well, or does not say, is
     /// replaced.
-    pub(crate) fn ask_health(&self) {
+    pub(crate) fn ask_health(self: &Arc<Self>) {
         let Some(loaded) = &self.loaded else { return };
         for shelf in 0..loaded.pool.shelves() {
             let Some(mut guest) = loaded.pool.take_oldest(shelf) else { continue };
             let Err(failure) = guest.health() else {
-                if let Some(mut spare) = loaded.pool.put_on(shelf, guest) {
+                if let Some(mut spare) = self.put_on(loaded, Some(shelf), guest) {
                     // Others were made while it was asked. What it says to that changes nothing.
                     let _last = spare.drain();
                     self.lost_one();
@@ -167,22 +170,25 @@ impl Plugin {
         loaded.blueprint.shared.lines.note(self.clock.as_ref(), &text);
     }
 
-    /// Tells all instances that the process serves requests; gives whether all were told. One that does
-    /// not come to an end speaks for all others of the plugin, and from `until` on nobody is told any
-    /// more: those are let go, and the keeper makes others, which it tells.
+    /// Tells all instances that the process serves requests, as [`Self::greet`] does. Those that are at work,
+    /// or just being made, are told when they are put back.
     pub(crate) fn process_started(self: &Arc<Self>, until: Duration) -> bool {
+        self.started.swap(true, Ordering::AcqRel) || self.greet(until)
+    }
+
+    /// Tells those ready instances that the process serves requests that do not know it; gives whether all
+    /// were told. One that does not come to an end speaks for all others of the plugin, and from `until` on
+    /// nobody is told any more: those are let go, and the keeper makes others, which it tells.
+    pub(crate) fn greet(self: &Arc<Self>, until: Duration) -> bool {
         let Some(loaded) = &self.loaded else { return true };
-        if self.started.swap(true, Ordering::AcqRel) {
-            return true;
-        }
         let (mut is_deaf, mut lacks) = (false, false);
-        for mut guest in loaded.pool.empty() {
+        for mut guest in loaded.pool.take_all(|guest| !guest.knows_start) {
             if is_deaf || self.clock.monotonic() >= until {
                 lacks = true;
                 self.lost_one();
                 continue;
             }
-            match guest.process_changed(ProcessEvent::Started) {
+            match self.tell_of_start(&mut guest) {
                 Ok(()) if loaded.pool.put(guest).is_none() => continue,
                 // Others were made in the meantime.
                 Ok(()) => {}
@@ -198,6 +204,39 @@ impl Plugin {
             self.keeper.refill(self);
         }
         !lacks
+    }
+
+    /// Tells an instance that the process serves requests, if it does and the instance does not know.
+    pub(super) fn tell_of_start(&self, guest: &mut Guest) -> Result<(), Failure> {
+        if !guest.knows_start && self.started.load(Ordering::Acquire) {
+            guest.process_changed(ProcessEvent::Started)?;
+            guest.knows_start = true;
+        }
+        Ok(())
+    }
+
+    /// Makes an instance ready; gives it back if there is no room.
+    pub(super) fn put(self: &Arc<Self>, loaded: &Loaded, guest: Box<Guest>) -> Option<Box<Guest>> {
+        self.put_on(loaded, None, guest)
+    }
+
+    /// The same, on this shelf if it can be.
+    fn put_on(
+        self: &Arc<Self>,
+        loaded: &Loaded,
+        shelf: Option<usize>,
+        guest: Box<Guest>,
+    ) -> Option<Box<Guest>> {
+        let knows = guest.knows_start;
+        let spare = match shelf {
+            Some(shelf) => loaded.pool.put_on(shelf, guest),
+            None => loaded.pool.put(guest),
+        };
+        // Whoever told the others has either met it on its shelf, or said before that he would.
+        if !knows && self.started.load(Ordering::Acquire) {
+            self.keeper.greet(self);
+        }
+        spare
     }
 
     /// Tells all ready instances that the process stops, and lets them go.
