@@ -13,6 +13,8 @@ from common import check, eventually, lines, sample
 from harness.sample import packed
 
 LATE = "cannot decide on this now"
+# So many calls of a version say how long it takes.
+CALLS_MIN, SLOWER = 50, "before-send: a message takes"
 
 
 def a_fresh_store_is_made_for_each_call(start):
@@ -169,6 +171,24 @@ def a_worse_version_on_a_name_server_goes_back_by_itself(start):
     check(past["state"] == "rejected" and "calls failed" in past["reason"], past)
     namesrv.stop()
     check(namesrv.start() and namesrv.plugin("sample")["version"] == "1.0.0", "a restart brings it back")
+
+
+def a_slower_version_goes_back_by_itself(start):
+    """It does nothing wrong, and takes its time: for each message it looks for thirty things that are not there."""
+    node = start()
+    body = b"x" * 20_000
+    sent = lambda: check(ask(node.broker, SEND, message("orders"), body).code == SUCCESS, "not stored")
+    check(node.deploy("1.0.0", {}) is None, "the first deploy")
+    for _ in range(CALLS_MIN):
+        sent()
+    problem = node.deploy("1.1.0", {"replace": {f"no such thing {number}": "" for number in range(30)}})
+    check(problem is None, problem)
+    for _ in range(CALLS_MIN):
+        sent()
+    eventually(lambda: node.plugin("sample")["version"] == "1.0.0", lambda: f"it does not go back: {node.plugin('sample')}")
+    [past] = node.plugin("sample")["history"]
+    check(past["state"] == "rejected" and SLOWER in past["reason"], past)
+    sent()
 
 
 def who_writes_too_much_is_cut_short(start):

@@ -77,6 +77,16 @@ def an_instance_that_is_ill_is_replaced(start):
     check(ask(node.broker, SEND, message("orders"), b"x").code == SUCCESS, "the broker serves")
 
 
+def one_that_is_ill_from_the_start_is_not_deployed(start):
+    for node, hook in both(start):
+        check(node.deploy("1.0.0", {"tell": True}, hooks=[hook]) is None, "the deploy")
+        for fault, why in (("error", "the sample was told to be ill"), ("loop", "deadline"), ("trap", "trapped")):
+            problem = node.deploy("1.0.1", {"faults": {"health": fault}}, hooks=[hook]) or "it was taken"
+            check(why in problem, f"{hook}, {fault}: {problem}")
+        check(node.plugin("sample")["version"] == "1.0.0" and node.plugin("sample")["history"] == [], node.plugin("sample"))
+    check(ask(node.broker, SEND, message("orders"), b"x").code == SUCCESS, "the broker serves")
+
+
 FIXED = {"deployment.environment.name": "prod", "plugin.region": "eu-1"}
 
 
