@@ -9,8 +9,8 @@ import subprocess
 import time
 
 from acting import NO_PERMISSION, PULL, ROUTE, SEND, SUCCESS, ask, message, pull, refused, routed
-from common import check, eventually, lines, sample
-from harness.sample import packed
+from common import check, eventually, lines, sample, toml
+from harness.sample import GRANTS, packed
 
 LATE = "cannot decide on this now"
 # So many calls of a version say how long it takes.
@@ -241,3 +241,28 @@ def a_name_server_shows_one_request(start):
     calls = [(call["hook"], call["plugin"], call["decision"]) for call in request["calls"]]
     check(calls == [("authorize", "sample", "continue"), ("route-query", "sample", "refuse")], f"{calls}")
     check(request["code"] == ROUTE and "the sample refuses the route of hidden" in json.dumps(request["calls"][1]), request)
+
+
+def what_a_binding_must_not_say_keeps_the_node_down(start):
+    """There is no `unlimited`, no tag, no scope that says nothing, and no import that was not granted."""
+    node = start(sample({}, hooks=["before-send"]))
+    node.stop()
+    config = os.path.join(node.work, "node.toml")
+    with open(config, encoding="utf-8") as file:
+        good = file.read().splitlines()
+    granted = lambda **more: GRANTS | more
+    wrong = [("memory_mib", {"memory_mib": 0}), ("memory_mib", {"memory_mib": 257}), ("instances", {"instances": 17}), ("deadline_ms", {"deadline_ms": 0}),
+             ("deadline_ms", {"deadline_ms": 10_001}), ("digest", {"digest": "latest"}), ("tag", {"tag": "v1"}), ("order", {"order": 1_001}),
+             ("mode", {"mode": "audit"}), ("hooks", {"hooks": [], "required": False}), ("topics", {"hooks": ["connection"], "topics": ["orders"]}),
+             ("groups", {"hooks": ["admin-command"], "groups": ["g"]}), ("blockhouse:plugin/kv", {"grants": granted(kv=False)}),
+             ("blockhouse:plugin/log", {"grants": granted(log=False)}), ("before-send", {"grants": granted(http=["http://127.0.0.1/"])}),
+             ("before-send", {"grants": granted(publish=["copies-*"])})]
+    for why, change in wrong:
+        kept = [line for line in good if line.split(" = ")[0] not in change]
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("\n".join(kept + [f"{key} = {toml(value)}" for key, value in change.items()]) + "\n")
+        check(not node.start(), f"it starts with {change}")
+        check(node.process.returncode != 0 and why in node.lines()[-1], f"{change}: {node.lines()[-2:]}")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write("\n".join(good) + "\n")
+    check(node.start(), node.lines()[-2:])
