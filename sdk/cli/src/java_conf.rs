@@ -6,6 +6,7 @@ mod properties;
 mod table;
 pub(crate) mod tls_properties;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -31,7 +32,7 @@ pub(crate) struct Translated {
 pub(crate) struct Unhonoured {
     place: String,
     key: String,
-    because: &'static str,
+    because: Cow<'static, str>,
 }
 
 impl fmt::Display for Unhonoured {
@@ -48,13 +49,14 @@ pub(crate) fn translate(name: &str, text: &str) -> anyhow::Result<Translated> {
 /// Translates key by key, each as `meaning` says.
 fn through(name: &str, text: &str, meaning: fn(&str) -> Meaning) -> anyhow::Result<Translated> {
     let mut layer = Layer::default();
-    let mut unhonoured = Vec::new();
-    let entries = properties::parse(text);
-    let mut miss = |key: &str, place: &Source, because| {
-        unhonoured.push(Unhonoured { place: place.to_string(), key: key.to_owned(), because });
+    let (entries, mut unhonoured) = in_force(name, text);
+    check_alone(name, &entries, meaning)?;
+    let mut miss = |key: &str, place: &Source, because: &'static str| {
+        let (place, key) = (place.to_string(), key.to_owned());
+        unhonoured.push(Unhonoured { place, key, because: because.into() });
     };
     for entry in &entries {
-        let Entry { line, key, value } = entry;
+        let Entry { line, key, value, .. } = entry;
         let source = Source::File { name: name.to_owned(), line: *line };
         // A password is not repeated, nor is what a collector may take for one.
         let is_secret = key.ends_with("Password") || key.ends_with("Header");
@@ -110,6 +112,29 @@ fn through(name: &str, text: &str, meaning: fn(&str) -> Meaning) -> anyhow::Resu
         }
     }
     Ok(Translated { layer, unhonoured })
+}
+
+/// The entries that count, and those that others replace.
+fn in_force(name: &str, text: &str) -> (Vec<Entry>, Vec<Unhonoured>) {
+    let (entries, replaced) = properties::in_force(properties::parse(text));
+    let told = |(Entry { line, key, .. }, by): (Entry, usize)| Unhonoured {
+        place: format!("{name}:{line}"),
+        key,
+        because: format!("line {by} has the key again, and the last one counts").into(),
+    };
+    (entries, replaced.into_iter().map(told).collect())
+}
+
+/// Java takes a key alone for one with an empty value, of which RocketMQ makes `false` where it is a switch and
+/// nothing where it is a number. A key without meaning is told as such.
+fn check_alone(name: &str, entries: &[Entry], meaning: fn(&str) -> Meaning) -> anyhow::Result<()> {
+    for Entry { line, key, .. } in entries.iter().filter(|entry| entry.is_alone) {
+        ensure!(
+            matches!(meaning(key), Meaning::None(_)),
+            "`{key}` stands alone ({name}:{line}): write {key}=VALUE, or `{key}=` if it is to be empty"
+        );
+    }
+    Ok(())
 }
 
 /// The place of an option whose values are the same in both files.
@@ -259,6 +284,30 @@ mod tests {
             refused,
             "`flushDiskType` must be ASYNC_FLUSH or SYNC_FLUSH, not `SOMETIMES` (broker.conf:1)"
         );
+    }
+
+    #[test]
+    fn a_key_that_stands_alone_is_refused_and_one_that_comes_again_is_told() {
+        let refused = load("\nautoCreateTopicEnable\n").unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "`autoCreateTopicEnable` stands alone (broker.conf:2): write autoCreateTopicEnable=VALUE, \
+             or `autoCreateTopicEnable=` if it is to be empty"
+        );
+        assert!(load("namesrvAddr=\n").is_ok());
+        let (_, told) = load("what is this\nfooBar\n").unwrap();
+        assert_eq!(told.len(), 2, "{told:?}");
+        // The first would be refused.
+        let text = "aclEnable=true\nbrokerName=a\naclEnable=false\nbrokerName=b\n";
+        let (loaded, told) = load(text).unwrap();
+        assert_eq!(loaded.config.node.name, "b");
+        let again = |line, key, by| {
+            format!(
+                "broker.conf:{line}: {key} is not honoured: line {by} has the key again, and the \
+                 last one counts"
+            )
+        };
+        assert_eq!(told, [again(1, "aclEnable", 3), again(2, "brokerName", 4)]);
     }
 
     #[test]

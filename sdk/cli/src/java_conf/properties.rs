@@ -1,5 +1,6 @@
 //! Java's properties format.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -10,6 +11,8 @@ pub(crate) struct Entry {
     pub(crate) line: usize,
     pub(crate) key: String,
     pub(crate) value: String,
+    /// Whether nothing separates the key from a value.
+    pub(crate) is_alone: bool,
 }
 
 /// Reads the entries in order. The format has no errors: a line without a separator is a key with
@@ -31,11 +34,27 @@ pub(crate) fn parse(text: &str) -> Vec<Entry> {
         }
         let mut chars = logical.chars().peekable();
         let key = unescape(&mut chars, true);
-        skip_separator(&mut chars);
+        let is_separated = skip_separator(&mut chars);
         let value = unescape(&mut chars, false).trim_end().to_owned();
-        entries.push(Entry { line: number + 1, key, value });
+        let is_alone = !is_separated && value.is_empty();
+        entries.push(Entry { line: number + 1, key, value, is_alone });
     }
     entries
+}
+
+/// The entries that count, and those before them with the same key, each with the line of the one that counts:
+/// Java keeps the last.
+pub(crate) fn in_force(entries: Vec<Entry>) -> (Vec<Entry>, Vec<(Entry, usize)>) {
+    let last: HashMap<String, usize> =
+        entries.iter().map(|entry| (entry.key.clone(), entry.line)).collect();
+    let last = |entry: &Entry| last.get(&entry.key).copied().unwrap_or(entry.line);
+    let (kept, replaced): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| entry.line == last(entry));
+    let replaced = replaced.into_iter().map(|entry| {
+        let by = last(&entry);
+        (entry, by)
+    });
+    (kept, replaced.collect())
 }
 
 /// An odd number of backslashes at the end.
@@ -47,11 +66,12 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\u{c}')
 }
 
-fn skip_separator(chars: &mut Peekable<Chars<'_>>) {
+/// Whether there is one that is more than blanks.
+fn skip_separator(chars: &mut Peekable<Chars<'_>>) -> bool {
     while chars.next_if(|c| is_blank(*c)).is_some() {}
-    if chars.next_if(|c| matches!(c, '=' | ':')).is_some() {
-        while chars.next_if(|c| is_blank(*c)).is_some() {}
-    }
+    let is_there = chars.next_if(|c| matches!(c, '=' | ':')).is_some();
+    while is_there && chars.next_if(|c| is_blank(*c)).is_some() {}
+    is_there
 }
 
 fn unescape(chars: &mut Peekable<Chars<'_>>, is_key: bool) -> String {
@@ -149,6 +169,25 @@ mod tests {
                 (10, "f", "C:\\dirA"),
             ]
         );
+    }
+
+    #[test]
+    fn a_key_alone_is_told_from_one_with_an_empty_value() {
+        let entries = parse("a\nb=\nc :\nd x\ne   \nf\\\n");
+        let alone: Vec<_> = entries.iter().map(|e| (e.key.as_str(), e.is_alone)).collect();
+        assert_eq!(
+            alone,
+            [("a", true), ("b", false), ("c", false), ("d", false), ("e", true), ("f", true)]
+        );
+    }
+
+    #[test]
+    fn the_last_of_a_key_counts() {
+        let (kept, replaced) = in_force(parse("a=1\nb=2\na=3\n\na=4\n"));
+        let kept: Vec<_> = kept.iter().map(|e| (e.line, e.value.as_str())).collect();
+        assert_eq!(kept, [(2, "2"), (5, "4")]);
+        let replaced: Vec<_> = replaced.iter().map(|(e, by)| (e.line, *by)).collect();
+        assert_eq!(replaced, [(1, 5), (3, 5)]);
     }
 
     #[test]
