@@ -18,7 +18,7 @@ use crate::table::Table;
 use crate::{Error, Extra, Home};
 
 /// Groups that every broker has.
-const OWN: [&str; 8] = [
+pub const OWN_GROUPS: [&str; 8] = [
     "TOOLS_CONSUMER",
     "FILTERSRV_CONSUMER",
     "SELF_TEST_C_GROUP",
@@ -114,7 +114,7 @@ impl Groups {
         for entry in state.entries {
             table.insert(entry.config.name.clone(), entry);
         }
-        for name in OWN {
+        for name in OWN_GROUPS {
             if table.find(name).is_none() {
                 let config = SubscriptionGroup::new(Group::trusted(name));
                 table.insert(config.name.clone(), Entry::new(config));

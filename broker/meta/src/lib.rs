@@ -43,7 +43,7 @@ mod unsaved;
 pub use delay_offsets::DelayOffsets;
 pub use error::Error;
 pub use extra::Extra;
-pub use groups::{GroupChange, GroupSettings, Groups};
+pub use groups::{GroupChange, GroupSettings, Groups, OWN_GROUPS};
 pub use home::{Home, LogEnd, Meta, SyncLog, UNSAVED_FILES};
 pub use offsets::Offsets;
 pub use topics::{TopicChange, TopicSettings, TopicShares, Topics};

@@ -16,17 +16,21 @@ use std::process::ExitCode;
 use blockhouse_client::admin::Scope;
 use serde_json::Value;
 
-use crate::cluster::{ClusterArgs, IdentityArgs, Table, TlsArgs, block_on};
-use crate::out;
+use crate::cluster::{ClusterArgs, IdentityArgs, NAMESRV, Table, TlsArgs, block_on};
+use crate::{address, out, wrong_use};
 
 const EXAMPLES: &str = "\
 Examples:
   blockhouse admin cluster
-  blockhouse admin topic create orders --queues 16 --attribute message.type=FIFO
+  blockhouse admin topic create orders --queues 16 \\
+      --attribute message.type=FIFO
   blockhouse admin progress billing
   blockhouse admin offsets reset billing orders --to 2026-11-23T08:00:00Z
   blockhouse admin message key orders order-17 --groups
   blockhouse admin store check --data /var/lib/blockhouse";
+
+/// How long answers are waited for if nothing is said.
+const TIMEOUT_MS: u64 = 3_000;
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]
@@ -50,16 +54,53 @@ struct ClusterFlags {
         short = 'n',
         global = true,
         value_name = "HOST:PORT;...",
-        default_value = "127.0.0.1:9876"
+        default_value = NAMESRV,
+        value_parser = address::list
     )]
     namesrv: String,
     /// How long to wait for a connection and for an answer, in milliseconds
-    #[arg(long, global = true, value_name = "MS", default_value_t = 3_000)]
+    #[arg(long, global = true, value_name = "MS", default_value_t = TIMEOUT_MS)]
     timeout_ms: u64,
     #[command(flatten)]
     tls: TlsArgs,
     #[command(flatten)]
     identity: IdentityArgs,
+}
+
+/// What [`ClusterFlags`] has that a subcommand does not use, to stand in place of what would be seen there.
+fn hidden(is_unused: fn(&str) -> bool) -> Vec<clap::Arg> {
+    let all = <ClusterFlags as clap::Args>::augment_args(clap::Command::new("hidden"));
+    let unused = all.get_arguments().filter(|arg| is_unused(arg.get_id().as_str()));
+    unused.map(|arg| arg.clone().hide(true)).collect()
+}
+
+fn is_of_name_servers(id: &str) -> bool {
+    id == "namesrv"
+}
+
+impl ClusterFlags {
+    /// Refuses what says how to reach servers, for who asks none.
+    fn refuse(&self) -> anyhow::Result<()> {
+        let is_plain = self.namesrv == NAMESRV
+            && self.timeout_ms == TIMEOUT_MS
+            && self.tls == TlsArgs::default()
+            && self.identity == IdentityArgs::default();
+        if is_plain {
+            return Ok(());
+        }
+        Err(wrong_use(
+            "`admin store` looks at files and asks no server: leave out --namesrv, --timeout-ms, \
+             --access-key, --secret-key-file and what begins with --tls",
+        ))
+    }
+
+    /// Refuses name servers, for who asks the node of `--node` alone.
+    fn refuse_name_servers(&self) -> anyhow::Result<()> {
+        if self.namesrv == NAMESRV {
+            return Ok(());
+        }
+        Err(wrong_use("no name server is asked for this: name the node's ops listener with --node"))
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -72,7 +113,7 @@ enum What {
     #[command(subcommand)]
     Topic(topics::Command),
     /// List consumer groups
-    Groups,
+    Groups(groups::ListArgs),
     /// Create, change or delete a consumer group
     #[command(subcommand)]
     Group(groups::Command),
@@ -82,13 +123,13 @@ enum What {
     #[command(after_help = clients::EXAMPLES)]
     Clients(clients::Args),
     /// Show the last requests that a broker refused, and why
-    #[command(after_help = refusals::EXAMPLES)]
+    #[command(after_help = refusals::EXAMPLES, args = hidden(is_of_name_servers))]
     Refusals(refusals::Args),
     /// Show what a broker or name server records as traces, or record more or less for a while
-    #[command(after_help = telemetry::EXAMPLES)]
+    #[command(after_help = telemetry::EXAMPLES, args = hidden(is_of_name_servers))]
     Telemetry(telemetry::Args),
     /// Show or change the level of a running node's log
-    #[command(after_help = log::EXAMPLES)]
+    #[command(after_help = log::EXAMPLES, args = hidden(is_of_name_servers))]
     Log(log::Args),
     /// Find a message
     #[command(subcommand)]
@@ -103,7 +144,7 @@ enum What {
     #[command(subcommand)]
     Config(brokers::ConfigCommand),
     /// Look at, check and mend the files of a stopped broker
-    #[command(subcommand, after_help = store::AFTER_HELP)]
+    #[command(subcommand, after_help = store::AFTER_HELP, args = hidden(|_| true))]
     Store(store::Command),
 }
 
@@ -114,7 +155,7 @@ struct ScopeArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "broker")]
     cluster: Option<String>,
     /// Only this broker
-    #[arg(long, value_name = "NAME|HOST:PORT")]
+    #[arg(long, value_name = "NAME|HOST:PORT", value_parser = address::broker)]
     broker: Option<String>,
 }
 
@@ -156,6 +197,15 @@ impl Answer {
 
 /// Does it.
 pub(crate) fn run(args: Args) -> ExitCode {
+    let refused = match &args.what {
+        What::Store(_) => args.cluster.refuse(),
+        What::Telemetry(_) | What::Log(_) | What::Refusals(_) => args.cluster.refuse_name_servers(),
+        What::Clients(which) if which.group().is_none() => args.cluster.refuse_name_servers(),
+        _ => Ok(()),
+    };
+    if let Err(error) = refused {
+        return crate::report(Err(error));
+    }
     match args.what {
         What::Store(command) => store::run(&command, args.json),
         What::Telemetry(knobs) => {
@@ -187,7 +237,7 @@ fn ask(what: What, cluster: ClusterFlags, as_json: bool) -> anyhow::Result<()> {
             What::Cluster => brokers::cluster(&client).await?,
             What::Topics(list) => topics::list(&client, &list).await?,
             What::Topic(command) => topics::run(&client, command).await?,
-            What::Groups => groups::list(&client).await?,
+            What::Groups(list) => groups::list(&client, &list).await?,
             What::Group(command) => groups::run(&client, command).await?,
             What::Progress(which) => groups::progress(&client, &which).await?,
             What::Clients(which) => {

@@ -8,26 +8,26 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use blockhouse_audit::{DIR, Follow, PublicKey, Request};
 use blockhouse_disk::{Disk, RealDisk, whole};
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::out;
-use crate::wrong_use;
+use crate::{given, out, wrong_use};
 use print::{Csv, Form, Lines, Otlp, Printer, Rows};
 use select::Select;
 
 const EXAMPLES: &str = "\
 Examples:
   blockhouse audit verify /var/lib/blockhouse
-  blockhouse audit verify /var/lib/blockhouse --public-key log.pub --checkpoint kept-elsewhere
+  blockhouse audit verify /var/lib/blockhouse --public-key log.pub \\
+      --checkpoint kept-elsewhere
   blockhouse audit query /var/lib/blockhouse --since 2h --outcome refused
   blockhouse audit tail /var/lib/blockhouse --follow
 
-DIR is a data directory or the audit directory in it, also of a running node: nothing is locked and
-nothing is changed. docs/audit.md has the format, and what is found against whom.";
+DIR is a data directory or the audit directory in it, also of a running node: nothing is locked and nothing is \
+changed. docs/audit.md has the format, and what is found against whom.";
 
 /// Between two looks of `tail --follow`.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -139,13 +139,23 @@ fn look(what: &What, as_json: bool) -> anyhow::Result<ExitCode> {
         What::Query { dir, select, limit } => print(dir, select, *limit, &mut Rows::default())?,
         What::Tail(args) => tail(args, as_json)?,
         What::Export { dir, select, format } => match format {
+            Form::Csv if as_json => {
+                return Err(wrong_use(
+                    "--json and --format csv contradict each other: leave one out",
+                ));
+            }
             Form::OcsfJsonl => print(dir, select, usize::MAX, &mut Lines)?,
             Form::Csv => print(dir, select, usize::MAX, &mut Csv::default())?,
             Form::OtlpJson => print(dir, select, usize::MAX, &mut Otlp::default())?,
         },
         What::Checkpoint { dir, key } => {
             let dir = audit_dir(dir)?;
-            out::text(&blockhouse_audit::last_checkpoint(&RealDisk, &dir, &key.key(&dir)?)?);
+            let text = blockhouse_audit::last_checkpoint(&RealDisk, &dir, &key.key(&dir)?)?;
+            if as_json {
+                out::line(&serde_json::to_string_pretty(&print::checkpoint(&text))?);
+            } else {
+                out::text(&text);
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -157,16 +167,14 @@ pub(crate) fn audit_dir(dir: &Path) -> anyhow::Result<PathBuf> {
     if RealDisk.exists(&below) {
         return Ok(below);
     }
-    if RealDisk.exists(dir) {
-        return Ok(dir.to_owned());
-    }
-    bail!("there is no directory {}", dir.display())
+    given::directory(dir)?;
+    Ok(dir.to_owned())
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
+    given::file(path)?;
     let cannot = || format!("cannot read {}", path.display());
-    let bytes = whole::read(&RealDisk, path).with_context(cannot)?;
-    let bytes = bytes.with_context(|| format!("there is no file {}", path.display()))?;
+    let bytes = whole::read(&RealDisk, path).with_context(cannot)?.unwrap_or_default();
     String::from_utf8(bytes).with_context(|| format!("{} is no text", path.display()))
 }
 

@@ -16,16 +16,25 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::signed::Signer;
 use blockhouse_service::SystemClock;
 
-use crate::wrong_use;
+use crate::{address, wrong_use};
 
 pub(crate) use table::Table;
 pub(crate) use tls::TlsArgs;
+
+/// Where a name server is if nothing is said.
+pub(crate) const NAMESRV: &str = "127.0.0.1:9876";
 
 /// Which cluster to talk to.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ClusterArgs {
     /// The name servers, separated by `;`; any that answers will do
-    #[arg(long, short = 'n', value_name = "HOST:PORT;...", default_value = "127.0.0.1:9876")]
+    #[arg(
+        long,
+        short = 'n',
+        value_name = "HOST:PORT;...",
+        default_value = NAMESRV,
+        value_parser = address::list
+    )]
     pub(crate) namesrv: String,
     /// How long to wait for a connection and for an answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 3_000)]
@@ -40,7 +49,7 @@ const ACCESS_KEY_VARIABLE: &str = "BLOCKHOUSE_ACCESS_KEY";
 const SECRET_KEY_FILE_VARIABLE: &str = "BLOCKHOUSE_SECRET_KEY_FILE";
 
 /// Who to be, where servers ask for that.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct IdentityArgs {
     /// Sign requests as this user (or variable `BLOCKHOUSE_ACCESS_KEY`)
     #[arg(long, global = true, value_name = "NAME")]
@@ -130,7 +139,7 @@ fn advised(error: anyhow::Error, is_signed: bool) -> anyhow::Error {
     let cause = error.chain().find_map(|e| e.downcast_ref::<Error>());
     let advice = cause.and_then(|cause| advice(cause, is_signed));
     match advice {
-        Some(advice) => anyhow::anyhow!("{error:#}\n{advice}"),
+        Some(advice) => anyhow::anyhow!("{}\n{advice}", crate::sentence(&error)),
         None => error,
     }
 }

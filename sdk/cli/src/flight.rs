@@ -14,20 +14,22 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::cluster::{IdentityArgs, TlsArgs};
-use crate::out;
 use crate::plugin::node::{DEFAULT, Node};
 use crate::process::flight::ANSWER_MAX;
-use crate::wrong_use;
+use crate::{given, out, wrong_use};
 use sum::{By, Order};
 use wanted::Wanted;
 
 const EXAMPLES: &str = "\
 Examples:
   blockhouse flight dump /var/lib/blockhouse
-  blockhouse flight dump /var/lib/blockhouse --since 2m --topic orders --slower-than 50ms
+  blockhouse flight dump /var/lib/blockhouse --since 2m --topic orders \\
+      --slower-than 50ms
   blockhouse flight dump --node 10.0.0.5:5557 --failed --json
-  blockhouse flight sum --by client --code send_message_v2 --node 10.0.0.5:5557
-  blockhouse flight sum --by client,queue --group billing --order quiet /var/lib/blockhouse
+  blockhouse flight sum --by client --code send_message_v2 \\
+      --node 10.0.0.5:5557
+  blockhouse flight sum --by client,queue --group billing --order quiet \\
+      /var/lib/blockhouse
   blockhouse flight dump copy-1795465151870-signal.flight --client 10.0.0.7
   blockhouse flight copy
 
@@ -135,6 +137,7 @@ fn looked(dump: &DumpArgs, limit: usize) -> anyhow::Result<Found> {
         return dump.way.to(url)?.post("/v1/flight/dump", &select);
     }
     let dir = dump.dir.clone().unwrap_or_default();
+    given::either(&dir)?;
     let names = [request_code::name, response_code::name];
     Ok(find(&RealDisk, &files(&RealDisk, &dir)?, &select, names)?)
 }

@@ -8,6 +8,7 @@
 //! | `args` | what the command line can say |
 //! | [`options`] | [`Config`], all sections, and how flags and files become one |
 //! | `java_conf` | RocketMQ's `broker.conf` |
+//! | `address`, `given` | addresses, files and directories that the command line names |
 //! | `guard` | which addresses may be listened on |
 //! | `process` | running a name server, a broker or both |
 //! | `out` | stdout |
@@ -16,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod admin;
 mod args;
 mod audit;
@@ -24,6 +26,7 @@ mod cluster;
 mod consume;
 mod doctor;
 mod flight;
+mod given;
 mod guard;
 mod java_conf;
 mod looks;

@@ -15,13 +15,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cluster::Table;
-use crate::out;
+use crate::{given, out, wrong_use};
 
 const EXAMPLES: &str = "\
 Examples:
   blockhouse policy check policies/
-  blockhouse policy explain --policies policies/ --principal user:shop --action Pub \\
-      --resource Topic:orders-new
+  blockhouse policy explain --policies policies/ --principal user:shop \\
+      --action Pub --resource Topic:orders-new
   blockhouse policy apply policies/ --node 10.0.0.5:5557
 
 docs/policies.md has the language.";
@@ -41,11 +41,12 @@ pub(crate) struct Args {
 enum What {
     /// Judge the files of a directory, tests left out
     ///
-    /// Exit codes: 0 a node would take them; 1 it would not, and each mistake is told with its line.
+    /// Exit codes: 0 a node would take them; 1 it would not, and each mistake is told with its line; 2 there is no
+    /// such directory.
     Check(SetArgs),
     /// Run the tests of a directory
     ///
-    /// Exit codes: 0 all come out; 1 not all, or the files are not taken.
+    /// Exit codes: 0 all come out; 1 not all, or the files are not taken; 2 there is no test, or no such directory.
     Test(SetArgs),
     /// Say whether somebody may do something, and which rule decides
     ///
@@ -145,13 +146,14 @@ struct AclArgs {
 impl AclArgs {
     fn lines(&self, mode: Mode) -> anyhow::Result<AclLines> {
         let Some(path) = &self.acls else { return Ok(AclLines::default()) };
-        anyhow::ensure!(path.is_file(), "there is no file {}", path.display());
+        given::file(path)?;
         let (table, _) = AclTable::read(&RealDisk, path)?;
         Ok(table.lines(mode, &self.cluster))
     }
 }
 
 fn files(dir: &Path) -> anyhow::Result<Files> {
+    given::directory(dir)?;
     Ok(Files::read(&RealDisk, dir)?)
 }
 
@@ -165,6 +167,7 @@ fn print(as_json: bool, text: &str, json: &impl Serialize) -> anyhow::Result<()>
 }
 
 fn check(args: &SetArgs, as_json: bool) -> anyhow::Result<()> {
+    given::directory(&args.dir)?;
     let checked = Files::read(&RealDisk, &args.dir)
         .and_then(|files| Policies::check(&files, args.mode.mode()));
     let set = match checked {
@@ -204,6 +207,12 @@ fn lines(prefix: &str, problems: &[Problem]) -> String {
 
 fn test(args: &SetArgs, as_json: bool) -> anyhow::Result<()> {
     let set = Policies::check(&files(&args.dir)?, args.mode.mode())?;
+    if set.results().is_empty() {
+        return Err(wrong_use(format!(
+            "there is nothing to test: {} has no *.toml with a [[case]] (docs/policies.md)",
+            args.dir.join("tests").display()
+        )));
+    }
     let mut table = Table::new(&["file", "test", "outcome"]);
     for result in set.results() {
         let outcome = result.failure.as_deref().unwrap_or("ok");

@@ -10,6 +10,8 @@ mod manager;
 mod telemetry;
 #[path = "process/tools.rs"]
 mod tools;
+#[path = "process/usage.rs"]
+mod usage;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

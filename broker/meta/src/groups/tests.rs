@@ -58,13 +58,13 @@ fn groups_appear_when_asked_for_if_they_may() {
 
 #[test]
 fn there_are_as_many_groups_as_there_may_be_and_what_goes_makes_room() {
-    let settings = GroupSettings { groups_max: OWN.len() + 1, ..GroupSettings::default() };
+    let settings = GroupSettings { groups_max: OWN_GROUPS.len() + 1, ..GroupSettings::default() };
     let groups = open_with(&MemDisk::new(), settings);
     groups.find_or_create("g").unwrap().unwrap();
     let full = groups.find_or_create("h").unwrap_err().to_string();
     assert!(full.contains("broker.groups_max") && full.contains("admin group delete"), "{full}");
     assert!(groups.update(group("h"), &Changes::default(), None).is_err());
-    assert_eq!((groups.count(), groups.refused()), (OWN.len() + 1, 2));
+    assert_eq!((groups.count(), groups.refused()), (OWN_GROUPS.len() + 1, 2));
     assert!(groups.find_or_create("g").unwrap().is_some());
     assert!(groups.update(group("g"), &Changes::default(), None).is_ok());
     groups.remove("g").unwrap();

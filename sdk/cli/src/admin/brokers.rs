@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::Answer;
 use crate::cluster::Table;
-use crate::wrong_use;
+use crate::{address, wrong_use};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum ConfigCommand {
     /// Print the options that are in force
     Show {
         /// The broker
-        #[arg(value_name = "NAME|HOST:PORT")]
+        #[arg(value_name = "NAME|HOST:PORT", value_parser = address::broker)]
         broker: String,
     },
     /// Change options while the broker runs
@@ -23,7 +23,7 @@ pub(super) enum ConfigCommand {
     /// files and flags, and refuses.
     Set {
         /// The broker
-        #[arg(value_name = "NAME|HOST:PORT")]
+        #[arg(value_name = "NAME|HOST:PORT", value_parser = address::broker)]
         broker: String,
         /// The options, as RocketMQ names them
         #[arg(required = true, value_name = "KEY=VALUE")]

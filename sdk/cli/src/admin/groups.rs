@@ -3,6 +3,7 @@
 use anyhow::{Context as _, anyhow};
 use blockhouse_client::Client;
 use blockhouse_client::admin::{Lag, ResetTo, Scope};
+use blockhouse_meta::OWN_GROUPS;
 use blockhouse_model::names;
 use blockhouse_protocol::body::group::SubscriptionGroupConfig;
 use blockhouse_protocol::codes::response_code;
@@ -75,8 +76,22 @@ pub(super) struct ResetArgs {
     to: String,
 }
 
-pub(super) async fn list(client: &Client) -> anyhow::Result<Answer> {
-    let groups = client.groups(&Scope::All).await.context("cannot list groups")?;
+/// Which groups to list.
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArgs {
+    /// Also RocketMQ's own groups
+    #[arg(long, visible_alias = "all")]
+    system: bool,
+}
+
+/// Whether the group is RocketMQ's own.
+fn is_own(group: &str) -> bool {
+    OWN_GROUPS.contains(&group) || names::is_system_group(group)
+}
+
+pub(super) async fn list(client: &Client, args: &ListArgs) -> anyhow::Result<Answer> {
+    let mut groups = client.groups(&Scope::All).await.context("cannot list groups")?;
+    groups.retain(|name, _| args.system || !is_own(name));
     let mut table = Table::new(&["group", "consumes", "retries", "retry queues"]);
     for group in groups.values() {
         table.row([
@@ -86,7 +101,7 @@ pub(super) async fn list(client: &Client) -> anyhow::Result<Answer> {
             group.retry_queue_nums.to_string(),
         ]);
     }
-    Ok(Answer::table(&table, "No groups.", json!(groups)))
+    Ok(Answer::table(&table, "No groups (--system shows RocketMQ's own).", json!(groups)))
 }
 
 /// Fails if no broker knows the group. Who may not list groups is not told.

@@ -21,7 +21,8 @@ Examples:
   blockhouse admin store stat --data /var/lib/blockhouse
   blockhouse admin store check --data /var/lib/blockhouse --json
   blockhouse admin store repair --data /var/lib/blockhouse --yes
-  blockhouse admin store dump --data /var/lib/blockhouse --topic orders --limit 10 --body
+  blockhouse admin store dump --topic orders --limit 10 --body \\
+      --data /var/lib/blockhouse
 
 Exit codes: 0 nothing wrong; 1 something is wrong; 2 could not look.";
 

@@ -16,8 +16,8 @@ use crate::wrong_use;
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArgs {
     /// Also RocketMQ's own topics, and groups' retry and dead-letter topics
-    #[arg(long)]
-    all: bool,
+    #[arg(long, visible_alias = "all")]
+    system: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -63,7 +63,7 @@ pub(super) struct CreateArgs {
 
 pub(super) async fn list(client: &Client, args: &ListArgs) -> anyhow::Result<Answer> {
     let mut topics = client.topics().await.context("cannot list topics")?;
-    if !args.all {
+    if !args.system {
         let info = client.cluster_info().await?;
         topics.retain(|topic| {
             let own = names::is_system_topic(topic)
@@ -78,7 +78,7 @@ pub(super) async fn list(client: &Client, args: &ListArgs) -> anyhow::Result<Ans
     }
     let mut table = Table::new(&["topic"]);
     topics.iter().for_each(|topic| table.row([topic]));
-    Ok(Answer::table(&table, "No topics (--all shows RocketMQ's own).", json!(topics)))
+    Ok(Answer::table(&table, "No topics (--system shows RocketMQ's own).", json!(topics)))
 }
 
 pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Answer> {

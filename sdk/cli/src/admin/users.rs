@@ -9,18 +9,19 @@ use blockhouse_client::admin::UserStep;
 use blockhouse_client::{Client, Error};
 use blockhouse_disk::{RealDisk, whole};
 use blockhouse_protocol::body::user::UserInfo;
+use blockhouse_protocol::codes::response_code;
 use serde_json::json;
 
 use super::Answer;
 use crate::cluster::Table;
-use crate::{out, wrong_use};
+use crate::{address, given, out, wrong_use};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List users, and the nodes that have them
     List {
         /// Only names with this in them
-        #[arg(default_value = "")]
+        #[arg(default_value = "", hide_default_value = true)]
         filter: String,
         #[command(flatten)]
         at: At,
@@ -77,7 +78,7 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct At {
     /// Only this broker or name server, instead of all name servers and master brokers
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address::one)]
     node: Option<String>,
 }
 
@@ -135,7 +136,7 @@ async fn list(client: &Client, filter: &str, at: &At) -> anyhow::Result<Answer> 
     let mut all = Vec::new();
     for node in at.nodes(client).await? {
         let users = client.users(&node, filter).await;
-        for user in users.with_context(|| format!("cannot list the users of {node}"))? {
+        for user in users.map_err(|error| unlisted(&node, error))? {
             let text = |member: &Option<String>| member.clone().unwrap_or_default();
             let (name, kind) = (text(&user.username), text(&user.user_type));
             let status = text(&user.user_status);
@@ -144,6 +145,18 @@ async fn list(client: &Client, filter: &str, at: &At) -> anyhow::Result<Answer> 
         }
     }
     Ok(Answer::table(&table, "There are no users.", all.into()))
+}
+
+/// Why a node does not tell its users. One that has none does not know the request.
+fn unlisted(node: &str, error: Error) -> anyhow::Error {
+    if error.code() == Some(response_code::REQUEST_CODE_NOT_SUPPORTED) {
+        return anyhow::anyhow!(
+            "{node} has no users, since authentication is off there: set authn.enabled = true, authn.key_file and \
+             authn.initial_user_file on it and start it again (docs/authentication.md); Apache RocketMQ has users \
+             from 5.3 on"
+        );
+    }
+    anyhow::Error::new(error).context(format!("cannot ask {node} for its users"))
 }
 
 async fn change(
@@ -187,8 +200,7 @@ async fn having(client: &Client, nodes: &[String], name: &str) -> anyhow::Result
 }
 
 async fn has(client: &Client, node: &str, name: &str) -> anyhow::Result<bool> {
-    let users = client.users(node, name).await;
-    let users = users.with_context(|| format!("cannot ask {node} for its users"))?;
+    let users = client.users(node, name).await.map_err(|error| unlisted(node, error))?;
     Ok(users.iter().any(|user| user.username.as_deref() == Some(name)))
 }
 
@@ -211,8 +223,9 @@ async fn put(client: &Client, node: &str, step: UserStep, user: &UserInfo) -> an
 
 async fn import(client: &Client, file: &Path, dry_run: bool, at: &At) -> anyhow::Result<Answer> {
     let name = file.display();
+    given::file(file)?;
     let bytes = whole::read(&RealDisk, file).with_context(|| format!("cannot read {name}"))?;
-    let bytes = bytes.ok_or_else(|| wrong_use(format!("there is no file {name}")))?;
+    let bytes = bytes.unwrap_or_default();
     if bytes.len() > plain_acl::LEN_MAX {
         return Err(wrong_use(format!("{name} is too long")));
     }

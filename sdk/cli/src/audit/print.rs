@@ -68,6 +68,14 @@ pub(super) fn sentence(record: &Record) -> String {
     told.join("  ")
 }
 
+/// A checkpoint and what stands in its first lines. The text is what `verify --checkpoint` takes.
+pub(super) fn checkpoint(text: &str) -> Value {
+    let mut lines = text.lines();
+    let (origin, records, root) = (lines.next(), lines.next(), lines.next());
+    let records = records.and_then(|count| count.parse::<u64>().ok());
+    json!({ "origin": origin, "records": records, "root": root, "checkpoint": text })
+}
+
 /// A table, once all are there.
 pub(super) struct Rows(Table);
 
@@ -211,6 +219,13 @@ mod tests {
         assert_eq!((&log["severityNumber"], &log["severityText"]), (&17.into(), &"ERROR".into()));
         assert_eq!(log["body"]["stringValue"], r#"{"time":1500}"#);
         assert_eq!(log["attributes"][1]["value"]["stringValue"], "0");
+    }
+
+    #[test]
+    fn a_checkpoint_is_its_parts_and_its_text() {
+        let text = "blockhouse-audit-1f\n17\nAAEC\n\n\u{2014} blockhouse-audit-1f sig\n";
+        let told = json!({ "origin": "blockhouse-audit-1f", "records": 17, "root": "AAEC", "checkpoint": text });
+        assert_eq!(checkpoint(text), told);
     }
 
     #[test]

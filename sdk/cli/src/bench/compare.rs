@@ -9,17 +9,17 @@ use super::load::{Kind, LoadArgs};
 use super::measure;
 use super::report::Report;
 use crate::cluster::{ClusterArgs, IdentityArgs, Table, TlsArgs, block_on};
-use crate::out;
+use crate::{address, out};
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompareArgs {
-    /// The first server: a name server, the broker's process if it is on this machine, and whether the
-    /// options of TLS and of the user are for it
-    #[arg(long, value_name = "HOST:PORT[,pid=N][,tls][,signed]")]
+    /// The first server, HOST:PORT[,pid=N][,tls][,signed]: a name server, the broker's process if it is on this
+    /// machine, and whether the options of TLS and of the user are for it
+    #[arg(long, value_name = "SERVER")]
     a: Side,
-    /// The second server
-    #[arg(long, value_name = "HOST:PORT[,pid=N][,tls][,signed]")]
+    /// The second server, in the same form
+    #[arg(long, value_name = "SERVER")]
     b: Side,
     /// What to measure
     #[arg(long, value_enum, default_value = "produce")]
@@ -54,7 +54,8 @@ impl FromStr for Side {
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let mut parts = text.split(',');
-        let namesrv = parts.next().unwrap_or_default().to_owned();
+        let namesrv =
+            address::list(parts.next().unwrap_or_default()).map_err(anyhow::Error::msg)?;
         let mut side = Self { namesrv, ..Self::default() };
         for part in parts {
             match part.split_once('=') {

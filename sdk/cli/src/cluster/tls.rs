@@ -8,10 +8,10 @@ use blockhouse_disk::RealDisk;
 use blockhouse_service::SystemClock;
 use blockhouse_transport::tls::{Connector, Outgoing};
 
-use crate::wrong_use;
+use crate::{given, wrong_use};
 
 /// Whether connections are encrypted, and who the other side has to be.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct TlsArgs {
     /// Connect by TLS; each of the options below says so as well
     #[arg(long, global = true, help_heading = "TLS")]
@@ -64,6 +64,9 @@ impl TlsArgs {
         }
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             return Err(wrong_use("--tls-cert and --tls-key must be given together"));
+        }
+        for path in [&self.tls_ca, &self.tls_cert, &self.tls_key].into_iter().flatten() {
+            given::file(path)?;
         }
         outgoing.validate().map_err(|_| wrong_use("--tls-server-name is no host name"))?;
         let connector =

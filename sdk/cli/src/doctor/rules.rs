@@ -15,7 +15,12 @@ const SYSTEM_BUSY: &str = "system_busy";
 pub(super) fn asked(path: &str, place: &str, answer: anyhow::Result<String>) -> Finding {
     match answer {
         Ok(_) => Finding::new(ASKED, State::Ok, place, format!("/{path} is well")),
-        Err(error) => Finding::new(ASKED, State::Failure, place, format!("/{path}: {error:#}")),
+        Err(error) => Finding::new(
+            ASKED,
+            State::Failure,
+            place,
+            format!("/{path}: {}", crate::sentence(&error)),
+        ),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use blockhouse_model::OptionError;
-use blockhouse_service::config::Loaded;
+use blockhouse_service::config::{Loaded, Source};
 use blockhouse_transport::tls::{HELLO_AS_LENGTH, Mode};
 
 use super::Config;
@@ -14,6 +14,7 @@ use crate::process::Role;
 pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
     let config = &loaded.config;
     judge(config).map_err(|error| loaded.broken_rule(&error.option, &error.rule))?;
+    check_data(loaded)?;
     guard::check(loaded, role)?;
     if role == Role::Broker && config.node.namesrv.is_empty() {
         bail!(
@@ -29,6 +30,20 @@ pub(crate) fn check(loaded: &Loaded<Config>, role: Role) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Refuses a data directory that is a file. That it is not there yet is usual.
+fn check_data(loaded: &Loaded<Config>) -> anyhow::Result<()> {
+    let path = &loaded.config.node.data;
+    if !path.is_file() {
+        return Ok(());
+    }
+    let name = match loaded.source("node.data") {
+        Source::Flag(flag) => flag,
+        Source::Default => "--data".to_owned(),
+        place => format!("{} ({place})", place.called("node.data")),
+    };
+    bail!("{name} {} is a file, and a directory is wanted", path.display())
 }
 
 fn judge(config: &Config) -> Result<(), OptionError> {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{binding, files};
 use crate::process::plugins;
-use crate::wrong_use;
+use crate::{given, wrong_use};
 
 /// What to put where.
 #[derive(Debug, clap::Args)]
@@ -40,14 +40,12 @@ pub(super) fn put(package: &Package, data: &Path) -> anyhow::Result<PathBuf> {
 
 /// Refuses a directory that no node has: the plugin would be put where nothing looks for it.
 pub(super) fn check_data(data: &Path) -> anyhow::Result<()> {
-    if data.is_dir() {
-        return Ok(());
-    }
-    Err(wrong_use(format!(
-        "{} is no directory: name the node's data directory with --data (`mkdir` it for a node \
-         that never ran)",
-        data.display()
-    )))
+    given::directory(data).map_err(|error| {
+        wrong_use(format!(
+            "{error}: name the node's data directory with --data (`mkdir` it for a node that \
+             never ran)"
+        ))
+    })
 }
 
 /// Checks a plugin and puts it there.

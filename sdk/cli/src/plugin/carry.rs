@@ -8,12 +8,13 @@ use blockhouse_package::{Package, layout};
 use serde_json::json;
 
 use super::{add, binding, files};
-use crate::wrong_use;
+use crate::{given, wrong_use};
 
 pub(super) const SAVE_EXAMPLES: &str = "\
 Examples:
   blockhouse plugin save orders-guard.wasm audit.wasm -o plugins.tar
-  blockhouse plugin save *.wasm -o plugins        # a directory";
+  # into a directory
+  blockhouse plugin save *.wasm -o plugins";
 
 /// What to carry.
 #[derive(Debug, clap::Args)]
@@ -59,8 +60,9 @@ pub(super) fn save(args: &SaveArgs, as_json: bool) -> anyhow::Result<()> {
 /// Puts all plugins of a layout onto a node, or none if one of them is wrong.
 pub(super) fn load(args: &LoadArgs, as_json: bool) -> anyhow::Result<()> {
     add::check_data(&args.data)?;
-    let failed = || args.layout.display().to_string();
-    let packages = layout::load(&RealDisk, &args.layout).with_context(failed)?;
+    given::either(&args.layout)?;
+    let packages =
+        layout::load(&RealDisk, &args.layout).map_err(|error| files::about(&args.layout, error))?;
     for package in &packages {
         let name = &package.manifest().name;
         blockhouse_build::describe(package.bytes())

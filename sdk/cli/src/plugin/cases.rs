@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::engine::{self, Running};
 use super::recorded;
-use crate::wrong_use;
+use crate::{given, wrong_use};
 use case::{Subject, Suite};
 
 pub(super) const EXAMPLES: &str = "\
@@ -26,17 +26,17 @@ A file of cases:
   body = \"hello\"                    # also: properties = { TAGS = \"a\" }
   expect = { decision = \"reject\", reason = \"set the property tenant\" }
 
-decision: admit, reject, drop or reroute at before-send, keep, hide or reject at before-deliver,
-enrich at enrich-span. Also, where expected: a part of the reason, the topic of a reroute, the body
-and properties that come out, and the attributes that a span gets.
+decision: admit, reject, drop or reroute at before-send, keep, hide or reject at before-deliver, enrich at \
+enrich-span. Also, where expected: a part of the reason, the topic of a reroute, the body and properties that \
+come out, and the attributes that a span gets.
 
-Recordings are files of messages, a line each, as `blockhouse consume --json` prints them. All that are
-in recorded/ are given to the plugin at before-send and before-deliver, in batches of 32. A call that
-fails fails the test, and so does a decision that is not the one that --accept kept.
+Recordings are files of messages, a line each, as `blockhouse consume --json` prints them. All that are in \
+recorded/ are given to the plugin at before-send and before-deliver, in batches of 32. A call that fails fails \
+the test, and so does a decision that is not the one that --accept kept.
 
 Examples:
   blockhouse plugin test
-  blockhouse plugin test --record orders --messages 500 --namesrv 10.0.0.5:9876
+  blockhouse plugin test --record orders --messages 500 -n 10.0.0.5:9876
   blockhouse plugin test --accept
   blockhouse plugin test orders-guard.wasm --cases cases --binding node.toml
 
@@ -152,16 +152,26 @@ fn suites(args: &Args) -> anyhow::Result<Vec<(String, Suite)>> {
     }
     let read = |(name, text): (String, String)| {
         let suite = Suite::parse(&text);
-        Ok((name.clone(), suite.map_err(|e| wrong_use(format!("{name}: {e:#}")))?))
+        Ok((
+            name.clone(),
+            suite.map_err(|e| wrong_use(format!("{name}: {}", crate::sentence(&e))))?,
+        ))
     };
-    files(&dir)?.into_iter().map(read).collect()
+    let files = files(&dir)?;
+    if files.is_empty() && args.cases.is_some() {
+        return Err(no_cases(&dir));
+    }
+    files.into_iter().map(read).collect()
+}
+
+/// That a directory has no cases though it was named.
+pub(super) fn no_cases(dir: &Path) -> anyhow::Error {
+    wrong_use(format!("--cases: there are no *.toml in {}", dir.display()))
 }
 
 /// The names and texts of the files in a directory of cases, in the order of their names.
 pub(super) fn files(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
-    if !dir.is_dir() {
-        return Err(wrong_use(format!("--cases {}: no such directory", dir.display())));
-    }
+    given::directory(dir).map_err(|error| wrong_use(format!("--cases: {error}")))?;
     let read = |path: PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok((name, super::files::text(&path)?))

@@ -17,12 +17,13 @@ use crate::wrong_use;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   blockhouse plugin deploy orders-guard.wasm --binding node.toml
-  blockhouse plugin deploy orders-guard.wasm --cases cases --node 10.0.0.5:5557 --node 10.0.0.6:5557
+  blockhouse plugin deploy orders-guard.wasm --cases cases \\
+      --node 10.0.0.5:5557 --node 10.0.0.6:5557
   blockhouse plugin deploy sha256:0f5b... --name orders-guard
 
-Without --binding the new version is bound as the one in force. A file's signatures are taken from
-FILE.sig. Nothing changes on any node unless all of them take it; a version that does worse than the
-one before goes back by itself in its first minute (`blockhouse plugin describe NAME` tells).
+Without --binding the new version is bound as the one in force. A file's signatures are taken from FILE.sig. \
+Nothing changes on any node unless all of them take it; a version that does worse than the one before goes back \
+by itself in its first minute (`blockhouse plugin describe NAME` tells).
 
 Exit codes: 0 in force on all nodes; 1 not on all, and it says on which; 2 wrong arguments.";
 
@@ -154,9 +155,10 @@ fn binding(path: &Path, name: &str, digest: &str) -> anyhow::Result<Binding> {
 fn read_cases(dir: &Path) -> anyhow::Result<Vec<CaseFile>> {
     let files = cases::files(dir)?;
     if files.is_empty() {
-        return Err(wrong_use(format!("--cases {}: there is no *.toml in it", dir.display())));
+        return Err(cases::no_cases(dir));
     }
-    cases::golden(&files).map_err(|e| wrong_use(format!("--cases {}: {e:#}", dir.display())))?;
+    cases::golden(&files)
+        .map_err(|e| wrong_use(format!("--cases {}: {}", dir.display(), crate::sentence(&e))))?;
     Ok(files.into_iter().map(|(file, text)| CaseFile { file, text }).collect())
 }
 

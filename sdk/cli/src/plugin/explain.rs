@@ -7,25 +7,29 @@ use blockhouse_host::host::component_path;
 use blockhouse_host::{Binding, InForce, Interface, Mode, OnFailure, Source};
 use blockhouse_package::Component;
 use blockhouse_protocol::codes::request_code;
+use clap::ValueEnum as _;
 use serde_json::{Value, json};
 
 use super::{engine, files, list};
 use crate::args::{NodeArgs, ProcessArgs};
 use crate::cluster::Table;
-use crate::options;
 use crate::process::{Role, plugins};
+use crate::{options, wrong_use};
 
 pub(super) const EXAMPLES: &str = "\
-Rows stand in the order of the calls. A binding that does not list its `hooks` serves what its
-component exports, which is looked up in the node's data directory. What was deployed there wins
-over the file, and what was disabled is left out.
+Rows stand in the order of the calls. A binding that does not list its `hooks` serves what its component \
+exports, which is looked up in the node's data directory. What was deployed there wins over the file, and what \
+was disabled is left out.
 
 Examples:
   blockhouse plugin explain --config node.toml --topic orders
-  blockhouse plugin explain --config node.toml --topic orders --group billing --principal ann
+  blockhouse plugin explain --config node.toml --topic orders \\
+      --group billing --principal ann
   blockhouse plugin explain --config node.toml --action route --topic orders
-  blockhouse plugin explain --config namesrv.toml --role namesrv --action register
-  blockhouse plugin explain --config node.toml --action admin --code 215 --topic orders";
+  blockhouse plugin explain --config namesrv.toml --role namesrv \\
+      --action register
+  blockhouse plugin explain --config node.toml --action admin --code 215 \\
+      --topic orders";
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -95,7 +99,6 @@ impl Action {
     }
 
     fn name(self) -> String {
-        use clap::ValueEnum as _;
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
@@ -115,11 +118,11 @@ pub(super) struct Args {
     /// What is done; may be given several times
     #[arg(long = "action", value_enum, value_delimiter = ',', default_values_t = [Action::Send, Action::Pull])]
     actions: Vec<Action>,
-    /// The topic that it is about
-    #[arg(long, default_value = "")]
+    /// The topic that it is about; send, pull, ack and route need one
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     topic: String,
     /// The producer's or consumer's group
-    #[arg(long, default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     group: String,
     /// Who asks; `anonymous` is who proved nothing
     #[arg(long, value_name = "NAME", default_value = "anonymous")]
@@ -141,21 +144,16 @@ struct Call<'a> {
 
 /// Tells.
 pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
-    if let Some(action) = args.actions.iter().find(|a| a.has_topic() && args.topic.is_empty()) {
-        return Err(crate::wrong_use(format!(
-            "--topic is needed: `{}` is about one",
-            action.name()
-        )));
-    }
+    check_topic(args)?;
     let process = ProcessArgs {
         config: Some(args.config.clone()),
         data: args.data.clone(),
         ..ProcessArgs::default()
     };
     let node = NodeArgs { process, ..NodeArgs::default() };
-    let options = options::load(&node).map_err(|e| crate::wrong_use(format!("{e:#}")))?;
+    let options = options::load(&node).map_err(|e| wrong_use(crate::sentence(&e)))?;
     let config = options.loaded.config;
-    config.plugins.validate().map_err(|e| crate::wrong_use(format!("plugins.{e}")))?;
+    config.plugins.validate().map_err(|e| wrong_use(format!("plugins.{e}")))?;
     let dir = plugins::dir(&config.node.data);
     let set = InForce::read(&config.plugins, &RealDisk, &dir, plugins::role(args.role))?;
     let bindings: Vec<Bound<'_>> = set
@@ -171,6 +169,26 @@ pub(super) fn run(args: &Args, as_json: bool) -> anyhow::Result<()> {
         text += &format!("disabled on the node: {}\n", set.disabled.join(", "));
     }
     super::print(as_json, &text, &json!({ "calls": rows, "disabled": set.disabled }))
+}
+
+/// Which bindings run depends on the topic, where there is one.
+fn check_topic(args: &Args) -> anyhow::Result<()> {
+    if !args.topic.is_empty() {
+        return Ok(());
+    }
+    let about: Vec<String> =
+        args.actions.iter().filter(|a| a.has_topic()).map(|a| format!("`{}`", a.name())).collect();
+    if about.is_empty() {
+        return Ok(());
+    }
+    let others = Action::value_variants().iter().filter(|action| !action.has_topic());
+    let others: Vec<String> = others.map(|action| action.name()).collect();
+    Err(wrong_use(format!(
+        "which bindings run for {} depends on the topic: give --topic NAME, or --action with what is \
+         about none ({})",
+        about.join(" and "),
+        others.join(", ")
+    )))
 }
 
 /// The calls of one request, in their order.

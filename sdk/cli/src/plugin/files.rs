@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use blockhouse_disk::{Disk as _, RealDisk, whole};
-use blockhouse_package::{Package, component};
+use blockhouse_package::{Error, Package, component};
 
-use crate::wrong_use;
+use crate::{given, wrong_use};
 
 /// A plugin's file as a whole, checked.
 pub(super) fn package(path: &Path) -> anyhow::Result<Package> {
@@ -17,11 +17,21 @@ pub(super) fn package(path: &Path) -> anyhow::Result<Package> {
             path.display()
         )));
     }
-    Package::read(&RealDisk, path).with_context(|| path.display().to_string())
+    given::file(path)?;
+    Package::read(&RealDisk, path).map_err(|error| about(path, error))
+}
+
+/// An error about a file. What the disk says names the file already.
+pub(super) fn about(path: &Path, error: Error) -> anyhow::Error {
+    match error {
+        Error::Disk { .. } => error.into(),
+        other => anyhow::Error::new(other).context(path.display().to_string()),
+    }
 }
 
 /// A file that may have at most `max` bytes.
 pub(super) fn read(path: &Path, max: u64) -> anyhow::Result<Vec<u8>> {
+    given::file(path)?;
     let failed = || format!("cannot read {}", path.display());
     let len = RealDisk.open_read(path).and_then(|file| file.len()).with_context(failed)?;
     anyhow::ensure!(len <= max, "{} has {len} bytes, more than {max}", path.display());

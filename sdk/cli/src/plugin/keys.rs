@@ -9,20 +9,22 @@ use blockhouse_package::{Name, Policy, Require, SecretKey, Signature, TrustStore
 use serde_json::json;
 
 use super::files;
-use crate::wrong_use;
+use crate::{given, wrong_use};
 
 pub(super) const KEYGEN_EXAMPLES: &str = "\
-The secret half stays with whoever releases plugins. The public half goes into the trust store of
-every node, which is a directory of such files.
+The secret half stays with whoever releases plugins. The public half goes into the trust store of every node, \
+which is a directory of such files.
 
 Example:
-  blockhouse plugin keygen release        # writes release.key and release.pub";
+  # writes release.key and release.pub
+  blockhouse plugin keygen release";
 
 pub(super) const VERIFY_EXAMPLES: &str = "\
 Examples:
   blockhouse plugin verify orders-guard.wasm --trust /etc/blockhouse/trust
   blockhouse plugin verify orders-guard.wasm --trust trust --require none
-  blockhouse plugin verify orders-guard.wasm --trust trust --all-of build,security
+  blockhouse plugin verify orders-guard.wasm --trust trust \\
+      --all-of build,security
 
 A wrong signature of a trusted key fails with any --require.";
 
@@ -103,6 +105,7 @@ pub(super) fn keygen(args: &KeygenArgs, as_json: bool) -> anyhow::Result<()> {
 /// Signs a plugin; a former signature of the same key is replaced.
 pub(super) fn sign(args: &SignArgs, as_json: bool) -> anyhow::Result<()> {
     let package = files::package(&args.file)?;
+    given::file(&args.key)?;
     let key = SecretKey::read(&RealDisk, &args.key)
         .with_context(|| format!("cannot sign with {}", args.key.display()))?;
     let id = key.public().id();

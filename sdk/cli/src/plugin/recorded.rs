@@ -83,7 +83,8 @@ impl RecordedArgs {
         for path in in_order(&plugin.join("recorded"), "jsonl")? {
             let place = || path.display().to_string();
             let messages = Recorded::all(&files::long_text(&path, BYTES_MAX)?);
-            let messages = messages.map_err(|e| wrong_use(format!("{}: {e:#}", place())))?;
+            let messages =
+                messages.map_err(|e| wrong_use(format!("{}: {}", place(), crate::sentence(&e))))?;
             let running = start().with_context(place)?;
             let (decisions, failure) = replay::run(&messages, &running);
             let mut problems: Vec<String> = failure.into_iter().collect();

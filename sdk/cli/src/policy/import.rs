@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::print;
 use crate::cluster::{ClusterArgs, IdentityArgs, TlsArgs, block_on};
-use crate::out;
+use crate::{address, out};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -20,7 +20,7 @@ What is not taken over, or means something else, is said on stderr.";
 #[derive(Debug, clap::Args)]
 pub(super) struct ImportArgs {
     /// The broker that has the ACLs, RocketMQ 5.3 or newer
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address::one)]
     from: String,
     /// How long to wait for a connection and for an answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 3_000)]

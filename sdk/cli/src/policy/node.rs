@@ -13,7 +13,8 @@ use crate::process::policies::{ApplyRequest, BODY_MAX};
 pub(super) const APPLY_EXAMPLES: &str = "\
 Examples:
   blockhouse policy apply policies/
-  blockhouse policy apply policies/ --node 10.0.0.5:5557 --node 10.0.0.6:5557 --dry-run
+  blockhouse policy apply policies/ --dry-run \\
+      --node 10.0.0.5:5557 --node 10.0.0.6:5557
 
 Exit codes: 0 in force on all nodes; 1 not on all, and it says on which; 2 wrong arguments.";
 

@@ -20,15 +20,16 @@ use serde_json::{Value, json};
 
 use super::{AclArgs, ModeArg, decide, files, print};
 use crate::cluster::Table;
-use crate::{audit, out, wrong_use};
+use crate::{audit, given, out, wrong_use};
 use observed::{Observed, Told, of_message, of_record};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   blockhouse policy simulate --policies new/ --audit /var/lib/blockhouse
-  blockhouse policy simulate --policies new/ --recorded recorded/orders.jsonl --principal user:shop
+  blockhouse policy simulate --policies new/ --principal user:shop \\
+      --recorded recorded/orders.jsonl
 
-An audit log has what was refused. What is allowed on the data path makes no record, but for what a plugin
+An audit log has what was refused. What is allowed on the data path makes no record, but for what a plugin \
 changed, dropped or refused: that nothing changes does not say that all goes on. docs/policies.md has more.";
 
 /// Changes that are told apart; of further ones there is only the number.
@@ -124,6 +125,7 @@ fn replay(args: &SimulateArgs, as_json: bool) -> anyhow::Result<bool> {
 }
 
 fn each_line(path: &Path, visit: &mut dyn FnMut(&[u8])) -> anyhow::Result<()> {
+    given::file(path)?;
     let cannot = || format!("cannot read {}", path.display());
     let file = RealDisk.open_read(path).with_context(cannot)?;
     lines::each(&file, visit).with_context(cannot)

@@ -15,6 +15,7 @@ use blockhouse_store::examine::{Access, Options, Report, Site, check};
 use super::SiteArgs;
 use super::bar::Bar;
 use super::findings::Row;
+use crate::given;
 
 /// A stopped broker's directory.
 pub(super) struct Stopped {
@@ -38,6 +39,9 @@ impl Stopped {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let delay_levels = DelayLevels::parse(&args.delay_levels)
             .ok_or_else(|| anyhow!("--delay-levels must be a list like `1s 5s 10m 2h`"))?;
+        if args.data.is_file() {
+            given::directory(&args.data)?;
+        }
         let is_store = ["commitlog", "consumequeue", "config", "checkpoint", "lock"]
             .iter()
             .any(|name| disk.exists(&args.data.join(name)));
@@ -48,7 +52,7 @@ impl Stopped {
             );
         }
         if let Some(dir) = args.commit_log_dir.as_ref().filter(|dir| !disk.exists(dir)) {
-            anyhow::bail!("--commit-log-dir {}: there is no such directory", dir.display());
+            given::directory(dir).map_err(|error| anyhow!("--commit-log-dir: {error}"))?;
         }
         let options = Options {
             commit_log_dir: args.commit_log_dir.clone(),
