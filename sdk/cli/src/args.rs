@@ -1,5 +1,8 @@
 //! What the command line can say.
 
+#[cfg(test)]
+mod help;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -13,7 +16,9 @@ Try it, each in a terminal of its own:
   blockhouse consume TopicTest --group try --follow
   blockhouse produce TopicTest 'hello, world'
 
-Exit codes: 0 done, or stopped cleanly; 1 failed; 2 wrong arguments or configuration.";
+Exit codes: 0 done, or stopped cleanly; 1 failed; 2 wrong arguments or configuration, or a file or directory \
+that they name is not there. Tools that look for something (`admin store`, `audit verify`, `policy simulate`) \
+exit with 1 if they found it, and with 2 for whatever kept them from looking.";
 
 /// A broker and a name server for RocketMQ clients, and the tools around them.
 #[derive(Debug, Parser)]
@@ -74,8 +79,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  blockhouse completions bash \
-                            > ~/.local/share/bash-completion/completions/blockhouse")]
+    #[command(after_help = COMPLETIONS_EXAMPLE)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -86,8 +90,13 @@ const STANDALONE_EXAMPLES: &str = "\
 Examples:
   blockhouse standalone
   blockhouse standalone --data /var/lib/blockhouse --set store.flush=sync
-  blockhouse standalone --broker-listen 0.0.0.0:10911 --namesrv-listen 0.0.0.0:9876 \\
-      --advertise 10.0.0.5 --insecure";
+  blockhouse standalone --broker-listen 0.0.0.0:10911 \\
+      --namesrv-listen 0.0.0.0:9876 --advertise 10.0.0.5 --insecure";
+
+const COMPLETIONS_EXAMPLE: &str = "\
+Example:
+  blockhouse completions bash \\
+      > ~/.local/share/bash-completion/completions/blockhouse";
 
 const NAMESRV_EXAMPLES: &str = "\
 Examples:
@@ -181,7 +190,7 @@ pub(crate) struct ProcessArgs {
     /// Set any option, e.g. `store.flush=sync`; may be given several times
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub(crate) sets: Vec<String>,
-    /// Keep data here (RocketMQ: storePathRootDir)
+    /// Keep data here; `blockhouse-data` if nothing says otherwise (RocketMQ: storePathRootDir)
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<String>,
     /// Where health and metrics are served: IP:PORT, a port on 127.0.0.1, or `off`

@@ -25,12 +25,16 @@ use load::{Kind, LoadArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  blockhouse bench produce --connections 8 --in-flight 16 --server-pid $(pgrep -f BrokerStartup)
+  blockhouse bench produce --connections 8 --in-flight 16 \\
+      --server-pid $(pgrep -f BrokerStartup)
   blockhouse bench produce --connections 4 --in-flight 4 --rate 5000
   blockhouse bench consume --connections 1 --in-flight 4
   blockhouse bench end-to-end --rate 1000 --json
-  blockhouse bench compare --a 127.0.0.1:9876,pid=101 --b 127.0.0.1:19876,pid=202 --rounds 3
-  blockhouse bench compare --a 127.0.0.1:9876,tls,signed --b 127.0.0.1:19876 --tls-ca ca.pem --access-key bench";
+  blockhouse bench compare --rounds 3 \\
+      --a 127.0.0.1:9876,pid=101 --b 127.0.0.1:19876,pid=202
+  blockhouse bench compare --a 127.0.0.1:9876,tls,signed \\
+      --b 127.0.0.1:19876 --tls-ca ca.pem \\
+      --access-key bench --secret-key-file bench.secret";
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]

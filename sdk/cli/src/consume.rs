@@ -17,13 +17,16 @@ const TOPIC_PAUSE: Duration = Duration::from_millis(500);
 
 const EXAMPLES: &str = "\
 Examples:
-  blockhouse consume TopicTest --group try            what is there, then stop
-  blockhouse consume TopicTest --group try --follow   and what comes, until ctrl-C
-  blockhouse consume TopicTest --group new --from last --follow --tag 'TagA || TagB'
+  # what is there, then stop
+  blockhouse consume TopicTest --group try
+  # and what comes, until ctrl-C
+  blockhouse consume TopicTest --group try --follow
+  blockhouse consume TopicTest --group new --from last --follow \\
+      --tag 'TagA || TagB'
 
-Members of a group share a topic's messages, and the group goes on where it stopped. Progress is
-committed every 5 seconds and at the end. Control characters in messages are escaped on a terminal; a
-file or pipe gets them as they are.";
+Members of a group share a topic's messages, and the group goes on where it stopped. Progress is committed \
+every 5 seconds and at the end. Control characters in messages are escaped on a terminal; a file or pipe gets \
+them as they are.";
 
 /// What the command line can say.
 #[derive(Debug, clap::Args)]

@@ -18,10 +18,11 @@ use crate::{FAILED, out};
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   blockhouse doctor
-  blockhouse doctor --namesrv '10.0.0.3:9876;10.0.0.4:9876' --node 10.0.0.5:5557 --node 10.0.0.6:5557
+  blockhouse doctor --namesrv '10.0.0.3:9876;10.0.0.4:9876' \\
+      --node 10.0.0.5:5557 --node 10.0.0.6:5557
   blockhouse doctor --json | jq '.findings[] | select(.state != \"ok\")'
 
-Exit codes: 0 nothing fails, 1 something fails (with --strict: or is a warning), 2 wrong arguments.";
+Exit codes: 0 nothing fails; 1 something fails (with --strict: or is a warning); 2 wrong arguments.";
 
 /// Where to look, and what to say.
 #[derive(Debug, clap::Args)]

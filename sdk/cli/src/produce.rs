@@ -12,7 +12,8 @@ use crate::{out, wrong_use};
 const EXAMPLES: &str = "\
 Examples:
   blockhouse produce TopicTest 'hello, world'
-  blockhouse produce TopicTest --tag TagA --key order-17 --property colour=red 'one' 'two'
+  blockhouse produce TopicTest 'one' 'two' --tag TagA --key order-17 \\
+      --property colour=red
   seq 1 1000 | blockhouse produce TopicTest";
 
 /// What the command line can say.

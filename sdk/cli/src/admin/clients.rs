@@ -18,8 +18,8 @@ Examples:
   blockhouse admin clients --node 10.0.0.5:5557 --json
   blockhouse admin clients billing -n 10.0.0.5:9876
 
-Without a group, the clients of one broker, asked over its ops listener; with a group, its clients on all brokers
-of the cluster, asked as RocketMQ's tools do.";
+Without a group, the clients of one broker, asked over its ops listener; with a group, its clients on all \
+brokers of the cluster, asked as RocketMQ's tools do.";
 
 /// Whose clients.
 #[derive(Debug, clap::Args)]

@@ -12,7 +12,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   blockhouse admin log
   blockhouse admin log debug --for 10m
-  blockhouse admin log info,blockhouse_store=trace --for 5m --node 10.0.0.5:5557
+  blockhouse admin log info,blockhouse_store=trace --for 5m \\
+      --node 10.0.0.5:5557
   blockhouse admin log --reset";
 
 /// Which level.

@@ -15,7 +15,7 @@ use crate::{out, wrong_use};
 pub(super) enum Command {
     /// By its id: the offset message id, or with --topic the unique key that producers print
     Id {
-        /// 32 hexadecimal digits
+        /// 32 hexadecimal digits, or 56 if the broker has an IPv6 address
         id: String,
         /// The topic; needed for unique keys
         #[arg(long)]

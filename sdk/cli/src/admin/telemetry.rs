@@ -15,9 +15,9 @@ Examples:
   blockhouse admin telemetry --head-ratio 1 --slow-ms 50 --minutes 10
   blockhouse admin telemetry --reset --node 10.0.0.5:5557
 
-What is changed goes back by itself to what is configured: after its minutes, or when the node starts again. It is
-for messages, and questions to a name server, that come without a `traceparent`, but for the topics that
-`telemetry.traces.rules` names.";
+What is changed goes back by itself to what is configured: after its minutes, or when the node starts again. \
+It is for messages, and questions to a name server, that come without a `traceparent`, but for the topics \
+that `telemetry.traces.rules` names.";
 
 /// What to record for a while.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// Record what is refused or fails
     #[arg(long, value_name = "BOOL", requires = "minutes")]
     errors: Option<bool>,
-    /// For so many minutes
+    /// For so many minutes; each of the options above needs it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_440))]
     minutes: Option<u64>,
     /// Record what is configured, at once

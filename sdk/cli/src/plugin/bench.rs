@@ -14,8 +14,8 @@ use crate::cluster::Table;
 use crate::{out, wrong_use};
 
 pub(super) const EXAMPLES: &str = "\
-The median of five rounds, without what making the messages costs. The plugin gets the `config` of
---binding; without it an empty one, with which many plugins have little to do.
+The median of five rounds, without what making the messages costs. The plugin gets the `config` of --binding; \
+without it an empty one, with which many plugins have little to do.
 
 Examples:
   blockhouse plugin bench

@@ -9,14 +9,16 @@ use crate::process::plugins::Named;
 pub(super) const ROLLBACK_EXAMPLES: &str = "\
 Examples:
   blockhouse plugin rollback orders-guard
-  blockhouse plugin rollback orders-guard --node 10.0.0.5:5557 --node 10.0.0.6:5557
+  blockhouse plugin rollback orders-guard \\
+      --node 10.0.0.5:5557 --node 10.0.0.6:5557
 
 Exit codes: 0 done on all nodes; 1 not on all, and it says on which; 2 wrong arguments.";
 
 pub(super) const DISABLE_EXAMPLES: &str = "\
 Examples:
   blockhouse plugin disable orders-guard
-  blockhouse plugin disable orders-guard --node 10.0.0.5:5557 --node 10.0.0.6:5557
+  blockhouse plugin disable orders-guard \\
+      --node 10.0.0.5:5557 --node 10.0.0.6:5557
 
 `blockhouse plugin enable NAME` brings it back, and so does a deploy.";
 

@@ -8,9 +8,9 @@ Examples:
   blockhouse plugin list
   blockhouse plugin list --ops 10.0.0.5:5557 --json
 
-The address is that of the node's option ops.listen. There is one row for each hook of each plugin;
-`objections` are answers other than \"go on\", which have no effect in shadow mode. `from` is where
-the binding comes from: the node's configuration, or a deploy, which wins.";
+The address is that of the node's option ops.listen. There is one row for each hook of each plugin; \
+`objections` are answers other than \"go on\", which have no effect in shadow mode. `from` is where the binding \
+comes from: the node's configuration, or a deploy, which wins.";
 
 /// Which node to ask.
 #[derive(Debug, clap::Args)]

@@ -12,8 +12,8 @@ Examples:
   blockhouse plugin logs orders-guard
   blockhouse plugin logs orders-guard --follow
 
-A node keeps the last 1000 lines of each plugin, over its versions. Lines of level `host` are the
-node's: why calls failed, and when a version was taken back.";
+A node keeps the last 1000 lines of each plugin, over its versions. Lines of level `host` are the node's: why \
+calls failed, and when a version was taken back.";
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -15,14 +15,15 @@ use super::files;
 use crate::wrong_use;
 
 pub(super) const EXAMPLES: &str = "\
-Hooks: connection, authenticate, authorize, before-send, after-append, pull, before-deliver, ack,
-admin-command, broker-registration, route-query, enrich-span, audit-sink. docs/hooks.md says when
-each runs. The templates of other languages than Rust have before-send and after-append; what is not
-named is before-send for Rust and C, and after-append for the others.
+Hooks: connection, authenticate, authorize, before-send, after-append, pull, before-deliver, ack, \
+admin-command, broker-registration, route-query, enrich-span, audit-sink. docs/hooks.md says when each runs. \
+The templates of other languages than Rust have before-send and after-append; what is not named is before-send \
+for Rust and C, and after-append for the others.
 
 Examples:
   blockhouse plugin new orders-guard
-  blockhouse plugin new orders-guard --hooks authorize,before-send --dir plugins/orders-guard
+  blockhouse plugin new orders-guard --hooks authorize,before-send \\
+      --dir plugins/orders-guard
   blockhouse plugin new orders-watch --lang python";
 
 /// The guest SDK of the checkout that this program was built in.

@@ -70,8 +70,8 @@ impl WayArgs {
 /// Which nodes to change.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NodeArgs {
-    /// A node's ops listener, HOST:PORT; once for each node, brokers and name servers
-    #[arg(long = "node", visible_alias = "ops", value_name = "HOST:PORT", default_value = DEFAULT)]
+    /// A node's ops listener, HOST:PORT or http(s)://HOST:PORT; once for each node, brokers and name servers
+    #[arg(long = "node", visible_alias = "ops", value_name = "URL", default_value = DEFAULT)]
     nodes: Vec<String>,
     /// How long to wait for a connection and for an answer, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 120_000, value_parser = clap::value_parser!(u64).range(1..))]

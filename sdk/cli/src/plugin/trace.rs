@@ -12,10 +12,11 @@ use crate::out;
 pub(super) const EXAMPLES: &str = "\
 Examples:
   blockhouse plugin trace --topic orders
-  blockhouse plugin trace --node 10.0.0.5:5557 --principal ann --count 5 --seconds 120 --json
+  blockhouse plugin trace --node 10.0.0.5:5557 --principal ann \\
+      --count 5 --seconds 120 --json
 
-A run of sends of one connection goes through the plugins together and is shown as one request. A node
-has one trace at a time: a later one takes the place of an earlier one.";
+A run of sends of one connection goes through the plugins together and is shown as one request. A node has one \
+trace at a time: a later one takes the place of an earlier one.";
 
 /// Between two questions.
 const PAUSE: Duration = Duration::from_millis(250);
