@@ -19,14 +19,9 @@ pub fn response_code(error: &Error) -> i32 {
             UserError::Exists(_) | UserError::Invalid(_) => code::INVALID_PARAMETER,
             UserError::Forbidden(_) => code::NO_PERMISSION,
             UserError::NotSaved(_) => code::SYSTEM_ERROR,
+            UserError::Acl(error) | UserError::AclLeft(error) => of_acls(error),
         },
-        Error::Acl(error) => match error {
-            AclError::NoUser(_) => code::USER_NOT_EXIST,
-            AclError::Missing(_) => code::POLICY_NOT_EXIST,
-            AclError::Forbidden(_) => code::NO_PERMISSION,
-            AclError::Invalid(_) => code::INVALID_PARAMETER,
-            AclError::NotSaved(_) => code::SYSTEM_ERROR,
-        },
+        Error::Acl(error) => of_acls(error),
         Error::NoRoute(_) => code::TOPIC_NOT_EXIST,
         Error::NoKey { .. } | Error::NoNamespace(_) => code::QUERY_NOT_FOUND,
         Error::FixedOption => code::NO_PERMISSION,
@@ -44,5 +39,15 @@ pub fn response_code(error: &Error) -> i32 {
         | Error::NotReady
         | Error::Disabled
         | Error::Properties => code::SYSTEM_ERROR,
+    }
+}
+
+const fn of_acls(error: &AclError) -> i32 {
+    match error {
+        AclError::NoUser(_) => code::USER_NOT_EXIST,
+        AclError::Missing(_) => code::POLICY_NOT_EXIST,
+        AclError::Forbidden(_) => code::NO_PERMISSION,
+        AclError::Invalid(_) => code::INVALID_PARAMETER,
+        AclError::NotSaved(_) => code::SYSTEM_ERROR,
     }
 }

@@ -2,6 +2,11 @@
 
 use blockhouse_model::{Acl, RequestContext};
 
+use crate::UserError;
+
+/// Makes a user, or deletes one, among the users.
+pub type UserStep<'a> = &'a mut dyn FnMut() -> Result<(), UserError>;
+
 /// Why ACLs stay as they are.
 #[derive(Debug, thiserror::Error)]
 pub enum AclError {
@@ -52,9 +57,28 @@ pub trait Acls: Send + Sync {
         resource: Option<&str>,
     ) -> Result<(), AclError>;
 
-    /// A user is about to be deleted: whoever gets its name later must not get its rights.
+    /// Has `create` make the user, who begins without an ACL: what is left of one of that name is deleted before.
+    /// No other user is made or deleted, and no ACL changes, meanwhile.
     ///
     /// # Errors
-    /// See [`AclError`]; the user must stay, then.
-    fn forget(&self, cx: &RequestContext, user: &str) -> Result<(), AclError>;
+    /// Those of `create`; or the ACL cannot be deleted, and `create` was not called.
+    fn create_user(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        create: UserStep<'_>,
+    ) -> Result<(), UserError>;
+
+    /// Has `delete` delete the user, and deletes the ACL after it, once it is known that only the disk can prevent
+    /// that: who stays keeps its ACL. Of a user who is gone, the ACL that is left is deleted. Nothing else changes
+    /// meanwhile, as with [`Self::create_user`].
+    ///
+    /// # Errors
+    /// Those of `delete`; or the ACL cannot be deleted, see [`UserError::Acl`] and [`UserError::AclLeft`].
+    fn delete_user(
+        &self,
+        cx: &RequestContext,
+        user: &str,
+        delete: UserStep<'_>,
+    ) -> Result<(), UserError>;
 }

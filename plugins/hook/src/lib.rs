@@ -22,7 +22,7 @@ pub mod span;
 mod users;
 mod verdict;
 
-pub use acls::{AclError, Acls};
+pub use acls::{AclError, Acls, UserStep};
 pub use audit::{AuditEvent, AuditKind, Auditor, Decided, Outcome, PluginEvent, Subject};
 pub use calls::{Calls, PluginCall};
 pub use chain::{HookChain, Hooks, Watcher};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use blockhouse_model::Principal;
 
-use crate::{HookChain, Point};
+use crate::{AclError, HookChain, Point};
 
 /// What a user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -130,6 +130,12 @@ pub enum UserError {
     /// The change is not on the disk, and not in force.
     #[error("the users could not be saved: {0}")]
     NotSaved(#[from] io::Error),
+    /// The ACL that goes by the name cannot be deleted, without which no user is made or deleted.
+    #[error("the ACL of that name cannot be deleted, so nothing has changed: {0}")]
+    Acl(AclError),
+    /// The user is gone, and its ACL is not. Whoever gets the name next does not get it.
+    #[error("the user is deleted, but its ACL is not: {0}; delete the user once more")]
+    AclLeft(AclError),
 }
 
 /// Those who may sign.
@@ -152,14 +158,7 @@ pub trait Users: Send + Sync {
     /// See [`UserError`].
     fn update(&self, by: &Principal, change: &UserChange<'_>) -> Result<(), UserError>;
 
-    /// Whether [`Self::delete`] would delete the user now. For who must do something before it that cannot be
-    /// taken back.
-    ///
-    /// # Errors
-    /// The refusal of [`Self::delete`].
-    fn may_delete(&self, by: &Principal, name: &str) -> Result<(), UserError>;
-
-    /// Deletes a user.
+    /// Deletes a user. Its ACL is deleted with it by [`Acls::delete_user`](crate::Acls::delete_user).
     ///
     /// # Errors
     /// See [`UserError`].

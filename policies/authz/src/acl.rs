@@ -74,6 +74,12 @@ impl AclTable {
         Ok(self.users.get(user).map(|entries| acl(user, entries.clone())))
     }
 
+    /// The same without the ACL of `user`; `None` if it has none.
+    pub(crate) fn without(&self, user: &str) -> Option<Self> {
+        let mut without = self.clone();
+        without.users.remove(user).map(|_| without)
+    }
+
     pub(crate) fn list(&self, subject_filter: &str, resource_filter: &str) -> Vec<Acl> {
         let shown = |(user, entries): (&String, &Vec<AclEntry>)| {
             let whole = acl(user, Vec::new());

@@ -4,10 +4,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use blockhouse_authz::{Config, File, Files, Keeper, Parts, Refused};
+use blockhouse_authz::{Config, File, Files, Keeper, KnownUsers, Parts, Refused};
 use blockhouse_disk::{Disk as _, MemDisk, whole};
-use blockhouse_hook::{AclError, Hook as _, Verdict};
+use blockhouse_hook::{AclError, Hook as _, UserError, Verdict};
 use blockhouse_model::{
     Access, Acl, AclEntry, Action, ManualClock, Principal, RequestContext, Resource,
 };
@@ -20,13 +21,17 @@ struct Node {
 }
 
 fn start(disk: &MemDisk, policies: &str) -> Result<Node, Refused> {
+    start_with(disk, policies, Arc::new(|name| name != "nobody"))
+}
+
+fn start_with(disk: &MemDisk, policies: &str, is_known: KnownUsers) -> Result<Node, Refused> {
     let config = Config { enabled: true, policies: policies.into(), ..Config::default() };
     let parts = Parts {
         disk: Arc::new(disk.clone()),
         record: "/data/blockhouse/security/policies.json".into(),
         clock: Arc::new(ManualClock::default()),
         is_super: Arc::new(|name| name == "root"),
-        is_known: Arc::new(|name| name != "nobody"),
+        is_known,
         cluster: "c".into(),
     };
     Keeper::start(&config, parts).map(|keeper| Node { disk: disk.clone(), keeper })
@@ -179,4 +184,83 @@ fn a_namespace_is_refused_when_it_is_set_and_not_when_it_is_read() {
     whole::replace(&node.disk, Path::new(ACLS), old.as_bytes()).unwrap();
     let node = start(&node.disk, "").unwrap();
     assert!(node.denied("alice", "t").is_some());
+}
+
+/// A node with `alice`, who has an ACL, and whether she is there.
+fn with_alice() -> (Node, Arc<AtomicBool>) {
+    let there = Arc::new(AtomicBool::new(true));
+    let node = start_with(&MemDisk::new(), "", known(&there)).unwrap();
+    node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    (node, there)
+}
+
+fn known(there: &Arc<AtomicBool>) -> KnownUsers {
+    let there = Arc::clone(there);
+    Arc::new(move |name| name != "alice" || there.load(Ordering::SeqCst))
+}
+
+#[test]
+fn a_user_who_stays_keeps_its_acl_whatever_keeps_it() {
+    let (node, _) = with_alice();
+    let refused = node.keeper.delete_user("alice", || Err(UserError::Forbidden("not her")));
+    assert!(matches!(refused, Err(UserError::Forbidden(_))), "{refused:?}");
+    assert_eq!(node.denied("alice", "t"), None);
+    assert_eq!(start(&node.disk, "").unwrap().denied("alice", "t"), None, "nor on the disk");
+}
+
+#[test]
+fn a_user_whose_acl_the_tests_need_stays() {
+    let disk = MemDisk::new();
+    write(&disk, "a.csv", "p, user:bob, *, Topic:t, Pub, -, allow\n");
+    let node = start(&disk, "/etc/p").unwrap();
+    node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    let case = "[[case]]\nname = \"alice\"\nprincipal = \"user:alice\"\naction = \"Pub\"\nresource = \"Topic:t\"\nexpect = \"allow\"\n";
+    write(&disk, "tests/a.toml", case);
+    node.keeper.reload().unwrap();
+    let refused = node.keeper.delete_user("alice", || panic!("she would be gone"));
+    assert!(matches!(refused, Err(UserError::Acl(AclError::Invalid(_)))), "{refused:?}");
+    assert_eq!(node.denied("alice", "t"), None);
+}
+
+#[test]
+fn an_acl_that_is_left_by_a_disk_is_nobodys_and_goes_when_it_is_deleted_again() {
+    let (node, there) = with_alice();
+    let disk = node.disk.clone();
+    let leave = || {
+        there.store(false, Ordering::SeqCst);
+        disk.fail_writes(true);
+        Ok(())
+    };
+    let left = node.keeper.delete_user("alice", leave);
+    assert!(matches!(left, Err(UserError::AclLeft(AclError::NotSaved(_)))), "{left:?}");
+    // As long as it cannot be deleted, nobody gets her name.
+    let refused = node.keeper.create_user("alice", |_| panic!("she would have the ACL"));
+    assert!(matches!(refused, Err(UserError::Acl(AclError::NotSaved(_)))), "{refused:?}");
+    disk.fail_writes(false);
+    let again = node.keeper.delete_user("alice", || panic!("she is gone"));
+    assert_eq!(again.unwrap().unwrap().acl_entries, 0);
+    let gone = node.keeper.delete_user("alice", || Err(UserError::Missing("alice".to_owned())));
+    assert!(matches!(gone, Err(UserError::Missing(_))), "{gone:?}");
+}
+
+#[test]
+fn who_gets_the_name_of_a_user_who_is_gone_does_not_get_the_rights() {
+    let (node, there) = with_alice();
+    there.store(false, Ordering::SeqCst);
+    // After a restart, too, as after a kill between the two writes.
+    let node = start_with(&node.disk, "", known(&there)).unwrap();
+    let create = |deleted: bool| {
+        node.keeper.create_user("alice", |report| {
+            assert_eq!(report.is_some(), deleted);
+            there.store(true, Ordering::SeqCst);
+            Ok(())
+        })
+    };
+    create(true).unwrap();
+    assert!(node.denied("alice", "t").is_some());
+    assert!(start(&node.disk, "").unwrap().denied("alice", "t").is_some());
+    // Who is there keeps hers when somebody would make her again.
+    node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    create(false).unwrap();
+    assert_eq!(node.denied("alice", "t"), None);
 }

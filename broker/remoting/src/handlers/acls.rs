@@ -72,13 +72,16 @@ fn acls(call: &OwnedCall) -> Result<Arc<dyn Acls>, Failure> {
     })
 }
 
-pub(super) fn failure(error: &AclError) -> Failure {
-    let code = match error {
+fn failure(error: &AclError) -> Failure {
+    Failure::new(code_of(error), error.to_string())
+}
+
+pub(super) const fn code_of(error: &AclError) -> i32 {
+    match error {
         AclError::NoUser(_) => code::USER_NOT_EXIST,
         AclError::Missing(_) => code::POLICY_NOT_EXIST,
         AclError::Forbidden(_) => code::NO_PERMISSION,
         AclError::Invalid(_) => code::INVALID_PARAMETER,
         AclError::NotSaved(_) => code::SYSTEM_ERROR,
-    };
-    Failure::new(code, error.to_string())
+    }
 }

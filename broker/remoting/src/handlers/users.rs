@@ -13,7 +13,13 @@ use crate::call::OwnedCall;
 use crate::response::{Answer, Failure, Response};
 
 pub(crate) fn create(call: OwnedCall) -> Answer {
-    changed(call, |users, call, change| users.create(&call.cx.principal, change))
+    changed(call, |users, call, change| {
+        let mut create = || users.create(&call.cx.principal, change);
+        match call.node.acls() {
+            Some(acls) => acls.create_user(&call.cx, change.name, &mut create),
+            None => create(),
+        }
+    })
 }
 
 pub(crate) fn update(call: OwnedCall) -> Answer {
@@ -38,13 +44,12 @@ fn changed(call: OwnedCall, change: Change) -> Answer {
 pub(crate) fn delete(call: OwnedCall) -> Answer {
     at_leisure(call, |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
-        let by = &call.cx.principal;
-        users.may_delete(by, name).map_err(|error| failure(&error))?;
-        // Its rights first: whoever gets the name later must not get them.
-        if let Some(acls) = call.node.acls() {
-            acls.forget(&call.cx, name).map_err(|error| acls::failure(&error))?;
-        }
-        users.delete(by, name).map_err(|error| failure(&error))?;
+        let mut delete = || users.delete(&call.cx.principal, name);
+        let deleted = match call.node.acls() {
+            Some(acls) => acls.delete_user(&call.cx, name, &mut delete),
+            None => delete(),
+        };
+        deleted.map_err(|error| failure(&error))?;
         Ok(Response::ok())
     })
 }
@@ -101,6 +106,7 @@ fn failure(error: &UserError) -> Failure {
         UserError::Exists(_) | UserError::Invalid(_) => code::INVALID_PARAMETER,
         UserError::Forbidden(_) => code::NO_PERMISSION,
         UserError::NotSaved(_) => code::SYSTEM_ERROR,
+        UserError::Acl(error) | UserError::AclLeft(error) => acls::code_of(error),
     };
     Failure::new(code, error.to_string())
 }

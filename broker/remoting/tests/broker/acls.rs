@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{AclError, Acls};
+use blockhouse_hook::{AclError, Acls, UserError, UserStep};
 use blockhouse_meter::Meter;
 use blockhouse_model::{Acl, AclEntry, RequestContext};
 use blockhouse_protocol::codes::{request_code, response_code as code};
@@ -76,9 +76,22 @@ impl Acls for Noted {
         Ok(())
     }
 
-    fn forget(&self, _: &RequestContext, user: &str) -> Result<(), AclError> {
-        self.0.lock().push(format!("forget {user}"));
-        Ok(())
+    fn create_user(
+        &self,
+        _: &RequestContext,
+        _: &str,
+        create: UserStep<'_>,
+    ) -> Result<(), UserError> {
+        create()
+    }
+
+    fn delete_user(
+        &self,
+        _: &RequestContext,
+        _: &str,
+        delete: UserStep<'_>,
+    ) -> Result<(), UserError> {
+        delete()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use blockhouse_hook::{
     AclError, Credentials, Draft, Hook, Identity, Point, Points, Rejection, User, UserChange,
-    UserError, UserKind, Users,
+    UserError, UserKind, UserStep, Users,
 };
 use blockhouse_meter::Meter;
 use blockhouse_model::{Acl, Principal, RequestContext};
@@ -89,23 +89,19 @@ impl Users for Two {
         }
     }
 
-    fn may_delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
-        match name {
-            "root" => Err(UserError::Forbidden("not root")),
-            "alice" if self.is_super(by) => Ok(()),
-            "alice" => Err(UserError::Forbidden("not alice")),
-            _ => Err(UserError::Missing(name.to_owned())),
-        }
-    }
-
     fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
-        self.may_delete(by, name)?;
+        match name {
+            "root" => return Err(UserError::Forbidden("not root")),
+            "alice" if self.is_super(by) => {}
+            "alice" => return Err(UserError::Forbidden("not alice")),
+            _ => return Err(UserError::Missing(name.to_owned())),
+        }
         self.0.lock().push(format!("delete {name}"));
         Ok(())
     }
 }
 
-/// Nothing is asked of their ACLs but to forget them, which is noted.
+/// Nothing is asked of their ACLs but to go with their users, which is noted.
 impl blockhouse_hook::Acls for Two {
     fn find(&self, subject: &str) -> Result<Option<Acl>, AclError> {
         Err(AclError::NoUser(subject.to_owned()))
@@ -129,7 +125,25 @@ impl blockhouse_hook::Acls for Two {
         Err(AclError::NoUser(subject.to_owned()))
     }
 
-    fn forget(&self, _: &RequestContext, user: &str) -> Result<(), AclError> {
+    fn create_user(
+        &self,
+        _: &RequestContext,
+        user: &str,
+        create: UserStep<'_>,
+    ) -> Result<(), UserError> {
+        if Users::find(self, user).is_none() {
+            self.0.lock().push(format!("forget {user}"));
+        }
+        create()
+    }
+
+    fn delete_user(
+        &self,
+        _: &RequestContext,
+        user: &str,
+        delete: UserStep<'_>,
+    ) -> Result<(), UserError> {
+        delete()?;
         self.0.lock().push(format!("forget {user}"));
         Ok(())
     }
@@ -282,13 +296,14 @@ async fn users_are_shown_without_secrets_and_changed_as_asked() {
     let body = r#"{"username":"alice","password":"","userType":""}"#;
     assert_eq!(scene.ask("root", request_code::AUTH_UPDATE_USER, &who, body).await.code, 0);
     let noted = [
+        "forget bob",
         r#"User("root") bob p Some(Super) Some(false)"#,
         r#"User("root") changed no secret None None"#,
     ];
     assert_eq!(*scene.users.0.lock(), noted);
     assert_eq!(scene.ask("root", request_code::AUTH_DELETE_USER, &who, "").await.code, 0);
     // Nobody gets rights by a name.
-    assert_eq!(scene.users.0.lock()[2..], ["forget alice", "delete alice"]);
+    assert_eq!(scene.users.0.lock()[3..], ["delete alice", "forget alice"]);
     scene.world.server.shutdown().await;
 }
 

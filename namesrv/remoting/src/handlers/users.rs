@@ -24,15 +24,16 @@ fn changed(service: &NameService, request: &Request<'_>, is_new: bool) -> Outcom
     let users = users(service, request)?;
     let name = AboutUser::parse(&request.command.ext)?.username.to_owned();
     let info = UserInfo::decode(&request.command.body)?;
-    let by = request.cx.principal.clone();
+    let (acls, cx) = (service.acls.clone(), request.cx.clone());
     Ok(Reply::after(Work::new(move || {
         let UserInfo { password, user_type, user_status, .. } = &info;
         let [secret, kind, status] = [password, user_type, user_status].map(Option::as_deref);
         let change = UserChange::said(&name, secret, kind, status)?;
-        if is_new {
-            users.create(&by, &change)?;
-        } else {
-            users.update(&by, &change)?;
+        let mut create = || users.create(&cx.principal, &change);
+        match acls {
+            _ if !is_new => users.update(&cx.principal, &change)?,
+            Some(acls) => acls.create_user(&cx, &name, &mut create)?,
+            None => create()?,
         }
         Ok(Reply::empty())
     })))
@@ -43,12 +44,11 @@ pub(crate) fn delete(service: &NameService, request: &Request<'_>) -> Outcome {
     let name = AboutUser::parse(&request.command.ext)?.username.to_owned();
     let (acls, cx) = (service.acls.clone(), request.cx.clone());
     Ok(Reply::after(Work::new(move || {
-        users.may_delete(&cx.principal, &name)?;
-        // Its rights first: whoever gets the name later must not get them.
-        if let Some(acls) = acls {
-            acls.forget(&cx, &name)?;
+        let mut delete = || users.delete(&cx.principal, &name);
+        match acls {
+            Some(acls) => acls.delete_user(&cx, &name, &mut delete)?,
+            None => delete()?,
         }
-        users.delete(&cx.principal, &name)?;
         Ok(Reply::empty())
     })))
 }

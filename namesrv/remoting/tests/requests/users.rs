@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{AclError, Acls, User, UserChange, UserError, UserKind, Users};
+use blockhouse_hook::{AclError, Acls, User, UserChange, UserError, UserKind, UserStep, Users};
 use blockhouse_model::{Acl, Principal, RequestContext};
 use blockhouse_namesrv_remoting::{Registration, Settings};
 use blockhouse_protocol::codes::{request_code, response_code};
@@ -24,19 +24,18 @@ impl Users for Two {
     }
 
     fn create(&self, _: &Principal, user: &UserChange<'_>) -> Result<(), UserError> {
-        Err(UserError::Exists(user.name.to_owned()))
+        self.0.lock().push(format!("create {}", user.name));
+        Ok(())
     }
 
     fn update(&self, _: &Principal, change: &UserChange<'_>) -> Result<(), UserError> {
         Err(UserError::Missing(change.name.to_owned()))
     }
 
-    fn may_delete(&self, _: &Principal, name: &str) -> Result<(), UserError> {
-        if name == "root" { Err(UserError::Forbidden("not root")) } else { Ok(()) }
-    }
-
-    fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
-        self.may_delete(by, name)?;
+    fn delete(&self, _: &Principal, name: &str) -> Result<(), UserError> {
+        if name == "root" {
+            return Err(UserError::Forbidden("not root"));
+        }
         self.0.lock().push(format!("delete {name}"));
         Ok(())
     }
@@ -69,14 +68,30 @@ impl Acls for Two {
         Err(AclError::NoUser(subject.to_owned()))
     }
 
-    fn forget(&self, _: &RequestContext, user: &str) -> Result<(), AclError> {
+    fn create_user(
+        &self,
+        _: &RequestContext,
+        user: &str,
+        create: UserStep<'_>,
+    ) -> Result<(), UserError> {
+        self.0.lock().push(format!("forget {user}"));
+        create()
+    }
+
+    fn delete_user(
+        &self,
+        _: &RequestContext,
+        user: &str,
+        delete: UserStep<'_>,
+    ) -> Result<(), UserError> {
+        delete()?;
         self.0.lock().push(format!("forget {user}"));
         Ok(())
     }
 }
 
 #[test]
-fn who_stays_keeps_its_acl() {
+fn who_stays_keeps_its_acl_and_who_is_new_has_none() {
     let two = Arc::new(Two::default());
     let who = (Arc::clone(&two) as _, Arc::clone(&two) as _);
     let bench = Bench::administering(Settings::default(), &[], Registration::default(), Some(who));
@@ -84,7 +99,10 @@ fn who_stays_keeps_its_acl() {
     assert_eq!(delete("root"), response_code::NO_PERMISSION);
     assert!(two.0.lock().is_empty(), "the ACL of who stays is gone");
     assert_eq!(delete("alice"), response_code::SUCCESS);
-    assert_eq!(*two.0.lock(), ["forget alice", "delete alice"]);
+    let create = (request_code::AUTH_CREATE_USER, &[("username", "alice")]);
+    let body = br#"{"username":"alice","password":"p"}"#;
+    assert_eq!(bench.ask(create.0, create.1, body).code, response_code::SUCCESS);
+    assert_eq!(*two.0.lock(), ["delete alice", "forget alice", "forget alice", "create alice"]);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! ACLs of a node that change while it runs.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use blockhouse_hook::AclError;
+use blockhouse_hook::{AclError, UserError};
 use blockhouse_model::Acl;
 
-use super::{Keeper, report};
+use super::{Keeper, State, report};
 use crate::acl::AclTable;
 use crate::hook::InForce;
 use crate::policies::Policies;
@@ -41,9 +42,12 @@ impl Keeper {
     /// What is wrong with it; what was in force stays in force.
     pub fn put_acl(&self, acl: &Acl) -> Result<Report, AclError> {
         self.counted(|| {
-            self.check_user(&acl.subject)?;
             check_asked(acl)?;
-            self.change_acls(|acls| acls.put(acl))
+            // With the lock, so that nobody has an ACL who is deleted in this moment.
+            self.change_acls(|acls| {
+                self.check_user(&acl.subject)?;
+                acls.put(acl)
+            })
         })
     }
 
@@ -60,6 +64,47 @@ impl Keeper {
         self.counted(|| self.change_acls(|acls| acls.delete(subject, policy_type, resource)))
     }
 
+    /// Has `create` make a user, after what is left of an ACL of that name is deleted, of which it is told.
+    ///
+    /// # Errors
+    /// Those of `create`; or the ACL cannot be deleted, and nothing has changed.
+    pub fn create_user(
+        &self,
+        user: &str,
+        create: impl FnOnce(Option<&Report>) -> Result<(), UserError>,
+    ) -> Result<(), UserError> {
+        let mut state = self.state.lock();
+        let left = if (self.is_known)(user) { None } else { state.acls.without(user) };
+        let deleted = left.map(|without| {
+            self.counted(|| self.prepare(&state, without).and_then(|set| self.put(&mut state, set)))
+        });
+        create(deleted.transpose().map_err(UserError::Acl)?.as_ref())
+    }
+
+    /// Has `delete` delete a user, and deletes its ACL after it. If the disk fails in between, the user is gone and
+    /// the ACL is nobody's: the next user of that name does not get it, and it goes when this is called again.
+    ///
+    /// # Errors
+    /// Those of `delete`; or the ACL cannot be deleted.
+    pub fn delete_user(
+        &self,
+        user: &str,
+        delete: impl FnOnce() -> Result<(), UserError>,
+    ) -> Result<Option<Report>, UserError> {
+        let mut state = self.state.lock();
+        let Some(without) = state.acls.without(user) else { return delete().map(|()| None) };
+        let is_known = (self.is_known)(user);
+        let set = self.prepare(&state, without).map_err(|error| {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            UserError::Acl(error)
+        })?;
+        if is_known {
+            delete()?;
+        }
+        let left = if is_known { UserError::AclLeft } else { UserError::Acl };
+        self.counted(|| self.put(&mut state, set)).map(Some).map_err(left)
+    }
+
     fn check_user(&self, subject: &str) -> Result<(), AclError> {
         let user = AclTable::user(subject)?;
         if (self.is_known)(user) { Ok(()) } else { Err(AclError::NoUser(user.to_owned())) }
@@ -72,8 +117,22 @@ impl Keeper {
         let mut state = self.state.lock();
         let mut acls = state.acls.clone();
         change(&mut acls)?;
+        let set = self.prepare(&state, acls)?;
+        self.put(&mut state, set)
+    }
+
+    /// What a set with these ACLs would be.
+    fn prepare(&self, state: &State, acls: AclTable) -> Result<(AclTable, Policies), AclError> {
         let policies = Policies::load_with(&state.files, &self.lines(&acls), self.mode)
             .map_err(|refused| AclError::Invalid(told(&refused)))?;
+        Ok((acls, policies))
+    }
+
+    fn put(
+        &self,
+        state: &mut State,
+        (acls, policies): (AclTable, Policies),
+    ) -> Result<Report, AclError> {
         let generation = state.record.generation + 1;
         // On disk first, as with files.
         acls.write(self.disk.as_ref(), &self.acl_path, generation)

@@ -109,8 +109,19 @@ impl Policies {
         make: impl FnOnce(&Keeper) -> Result<Report, E>,
     ) -> Result<Report, E> {
         let made = make(&self.keeper);
+        self.came_of(cx, &command, made.as_ref());
+        made
+    }
+
+    /// Says what came of a change.
+    fn came_of<E: std::fmt::Display>(
+        &self,
+        cx: &RequestContext,
+        command: &AdminCommand<'_>,
+        made: Result<&Report, &E>,
+    ) {
         let name = command.name;
-        let (outcome, reason) = match &made {
+        let (outcome, reason) = match made {
             Ok(report) => {
                 told(report, name);
                 let Report { generation, digest, .. } = report;
@@ -119,8 +130,7 @@ impl Policies {
             Err(refused) => (Outcome::Refused, refused.to_string()),
         };
         let decided = Decided { outcome, by: "authz", shadow: false, reason: &reason };
-        self.auditor.tell(Subject::Admin(cx, &command), decided);
-        made
+        self.auditor.tell(Subject::Admin(cx, command), decided);
     }
 }
 
