@@ -199,6 +199,12 @@ impl HookChain {
         self.ask(Point::Authorize, Subject::Authorize(cx, accesses), |h| h.authorize(cx, accesses))
     }
 
+    /// See [`Hook::may`].
+    #[must_use]
+    pub fn may(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> bool {
+        self.at(Point::Authorize).iter().all(|hook| hook.may(cx, accesses))
+    }
+
     /// See [`Hook::before_send`]. A later hook still sees what an earlier one refused, and may not
     /// turn a refusal back: the first decision that is not to admit stands.
     pub fn before_send(&self, cx: &RequestContext, messages: &mut [Draft<'_>]) {

@@ -94,6 +94,12 @@ pub trait Hook: Send + Sync {
         Verdict::Continue
     }
 
+    /// What [`Self::authorize`] would say, for who shows only what the caller may see: not to see something is no
+    /// refusal, and is neither counted nor told as one.
+    fn may(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> bool {
+        self.authorize(cx, accesses) == Verdict::Continue
+    }
+
     /// Messages of one burst before they are stored. The hook may edit body and properties, and
     /// sets [`Draft::decision`] to reject, drop or reroute single messages.
     fn before_send(&self, _cx: &RequestContext, _messages: &mut [Draft<'_>]) {}

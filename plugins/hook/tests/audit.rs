@@ -134,6 +134,19 @@ fn cx() -> RequestContext {
     RequestContext::new(([127, 0, 0, 1], 7).into(), 3, 310)
 }
 
+#[test]
+fn what_may_not_be_seen_is_no_refusal() {
+    let (chain, sink) = chain(&["first", "second"]);
+    let may = |topic| {
+        let access = Access { action: Action::Get, resource: Resource::Topic(topic) };
+        let is_allowed = chain.authorize(&cx(), &[access]) == Verdict::Continue;
+        let told = sink.told().len();
+        assert_eq!(chain.may(&cx(), &[access]), is_allowed, "{topic}");
+        (is_allowed, told, sink.told().len())
+    };
+    assert_eq!((may("good"), may("bad")), ((true, 0, 0), (false, 1, 0)));
+}
+
 fn connection(id: u64) -> ConnectionInfo {
     let (peer, local) = (([127, 0, 0, 1], 7).into(), ([127, 0, 0, 1], 9).into());
     ConnectionInfo { id, peer, local, secure: false }

@@ -246,6 +246,11 @@ impl Hook for PluginHook {
         })
     }
 
+    fn may(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> bool {
+        // What a shadow says is told, and nothing comes of it.
+        self.plugin.is_shadow() || self.authorize(cx, accesses) == Verdict::Continue
+    }
+
     fn before_send(&self, cx: &RequestContext, messages: &mut [Draft<'_>]) {
         if self.plugin.scope.covers(cx) {
             self.shape(cx, messages);

@@ -130,6 +130,12 @@ impl Decider {
         }
     }
 
+    fn may(&self, cx: &RequestContext, accesses: &[Access<'_>], sight: Sight<'_>) -> bool {
+        let (set, at) = (self.set.load(), self.at(cx));
+        let may = |access| denied(&set, cx, access, (&at, sight)).is_none();
+        self.is_super(cx) || accesses.iter().all(may)
+    }
+
     fn refused(&self, cx: &RequestContext, detail: String) -> Rejection {
         self.decisions.add([0, 1, 0]);
         tracing::debug!(peer = %cx.peer, code = cx.code, "{detail}");
@@ -199,6 +205,10 @@ impl Hook for Authorizer {
     fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
         self.decider.authorize(cx, accesses, Sight::Never)
     }
+
+    fn may(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> bool {
+        self.decider.may(cx, accesses, Sight::Never)
+    }
 }
 
 impl Hook for WithMessages {
@@ -212,6 +222,10 @@ impl Hook for WithMessages {
 
     fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
         self.0.authorize(cx, accesses, Sight::Later)
+    }
+
+    fn may(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> bool {
+        self.0.may(cx, accesses, Sight::Later)
     }
 
     fn before_send(&self, cx: &RequestContext, messages: &mut [Draft<'_>]) {

@@ -85,6 +85,23 @@ fn all_that_a_request_needs_must_be_allowed() {
 }
 
 #[test]
+fn what_somebody_may_is_found_out_without_counting_a_decision() {
+    let node = node(&rule("t"));
+    let may = |who: Principal, topic| {
+        let cx = RequestContext {
+            principal: who,
+            ..RequestContext::new(([127, 0, 0, 1], 7).into(), 1, 310)
+        };
+        let access = Access { action: Action::Pub, resource: Resource::Topic(topic) };
+        node.keeper.hook().may(&cx, &[access])
+    };
+    let root = || Principal::User("root".into());
+    assert!(may(Principal::Anonymous, "t") && may(root(), "secret"));
+    assert!(!may(Principal::Anonymous, "secret") && !may(Principal::User("eve".into()), "t"));
+    assert_eq!(node.keeper.counts().decisions, [0; 3]);
+}
+
+#[test]
 fn policies_plugins_and_the_audit_log_are_things_of_their_own() {
     let node = node(
         "p, anonymous, *, Audit:*, Get, -, allow\np, anonymous, *, Plugin:*, List, -, allow\n",

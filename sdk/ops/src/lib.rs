@@ -14,11 +14,13 @@
 #![forbid(unsafe_code)]
 
 mod basic;
+mod changes;
 mod config;
 mod door;
 mod error;
 mod failures;
 mod listener;
+mod looks;
 mod routes;
 mod row;
 mod view;
@@ -28,5 +30,5 @@ pub use door::{Door, Sign};
 pub use error::Error;
 pub use listener::{Ops, Running};
 pub use routes::{Check, Complaint, Parts};
-pub use row::{Call, Change, Handler, Refuse, Reply, Row};
+pub use row::{Call, Change, Handler, Judge, Refuse, Reply, Row};
 pub use view::{Page, Show, View};

@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blockhouse_hook::{AdminCommand, Awaited, Decided, Outcome, Settled, Subject};
-use blockhouse_model::RequestContext;
+use blockhouse_hook::{Awaited, Settled};
 use blockhouse_service::Shutdown;
 use blockhouse_transport::tls::Accepted;
 use blockhouse_transport::{Connection, Refused};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::http::{Method, Request, Response, StatusCode};
 use hyper::server::conn::http1;
@@ -20,15 +19,15 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::changes::Asked;
 use crate::door::Visitor;
 use crate::failures::Failures;
+use crate::looks::{Looks, Route};
 use crate::routes::{Answer, rendered};
-use crate::{Call, Change, Config, Error, Parts, Reply};
+use crate::{Config, Error, Parts, Reply};
 
 /// How long a client may take to send a request's head.
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a client may take to send a request's body.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// After a failed accept (no descriptors left), before the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -65,7 +64,8 @@ impl Ops {
         let slots = Arc::new(Semaphore::new(config.connections_max.min(Semaphore::MAX_PERMITS)));
         let tasks = parts.tasks.clone();
         let failures = Arc::new(Failures::new(Arc::clone(&parts.door.clock)));
-        let shared = Shared { parts: Arc::new(parts), failures, changes };
+        let looks = Arc::new(Looks::new(parts.views.len(), parts.rows.len()));
+        let shared = Shared { parts: Arc::new(parts), failures, changes, looks };
         tasks.spawn("accept", accept(listener, shared, slots));
         Ok(Some(Running { local }))
     }
@@ -73,11 +73,12 @@ impl Ops {
 
 /// What connections share.
 #[derive(Clone)]
-struct Shared {
-    parts: Arc<Parts>,
+pub(crate) struct Shared {
+    pub(crate) parts: Arc<Parts>,
     failures: Arc<Failures>,
     /// One change at a time, and one body of it in memory.
-    changes: Arc<Semaphore>,
+    pub(crate) changes: Arc<Semaphore>,
+    looks: Arc<Looks>,
 }
 
 async fn accept(listener: std::net::TcpListener, shared: Shared, slots: Arc<Semaphore>) {
@@ -189,20 +190,19 @@ async fn answer(shared: &Shared, visitor: &Visitor, request: Request<Incoming>) 
         Answer::Ready(response) => recorded(shared, &head.method, response).await,
         Answer::Look(at, call) => {
             let parts = Arc::clone(parts);
-            let looked = tokio::task::spawn_blocking(move || parts.looked(at, &call)).await;
-            recorded(shared, &head.method, looked.unwrap_or_else(|_| rendered(&failed()))).await
+            let looked = shared.looks.look(Route::Row(at), move || parts.looked(at, &call)).await;
+            recorded(shared, &head.method, looked.unwrap_or_else(|reply| rendered(&reply))).await
         }
         Answer::View(at, wanted) => {
             let parts = Arc::clone(parts);
-            let shown = tokio::task::spawn_blocking(move || parts.shown(at, &wanted)).await;
-            shown.unwrap_or_else(|_| rendered(&failed()).map(Bytes::from))
+            let shown = shared.looks.look(Route::View(at), move || parts.shown(at, &wanted)).await;
+            shown.unwrap_or_else(|reply| rendered(&reply).map(Bytes::from))
         }
         Answer::Change(change, call) => {
             let command = format!("{} {}", head.method, head.uri.path());
             tracing::info!(peer = %visitor.peer(), principal = ?context.principal, "ops: {command}");
-            tell(shared, &context, &command);
-            let made = make(&shared.changes, change, call, body);
-            rendered(&audited(shared, made).await).map(Bytes::from)
+            let asked = Asked { shared, context: &context, command: &command };
+            rendered(&asked.change(change, call, body).await).map(Bytes::from)
         }
     }
 }
@@ -215,69 +215,12 @@ async fn recorded(shared: &Shared, method: &Method, response: Response<String>) 
     response.map(Bytes::from)
 }
 
-/// Tells the audit who wants to change what; it is changed once that is recorded. Plugins are not asked: they could not be taken out any more.
-fn tell(shared: &Shared, context: &RequestContext, name: &str) {
-    if let Some(auditor) = shared.parts.hooks.auditor() {
-        let command = AdminCommand { name, target: "" };
-        let decided = Decided { outcome: Outcome::Allowed, by: "", shadow: false, reason: "" };
-        auditor.tell(Subject::Announced(context, &command), decided);
-    }
-}
-
-/// Reads the body of a change, and has it made beside the workers.
-async fn make(turn: &Arc<Semaphore>, change: Arc<Change>, call: Call, body: Incoming) -> Reply {
-    // It is never closed.
-    let Ok(turn) = Arc::clone(turn).acquire_owned().await else { return failed() };
-    let limited = Limited::new(body, change.body_max).collect();
-    let body = match tokio::time::timeout(BODY_PATIENCE, limited).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let text = format!("the body has more than {} bytes", change.body_max);
-            return Reply::refusal(StatusCode::PAYLOAD_TOO_LARGE, "too-large", &text);
-        }
-        Ok(Err(error)) => {
-            let text = format!("the body did not come: {error}");
-            return Reply::refusal(StatusCode::BAD_REQUEST, "body", &text);
-        }
-        Err(_) => {
-            let text = "the body did not come in time";
-            return Reply::refusal(StatusCode::REQUEST_TIMEOUT, "body", text);
-        }
-    };
-    let call = Call { body, ..call };
-    // A client that goes away does not stop it halfway, and the next one waits for it.
-    let made = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        (change.make)(&call)
-    });
-    made.await.unwrap_or_else(|_| failed())
-}
-
-/// Makes a change only while what is told of it can be recorded, and answers when it is.
-async fn audited(shared: &Shared, made: impl Future<Output = Reply>) -> Reply {
-    let settled = async || match settled(shared, Awaited::Control) {
-        Some(settled) => settled.await.map_err(|rejection| rejection.reason),
-        None => Ok(()),
-    };
-    if let Err(why) = settled().await {
-        return Reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "audit", &why);
-    }
-    let reply = made.await;
-    match settled().await {
-        Ok(()) => reply,
-        Err(why) => {
-            let why = format!("{why}; what was asked for may have been done");
-            Reply::refusal(StatusCode::SERVICE_UNAVAILABLE, "audit", &why)
-        }
-    }
-}
-
-fn settled(shared: &Shared, awaited: Awaited) -> Option<Settled> {
+pub(crate) fn settled(shared: &Shared, awaited: Awaited) -> Option<Settled> {
     shared.parts.hooks.load().settled(awaited)
 }
 
 /// Waits for the record of a refused change. It stays refused without one.
-async fn refusal_recorded(shared: &Shared, method: &Method) {
+pub(crate) async fn refusal_recorded(shared: &Shared, method: &Method) {
     let is_change = *method != Method::GET && *method != Method::HEAD;
     let awaited = if is_change { Awaited::Control } else { Awaited::Login };
     if let Some(settled) = settled(shared, awaited)
@@ -287,7 +230,7 @@ async fn refusal_recorded(shared: &Shared, method: &Method) {
     }
 }
 
-fn failed() -> Reply {
+pub(crate) fn failed() -> Reply {
     let text = "the node could not do that; its log says why";
     Reply::refusal(StatusCode::INTERNAL_SERVER_ERROR, "failed", text)
 }

@@ -38,12 +38,18 @@ pub enum Handler {
 /// Says why a caller may not do something, if he may not.
 pub type Refuse = Box<dyn Fn(&RequestContext) -> Option<String> + Send + Sync>;
 
+/// Answers a change that is not to be made, if its body says so.
+pub type Judge = Box<dyn Fn(&Call) -> Option<Reply> + Send + Sync>;
+
 /// A change: made beside the workers, one at a time, once the whole body is there.
 pub struct Change {
     /// Most bytes of the body.
     pub body_max: usize,
     /// Why this caller may not, whoever he is; asked before the body is read.
     pub refuse: Refuse,
+    /// The answer to a body that is not understood, or to a caller who may not do what it says ([`Call::denied`]);
+    /// asked before the audit is told that the change is made. May block.
+    pub judge: Judge,
     /// Makes it. May block.
     pub make: Box<dyn Fn(&Call) -> Reply + Send + Sync>,
 }
@@ -96,6 +102,14 @@ impl Call {
             _ => "nobody says that you may".into(),
         };
         Some(Reply::refusal(StatusCode::FORBIDDEN, "forbidden", &why))
+    }
+
+    /// Whether the caller may do this: for what is left out of an answer because he may not see it, which is no
+    /// refusal, and is not told as one.
+    #[must_use]
+    pub fn may(&self, access: Access<'_>) -> bool {
+        let (Some(hooks), Some(caller)) = (&self.judges.0, &self.caller) else { return false };
+        hooks.load().may(caller, &[access])
     }
 }
 
@@ -231,13 +245,16 @@ mod tests {
         let access = Access { action: Action::Get, resource: Resource::Plugin("a") };
         let status = |call: Call| call.denied(access).map(|reply| reply.status);
         assert_eq!(status(Call::default()), Some(StatusCode::FORBIDDEN));
+        assert!(!Call::default().may(access));
         let judges = Judges(Some(Arc::new(Hooks::none())));
         assert_eq!(
             status(Call { judges: judges.clone(), ..Call::default() }),
             Some(StatusCode::FORBIDDEN)
         );
         let caller = Some(RequestContext::new(([127, 0, 0, 1], 1).into(), 1, 0));
-        assert_eq!(status(Call { judges, caller, ..Call::default() }), None);
+        let call = Call { judges, caller, ..Call::default() };
+        assert!(call.may(access));
+        assert_eq!(status(call), None);
     }
 
     #[test]

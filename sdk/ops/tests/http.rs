@@ -14,7 +14,7 @@ use blockhouse_model::{
 };
 use blockhouse_ops::{Change, Check, Config, Door, Handler, Ops, Page, Parts, Reply, Row, View};
 use blockhouse_service::Tasks;
-use hyper::http::Method;
+use hyper::http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -81,12 +81,21 @@ struct Fixture {
     hooks: Arc<Hooks>,
 }
 
+const fn call_access() -> Access<'static> {
+    Access { action: Action::Get, resource: Resource::Cluster }
+}
+
 fn rows() -> Vec<Row> {
     let access = |action| Access { action, resource: Resource::Cluster };
     let change = |refuse: Option<&'static str>| {
         Handler::Change(Arc::new(Change {
             body_max: 8,
             refuse: Box::new(move |_| refuse.map(str::to_owned)),
+            judge: Box::new(|call| match &*call.body {
+                b"other" => call.denied(Access { action: Action::Delete, ..call_access() }),
+                b"?" => Some(Reply::refusal(StatusCode::BAD_REQUEST, "request", "a question")),
+                _ => None,
+            }),
             make: Box::new(|call| {
                 let body = String::from_utf8_lossy(&call.body);
                 Reply::ok(serde_json::json!([call.name, call.parameter("a"), body]))
@@ -117,6 +126,14 @@ fn start_with(door: Door) -> Result<Fixture, blockhouse_ops::Error> {
 }
 
 fn start_of(door: Door, rows: Vec<Row>) -> Result<Fixture, blockhouse_ops::Error> {
+    start_for(2, door, rows)
+}
+
+fn start_for(
+    connections_max: usize,
+    door: Door,
+    rows: Vec<Row>,
+) -> Result<Fixture, blockhouse_ops::Error> {
     let tasks = Tasks::new("ops");
     let ready = Arc::new(AtomicBool::new(false));
     let hooks = Arc::new(Hooks::none());
@@ -142,7 +159,7 @@ fn start_of(door: Door, rows: Vec<Row>) -> Result<Fixture, blockhouse_ops::Error
         tasks: tasks.clone(),
     };
     let listen = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let config = Config { listen, connections_max: 2, tls: false };
+    let config = Config { listen, connections_max, tls: false };
     let running = Ops::start(&config, parts)?;
     let address = running.map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |r| r.local_addr());
     Ok(Fixture { address, tasks, ready, hooks })
@@ -212,6 +229,38 @@ async fn a_look_that_waits_keeps_nobody_else_waiting() {
     let (answer, ()) = tokio::join!(ask(&fixture, "GET /v1/waits"), meanwhile);
     let answer = answer.unwrap();
     assert!(answer.ends_with("\"seen\"\n"), "{answer}");
+}
+
+/// Whoever asks again and again while the disk hangs, and does not wait for the answer.
+#[tokio::test]
+async fn looks_that_hang_take_a_few_threads_whoever_waits_for_them() {
+    let (go, wait) = std::sync::mpsc::sync_channel(8);
+    let (tell, mut began) = mpsc::channel(8);
+    let wait = parking_lot::Mutex::new(wait);
+    let wait = Handler::Look(Box::new(move |_| {
+        tell.try_send(()).unwrap();
+        wait.lock().recv_timeout(Duration::from_secs(60)).unwrap();
+        Reply::ok(serde_json::json!("seen"))
+    }));
+    let other = Handler::Look(Box::new(|_| Reply::ok(serde_json::json!("other"))));
+    let row = |path, handler| Row { path, method: Method::GET, access: call_access(), handler };
+    let rows = vec![row("/v1/waits", wait), row("/v1/other", other)];
+    let fixture = start_for(32, Door::open(clock()), rows).unwrap();
+    for _ in 0..4 {
+        let mut gone = TcpStream::connect(fixture.address).await.unwrap();
+        gone.write_all(b"GET /v1/waits HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        began.recv().await.unwrap();
+    }
+    for _ in 0..3 {
+        let answer = ask(&fixture, "GET /v1/waits").await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("busy"), "{answer}");
+        assert!(ask(&fixture, "GET /v1/other").await.unwrap().ends_with("\"other\"\n"));
+    }
+    assert!(began.try_recv().is_err(), "a fifth thread waits");
+    for _ in 0..5 {
+        go.send(()).unwrap();
+    }
+    assert!(ask(&fixture, "GET /v1/waits").await.unwrap().ends_with("\"seen\"\n"));
 }
 
 #[tokio::test]
@@ -308,6 +357,49 @@ async fn changes_and_their_refusals_are_answered_after_the_record_of_them() {
     }
     assert_eq!(status(send("GET /v1/info").await).await, "200");
     assert!(asked.try_recv().is_err());
+}
+
+/// What comes of a change is what is told of it, also where its body says that it is not made.
+#[tokio::test]
+async fn what_a_body_has_refused_is_not_told_as_allowed() {
+    let fixture = start().unwrap();
+    let (tell, mut asked) = mpsc::channel(8);
+    let (sink, mut told) = mpsc::channel(8);
+    fixture.hooks.audit_with(&Arc::new(Auditor::new(clock())));
+    fixture.hooks.swap(HookChain::new(&[Arc::new(Holding(tell, sink)) as _]));
+    let put = "AdminCommand PUT /v1/things/x";
+    for (body, status, expected) in [
+        ("other", "403", vec!["Authorization Delete Refused".to_owned()]),
+        ("?", "400", vec![format!("{put} Refused")]),
+        ("too long!", "413", vec![format!("{put} Refused")]),
+        ("1", "200", vec![format!("{put} Allowed")]),
+    ] {
+        let send = async {
+            let mut stream = TcpStream::connect(fixture.address).await.unwrap();
+            let len = body.len();
+            let head = format!("PUT /v1/things/x HTTP/1.1\r\nhost: x\r\ncontent-length: {len}");
+            let request = format!("{head}\r\nconnection: close\r\n\r\n{body}");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        tokio::pin!(send);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut send => break answer,
+                Some((awaited, tell)) = asked.recv() => {
+                    assert_eq!(awaited, Awaited::Control);
+                    tell.send(true).unwrap();
+                }
+            }
+        };
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{body}: {answer}");
+        let line =
+            |event: AuditEvent| format!("{:?} {} {:?}", event.kind, event.action, event.outcome);
+        let lines: Vec<String> = std::iter::from_fn(|| told.try_recv().ok()).map(line).collect();
+        assert_eq!(lines, expected, "{body}");
+    }
 }
 
 /// Whether nothing has come: what is answered only after the record cannot have.

@@ -192,7 +192,8 @@ pub(super) fn rows(recording: Option<&Arc<Recording>>) -> Vec<Row> {
             Some(recording) => make(recording, call),
             None => off(),
         });
-        let change = Change { body_max: QUESTION_MAX, refuse: Box::new(refuse), make };
+        let (refuse, judge) = (Box::new(refuse), Box::new(|_: &Call| None));
+        let change = Change { body_max: QUESTION_MAX, refuse, judge, make };
         Row {
             path,
             method: Method::POST,

@@ -65,7 +65,8 @@ pub(super) fn rows(level: &Arc<Level>, shared: &Shared) -> Vec<Row> {
     });
     let looked = Arc::clone(&log);
     let make = Box::new(move |call: &Call| log.change(call));
-    let change = Change { body_max: BODY_MAX, refuse: Box::new(refuse), make };
+    let (refuse, judge) = (Box::new(refuse), Box::new(|_: &Call| None));
+    let change = Change { body_max: BODY_MAX, refuse, judge, make };
     let row = |method, action, handler| Row {
         path: "/v1/log",
         method,

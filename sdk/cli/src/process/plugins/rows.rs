@@ -76,35 +76,43 @@ pub(in crate::process) fn rows(host: Option<&Arc<Host>>, remote: bool) -> Vec<Ro
         }));
         row(path, Method::GET, Action::Get, handler)
     };
-    let change = |path, method, body_max, make: fn(&Host, &Call) -> Reply| {
-        let host = host.cloned();
+    let change = |path, method, body_max, (judge, make): Changed| {
+        let (judged, host) = (host.cloned(), host.cloned());
+        let judge = Box::new(move |call: &Call| judged.as_ref().and_then(|host| judge(host, call)));
         let make = Box::new(move |call: &Call| match &host {
             Some(host) => make(host, call),
             None => off(),
         });
         let refuse = Box::new(move |context: &RequestContext| refuse(context, remote));
-        let handler = Handler::Change(Arc::new(Change { body_max, refuse, make }));
+        let handler = Handler::Change(Arc::new(Change { body_max, refuse, judge, make }));
         row(path, method, Action::Update, handler)
     };
     let component_max = usize::try_from(component::SIZE_MAX).unwrap_or(usize::MAX);
+    let post = |path, changed| change(path, Method::POST, BODY_MAX, changed);
     vec![
         look("/v1/plugins", list, || Reply::ok(json!({ "generation": 0, "plugins": [] }))),
         look("/v1/plugins/*/logs", logs, off),
         look("/v1/plugins/trace", traced, off),
-        change("/v1/plugins/trace", Method::POST, BODY_MAX, trace),
-        change("/v1/plugins/components", Method::PUT, component_max, put),
-        change("/v1/plugins/deploy", Method::POST, BODY_MAX, deploy),
-        change("/v1/plugins/rollback", Method::POST, BODY_MAX, |host, call| {
-            named(call, |name| by(host, call).rollback(name))
-        }),
-        change("/v1/plugins/disable", Method::POST, BODY_MAX, |host, call| {
-            named(call, |name| by(host, call).disable(name))
-        }),
-        change("/v1/plugins/enable", Method::POST, BODY_MAX, |host, call| {
-            named(call, |name| by(host, call).enable(name))
-        }),
+        post("/v1/plugins/trace", (judge_trace, trace)),
+        change("/v1/plugins/components", Method::PUT, component_max, (|_, _| None, put)),
+        post("/v1/plugins/deploy", (judge_deploy, deploy)),
+        post(
+            "/v1/plugins/rollback",
+            (judge_named, |host, call| named(call, |name| by(host, call).rollback(name))),
+        ),
+        post(
+            "/v1/plugins/disable",
+            (judge_named, |host, call| named(call, |name| by(host, call).disable(name))),
+        ),
+        post(
+            "/v1/plugins/enable",
+            (judge_named, |host, call| named(call, |name| by(host, call).enable(name))),
+        ),
     ]
 }
+
+/// What of a body says that it is not to be done, and what does it.
+type Changed = (fn(&Host, &Call) -> Option<Reply>, fn(&Host, &Call) -> Reply);
 
 const fn row(path: &'static str, method: Method, action: Action, handler: Handler) -> Row {
     Row { path, method, access: Access { action, resource: Resource::Plugin("") }, handler }
@@ -132,7 +140,7 @@ fn list(host: &Host, call: &Call) -> Reply {
     let wanted: Vec<&str> = call.plugins().collect();
     let shown = |plugin: &Status| {
         (wanted.is_empty() || wanted.contains(&plugin.name.as_str()))
-            && denied(call, Action::Get, [plugin.name.as_str()]).is_none()
+            && call.may(Access { action: Action::Get, resource: Resource::Plugin(&plugin.name) })
     };
     let plugins: Vec<Status> = host.status().into_iter().filter(shown).collect();
     Reply::ok(json!({ "generation": changes.generation, "plugins": plugins }))
@@ -166,21 +174,24 @@ fn logs(host: &Host, call: &Call) -> Reply {
     }
 }
 
+fn trace_request(call: &Call) -> Result<TraceRequest, String> {
+    let request = serde_json::from_slice::<TraceRequest>(&call.body).map_err(|e| e.to_string())?;
+    request.check().map(|()| request)
+}
+
+fn judge_trace(host: &Host, call: &Call) -> Option<Reply> {
+    match trace_request(call) {
+        // It shows what each of them is called with.
+        Ok(_) => denied_of_all(host, call, Action::Update),
+        Err(problem) => Some(wrong(&problem)),
+    }
+}
+
 fn trace(host: &Host, call: &Call) -> Reply {
-    let request = match serde_json::from_slice::<TraceRequest>(&call.body) {
-        Ok(request) => request,
-        Err(error) => return wrong(&error.to_string()),
-    };
-    if let Err(problem) = request.check() {
-        return wrong(&problem);
-    }
-    // It shows what each of them is called with.
-    if let Some(denied) = denied_of_all(host, call, Action::Update) {
-        return denied;
-    }
-    match host.trace(request) {
-        Ok(trace) => Reply::ok(json!({ "trace": trace })),
-        Err(error) => refused(&error),
+    match trace_request(call).map(|request| host.trace(request)) {
+        Ok(Ok(trace)) => Reply::ok(json!({ "trace": trace })),
+        Ok(Err(error)) => refused(&error),
+        Err(problem) => wrong(&problem),
     }
 }
 
@@ -211,20 +222,34 @@ fn put(host: &Host, call: &Call) -> Reply {
     }
 }
 
-fn deploy(host: &Host, call: &Call) -> Reply {
-    let request = match serde_json::from_slice::<DeployRequest>(&call.body) {
-        Ok(request) if (1..=PLUGINS_MAX).contains(&request.plugins.len()) => request,
-        Ok(_) => return wrong(&format!("`plugins` must have 1 to {PLUGINS_MAX} items")),
-        Err(error) => return wrong(&error.to_string()),
-    };
-    let terms = Terms { force: request.force, dry_run: request.dry_run };
+fn deploy_request(call: &Call) -> Result<DeployRequest, String> {
+    let request = serde_json::from_slice::<DeployRequest>(&call.body).map_err(|e| e.to_string())?;
+    if !(1..=PLUGINS_MAX).contains(&request.plugins.len()) {
+        return Err(format!("`plugins` must have 1 to {PLUGINS_MAX} items"));
+    }
     let names: Vec<&String> = request.plugins.iter().map(|wanted| &wanted.name).collect();
     if names.iter().enumerate().any(|(i, name)| names[..i].contains(name)) {
-        return wrong("a plugin is there twice");
+        return Err("a plugin is there twice".to_owned());
     }
-    if let Some(denied) = denied(call, Action::Update, names.iter().map(|name| name.as_str())) {
-        return denied;
+    Ok(request)
+}
+
+fn judge_deploy(_: &Host, call: &Call) -> Option<Reply> {
+    match deploy_request(call) {
+        Ok(request) => {
+            let names = request.plugins.iter().map(|wanted| wanted.name.as_str());
+            denied(call, Action::Update, names)
+        }
+        Err(problem) => Some(wrong(&problem)),
     }
+}
+
+fn deploy(host: &Host, call: &Call) -> Reply {
+    let request = match deploy_request(call) {
+        Ok(request) => request,
+        Err(problem) => return wrong(&problem),
+    };
+    let terms = Terms { force: request.force, dry_run: request.dry_run };
     match request.plugins.into_iter().map(wanted).collect::<Result<Vec<_>, _>>() {
         Ok(deploys) => answer(by(host, call).deploy(deploys, terms)),
         Err(problem) => wrong(&problem),
@@ -245,11 +270,16 @@ const fn by<'a>(host: &'a Host, call: &'a Call) -> Changing<'a> {
     host.change_for(call.caller.as_ref())
 }
 
+fn judge_named(_: &Host, call: &Call) -> Option<Reply> {
+    match serde_json::from_slice::<Named>(&call.body) {
+        Ok(Named { name }) => denied(call, Action::Update, [name.as_str()]),
+        Err(error) => Some(wrong(&error.to_string())),
+    }
+}
+
 fn named(call: &Call, make: impl FnOnce(&str) -> Result<Report, Error>) -> Reply {
     match serde_json::from_slice::<Named>(&call.body) {
-        Ok(Named { name }) => {
-            denied(call, Action::Update, [name.as_str()]).unwrap_or_else(|| answer(make(&name)))
-        }
+        Ok(Named { name }) => answer(make(&name)),
         Err(error) => wrong(&error.to_string()),
     }
 }

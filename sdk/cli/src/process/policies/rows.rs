@@ -43,7 +43,9 @@ pub(in crate::process) fn rows(policies: Option<&Arc<Policies>>, remote: bool) -
             None => off(),
         });
         let refuse = Box::new(move |context: &RequestContext| refuse(context, remote));
-        let handler = Handler::Change(Arc::new(Change { body_max: BODY_MAX, refuse, make }));
+        let judge = Box::new(|_: &Call| None);
+        let change = Change { body_max: BODY_MAX, refuse, judge, make };
+        let handler = Handler::Change(Arc::new(change));
         row(path, Method::POST, Action::Update, handler)
     };
     vec![
