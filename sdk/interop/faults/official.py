@@ -31,6 +31,7 @@ FAILED, STOPPED = "the store failed to write", "the store stopped after a failed
 NO_FILES = {f"too many open files: {part}" for part in ("no CommitLog file can be made", *BEHIND.values())}
 # What a producer gets that asks for a damaged message: NO_MESSAGE.
 LOST = {"key": "client 208", "offsetId": "client 208"}
+# 4.9 waits 30 s for the answer to a pull whose connection is gone, as it may be when a broker stops.
 SECONDS = 60
 
 
@@ -186,7 +187,7 @@ def official_full_log(make):
         after = total(there, "A", "B")
         scene.healthy()
         scene.intact()
-        # Not by a kill: the older client learns only after 30 s that nobody answers its pulls any more.
+        # Not by a kill: then the older client always learns only after 30 s that nobody answers its pulls any more.
         scene.restart(kill=False)
         for user in there:
             user.goes_on()
