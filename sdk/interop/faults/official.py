@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import re
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -26,7 +27,7 @@ WAYS = {"queue": "MQBrokerException", "sync": "MQClientException", "async": "MQB
 FULL_LOG = "the disk is full: no CommitLog file can be made"
 # By what the store calls them in its metrics.
 BEHIND = {"consume_queue": "ConsumeQueues cannot be written", "index": "the index cannot be written"}
-FULL_BEHIND, ONLY_READ = ({f"the disk is {what}: {part}" for part in BEHIND.values()} for what in ("full", "read-only"))
+FULL_BEHIND = {f"the disk is full: {part}" for part in BEHIND.values()}
 FAILED, STOPPED = "the store failed to write", "the store stopped after a failed write or sync"
 NO_FILES = {f"too many open files: {part}" for part in ("no CommitLog file can be made", *BEHIND.values())}
 # What a producer gets that asks for a damaged message: NO_MESSAGE.
@@ -213,10 +214,23 @@ def official_full_behind(make):
     return f"{stored} stored before, {found} read while full ({fault}), {after} afterwards"
 
 
+def settle(scene):
+    """Waits until queues and index are written as far as the log goes: what fails next is the CommitLog. Else sends may be refused because of
+    those, before one of them has tried the CommitLog."""
+    scene.stored()
+    last = max(int(message[-16:], 16) for acked in scene.ledger.acked.values() for _, message in acked.values())
+
+    def is_applied():
+        with open(os.path.join(scene.node.data, "blockhouse/checkpoint"), "rb") as file:
+            return struct.unpack(">Q", file.read(16)[8:])[0] > last
+    until("a checkpoint has the last message", is_applied)
+
+
 def official_read_only(make):
     """The filesystem goes read-only: reads go on; a repair and a restart of the broker, and the clients go on as well."""
     scene = make(stays=True, **{"store.flush": "sync"})
     with users(scene) as there:
+        settle(scene)
         scene.disk.go_read_only()
         found, after = stops_and_goes_on(scene, there, "Read-only file system")
     return f"{found} read while read-only, {after} afterwards"
@@ -226,6 +240,7 @@ def official_broken_device(make):
     """The device answers EIO."""
     scene = make(host_mib=40, stays=True, **{"store.flush": "sync", "store.segment_size": 32 * MIB})
     with users(scene) as there:
+        settle(scene)
         scene.disk.break_host()
         found, after = stops_and_goes_on(scene, there, "(os error ", size=100_000, mend=scene.disk.mend_host)
     return f"{found} read while broken, {after} afterwards"
@@ -234,7 +249,7 @@ def official_broken_device(make):
 def stops_and_goes_on(scene, there, words, size=1024, mend=lambda: None):
     """The store stops for good with the first write or sync that fails. That one message may be there afterwards."""
     for user in there:
-        user.refused({STOPPED}, size, before={FAILED, *ONLY_READ})
+        user.refused({STOPPED}, size, before={FAILED})
     scene.complains("poisoned", "a write or sync of the CommitLog failed", words, lasting=True)
     found = total(there, "A")
     code = scene.node.stop()
