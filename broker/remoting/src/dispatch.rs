@@ -8,7 +8,7 @@ use blockhouse_hook::{
 };
 use blockhouse_meter::QuotaKind;
 use blockhouse_model::trace::{self, TRACE_PARENT};
-use blockhouse_model::{Access, Principal, RequestContext, Resource, TraceParent};
+use blockhouse_model::{Access, Action, Principal, RequestContext, Resource, TraceParent};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
@@ -22,7 +22,7 @@ use crate::handlers::{pull_message, send_message};
 use crate::quota::{Full, InFlight, Payer, Quotas, Seat, is_free};
 use crate::response::{Failure, Response};
 use crate::subject;
-use crate::table::{Entry, Handler, Immediate, Row};
+use crate::table::{Entry, Handler, Immediate, Row, Shown};
 
 /// What a client hears that is two users at once.
 const OTHER_USER: &str = "the access key and the client's certificate are of different users";
@@ -484,30 +484,43 @@ fn info(connection: &Connection) -> ConnectionInfo {
 /// Asks for what the row demands, and tells the admin hook.
 fn allow(row: &Row, caller: Caller<'_>, command: &RemotingCommand) -> Result<(), Failure> {
     let named = |field: &str| command.ext.get(field).unwrap_or_default();
-    let (access, target) = match row.entry {
+    let access = |action, resource| Some(Access { action, resource });
+    // All of it before the command is told of as one that may be carried out.
+    let mut shown = None;
+    let (needed, target) = match row.entry {
         Entry::Core => (None, ""),
-        Entry::Cluster(action) => (Some((action, Resource::Cluster)), ""),
-        Entry::User(action) => (Some((action, Resource::Cluster)), named("username")),
-        Entry::Acl(action) => (Some((action, Resource::Policy)), named("subject")),
+        Entry::Cluster(action) => (access(action, Resource::Cluster), ""),
+        Entry::User(action) => (access(action, Resource::Cluster), named("username")),
+        Entry::Acl(action) => (access(action, Resource::Policy), named("subject")),
         Entry::Topic(action, field) => {
-            (Some((action, Resource::Topic(named(field)))), named(field))
+            (access(action, Resource::Topic(named(field))), named(field))
         }
         Entry::Group(action, field) => {
-            (Some((action, Resource::Group(named(field)))), named(field))
+            (access(action, Resource::Group(named(field))), named(field))
         }
-        Entry::Member(field) => {
-            let group = Resource::Group(named(field));
-            (Some((blockhouse_model::Action::Sub, group)), named(field))
+        Entry::GroupShowing(action, field, beside) => {
+            shown = access(Action::Get, beside.resource(named));
+            (access(action, Resource::Group(named(field))), named(field))
         }
+        Entry::Member(field) => (access(Action::Sub, Resource::Group(named(field))), named(field)),
     };
-    if let Some((action, resource)) = access {
-        caller.authorize(&[Access { action, resource }])?;
+    for access in needed.into_iter().chain(shown) {
+        caller.authorize(&[access])?;
     }
     if row.admin {
         let name = blockhouse_protocol::codes::request_code::name(row.code);
         caller.announce_admin(name, target)?;
     }
     Ok(())
+}
+
+impl Shown {
+    fn resource<'a>(self, named: impl Fn(&str) -> &'a str) -> Resource<'a> {
+        match self {
+            Self::Topic(field) => Resource::Topic(named(field)),
+            Self::Group(field) => Resource::Group(named(field)),
+        }
+    }
 }
 
 /// Who asks: the connection, and the principal that the request's credentials prove.

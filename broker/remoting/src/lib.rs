@@ -38,7 +38,7 @@ use blockhouse_meter::Meter;
 
 use quota::Quotas;
 pub use status::of as code_of;
-pub use table::{Entry, Row, TABLE};
+pub use table::{Entry, Row, Shown, TABLE};
 
 /// What the adapter tells clients that the core does not know: the process around it.
 pub trait Node: Send + Sync + 'static {

@@ -26,8 +26,19 @@ pub enum Entry {
     Topic(Action, &'static str),
     /// Something with the group that this field names.
     Group(Action, &'static str),
+    /// The same, where more is shown that its own right, `Get`, is needed for.
+    GroupShowing(Action, &'static str, Shown),
     /// A consumer's work: `Sub` on the group that this field names.
     Member(&'static str),
+}
+
+/// What is shown beside what is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Something of the topic that this field names.
+    Topic(&'static str),
+    /// Something of the group that this field names.
+    Group(&'static str),
 }
 
 /// How a request is carried out.
@@ -65,7 +76,7 @@ const fn admin(code: i32, entry: Entry, handler: Handler) -> Row {
 }
 
 use Action::{Create, Delete, Get, List, Sub, Update};
-use Entry::{Cluster, Core, Group, Member, Topic};
+use Entry::{Cluster, Core, Group, GroupShowing, Member, Topic};
 use Handler::{Later, Now};
 
 /// All rows.
@@ -158,14 +169,23 @@ pub const TABLE: &[Row] = &[
         Now(progress::subscription_of_group),
     ),
     admin(code::QUERY_CONSUME_TIME_SPAN, Topic(Get, "topic"), Later(progress::time_span)),
-    admin(code::INVOKE_BROKER_TO_RESET_OFFSET, Group(Update, "group"), Later(offset_admin::reset)),
+    // The answer says where the topic's queues are.
+    admin(
+        code::INVOKE_BROKER_TO_RESET_OFFSET,
+        GroupShowing(Update, "group", Shown::Topic("topic")),
+        Later(offset_admin::reset),
+    ),
     admin(
         code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS,
         Group(Get, "group"),
         Later(client_relay::consumer_status),
     ),
     admin(code::QUERY_CORRECTION_OFFSET, Topic(Get, "topic"), Now(offset_admin::correction)),
-    admin(code::CLONE_GROUP_OFFSET, Group(Update, "destGroup"), Now(offset_admin::clone)),
+    admin(
+        code::CLONE_GROUP_OFFSET,
+        GroupShowing(Update, "destGroup", Shown::Group("srcGroup")),
+        Now(offset_admin::clone),
+    ),
     admin(code::GET_ALL_CONSUMER_OFFSET, Cluster(List), Now(offset_admin::all)),
     admin(code::GET_ALL_DELAY_OFFSET, Cluster(List), Now(offset_admin::all_delay)),
     // users

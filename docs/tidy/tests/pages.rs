@@ -13,7 +13,7 @@ use blockhouse_meter::{
 };
 use blockhouse_namesrv_remoting::table::{Needs, ROWS};
 use blockhouse_protocol::codes::request_code;
-use blockhouse_remoting::Entry;
+use blockhouse_remoting::{Entry, Shown};
 use blockhouse_tidy::links::{anchor, is_broken};
 use blockhouse_tidy::{files, read, updating, write};
 
@@ -185,6 +185,13 @@ fn of_broker(entry: Entry) -> String {
         Entry::Cluster(action) | Entry::User(action) => format!("{action:?} cluster"),
         Entry::Topic(action, field) => format!("{action:?} topic (`{field}`)"),
         Entry::Group(action, field) => format!("{action:?} group (`{field}`)"),
+        Entry::GroupShowing(action, field, shown) => {
+            let (what, of) = match shown {
+                Shown::Topic(of) => ("topic", of),
+                Shown::Group(of) => ("group", of),
+            };
+            format!("{action:?} group (`{field}`), Get {what} (`{of}`)")
+        }
         Entry::Member(field) => format!("Sub group (`{field}`)"),
     }
 }

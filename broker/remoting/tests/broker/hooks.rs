@@ -7,7 +7,7 @@ use blockhouse_hook::{
     Ack, AdminCommand, Appended, ConnectionInfo, Credentials, Decision, Delivery, Draft, Hook,
     Identity, Outbound, Points, Pull, Rejection, Verdict,
 };
-use blockhouse_model::{Access, MessageId, Principal, RequestContext};
+use blockhouse_model::{Access, MessageId, Principal, RequestContext, Resource};
 use blockhouse_protocol::codes::{request_code, response_code as code};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -391,4 +391,50 @@ async fn what_the_broker_decides_is_told_to_a_sink() {
     assert_eq!(told, expected);
     assert!((1..).zip(&events).all(|(n, event)| event.sequence == n), "{events:?}");
     assert!(events.iter().all(|event| event.time.0 >= 1_700_000_000_000));
+}
+
+/// Lets nobody look at `secret`, whatever it is.
+struct Veil;
+
+impl Hook for Veil {
+    fn name(&self) -> &'static str {
+        "veil"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(blockhouse_hook::Point::Authorize)
+    }
+
+    fn authorize(&self, _: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
+        let is_veiled = |access: &Access<'_>| {
+            matches!(access.resource, Resource::Topic("secret") | Resource::Group("secret"))
+        };
+        if accesses.iter().any(is_veiled) {
+            return Verdict::Reject(Rejection::new("no"));
+        }
+        Verdict::Continue
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_would_show_too_much_is_not_told_as_allowed() {
+    let sink = Arc::new(Sink::default());
+    let world = World::new(&[Arc::new(Veil) as _, Arc::clone(&sink) as _]).await;
+    let clock = Arc::clone(&world.clock);
+    world.broker.hooks().audit_with(&Arc::new(blockhouse_hook::Auditor::new(clock)));
+    let client = world.client().await;
+    let reset = [("topic", "secret"), ("group", "g"), ("timestamp", "0"), ("isForce", "true")];
+    let copied = [("srcGroup", "secret"), ("destGroup", "g"), ("topic", "t"), ("offline", "false")];
+    let reset = client.ask(request_code::INVOKE_BROKER_TO_RESET_OFFSET, &reset, b"").await;
+    let copied = client.ask(request_code::CLONE_GROUP_OFFSET, &copied, b"").await;
+    assert_eq!([reset.code, copied.code], [code::NO_PERMISSION; 2]);
+    client.0.close();
+    world.server.shutdown().await;
+    let told = sink.0.lock().clone();
+    let line = |event: &blockhouse_hook::AuditEvent| {
+        format!("{:?} {} {}", event.outcome, event.action, event.resource)
+    };
+    let told: Vec<String> = told.iter().map(line).filter(|line| !line.contains(" open ")).collect();
+    let expected = ["Refused Get topic:secret", "Refused Get group:secret", "Allowed close "];
+    assert_eq!(told, expected);
 }
