@@ -27,6 +27,10 @@ pub struct Rejection {
 }
 
 impl Rejection {
+    /// All that somebody is told whose credentials prove nobody, whatever is wrong with them.
+    pub const UNPROVEN: &'static str =
+        "the access key and the signature do not prove a user of this server";
+
     /// A refusal with the protocol's own code.
     #[must_use]
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use blockhouse_hook::Rejection;
+
 /// What became of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
@@ -73,7 +75,7 @@ impl Outcome {
                 "this server takes signed requests only: give the client an access key and a secret"
             }
             Self::UnknownUser | Self::BadSignature | Self::Disabled | Self::Revoked => {
-                "the access key and the signature do not prove a user of this server"
+                Rejection::UNPROVEN
             }
             Self::OtherUser => "this connection is another user's: use a connection for each user",
             Self::Plaintext => "access keys are taken over encrypted connections only: use TLS",

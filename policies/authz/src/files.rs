@@ -168,7 +168,11 @@ fn file(disk: &dyn Disk, path: &Path, name: String) -> Result<File, Refused> {
     };
     match String::from_utf8(bytes) {
         Ok(text) => Ok(File { name, text }),
-        Err(_) => Err(Refused::one(name, "not UTF-8")),
+        Err(error) => {
+            let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+            let line = good.filter(|byte| **byte == b'\n').count() + 1;
+            Err(Refused::one(format!("{name}:{line}"), "not UTF-8"))
+        }
     }
 }
 
@@ -204,8 +208,8 @@ mod tests {
         let files = Files::read(&disk, dir).unwrap();
         let names: Vec<_> = files.all().iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["a.csv", "b.csv", "tests/t.toml"]);
-        whole::replace(&disk, &dir.join("c.csv"), b"\xff").unwrap();
-        assert_eq!(Files::read(&disk, dir).unwrap_err().to_string(), "c.csv: not UTF-8");
+        whole::replace(&disk, &dir.join("c.csv"), b"#\n#\n\xff\n").unwrap();
+        assert_eq!(Files::read(&disk, dir).unwrap_err().to_string(), "c.csv:3: not UTF-8");
     }
 
     #[test]

@@ -169,12 +169,14 @@ impl<'a> Parsed<'a> {
     fn pointless(&self) -> Option<Problem> {
         if self.rules.is_empty() {
             let reason = "no rule at all: nobody may do anything; a set needs a line of `p`";
-            return Some(Problem::new("the set", reason));
+            let file = self.files.first().copied().unwrap_or("the set");
+            return Some(Problem::new(file, reason));
         }
         let denies = self.rules.iter().all(|rule| rule.deny);
         denies.then(|| {
             let reason = "all rules deny: nobody may do anything; a set needs one that allows";
-            Problem::new("the set", reason)
+            let first = self.rules.first().map(|rule| self.shown(rule.at));
+            Problem::new(first.unwrap_or_default(), reason)
         })
     }
 

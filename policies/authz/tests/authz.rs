@@ -281,9 +281,9 @@ fn in_acl2_a_name_comes_before_its_namespace_and_that_before_its_type() {
 #[test]
 fn every_mistake_has_its_place() {
     for (rules, expected) in [
-        ("", "the set: no rule at all"),
-        ("# nothing\n\n", "the set: no rule at all"),
-        ("p, user:a, *, Topic:t, Pub, -, deny\n", "the set: all rules deny"),
+        ("", "a.csv: no rule at all"),
+        ("# nothing\n\n", "a.csv: no rule at all"),
+        ("# no\np, user:a, *, Topic:t, Pub, -, deny\n", "a.csv:2: all rules deny"),
         (
             "p, user:a, *, Topic:t, Pub, -, allow",
             "a.csv:1: the file does not end with a line break",

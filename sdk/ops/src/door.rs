@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Verdict};
+use blockhouse_hook::{ConnectionInfo, Credentials, HookChain, Point, Rejection, Verdict};
 use blockhouse_model::{Clock, Principal, RequestContext};
 use blockhouse_transport::Connection;
 use blockhouse_transport::tls::Acceptor;
@@ -98,7 +98,7 @@ impl Door {
             }
             let named = named(&head.headers).map_err(|()| {
                 hooks.mistaken(&cx, "", "the header Authorization is no Basic");
-                unauthorized("that is no Basic")
+                unauthorized(Rejection::UNPROVEN)
             })?;
             let ip = visitor.info.peer.ip();
             if let Some(wait) = named.as_ref().and_then(|_| failures.wait(ip)) {
