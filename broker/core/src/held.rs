@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use blockhouse_filter::Subscription;
 use blockhouse_model::{QueueId, QueueOffset, Topic};
@@ -35,6 +35,7 @@ pub struct HeldPulls {
     next_id: AtomicUsize,
     /// How often all were questioned.
     questions: AtomicUsize,
+    has_ended: AtomicBool,
     hasher: RandomState,
     shards: Box<[Mutex<Table>]>,
 }
@@ -45,6 +46,7 @@ impl Default for HeldPulls {
             count: AtomicUsize::new(0),
             next_id: AtomicUsize::new(0),
             questions: AtomicUsize::new(0),
+            has_ended: AtomicBool::new(false),
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
@@ -94,11 +96,22 @@ impl HeldPulls {
         Held { pulls: Arc::clone(self), key, id, woken }
     }
 
-    /// Wakes all waiters of all queues, as when the broker's role changes or it stops.
+    /// Wakes all waiters of all queues, as when the broker's role changes.
     pub fn wake_all(&self) {
         for shard in &self.shards {
             shard.lock().clear();
         }
+    }
+
+    /// Nobody waits any more, and nobody will: the broker stops.
+    pub fn end(&self) {
+        // Before they wake: who enters too late to be woken sees it.
+        self.has_ended.store(true, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::SeqCst)
     }
 
     /// Has all waiters ask anew whether they may: what allowed it may have been taken back.

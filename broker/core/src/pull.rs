@@ -27,6 +27,10 @@ use crate::{Broker, Caller, stats};
 /// The longest time a pull may wait, whatever the client asks for.
 const SUSPEND_MAX: Duration = Duration::from_secs(120);
 
+fn stopping() -> Refusal {
+    Refusal::new(RefusalKind::SystemBusy, "the broker is stopping")
+}
+
 /// A consumer's request for messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Pull<'a> {
@@ -193,7 +197,6 @@ impl Broker {
         plan: Plan,
         hooks: Arc<HookChain>,
     ) -> Result<PullOutcome, Refusal> {
-        let stopping = || Refusal::new(RefusalKind::SystemBusy, "the broker is stopping");
         let turn =
             Arc::clone(&self.cold_reads).acquire_owned().await.map_err(|_closed| stopping())?;
         let read = tokio::task::spawn_blocking(move || {
@@ -255,7 +258,13 @@ impl Broker {
             if self.store().max_offset(&plan.topic.name, plan.queue) > plan.offset {
                 return Ok(());
             }
-            if held.wait_until(deadline).await != Woken::Questioned {
+            // Answered as if nothing were there, a client would ask again at once, and wait in vain
+            // for what a connection that is about to end does not tell it: Java's of 4.9 for 30 s.
+            if self.held().has_ended() {
+                return Err(stopping());
+            }
+            let woken = held.wait_until(deadline).await;
+            if woken != Woken::Questioned && !self.held().has_ended() {
                 return Ok(());
             }
             held = self.enter(plan);

@@ -380,7 +380,7 @@ impl Running {
         let others = async {
             stages.enter(NAME_SERVERS);
             let mut late = registrar.stop(PATIENCE).await;
-            core.held().wake_all();
+            core.held().end();
             stages.enter("it waits for clients");
             let vip = async {
                 if let Some(vip) = vip {

@@ -34,6 +34,31 @@ async fn a_held_pull_is_woken_by_a_matching_message_only() {
 }
 
 #[tokio::test]
+async fn pulls_that_wait_when_the_broker_stops_are_told_and_none_waits_from_then_on() {
+    let world = World::new(&[]).await;
+    let (consumer, producer) = (world.client().await, world.client().await);
+    producer.send("t", "", b"first").await;
+    let held = async |offset| {
+        let mut header = pull_header("t", offset, "*");
+        header.sys_flag |= sys_flag::SUSPEND;
+        header.suspend_timeout_millis = 60_000;
+        consumer.call(request_code::PULL_MESSAGE, |out| header.write(out), b"").await
+    };
+    let stopping = async {
+        while world.broker.held().count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.broker.held().end();
+    };
+    let (told, ()) = tokio::join!(held(1), stopping);
+    assert_eq!(told.code, code::SYSTEM_BUSY);
+    assert_eq!(held(1).await.code, code::SYSTEM_BUSY, "and does not wait");
+    assert_eq!(bodies(&held(0).await), ["first"], "what is there is still given out");
+    assert_eq!(world.broker.held().count(), 0);
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_held_pull_goes_with_its_connection() {
     let world = World::new(&[]).await;
     let (consumer, producer) = (world.client().await, world.client().await);
