@@ -31,6 +31,9 @@ fn check(text: &str) -> Result<(), String> {
     if text.contains("://") {
         return Err(format!("{text} is a URL: write HOST:PORT"));
     }
+    if text.is_empty() || text.contains('/') {
+        return Err(format!("{text:?} is no address: write HOST:PORT"));
+    }
     let bare = text.parse::<Ipv6Addr>().is_ok();
     let Some((host, port)) = text.rsplit_once(':').filter(|_| !bare && !text.ends_with(']')) else {
         let host = if bare { format!("[{text}]") } else { text.to_owned() };
@@ -42,7 +45,7 @@ fn check(text: &str) -> Result<(), String> {
     let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_host = match inner {
         Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && !host.contains([':', '/', '[', ']', ' ', '\t']),
+        None => !host.is_empty() && !host.contains([':', '[', ']', ' ', '\t']),
     };
     if !is_host {
         return Err(format!("{host:?} is no host: write HOST:PORT, an IPv6 address in brackets"));
@@ -67,8 +70,8 @@ mod tests {
             ("here", "here has no port"),
             ("::1", "::1 has no port: write [::1]:9876"),
             ("[::1]", "[::1] has no port: write [::1]:9876"),
-            ("/nofile", "/nofile has no port"),
-            ("", " has no port"),
+            ("/nofile", "\"/nofile\" is no address: write HOST:PORT"),
+            ("", "\"\" is no address"),
             ("http://a:9876", "is a URL"),
             (":9876", "\"\" is no host"),
             ("a b:1", "\"a b\" is no host"),

@@ -1,7 +1,7 @@
 //! ACLs of a running RocketMQ, as policies.
 
-use anyhow::Context as _;
 use blockhouse_authz::Imported;
+use blockhouse_client::Error;
 use serde_json::json;
 
 use super::print;
@@ -31,6 +31,17 @@ pub(super) struct ImportArgs {
     identity: IdentityArgs,
 }
 
+/// Why the broker does not tell. That it cannot be reached is no name server's mistake here.
+fn unasked(from: &str, error: Error) -> anyhow::Error {
+    let what = format!("cannot ask {from} for its ACLs");
+    match error {
+        Error::Transport(cause) if !matches!(cause, blockhouse_transport::Error::Tls { .. }) => {
+            anyhow::anyhow!("{what}: {cause}\nIs it where the broker listens (listenPort)?")
+        }
+        other => anyhow::Error::new(other).context(what),
+    }
+}
+
 /// Prints them.
 pub(super) fn import(args: &ImportArgs, as_json: bool) -> anyhow::Result<()> {
     let ImportArgs { from, timeout_ms, tls, identity } = args;
@@ -42,10 +53,9 @@ pub(super) fn import(args: &ImportArgs, as_json: bool) -> anyhow::Result<()> {
     };
     let acls = block_on(identity.is_given(), async {
         let client = cluster.client()?;
-        let acls =
-            client.acls(from).await.with_context(|| format!("cannot ask {from} for its ACLs"));
+        let acls = client.acls(from).await;
         client.close().await;
-        acls
+        acls.map_err(|error| unasked(from, error))
     })?;
     let Imported { lines, notes } = Imported::of(&acls);
     notes.iter().for_each(|note| out::note(note));
