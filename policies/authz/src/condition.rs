@@ -162,6 +162,11 @@ impl Condition {
         self.of_channel(at) && self.at_time(at) && self.from(at.ip)
     }
 
+    /// Whether it holds at some times only.
+    pub(crate) const fn asks_for_time(&self) -> bool {
+        !self.times.is_empty() || self.days != ALL_DAYS
+    }
+
     /// Whether it is about messages.
     pub(crate) const fn asks_for_message(&self) -> bool {
         self.message.is_some()

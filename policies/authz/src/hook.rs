@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock, Weak};
 use arc_swap::ArcSwap;
 use blockhouse_hook::{Decision, Draft, Hook, Hooks, Point, Points, Rejection, Verdict, Watcher};
 use blockhouse_meter::Cells;
-use blockhouse_model::{Access, Action, Clock, Principal, RequestContext, Resource, names};
+use blockhouse_model::{
+    Access, Action, Clock, Principal, RequestContext, Resource, Timestamp, names,
+};
 
 use crate::condition::{Channel, Circumstances, Message, Sight};
 use crate::policies::Policies;
@@ -25,6 +27,15 @@ const REFUSAL: &str =
 pub(crate) struct InForce {
     pub(crate) generation: u64,
     pub(crate) policies: Policies,
+    /// Whether a rule asks for the time: only then each decision reads the clock.
+    asks_for_time: bool,
+}
+
+impl InForce {
+    pub(crate) fn new(generation: u64, policies: Policies) -> Self {
+        let asks_for_time = policies.index().asks_for_time();
+        Self { generation, policies, asks_for_time }
+    }
 }
 
 /// Decides by the set in force.
@@ -110,8 +121,9 @@ impl Decider {
         matches!(&cx.principal, Principal::User(name) if (self.is_super)(name))
     }
 
-    fn at(&self, cx: &RequestContext) -> Circumstances {
-        Circumstances::at(self.clock.now(), cx.peer.ip(), channel(cx))
+    fn at(&self, set: &InForce, cx: &RequestContext) -> Circumstances {
+        let now = if set.asks_for_time { self.clock.now() } else { Timestamp::default() };
+        Circumstances::at(now, cx.peer.ip(), channel(cx))
     }
 
     fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>], sight: Sight<'_>) -> Verdict {
@@ -119,7 +131,8 @@ impl Decider {
             self.decisions.add([0, 0, 1]);
             return Verdict::Continue;
         }
-        let (set, at) = (self.set.load(), self.at(cx));
+        let set = self.set.load();
+        let at = self.at(&set, cx);
         let denied = accesses.iter().find_map(|access| denied(&set, cx, access, (&at, sight)));
         match denied {
             None => {
@@ -131,7 +144,8 @@ impl Decider {
     }
 
     fn may(&self, cx: &RequestContext, accesses: &[Access<'_>], sight: Sight<'_>) -> bool {
-        let (set, at) = (self.set.load(), self.at(cx));
+        let set = self.set.load();
+        let at = self.at(&set, cx);
         let may = |access| denied(&set, cx, access, (&at, sight)).is_none();
         self.is_super(cx) || accesses.iter().all(may)
     }
@@ -232,7 +246,8 @@ impl Hook for WithMessages {
         if self.0.is_super(cx) {
             return;
         }
-        let (set, at) = (self.0.set.load(), self.0.at(cx));
+        let set = self.0.set.load();
+        let at = self.0.at(&set, cx);
         for message in messages {
             if let Some(rejection) = self.0.refused_message(&set, cx, &at, message) {
                 message.decision = Decision::Reject(rejection);
@@ -244,7 +259,8 @@ impl Hook for WithMessages {
         if self.0.is_super(cx) {
             return Verdict::Continue;
         }
-        let (set, at) = (self.0.set.load(), self.0.at(cx));
+        let set = self.0.set.load();
+        let at = self.0.at(&set, cx);
         let rejection = self.0.refused_message(&set, cx, &at, message);
         rejection.map_or(Verdict::Continue, Verdict::Reject)
     }

@@ -140,6 +140,11 @@ impl Index {
         self.conditions.iter().any(Condition::asks_for_message)
     }
 
+    /// Whether a rule asks for the time of day, or the day.
+    pub(crate) fn asks_for_time(&self) -> bool {
+        self.conditions.iter().any(Condition::asks_for_time)
+    }
+
     pub(crate) fn rule(&self, at: Place) -> Rule {
         if usize::from(at.file) == self.files.len() {
             let acl = at.line.checked_sub(1).and_then(|line| self.acls.get(line as usize));

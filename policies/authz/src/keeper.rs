@@ -154,7 +154,7 @@ impl Keeper {
             record.generation += 1;
             policies.digest().clone_into(&mut record.digest);
         }
-        let first = InForce { generation: record.generation, policies };
+        let first = InForce::new(record.generation, policies);
         let keeper = Self {
             hook: Arc::new(Authorizer::new(first, is_super, clock)),
             disk,
@@ -258,7 +258,7 @@ impl Keeper {
             applied: (source == Source::Applied).then(|| files.clone()),
             previous: Some(state.files.clone()),
         };
-        let set = InForce { generation: record.generation, policies };
+        let set = InForce::new(record.generation, policies);
         let report = report(&set, &record);
         if !dry_run {
             // On disk first: what is in force is in force after a restart, too.

@@ -8,26 +8,28 @@ use std::sync::Arc;
 use blockhouse_authz::{Config, File, Files, Keeper, Parts, Refused};
 use blockhouse_disk::{Disk as _, MemDisk, whole};
 use blockhouse_hook::{Hook as _, Rejection, Verdict};
-use blockhouse_model::{Access, Action, ManualClock, Principal, RequestContext, Resource};
+use blockhouse_model::{Access, Action, Clock, ManualClock, Principal, RequestContext, Resource};
 
 const RECORD: &str = "/data/blockhouse/security/policies.json";
 
 struct Node {
     disk: MemDisk,
+    clock: Arc<ManualClock>,
     keeper: Keeper,
 }
 
 fn start(disk: &MemDisk) -> Result<Node, Refused> {
     let config = Config { enabled: true, policies: "/etc/p".into(), ..Config::default() };
+    let clock = Arc::new(ManualClock::default());
     let parts = Parts {
         disk: Arc::new(disk.clone()),
         record: RECORD.into(),
-        clock: Arc::new(ManualClock::default()),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
         is_super: Arc::new(|name| name == "root"),
         is_known: Arc::new(|name| name != "nobody"),
         cluster: "DefaultCluster".into(),
     };
-    Keeper::start(&config, parts).map(|keeper| Node { disk: disk.clone(), keeper })
+    Keeper::start(&config, parts).map(|keeper| Node { disk: disk.clone(), clock, keeper })
 }
 
 fn rule(topic: &str) -> String {
@@ -82,6 +84,21 @@ fn all_that_a_request_needs_must_be_allowed() {
     // Who is called like a user with all rights, but is a plugin, has none.
     assert!(asked(Principal::Plugin("root".into()), &["t1"]).is_some());
     assert_eq!(node.keeper.counts().decisions, [1, 3, 1]);
+}
+
+#[test]
+fn rules_of_the_time_and_of_the_day_hold_when_they_say_so() {
+    let hour = std::time::Duration::from_secs(3_600);
+    let node = node(
+        "p, anonymous, *, Topic:early, Pub, time=00:00-01:00, allow\n\
+         p, anonymous, *, Topic:friday, Pub, day=fri, allow\n",
+    );
+    // The clock stands at the beginning of 1970, a Thursday.
+    assert_eq!((node.may("early"), node.may("friday")), (true, false));
+    node.clock.advance(hour);
+    assert_eq!((node.may("early"), node.may("friday")), (false, false));
+    node.clock.advance(23 * hour);
+    assert_eq!((node.may("early"), node.may("friday")), (true, true));
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl Keeper {
         acls.write(self.disk.as_ref(), &self.acl_path, generation)
             .map_err(|error| AclError::NotSaved(error.to_string()))?;
         state.record.generation = generation;
-        let set = InForce { generation, policies };
+        let set = InForce::new(generation, policies);
         let report = report(&set, &state.record);
         self.hook.put_in_force(set);
         state.acls = acls;
