@@ -78,7 +78,7 @@ impl Made {
 fn made(
     burst: (usize, &str),
     hooks: &[Arc<dyn Hook>],
-    spans: impl Fn() -> Option<Arc<Spans>>,
+    mut spans: impl FnMut() -> Option<Arc<Spans>>,
 ) -> Made {
     let mut seen = Vec::new();
     for _ in 0..20 {
@@ -178,9 +178,13 @@ fn a_delivery_of_what_is_not_recorded_makes_no_allocation_for_it() {
     assert!(usual((32, ""), Some(recorder(1.0))).all() > usual((32, ""), None).all());
 }
 
+const fn rules(head: f64) -> Rules {
+    Rules { head, slow: Some(Duration::from_millis(500)), errors: true }
+}
+
+/// One whose records nobody takes.
 fn recorder(head: f64) -> Arc<Spans> {
-    let rules = Rules { head, slow: Some(Duration::from_millis(500)), errors: true };
-    Arc::new(Spans::new(rules, 1 << 16).0)
+    Arc::new(Spans::new(rules(head), 1 << 16).0)
 }
 
 #[test]
@@ -200,9 +204,16 @@ fn a_send_that_is_not_recorded_makes_no_allocation_for_it() {
         assert!(without.placed > 0 && without.answered > 0, "nothing is counted");
         assert_eq!(spans.counts.dropped.read(DropReason::Queue), 0, "something was recorded");
     }
-    // What is recorded is another matter: the count notices it.
+    // What is recorded is another matter, if there is room for it: the count notices it.
     let without = made((32, ""), none, || None).all();
-    assert!(made((32, ""), none, || Some(recorder(1.0))).all() > without);
+    let mut taken = Vec::new();
+    let with_room = || {
+        let (spans, records) = Spans::new(rules(1.0), 1 << 16);
+        taken.push(records);
+        Some(Arc::new(spans))
+    };
+    assert!(made((32, ""), none, with_room).all() > without);
+    assert_eq!(made((32, ""), none, || Some(recorder(1.0))).all(), without, "nobody takes records");
 }
 
 /// What hooks are shown: whoever asks has made it.

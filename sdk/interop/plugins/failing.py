@@ -130,8 +130,15 @@ def metrics_say_of_each_plugin_what_the_list_says(start):
     for body, code in ((b"x", SUCCESS), (b"poison", NO_PERMISSION), (b"slow", SUCCESS), *[(b"bad", NO_PERMISSION)] * 5):
         check(sent(broker, "orders", body).code == code, f"{body}: not {code}")
     routed(namesrv, "orders")
+    listing = lambda node: json.loads(node.get("/v1/plugins"))["plugins"]
+
+    def both(node):
+        """Metrics, and the list of before and after them: no call came in between."""
+        before, seen = listing(node), series(node)
+        return (seen, before) if listing(node) == before else None
+
     for node in (namesrv, broker):
-        seen, listed = series(node), json.loads(node.get("/v1/plugins"))["plugins"]
+        seen, listed = eventually(lambda node=node: both(node), "calls come all the time")
         of = lambda name, seen=seen, **labels: [value for key, value in seen.items() if key.startswith(f"blockhouse_plugin_{name}{{")
                                                 and all(f'{label}="{text}"' in key for label, text in labels.items())]
         for plugin in listed:
