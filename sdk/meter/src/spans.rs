@@ -12,7 +12,7 @@ mod recent;
 mod record;
 mod sampling;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -100,8 +100,9 @@ pub struct Spans {
     recent: Recent,
     flushes: Flushes,
     queue: SyncSender<Record>,
-    /// The last record found no room, and none was taken out since.
-    is_full: AtomicBool,
+    /// How often records were taken out, from 1; and when, as told by that, a record found no room last.
+    taken: AtomicU64,
+    full_at: AtomicU64,
     reads_older: bool,
     /// What became of them.
     pub counts: SpanCounts,
@@ -120,7 +121,8 @@ impl Spans {
             recent: Recent::default(),
             flushes: Flushes::default(),
             queue,
-            is_full: AtomicBool::new(false),
+            taken: AtomicU64::new(1),
+            full_at: AtomicU64::new(0),
             reads_older: false,
             counts: SpanCounts::default(),
         };
@@ -200,7 +202,7 @@ impl Spans {
         reason: Reason,
         at: Duration,
     ) -> Option<Picked> {
-        if self.is_full.load(Ordering::Relaxed) {
+        if self.full_at.load(Ordering::Relaxed) == self.taken.load(Ordering::Relaxed) {
             self.counts.drop(DropReason::Queue, 1);
             return None;
         }
@@ -282,9 +284,11 @@ impl Spans {
 
     /// Puts a record aside, or drops it where there is no room; gives whether it is there. Never waits.
     pub fn push(&self, record: Record) -> bool {
+        // Asked before, so that a queue is not taken for full that was emptied meanwhile.
+        let taken = self.taken.load(Ordering::Acquire);
         let is_there = self.queue.try_send(record).is_ok();
         if !is_there {
-            self.is_full.store(true, Ordering::Relaxed);
+            self.full_at.store(taken, Ordering::Relaxed);
             self.counts.drop(DropReason::Queue, 1);
         }
         is_there
@@ -292,8 +296,7 @@ impl Spans {
 
     /// Records were taken out: there is room again.
     pub fn made_room(&self) {
-        // Relaxed is enough: who misses it drops one more, or finds the queue full himself.
-        self.is_full.store(false, Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::Release);
     }
 }
 
