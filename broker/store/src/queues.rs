@@ -170,13 +170,18 @@ impl Queues {
     /// Removes a topic's queues and their files.
     pub(crate) fn remove_topic(&self, topic: &str) -> Result<bool, Error> {
         let _no_writes = self.writing.lock();
-        let Some(queues) = self.table.write().remove(topic) else { return Ok(false) };
-        self.changed.store(true, Ordering::Release);
-        for queue in queues {
-            queue.deleted.store(true, Ordering::Release);
-            self.files.forget(&queue);
+        let Some(queues) = self.table.read().get(topic).cloned() else { return Ok(false) };
+        for queue in &queues {
+            self.files.forget(queue);
         }
+        // The files first: who tries again after they could not be removed finds the topic.
         self.files.remove_topic(topic)?;
+        self.table.write().remove(topic);
+        self.changed.store(true, Ordering::Release);
+        for queue in &queues {
+            queue.deleted.store(true, Ordering::Release);
+            self.files.forget(queue);
+        }
         Ok(true)
     }
 
@@ -195,6 +200,11 @@ impl Queues {
             queues.retain(|queue| queue.id != old.id);
         }
         self.add(old.topic.as_str(), old.id, (0, 0))
+    }
+
+    /// Whether a topic was removed of which no checkpoint knows.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::Acquire)
     }
 
     /// Whether a topic was removed since this was asked last.

@@ -78,10 +78,12 @@ impl Store {
     /// What the filesystem says.
     pub fn delete_topic(&self, topic: &str) -> Result<(), Error> {
         let shared = &self.shared;
-        if shared.queues.list(Some(topic)).is_empty() {
-            return Ok(());
-        }
         let mut done = shared.done.lock();
+        if shared.queues.list(Some(topic)).is_empty() {
+            // It may have been removed by one whose checkpoint failed.
+            let is_known = done.applied.is_some() && !shared.queues.has_changed();
+            return if is_known { Ok(()) } else { shared.checkpoint_with(&mut done, false) };
+        }
         // A crash in between must find no table with queues whose files are gone, and no checkpoint
         // may write one.
         shared.marks.forget_queues()?;

@@ -167,6 +167,7 @@ impl Disk for MemDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        self.0.failures.descriptor()?;
         let mut entries: Vec<Entry> = Vec::new();
         for (path, file) in self.0.files.lock().iter() {
             let Ok(rest) = path.strip_prefix(dir) else { continue };
@@ -193,6 +194,7 @@ impl Disk for MemDisk {
     }
 
     fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.failures.descriptor()?;
         self.0.files.lock().retain(|path, _| !path.starts_with(dir));
         Ok(())
     }
