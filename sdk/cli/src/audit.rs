@@ -120,7 +120,10 @@ impl KeyArg {
         };
         let text =
             if RealDisk.exists(Path::new(given)) { read(Path::new(given))? } else { given.clone() };
-        text.trim().parse().map_err(|error| wrong_use(format!("--public-key: {error}")))
+        text.trim().parse().map_err(|error| {
+            let path = if given.contains('/') { "; nor is there such a file" } else { "" };
+            wrong_use(format!("--public-key: {error}{path}"))
+        })
     }
 }
 

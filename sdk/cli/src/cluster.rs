@@ -16,7 +16,7 @@ use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::signed::Signer;
 use blockhouse_service::SystemClock;
 
-use crate::{address, wrong_use};
+use crate::{address, given, wrong_use};
 
 pub(crate) use table::Table;
 pub(crate) use tls::TlsArgs;
@@ -83,6 +83,7 @@ impl IdentityArgs {
         match (file, name) {
             (Some(file), name) => {
                 let name = name.unwrap_or_default();
+                given::file(&file)?;
                 let credential = Credential::read_tool(&RealDisk, &file, &name)
                     .map_err(|error| wrong_use(error.to_string()))?;
                 Ok(Some(credential))

@@ -127,6 +127,7 @@ pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Ans
 }
 
 fn secret_of(file: &Path) -> anyhow::Result<String> {
+    given::file(file)?;
     let secret = secret::read(&RealDisk, file).map_err(|error| wrong_use(error.to_string()))?;
     Ok(secret.expose().to_owned())
 }

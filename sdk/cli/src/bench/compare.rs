@@ -25,8 +25,8 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_enum, default_value = "produce")]
     kind: Kind,
     /// How often each server is measured
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -102,7 +102,7 @@ const FIGURES: [Figure; 9] = [
 pub(crate) fn run(args: CompareArgs) -> anyhow::Result<()> {
     block_on(args.identity.is_given(), async move {
         let (mut a, mut b) = (Vec::new(), Vec::new());
-        for round in 1..=args.rounds.max(1) {
+        for round in 1..=args.rounds {
             for (name, side, reports) in [("A", &args.a, &mut a), ("B", &args.b, &mut b)] {
                 let cluster = side.cluster(&args.tls, &args.identity);
                 let outcome = measure::run(args.kind, &args.load, &cluster, side.pid).await;

@@ -73,6 +73,7 @@ pub(super) struct VerifyArgs {
 /// Makes a key.
 pub(super) fn keygen(args: &KeygenArgs, as_json: bool) -> anyhow::Result<()> {
     let dir = std::path::absolute(&args.dir)?;
+    given::directory(&dir)?;
     let (secret, public) =
         (dir.join(format!("{}.key", args.name)), dir.join(format!("{}.pub", args.name)));
     if public.exists() {

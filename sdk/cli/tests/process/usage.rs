@@ -49,6 +49,15 @@ fn files_that_are_not_there_are_wrong_use_and_said_once() {
         (&["flight", "dump", "/nofile"], "there is no file or directory /nofile"),
         (&["admin", "topics", "--tls-ca", "/nofile"], "there is no file /nofile"),
         (&["admin", "users", "import", "/nofile", "--dry-run"], "there is no file /nofile"),
+        (
+            &["admin", "users", "create", "u", "--secret-file", "/nofile"],
+            "there is no file /nofile",
+        ),
+        (
+            &["admin", "topics", "--access-key", "u", "--secret-key-file", "/nofile"],
+            "there is no file /nofile",
+        ),
+        (&["plugin", "keygen", "k", "--dir", "/nodir"], "there is no directory /nodir"),
     ];
     for (args, told) in cases {
         assert_eq!(refused(args).unwrap(), (2, format!("blockhouse: {told}\n")), "{args:?}");
