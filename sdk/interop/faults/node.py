@@ -14,9 +14,14 @@ import time
 import urllib.error
 import urllib.request
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../wire"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../wire"))
+sys.path.append(os.path.join(HERE, ".."))
 import loose_json  # for those who import this module
 import records
+from disk import Unable
+from harness.ending import unwind_on_sigterm  # for those who import this module
+from harness.tools import Missing
 from remoting import Closed, Connection, Frame, Timeout
 
 SUCCESS = 0

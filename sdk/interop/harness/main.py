@@ -1,9 +1,8 @@
 """Arguments, what is skipped and why, and the order of the parts."""
 
 import argparse
-import signal
 
-from . import clients, paths, plugins, processes, report, servers, suite, tools
+from . import clients, ending, paths, plugins, processes, report, servers, suite, tools
 
 VERSIONS = "4.9.8,5.3.3,5.4.0"
 PARTS = ("clients", "kill", "mixed", "plugins")
@@ -69,15 +68,8 @@ def available(chosen, out):
     return software
 
 
-def stop(*_):
-    """SIGTERM: the client programs end at once, the servers as the stack unwinds."""
-    for process in list(clients.RUNNING):
-        process.kill()
-    raise SystemExit(143)
-
-
 def main(argv):
-    signal.signal(signal.SIGTERM, stop)
+    ending.unwind_on_sigterm()
     chosen = arguments(argv)
     out = report.Report()
     built = build_clients(chosen, out)

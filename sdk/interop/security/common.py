@@ -19,6 +19,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "wire"), str(HERE.parent), str(HERE)]
+from harness.ending import unwind_on_sigterm
 from remoting import Closed, Connection, Frame, Timeout
 from signing import signed
 
@@ -197,6 +198,7 @@ def pull(topic, group, offset=0, wait=0):
 
 
 def main(scenes, about, wants_guests=False):
+    unwind_on_sigterm()
     parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("--binary", required=True)
     parser.add_argument("--only", default="*")
