@@ -14,7 +14,7 @@ import shutil
 import struct
 
 from disk import MIB, SmallDisk, Unable, run, why_not
-from node import check, until
+from node import check, records, until
 from official import users
 from scene import Stage
 
@@ -178,6 +178,19 @@ def play(binary, work):
         stage.device.remove()
 
 
+def first_of(stage, topic, number):
+    """Where in the log the first message of a queue is."""
+    answer = pulled(stage, topic, number, 0)
+    check(answer.code == 0, f"{topic} {number}: {answer.code} {answer.remark}")
+    return records.decode_all(answer.body)[0]["physicalOffset"]
+
+
+def asked(stage, places):
+    """How often a read at each of these places of the log failed."""
+    logged = stage.node.logged()
+    return [logged.count(f"cannot read the log at {place}:") for place in places]
+
+
 def official_clients(binary, work):
     """A pull of what is lost throws, with code and remark. A group that begins meanwhile waits for it and passes over nothing; one that
     is at the end goes on."""
@@ -186,14 +199,19 @@ def official_clients(binary, work):
         stack.callback(stage.device.remove)
         stack.callback(stage.end)
         oldest, end = written(stage, lambda: there.extend(stack.enter_context(users(stage))))
+        firsts = {user: [first_of(stage, user.topic, number) for number in range(QUEUES)] for user in there}
         lose(stage, oldest, end)
         try:
             for user in there:
                 said = user.fails("read")
                 check(f"MQBrokerException: CODE: 1  DESC: {FAILS}: the disk fails" in said, f"{user.label}: {said}")
-                before = stage.metric("blockhouse_store_failed_reads_total")
+            before = {user: asked(stage, firsts[user]) for user in there}
+            for user in there:
                 user.ask("consume", "B", 0)
-                until(f"{user.label} asks for it", lambda: stage.metric("blockhouse_store_failed_reads_total") >= before + QUEUES)
+            for user in there:
+                # Its own messages, and in each of its queues: the other one asks for others.
+                until(lambda user=user: f"{user.label} asks for it: {before[user]}, {asked(stage, firsts[user])}",
+                      lambda user=user: all(now > was for now, was in zip(asked(stage, firsts[user]), before[user])), 60)
                 user.sends()
                 user.had("A")
                 check((found := user.ask("consumed", "B"))["had"] == 0, f"{user.label}: {found}")
