@@ -91,14 +91,22 @@ class Received:
 class Sink(Received):
     """Our own receiver, a process: gRPC and HTTP on one port."""
 
-    def __init__(self, port=None, **manner):
+    def __init__(self, port=0, stays=False, **manner):
+        """`stays`: at a port that no client is given when this one is gone: another may come in its place."""
         super().__init__()
-        command = [sink.built(), f"port={port or free()}", *(f"{key}={value}" for key, value in manner.items())]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        said = self.process.stdout.readline()
+        said = self._start(free() if stays else port, manner)
+        for _ in range(5 * stays):
+            # Whoever else looks for such a port may have been faster.
+            said = said or self._start(free(), manner)
         check("listening on" in said, f"the receiver: {said}")
         self.port = int(said.rsplit(":", 1)[1])
         threading.Thread(target=self._read, daemon=True).start()
+
+    def _start(self, port, manner):
+        """The first line that it says: none if it cannot listen there."""
+        command = [sink.built(), f"port={port}", *(f"{key}={value}" for key, value in manner.items())]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        return self.process.stdout.readline()
 
     def _read(self):
         for line in self.process.stdout:
