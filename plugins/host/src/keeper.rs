@@ -22,7 +22,7 @@ use crate::set::FIRST_WORDS;
 use crate::trace::Trace;
 
 /// Instances and plugins that may wait for the keeper.
-const CHORES_MAX: usize = 256;
+pub(crate) const CHORES_MAX: usize = 256;
 /// How long queued hooks that wait for others may go on when the host stops.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long the others may.
@@ -212,10 +212,10 @@ impl Keeper {
         }
     }
 
-    /// Has those instances told that the process serves requests that do not know it.
-    pub(crate) fn greet(&self, plugin: &Arc<Plugin>) {
-        // Where the keeper is behind, the next one that is put back asks, or the next look at its health.
-        let _full = self.chores.try_send(Chore::Greet(Arc::clone(plugin)));
+    /// Has those instances told that the process serves requests that do not know it. Gives whether it will:
+    /// where the keeper is behind, the next one that is put back asks, or the next look at its health.
+    pub(crate) fn greet(&self, plugin: &Arc<Plugin>) -> bool {
+        self.chores.try_send(Chore::Greet(Arc::clone(plugin))).is_ok()
     }
 
     /// Has this looked after soon.

@@ -181,6 +181,8 @@ impl Plugin {
     /// nobody is told any more: those are let go, and the keeper makes others, which it tells.
     pub(crate) fn greet(self: &Arc<Self>, until: Duration) -> bool {
         let Some(loaded) = &self.loaded else { return true };
+        // Who finds a greeting queued put its instance back before this: it is among those taken now.
+        self.greeting.swap(false, Ordering::AcqRel);
         let (mut is_deaf, mut lacks) = (false, false);
         for mut guest in loaded.pool.take_all(|guest| !guest.knows_start) {
             if is_deaf || self.clock.monotonic() >= until {
@@ -234,9 +236,17 @@ impl Plugin {
         };
         // Whoever told the others has either met it on its shelf, or said before that he would.
         if !knows && self.started.load(Ordering::Acquire) {
-            self.keeper.greet(self);
+            self.ask_for_greeting();
         }
         spare
+    }
+
+    /// Has the keeper greet, unless it will anyway: instances may be put back much faster than one is told,
+    /// and the queue is that of all plugins.
+    fn ask_for_greeting(self: &Arc<Self>) {
+        if !self.greeting.swap(true, Ordering::AcqRel) && !self.keeper.greet(self) {
+            self.greeting.store(false, Ordering::Release);
+        }
     }
 
     /// Tells all ready instances that the process stops, and lets them go.

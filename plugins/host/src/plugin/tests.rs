@@ -8,11 +8,12 @@ use blockhouse_disk::{RealDisk, whole};
 use blockhouse_hook::Hooks;
 use blockhouse_model::ManualClock;
 use blockhouse_package::Digest;
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::*;
 use crate::host::component_path;
-use crate::keeper::Watched;
+use crate::keeper::{CHORES_MAX, Watched};
 use crate::set::Change;
 use crate::{Compiler, Config, Host, Node, Parts, Role};
 
@@ -28,6 +29,16 @@ impl Watched for Done {
     fn look(&self) -> Option<Duration> {
         // Nobody waits for a second look.
         let _full = self.0.try_send(());
+        None
+    }
+}
+
+/// Keeps the keeper at work until its other end is gone.
+struct Held(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Watched for Held {
+    fn look(&self) -> Option<Duration> {
+        let _end = self.0.lock().recv();
         None
     }
 }
@@ -140,6 +151,34 @@ fn an_instance_that_is_at_work_is_told_when_it_is_done() {
     rig.host.process_started();
     assert_eq!(rig.counted(), (READY - 1, READY - 1));
     rig.plugin.give_back(rig.loaded(), busy, now);
+    rig.wait_for_keeper();
+    assert_eq!(rig.counted(), (READY, READY));
+}
+
+#[test]
+fn one_that_comes_back_often_before_it_is_told_leaves_the_keeper_room_for_others() {
+    let rig = Rig::new();
+    let now = Duration::ZERO;
+    let take = || rig.plugin.take(rig.loaded(), now).unwrap();
+    let (mut busy, last) = (take(), take());
+    rig.host.process_started();
+    let (release, held) = std::sync::mpsc::sync_channel(1);
+    let held: Arc<dyn Watched> = Arc::new(Held(Mutex::new(held)));
+    rig.plugin.keeper.look(Arc::downgrade(&held));
+    for _ in 0..=CHORES_MAX {
+        rig.plugin.give_back(rig.loaded(), busy, now);
+        busy = take();
+    }
+    rig.plugin.give_back(rig.loaded(), busy, now);
+    // What others ask of the keeper now is done.
+    let (done, is_done) = std::sync::mpsc::sync_channel(1);
+    let done: Arc<dyn Watched> = Arc::new(Done(done));
+    rig.plugin.keeper.look(Arc::downgrade(&done));
+    drop(release);
+    is_done.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(rig.counted(), (READY - 1, READY - 1));
+    // And who comes later is greeted as well.
+    rig.plugin.give_back(rig.loaded(), last, now);
     rig.wait_for_keeper();
     assert_eq!(rig.counted(), (READY, READY));
 }
