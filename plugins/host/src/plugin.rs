@@ -81,6 +81,8 @@ pub(crate) struct Plugin {
     clock: Arc<dyn Clock>,
     /// Whether the process serves requests.
     started: AtomicBool,
+    /// Whether the process stops.
+    stopping: AtomicBool,
     /// Whether the keeper was asked to tell instances so, and has not begun to.
     greeting: AtomicBool,
     /// Whether it was in force and is not any more.
@@ -134,6 +136,7 @@ impl Plugin {
             audits: Audits::default(),
             clock,
             started: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             greeting: AtomicBool::new(false),
             retired: AtomicBool::new(false),
         }

@@ -208,9 +208,14 @@ impl Plugin {
         !lacks
     }
 
+    /// Whether the process serves requests, and does not stop.
+    fn serves(&self) -> bool {
+        self.started.load(Ordering::Acquire) && !self.stopping.load(Ordering::Acquire)
+    }
+
     /// Tells an instance that the process serves requests, if it does and the instance does not know.
     pub(super) fn tell_of_start(&self, guest: &mut Guest) -> Result<(), Failure> {
-        if !guest.knows_start && self.started.load(Ordering::Acquire) {
+        if !guest.knows_start && self.serves() {
             guest.process_changed(ProcessEvent::Started)?;
             guest.knows_start = true;
         }
@@ -235,7 +240,7 @@ impl Plugin {
             None => loaded.pool.put(guest),
         };
         // Whoever told the others has either met it on its shelf, or said before that he would.
-        if !knows && self.started.load(Ordering::Acquire) {
+        if !knows && self.serves() {
             self.ask_for_greeting();
         }
         spare
@@ -249,8 +254,10 @@ impl Plugin {
         }
     }
 
-    /// Tells all ready instances that the process stops, and lets them go.
+    /// Tells all ready instances that the process stops, and lets them go. Those that are at work are not
+    /// told of a start any more.
     pub(crate) fn process_stopping(&self, until: Duration) {
+        self.stopping.store(true, Ordering::Release);
         self.dismiss("stopping", until, |guest| {
             guest.process_changed(ProcessEvent::Stopping).and_then(|()| guest.drain())
         });

@@ -184,6 +184,19 @@ fn one_that_comes_back_often_before_it_is_told_leaves_the_keeper_room_for_others
 }
 
 #[test]
+fn nobody_is_told_of_the_start_once_the_process_stops() {
+    let rig = Rig::new();
+    let now = Duration::ZERO;
+    let (busy, _other) = (rig.plugin.take(rig.loaded(), now).unwrap(), rig.loaded().pool.take());
+    rig.host.process_started();
+    rig.plugin.process_stopping(EVER);
+    rig.plugin.give_back(rig.loaded(), busy, now);
+    rig.wait_for_keeper();
+    assert_eq!(rig.counted(), (1, 0));
+    assert!(!rig.plugin.make(rig.loaded(), now).unwrap().knows_start, "made for a last call");
+}
+
+#[test]
 fn an_instance_that_takes_other_settings_meanwhile_is_told() {
     let rig = Rig::new();
     let told = rig.plugin.tell_first("{}").unwrap();
