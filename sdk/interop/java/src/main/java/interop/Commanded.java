@@ -40,7 +40,7 @@ import org.apache.rocketmq.common.message.MessageQueue;
  * <pre>
  * send WAY COUNT SIZE    sends until one is not stored; WAY: sync (the producer chooses the queue, and tries again), queue, async
  * consume GROUP FAILURES a push consumer of a new group, from the beginning; so many deliveries are answered with RECONSUME_LATER
- * consumed GROUP         what that has had, beside what was acknowledged
+ * consumed GROUP         what this group has received, compared with what was acknowledged
  * read                   the whole topic, by pulls, beside what was acknowledged
  * acknowledged           queue and offset of each message
  * look ID                one message, by its key and by its offset id
