@@ -28,6 +28,7 @@ pub struct HookChain {
     by_point: [Subscribers; Point::ALL.len()],
     all: Subscribers,
     wants_client_id: bool,
+    decides_who_may: bool,
     /// There if one of the hooks is an audit sink, and the chain is in force on a node.
     auditor: Option<Arc<Auditor>>,
 }
@@ -41,7 +42,8 @@ impl HookChain {
         let by_point = Point::ALL
             .map(|point| standing.iter().filter(|h| h.points().has(point)).cloned().collect());
         let wants_client_id = hooks.iter().any(|hook| hook.wants_client_id());
-        Self { by_point, all: hooks.into(), wants_client_id, auditor: None }
+        let decides_who_may = hooks.iter().any(|hook| hook.decides_who_may());
+        Self { by_point, all: hooks.into(), wants_client_id, decides_who_may, auditor: None }
     }
 
     /// The same chain, which tells its decisions through `auditor` to the sinks that are in it.
@@ -88,6 +90,12 @@ impl HookChain {
     #[must_use]
     pub const fn wants_client_id(&self) -> bool {
         self.wants_client_id
+    }
+
+    /// Whether policies are in force: a hook at [`Point::Authorize`] alone is none, see [`Hook::decides_who_may`].
+    #[must_use]
+    pub const fn decides_who_may(&self) -> bool {
+        self.decides_who_may
     }
 
     fn ask(

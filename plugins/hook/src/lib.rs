@@ -174,6 +174,13 @@ pub trait Hook: Send + Sync {
         None
     }
 
+    /// Whether it says of everybody what they may, so that who is not refused has been allowed. Others at
+    /// [`Point::Authorize`] only refuse: what they let pass is not allowed by it. Where no hook does, administration
+    /// is for Super users.
+    fn decides_who_may(&self) -> bool {
+        false
+    }
+
     /// Whether it sees the client's id in [`RequestContext`]. Where none does, nobody looks for it.
     fn wants_client_id(&self) -> bool {
         false

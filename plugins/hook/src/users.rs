@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use blockhouse_model::Principal;
 
-use crate::{AclError, HookChain, Point};
+use crate::{AclError, HookChain};
 
 /// What a user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -164,12 +164,12 @@ pub trait Users: Send + Sync {
     /// See [`UserError`].
     fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError>;
 
-    /// Lets those administer users who may: where nobody authorizes, only Super users do.
+    /// Lets those administer users who may: where no policies say who they are, only Super users do.
     ///
     /// # Errors
     /// `by` may not.
     fn administered(&self, by: &Principal, hooks: &HookChain) -> Result<(), UserError> {
-        if hooks.has(Point::Authorize) || self.is_super(by) {
+        if hooks.decides_who_may() || self.is_super(by) {
             return Ok(());
         }
         Err(UserError::Forbidden("users are for Super users to administer"))

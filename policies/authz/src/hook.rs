@@ -211,6 +211,10 @@ impl Hook for Authorizer {
         Points::NONE.with(Point::Authorize)
     }
 
+    fn decides_who_may(&self) -> bool {
+        true
+    }
+
     fn stand_in(&self) -> Option<Arc<dyn Hook>> {
         let sees = self.sees_messages.load(Ordering::SeqCst);
         sees.then(|| Arc::new(WithMessages(Arc::clone(&self.decider))) as Arc<dyn Hook>)

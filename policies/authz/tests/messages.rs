@@ -165,4 +165,5 @@ fn what_stands_in_for_a_hook_is_no_hook_of_the_chain() {
     let chain = node.hooks.load();
     assert_eq!(chain.hooks().len(), 1);
     assert_eq!(chain.hooks()[0].points(), Points::NONE.with(Point::Authorize));
+    assert!(chain.decides_who_may() && self::node(PLAIN, true).hooks.load().decides_who_may());
 }

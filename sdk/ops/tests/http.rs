@@ -408,6 +408,25 @@ fn is_silent(stream: &TcpStream) -> bool {
     read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
+/// Stands where policies do and refuses nothing: as an audit log or, if it decides, policies.
+struct Standing {
+    decides: bool,
+}
+
+impl Hook for Standing {
+    fn name(&self) -> &'static str {
+        "standing"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::Authorize)
+    }
+
+    fn decides_who_may(&self) -> bool {
+        self.decides
+    }
+}
+
 /// Knows one user, whose name is his password, and asks everybody.
 struct Users;
 
@@ -468,6 +487,13 @@ async fn all_but_health_asks_who_it_is() {
     // No policies are in force: changes are for Super users.
     assert_eq!(status(&fixture, "PUT /v1/things/x", ANN).await, "403");
     assert_eq!(status(&fixture, "PUT /v1/things/x", ADMIN).await, "200");
+    // Nor are they with a hook there that only refuses; policies decide.
+    for (decides, expected) in [(false, "403"), (true, "200")] {
+        let standing = Arc::new(Standing { decides });
+        fixture.hooks.swap(HookChain::new(&[Arc::new(Users) as Arc<dyn Hook>, standing]));
+        assert_eq!(status(&fixture, "PUT /v1/things/x", ANN).await, expected);
+        assert_eq!(status(&fixture, "PUT /v1/things/x", ADMIN).await, "200");
+    }
     fixture.tasks.stop(Duration::from_secs(5)).await;
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use blockhouse_disk::{Disk, MemDisk};
-use blockhouse_hook::{Awaited, Hook as _, Outcome, Settled};
+use blockhouse_hook::{Awaited, Hook, HookChain, Outcome, Point, Settled};
 use blockhouse_meter::AuditCounts;
 use blockhouse_model::{ManualClock, Timestamp};
 
@@ -49,6 +49,13 @@ fn who_waits_is_answered_when_all_that_was_told_is_on_disk() {
     assert_eq!(wait(Some(settled)), Some(true));
     let disk: Arc<dyn Disk> = Arc::new(disk);
     assert_eq!(targets(&all(&disk, Path::new(DIR))), ["plugin:first", "orders"]);
+}
+
+#[test]
+fn a_log_that_keeps_requests_back_is_no_policy() {
+    let config = Config { on_failure: OnFailure::Reject, ..Config::default() };
+    let chain = HookChain::new(&[Arc::new(start(&MemDisk::new(), &config)) as Arc<dyn Hook>]);
+    assert!(chain.has(Point::Authorize) && !chain.decides_who_may());
 }
 
 #[test]
