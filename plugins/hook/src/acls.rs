@@ -57,21 +57,17 @@ pub trait Acls: Send + Sync {
         resource: Option<&str>,
     ) -> Result<(), AclError>;
 
-    /// Has `create` make the user, who begins without an ACL: what is left of one of that name is deleted before.
-    /// No other user is made or deleted, and no ACL changes, meanwhile.
+    /// Has `create` make the user, who begins without an ACL: while there is one of that name, nobody is made. It is
+    /// not deleted, since that is for those who may change policies ([`Self::delete`]). No other user is made or
+    /// deleted, and no ACL changes, meanwhile.
     ///
     /// # Errors
-    /// Those of `create`; or the ACL cannot be deleted, and `create` was not called.
-    fn create_user(
-        &self,
-        cx: &RequestContext,
-        user: &str,
-        create: UserStep<'_>,
-    ) -> Result<(), UserError>;
+    /// Those of `create`; or there is such an ACL ([`UserError::Invalid`]), and `create` was not called.
+    fn create_user(&self, user: &str, create: UserStep<'_>) -> Result<(), UserError>;
 
     /// Has `delete` delete the user, and deletes the ACL after it, once it is known that only the disk can prevent
-    /// that: who stays keeps its ACL. Of a user who is gone, the ACL that is left is deleted. Nothing else changes
-    /// meanwhile, as with [`Self::create_user`].
+    /// that: who stays keeps its ACL. The ACL of a name that no user has stays. Nothing else changes meanwhile, as
+    /// with [`Self::create_user`].
     ///
     /// # Errors
     /// Those of `delete`; or the ACL cannot be deleted, see [`UserError::Acl`] and [`UserError::AclLeft`].

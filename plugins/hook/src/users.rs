@@ -130,11 +130,11 @@ pub enum UserError {
     /// The change is not on the disk, and not in force.
     #[error("the users could not be saved: {0}")]
     NotSaved(#[from] io::Error),
-    /// The ACL that goes by the name cannot be deleted, without which no user is made or deleted.
+    /// The user's ACL cannot be deleted, without which the user is not.
     #[error("the ACL of that name cannot be deleted, so nothing has changed: {0}")]
     Acl(AclError),
-    /// The user is gone, and its ACL is not. Whoever gets the name next does not get it.
-    #[error("the user is deleted, but its ACL is not: {0}; delete the user once more")]
+    /// The user is gone, and its ACL is not. As long as it is there, no user of that name is made.
+    #[error("the user is deleted, but its ACL is not: {0}; delete it with deleteAcl")]
     AclLeft(AclError),
 }
 

@@ -74,6 +74,11 @@ impl AclTable {
         Ok(self.users.get(user).map(|entries| acl(user, entries.clone())))
     }
 
+    /// Whether `user` has an ACL.
+    pub(crate) fn has(&self, user: &str) -> bool {
+        self.users.contains_key(user)
+    }
+
     /// The same without the ACL of `user`; `None` if it has none.
     pub(crate) fn without(&self, user: &str) -> Option<Self> {
         let mut without = self.clone();

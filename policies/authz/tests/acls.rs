@@ -222,8 +222,9 @@ fn a_user_whose_acl_the_tests_need_stays() {
     assert_eq!(node.denied("alice", "t"), None);
 }
 
+/// Deleting an ACL is for who may change policies, and this one may be that of a certificate.
 #[test]
-fn an_acl_that_is_left_by_a_disk_is_nobodys_and_goes_when_it_is_deleted_again() {
+fn an_acl_that_is_left_by_a_disk_stays_until_somebody_deletes_it_and_no_user_gets_it() {
     let (node, there) = with_alice();
     let disk = node.disk.clone();
     let leave = || {
@@ -233,14 +234,17 @@ fn an_acl_that_is_left_by_a_disk_is_nobodys_and_goes_when_it_is_deleted_again() 
     };
     let left = node.keeper.delete_user("alice", leave);
     assert!(matches!(left, Err(UserError::AclLeft(AclError::NotSaved(_)))), "{left:?}");
-    // As long as it cannot be deleted, nobody gets her name.
-    let refused = node.keeper.create_user("alice", |_| panic!("she would have the ACL"));
-    assert!(matches!(refused, Err(UserError::Acl(AclError::NotSaved(_)))), "{refused:?}");
     disk.fail_writes(false);
-    let again = node.keeper.delete_user("alice", || panic!("she is gone"));
-    assert_eq!(again.unwrap().unwrap().acl_entries, 0);
     let gone = node.keeper.delete_user("alice", || Err(UserError::Missing("alice".to_owned())));
     assert!(matches!(gone, Err(UserError::Missing(_))), "{gone:?}");
+    assert_eq!(node.denied("alice", "t"), None, "who has no account loses rights");
+    let refused = node.keeper.create_user("alice", || panic!("she would have the ACL"));
+    let told = |why: &str| why.contains("deleteAcl -s User:alice");
+    assert!(matches!(&refused, Err(UserError::Invalid(why)) if told(why)), "{refused:?}");
+    assert_eq!(node.denied("alice", "t"), None, "who has no account loses rights");
+    node.keeper.delete_acl("User:alice", "", None).unwrap();
+    node.keeper.create_user("alice", || Ok(())).unwrap();
+    assert!(node.denied("alice", "t").is_some());
 }
 
 #[test]
@@ -249,18 +253,19 @@ fn who_gets_the_name_of_a_user_who_is_gone_does_not_get_the_rights() {
     there.store(false, Ordering::SeqCst);
     // After a restart, too, as after a kill between the two writes.
     let node = start_with(&node.disk, "", known(&there)).unwrap();
-    let create = |deleted: bool| {
-        node.keeper.create_user("alice", |report| {
-            assert_eq!(report.is_some(), deleted);
-            there.store(true, Ordering::SeqCst);
-            Ok(())
-        })
+    let refused = node.keeper.create_user("alice", || panic!("she would have the ACL"));
+    assert!(matches!(refused, Err(UserError::Invalid(_))), "{refused:?}");
+    node.keeper.delete_acl("User:alice", "", None).unwrap();
+    let create = || {
+        there.store(true, Ordering::SeqCst);
+        Ok(())
     };
-    create(true).unwrap();
+    node.keeper.create_user("alice", create).unwrap();
     assert!(node.denied("alice", "t").is_some());
     assert!(start(&node.disk, "").unwrap().denied("alice", "t").is_some());
     // Who is there keeps hers when somebody would make her again.
     node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
-    create(false).unwrap();
+    let twice = node.keeper.create_user("alice", || Err(UserError::Exists("alice".to_owned())));
+    assert!(matches!(twice, Err(UserError::Exists(_))), "{twice:?}");
     assert_eq!(node.denied("alice", "t"), None);
 }

@@ -16,7 +16,7 @@ pub(crate) fn create(call: OwnedCall) -> Answer {
     changed(call, |users, call, change| {
         let mut create = || users.create(&call.cx.principal, change);
         match call.node.acls() {
-            Some(acls) => acls.create_user(&call.cx, change.name, &mut create),
+            Some(acls) => acls.create_user(change.name, &mut create),
             None => create(),
         }
     })

@@ -76,12 +76,7 @@ impl Acls for Noted {
         Ok(())
     }
 
-    fn create_user(
-        &self,
-        _: &RequestContext,
-        _: &str,
-        create: UserStep<'_>,
-    ) -> Result<(), UserError> {
+    fn create_user(&self, _: &str, create: UserStep<'_>) -> Result<(), UserError> {
         create()
     }
 

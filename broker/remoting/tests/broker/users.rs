@@ -101,7 +101,7 @@ impl Users for Two {
     }
 }
 
-/// Nothing is asked of their ACLs but to go with their users, which is noted.
+/// Nothing is asked of their ACLs but to be looked for and to go with their users, which is noted.
 impl blockhouse_hook::Acls for Two {
     fn find(&self, subject: &str) -> Result<Option<Acl>, AclError> {
         Err(AclError::NoUser(subject.to_owned()))
@@ -125,14 +125,9 @@ impl blockhouse_hook::Acls for Two {
         Err(AclError::NoUser(subject.to_owned()))
     }
 
-    fn create_user(
-        &self,
-        _: &RequestContext,
-        user: &str,
-        create: UserStep<'_>,
-    ) -> Result<(), UserError> {
+    fn create_user(&self, user: &str, create: UserStep<'_>) -> Result<(), UserError> {
         if Users::find(self, user).is_none() {
-            self.0.lock().push(format!("forget {user}"));
+            self.0.lock().push(format!("look for the ACL of {user}"));
         }
         create()
     }
@@ -296,7 +291,7 @@ async fn users_are_shown_without_secrets_and_changed_as_asked() {
     let body = r#"{"username":"alice","password":"","userType":""}"#;
     assert_eq!(scene.ask("root", request_code::AUTH_UPDATE_USER, &who, body).await.code, 0);
     let noted = [
-        "forget bob",
+        "look for the ACL of bob",
         r#"User("root") bob p Some(Super) Some(false)"#,
         r#"User("root") changed no secret None None"#,
     ];

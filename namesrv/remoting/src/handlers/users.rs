@@ -32,7 +32,7 @@ fn changed(service: &NameService, request: &Request<'_>, is_new: bool) -> Outcom
         let mut create = || users.create(&cx.principal, &change);
         match acls {
             _ if !is_new => users.update(&cx.principal, &change)?,
-            Some(acls) => acls.create_user(&cx, &name, &mut create)?,
+            Some(acls) => acls.create_user(&name, &mut create)?,
             None => create()?,
         }
         Ok(Reply::empty())

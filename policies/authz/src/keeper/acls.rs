@@ -64,25 +64,29 @@ impl Keeper {
         self.counted(|| self.change_acls(|acls| acls.delete(subject, policy_type, resource)))
     }
 
-    /// Has `create` make a user, after what is left of an ACL of that name is deleted, of which it is told.
+    /// Has `create` make a user, unless an ACL of that name would be the new user's: one that is left of another, or
+    /// that of somebody who has no account.
     ///
     /// # Errors
-    /// Those of `create`; or the ACL cannot be deleted, and nothing has changed.
+    /// Those of `create`; or there is such an ACL, and `create` was not called.
     pub fn create_user(
         &self,
         user: &str,
-        create: impl FnOnce(Option<&Report>) -> Result<(), UserError>,
+        create: impl FnOnce() -> Result<(), UserError>,
     ) -> Result<(), UserError> {
-        let mut state = self.state.lock();
-        let left = if (self.is_known)(user) { None } else { state.acls.without(user) };
-        let deleted = left.map(|without| {
-            self.counted(|| self.prepare(&state, without).and_then(|set| self.put(&mut state, set)))
-        });
-        create(deleted.transpose().map_err(UserError::Acl)?.as_ref())
+        // Until it is made, nobody gives the name an ACL.
+        let state = self.state.lock();
+        if !(self.is_known)(user) && state.acls.has(user) {
+            return Err(UserError::Invalid(format!(
+                "there is an ACL of User:{user}, left of another user or for who has no account: delete it first \
+                 (mqadmin deleteAcl -s User:{user}), or the new user would have its rights"
+            )));
+        }
+        create()
     }
 
     /// Has `delete` delete a user, and deletes its ACL after it. If the disk fails in between, the user is gone and
-    /// the ACL is nobody's: the next user of that name does not get it, and it goes when this is called again.
+    /// the ACL is left, until [`Self::delete_acl`]. The ACL of who is no user stays: it may be that of a certificate.
     ///
     /// # Errors
     /// Those of `delete`; or the ACL cannot be deleted.
@@ -92,17 +96,14 @@ impl Keeper {
         delete: impl FnOnce() -> Result<(), UserError>,
     ) -> Result<Option<Report>, UserError> {
         let mut state = self.state.lock();
-        let Some(without) = state.acls.without(user) else { return delete().map(|()| None) };
-        let is_known = (self.is_known)(user);
+        let without = if (self.is_known)(user) { state.acls.without(user) } else { None };
+        let Some(without) = without else { return delete().map(|()| None) };
         let set = self.prepare(&state, without).map_err(|error| {
             self.refused.fetch_add(1, Ordering::Relaxed);
             UserError::Acl(error)
         })?;
-        if is_known {
-            delete()?;
-        }
-        let left = if is_known { UserError::AclLeft } else { UserError::Acl };
-        self.counted(|| self.put(&mut state, set)).map(Some).map_err(left)
+        delete()?;
+        self.counted(|| self.put(&mut state, set)).map(Some).map_err(UserError::AclLeft)
     }
 
     fn check_user(&self, subject: &str) -> Result<(), AclError> {

@@ -40,24 +40,8 @@ impl Acls for Policies {
             .map(drop)
     }
 
-    fn create_user(
-        &self,
-        cx: &RequestContext,
-        user: &str,
-        create: UserStep<'_>,
-    ) -> Result<(), UserError> {
-        let subject = format!("User:{user}");
-        let command = AdminCommand { name: "acl-delete", target: &subject };
-        let made = self.keeper.create_user(user, |deleted| {
-            if let Some(report) = deleted {
-                self.came_of(cx, &command, Ok::<_, &UserError>(report));
-            }
-            create()
-        });
-        if let Err(error @ UserError::Acl(_)) = &made {
-            self.came_of(cx, &command, Err(error));
-        }
-        made
+    fn create_user(&self, user: &str, create: UserStep<'_>) -> Result<(), UserError> {
+        self.keeper.create_user(user, create)
     }
 
     fn delete_user(
