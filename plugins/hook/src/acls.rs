@@ -4,7 +4,7 @@ use blockhouse_model::{Acl, RequestContext};
 
 use crate::UserError;
 
-/// Makes a user, or deletes one, among the users.
+/// Makes a user, or deletes one, among the users; or says whether that may be.
 pub type UserStep<'a> = &'a mut dyn FnMut() -> Result<(), UserError>;
 
 /// Why ACLs stay as they are.
@@ -67,14 +67,15 @@ pub trait Acls: Send + Sync {
 
     /// Has `delete` delete the user, and deletes the ACL after it, once it is known that only the disk can prevent
     /// that: who stays keeps its ACL. The ACL of a name that no user has stays. Nothing else changes meanwhile, as
-    /// with [`Self::create_user`].
+    /// with [`Self::create_user`]. What the ACL is part of is not looked at before `may` has let the user go.
     ///
     /// # Errors
-    /// Those of `delete`; or the ACL cannot be deleted, see [`UserError::Acl`] and [`UserError::AclLeft`].
+    /// Those of `may` and `delete`; or the ACL cannot be deleted, see [`UserError::Acl`] and [`UserError::AclLeft`].
     fn delete_user(
         &self,
         cx: &RequestContext,
         user: &str,
+        may: UserStep<'_>,
         delete: UserStep<'_>,
     ) -> Result<(), UserError>;
 }

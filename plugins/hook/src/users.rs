@@ -158,6 +158,12 @@ pub trait Users: Send + Sync {
     /// See [`UserError`].
     fn update(&self, by: &Principal, change: &UserChange<'_>) -> Result<(), UserError>;
 
+    /// Whether [`Self::delete`] would delete the user now: asked before what is needed for it costs something.
+    ///
+    /// # Errors
+    /// The refusal of [`Self::delete`].
+    fn may_delete(&self, by: &Principal, name: &str) -> Result<(), UserError>;
+
     /// Deletes a user. Its ACL is deleted with it by [`Acls::delete_user`](crate::Acls::delete_user).
     ///
     /// # Errors

@@ -44,6 +44,10 @@ impl Users for Table {
         Ok(())
     }
 
+    fn may_delete(&self, _: &Principal, _: &str) -> Result<(), UserError> {
+        Ok(())
+    }
+
     fn delete(&self, _: &Principal, _: &str) -> Result<(), UserError> {
         Ok(())
     }

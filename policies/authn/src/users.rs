@@ -355,6 +355,10 @@ impl Users for UserTable {
         })
     }
 
+    fn may_delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
+        changed(&self.accounts.load(), |accounts| self.take_out(accounts, by, name)).map(drop)
+    }
+
     fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
         self.change(|accounts| self.take_out(accounts, by, name))
     }

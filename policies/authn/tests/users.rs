@@ -179,9 +179,11 @@ fn only_super_users_administer_super_users_and_one_stays() {
         assert!(matches!(table.update(by, &rise), Err(UserError::Forbidden(_))));
         let reset = change("admin", Some("another-secret"));
         assert!(matches!(table.update(by, &reset), Err(UserError::Forbidden(_))));
+        assert!(matches!(table.may_delete(by, "admin"), Err(UserError::Forbidden(_))));
         assert!(matches!(table.delete(by, "admin"), Err(UserError::Forbidden(_))));
     }
     let last = [
+        table.may_delete(&admin(), "admin"),
         table.delete(&admin(), "admin"),
         table.update(&admin(), &UserChange { enabled: Some(false), ..change("admin", None) }),
         table.update(
@@ -193,6 +195,8 @@ fn only_super_users_administer_super_users_and_one_stays() {
         assert!(refused.unwrap_err().to_string().contains("last Super user"));
     }
     table.create(&admin(), &make).unwrap();
+    table.may_delete(&admin(), "admin").unwrap();
+    assert!(table.find("admin").is_some(), "whether it may be was asked, and it was");
     table.delete(&admin(), "admin").unwrap();
 }
 
@@ -212,6 +216,7 @@ fn what_cannot_be_is_refused_and_a_change_that_is_not_saved_is_not_in_force() {
         Err(UserError::Exists(_))
     ));
     assert!(matches!(table.update(&admin(), &change("a", None)), Err(UserError::Missing(_))));
+    assert!(matches!(table.may_delete(&admin(), "a"), Err(UserError::Missing(_))));
     assert!(matches!(table.delete(&admin(), "a"), Err(UserError::Missing(_))));
     node.disk.fail_writes(true);
     let refused = table.create(&admin(), &change("a", Some("canary-secret")));

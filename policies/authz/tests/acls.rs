@@ -202,7 +202,8 @@ fn known(there: &Arc<AtomicBool>) -> KnownUsers {
 #[test]
 fn a_user_who_stays_keeps_its_acl_whatever_keeps_it() {
     let (node, _) = with_alice();
-    let refused = node.keeper.delete_user("alice", || Err(UserError::Forbidden("not her")));
+    let refused =
+        node.keeper.delete_user("alice", || Ok(()), || Err(UserError::Forbidden("not her")));
     assert!(matches!(refused, Err(UserError::Forbidden(_))), "{refused:?}");
     assert_eq!(node.denied("alice", "t"), None);
     assert_eq!(start(&node.disk, "").unwrap().denied("alice", "t"), None, "nor on the disk");
@@ -217,8 +218,14 @@ fn a_user_whose_acl_the_tests_need_stays() {
     let case = "[[case]]\nname = \"alice\"\nprincipal = \"user:alice\"\naction = \"Pub\"\nresource = \"Topic:t\"\nexpect = \"allow\"\n";
     write(&disk, "tests/a.toml", case);
     node.keeper.reload().unwrap();
-    let refused = node.keeper.delete_user("alice", || panic!("she would be gone"));
+    // Who may not delete her does not hear what is in the policies, and has them not compiled.
+    let not_hers = || Err(UserError::Forbidden("not her"));
+    let refused = node.keeper.delete_user("alice", not_hers, || panic!("she would be gone"));
+    assert!(matches!(refused, Err(UserError::Forbidden(_))), "{refused:?}");
+    assert_eq!(node.keeper.counts().refused, 0, "the set was compiled");
+    let refused = node.keeper.delete_user("alice", || Ok(()), || panic!("she would be gone"));
     assert!(matches!(refused, Err(UserError::Acl(AclError::Invalid(_)))), "{refused:?}");
+    assert_eq!(node.keeper.counts().refused, 1);
     assert_eq!(node.denied("alice", "t"), None);
 }
 
@@ -232,10 +239,11 @@ fn an_acl_that_is_left_by_a_disk_stays_until_somebody_deletes_it_and_no_user_get
         disk.fail_writes(true);
         Ok(())
     };
-    let left = node.keeper.delete_user("alice", leave);
+    let left = node.keeper.delete_user("alice", || Ok(()), leave);
     assert!(matches!(left, Err(UserError::AclLeft(AclError::NotSaved(_)))), "{left:?}");
     disk.fail_writes(false);
-    let gone = node.keeper.delete_user("alice", || Err(UserError::Missing("alice".to_owned())));
+    let gone =
+        node.keeper.delete_user("alice", || Ok(()), || Err(UserError::Missing("alice".to_owned())));
     assert!(matches!(gone, Err(UserError::Missing(_))), "{gone:?}");
     assert_eq!(node.denied("alice", "t"), None, "who has no account loses rights");
     let refused = node.keeper.create_user("alice", || panic!("she would have the ACL"));

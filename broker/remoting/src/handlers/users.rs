@@ -44,9 +44,10 @@ fn changed(call: OwnedCall, change: Change) -> Answer {
 pub(crate) fn delete(call: OwnedCall) -> Answer {
     at_leisure(call, |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
+        let mut may = || users.may_delete(&call.cx.principal, name);
         let mut delete = || users.delete(&call.cx.principal, name);
         let deleted = match call.node.acls() {
-            Some(acls) => acls.delete_user(&call.cx, name, &mut delete),
+            Some(acls) => acls.delete_user(&call.cx, name, &mut may, &mut delete),
             None => delete(),
         };
         deleted.map_err(|error| failure(&error))?;

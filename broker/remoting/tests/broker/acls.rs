@@ -84,6 +84,7 @@ impl Acls for Noted {
         &self,
         _: &RequestContext,
         _: &str,
+        _: UserStep<'_>,
         delete: UserStep<'_>,
     ) -> Result<(), UserError> {
         delete()

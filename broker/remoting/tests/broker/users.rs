@@ -89,13 +89,17 @@ impl Users for Two {
         }
     }
 
-    fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
+    fn may_delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
         match name {
-            "root" => return Err(UserError::Forbidden("not root")),
-            "alice" if self.is_super(by) => {}
-            "alice" => return Err(UserError::Forbidden("not alice")),
-            _ => return Err(UserError::Missing(name.to_owned())),
+            "root" => Err(UserError::Forbidden("not root")),
+            "alice" if self.is_super(by) => Ok(()),
+            "alice" => Err(UserError::Forbidden("not alice")),
+            _ => Err(UserError::Missing(name.to_owned())),
         }
+    }
+
+    fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
+        self.may_delete(by, name)?;
         self.0.lock().push(format!("delete {name}"));
         Ok(())
     }
@@ -136,8 +140,10 @@ impl blockhouse_hook::Acls for Two {
         &self,
         _: &RequestContext,
         user: &str,
+        may: UserStep<'_>,
         delete: UserStep<'_>,
     ) -> Result<(), UserError> {
+        may()?;
         delete()?;
         self.0.lock().push(format!("forget {user}"));
         Ok(())

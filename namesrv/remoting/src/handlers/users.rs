@@ -44,9 +44,10 @@ pub(crate) fn delete(service: &NameService, request: &Request<'_>) -> Outcome {
     let name = AboutUser::parse(&request.command.ext)?.username.to_owned();
     let (acls, cx) = (service.acls.clone(), request.cx.clone());
     Ok(Reply::after(Work::new(move || {
+        let mut may = || users.may_delete(&cx.principal, &name);
         let mut delete = || users.delete(&cx.principal, &name);
         match acls {
-            Some(acls) => acls.delete_user(&cx, &name, &mut delete)?,
+            Some(acls) => acls.delete_user(&cx, &name, &mut may, &mut delete)?,
             None => delete()?,
         }
         Ok(Reply::empty())

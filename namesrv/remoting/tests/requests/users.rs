@@ -32,10 +32,12 @@ impl Users for Two {
         Err(UserError::Missing(change.name.to_owned()))
     }
 
-    fn delete(&self, _: &Principal, name: &str) -> Result<(), UserError> {
-        if name == "root" {
-            return Err(UserError::Forbidden("not root"));
-        }
+    fn may_delete(&self, _: &Principal, name: &str) -> Result<(), UserError> {
+        if name == "root" { Err(UserError::Forbidden("not root")) } else { Ok(()) }
+    }
+
+    fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError> {
+        self.may_delete(by, name)?;
         self.0.lock().push(format!("delete {name}"));
         Ok(())
     }
@@ -77,8 +79,10 @@ impl Acls for Two {
         &self,
         _: &RequestContext,
         user: &str,
+        may: UserStep<'_>,
         delete: UserStep<'_>,
     ) -> Result<(), UserError> {
+        may()?;
         delete()?;
         self.0.lock().push(format!("forget {user}"));
         Ok(())

@@ -88,14 +88,19 @@ impl Keeper {
     /// Has `delete` delete a user, and deletes its ACL after it. If the disk fails in between, the user is gone and
     /// the ACL is left, until [`Self::delete_acl`]. The ACL of who is no user stays: it may be that of a certificate.
     ///
+    /// Whether it `may` be is asked first: to load the set anew costs something, and what is wrong with it is not for
+    /// everybody.
+    ///
     /// # Errors
-    /// Those of `delete`; or the ACL cannot be deleted.
+    /// Those of `may` and `delete`; or the ACL cannot be deleted.
     pub fn delete_user(
         &self,
         user: &str,
+        may: impl FnOnce() -> Result<(), UserError>,
         delete: impl FnOnce() -> Result<(), UserError>,
     ) -> Result<Option<Report>, UserError> {
         let mut state = self.state.lock();
+        may()?;
         let without = if (self.is_known)(user) { state.acls.without(user) } else { None };
         let Some(without) = without else { return delete().map(|()| None) };
         let set = self.prepare(&state, without).map_err(|error| {

@@ -48,11 +48,12 @@ impl Acls for Policies {
         &self,
         cx: &RequestContext,
         user: &str,
+        may: UserStep<'_>,
         delete: UserStep<'_>,
     ) -> Result<(), UserError> {
         let subject = format!("User:{user}");
         let command = AdminCommand { name: "acl-delete", target: &subject };
-        let made = self.keeper.delete_user(user, delete);
+        let made = self.keeper.delete_user(user, may, delete);
         match &made {
             Ok(Some(report)) => self.came_of(cx, &command, Ok::<_, &UserError>(report)),
             Err(error @ (UserError::Acl(_) | UserError::AclLeft(_))) => {
@@ -133,8 +134,10 @@ mod tests {
 
     impl Node {
         fn delete(&self, user: &str) -> Result<(), UserError> {
-            let cx = by(user);
-            self.policies.delete_user(&cx, user, &mut || self.users.delete(&cx.principal, user))
+            let (cx, users) = (by(user), &self.users);
+            let mut may = || users.may_delete(&cx.principal, user);
+            self.policies
+                .delete_user(&cx, user, &mut may, &mut || users.delete(&cx.principal, user))
         }
 
         fn has_acl(&self, user: &str) -> bool {
