@@ -20,7 +20,7 @@ sys.path.append(os.path.join(HERE, ".."))
 import loose_json  # for those who import this module
 import records
 from disk import Unable
-from harness.ending import unwind_on_sigterm  # for those who import this module
+from harness.ending import unwind_on_sigterm, work_directory  # for those who import this module
 from harness.tools import Missing
 from remoting import Closed, Connection, Frame, Timeout
 

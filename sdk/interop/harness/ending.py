@@ -1,7 +1,10 @@
 """How a driver ends when it is told to: `./test` bounds most of them with `timeout`, which sends SIGTERM."""
 
+import atexit
+import shutil
 import signal
 import sys
+import tempfile
 
 from . import clients
 
@@ -17,3 +20,11 @@ def _unwind(*_):
     for process in list(clients.RUNNING):
         process.kill()
     sys.exit(143)
+
+
+def work_directory(prefix, keep=False):
+    """A new directory, which is gone when the driver has ended, however it does, unless it is to `keep` it."""
+    path = tempfile.mkdtemp(prefix=prefix)
+    if not keep:
+        atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path

@@ -4,12 +4,10 @@ import argparse
 import base64
 import fnmatch
 import os
-import shutil
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 import traceback
 import urllib.error
@@ -19,7 +17,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "wire"), str(HERE.parent), str(HERE)]
-from harness.ending import unwind_on_sigterm
+from harness.ending import unwind_on_sigterm, work_directory
 from remoting import Closed, Connection, Frame, Timeout
 from signing import signed
 
@@ -207,7 +205,7 @@ def main(scenes, about, wants_guests=False):
         parser.add_argument("--guests", type=Path, help="the directory of compiled plugins")
     arguments = parser.parse_args()
     binary, passed, failed, skipped = Path(arguments.binary).resolve(), 0, 0, 0
-    root = Path(tempfile.mkdtemp(prefix="blockhouse-security-"))
+    root = Path(work_directory("blockhouse-security-", arguments.keep))
     for scene in scenes:
         name = scene.__name__
         if not fnmatch.fnmatch(name, arguments.only):
@@ -236,8 +234,6 @@ def main(scenes, about, wants_guests=False):
                 one.kill()
     if arguments.keep:
         print(f"kept: {root}")
-    else:
-        shutil.rmtree(root, ignore_errors=True)
     print(f"{passed} passed, {failed} failed")
     nothing = 77 if skipped else 1
     sys.exit(1 if failed else 0 if passed else nothing)
