@@ -260,7 +260,15 @@ async fn looks_that_hang_take_a_few_threads_whoever_waits_for_them() {
     for _ in 0..5 {
         go.send(()).unwrap();
     }
-    assert!(ask(&fixture, "GET /v1/waits").await.unwrap().ends_with("\"seen\"\n"));
+    // The four end one after the other, and on a machine that is busy not within the second for which a look waits.
+    let mut answer = ask(&fixture, "GET /v1/waits").await.unwrap();
+    for _ in 0..60 {
+        if !answer.starts_with("HTTP/1.1 503 ") {
+            break;
+        }
+        answer = ask(&fixture, "GET /v1/waits").await.unwrap();
+    }
+    assert!(answer.ends_with("\"seen\"\n"), "{answer}");
 }
 
 #[tokio::test]
