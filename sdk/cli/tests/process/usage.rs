@@ -1,5 +1,7 @@
 //! What tools say to who uses them wrongly: once, what was expected, and with exit code 2.
 
+use std::net::TcpListener;
+
 use super::{STOP_MAX, run, standalone, standalone_with, write};
 
 const RULE: &str = "p, user:shop, *, Topic:orders, Pub, -, allow\n";
@@ -93,7 +95,9 @@ fn addresses_without_a_port_are_refused_with_what_is_expected() {
 
 #[test]
 fn why_a_server_cannot_be_reached_is_said_once() {
-    let (code, stderr) = refused(&["policy", "import", "--from", "nosuch.invalid:1"]).unwrap();
+    // Nobody listens there any more.
+    let gone = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+    let (code, stderr) = refused(&["policy", "import", "--from", &gone.to_string()]).unwrap();
     assert_eq!(code, 1, "{stderr}");
     let first = stderr.lines().next().unwrap_or_default();
     let cause = first.rsplit(": ").next().unwrap_or_default();
