@@ -73,7 +73,7 @@ impl Files {
     /// What is in a directory. Other files there are left out.
     ///
     /// # Errors
-    /// What the disk says, files that are no text, too many or too large ones.
+    /// What the disk says, files that are no text, too many or too large ones; or none with rules.
     pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Self, Refused> {
         let shown = dir.display().to_string();
         if !disk.exists(dir) {
@@ -94,6 +94,10 @@ impl Files {
                 }
                 files.push(file(disk, &path.join(&entry.name), name)?);
             }
+        }
+        if !files.iter().any(|file| has_end(&file.name, ".csv")) {
+            let reason = "no rule at all: there is no file NAME.csv in it";
+            return Err(Refused::one(shown, reason));
         }
         Self::new(files)
     }
@@ -202,6 +206,11 @@ mod tests {
         let dir = Path::new("/p");
         let refused = Files::read(&disk, dir).unwrap_err().to_string();
         assert!(refused.contains("no such directory"), "{refused}");
+        for name in ["notes.md", "tests/t.toml"] {
+            whole::replace(&disk, &dir.join(name), b"").unwrap();
+            let refused = Files::read(&disk, dir).unwrap_err().to_string();
+            assert_eq!(refused, "/p: no rule at all: there is no file NAME.csv in it");
+        }
         for name in ["b.csv", "a.csv", ".a.csv.swp", "notes.md", "tests/t.toml", "tests/t.csv"] {
             whole::replace(&disk, &dir.join(name), name.as_bytes()).unwrap();
         }

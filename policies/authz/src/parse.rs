@@ -169,8 +169,9 @@ impl<'a> Parsed<'a> {
     fn pointless(&self) -> Option<Problem> {
         if self.rules.is_empty() {
             let reason = "no rule at all: nobody may do anything; a set needs a line of `p`";
-            let file = self.files.first().copied().unwrap_or("the set");
-            return Some(Problem::new(file, reason));
+            // Of several, none is the one that is wrong.
+            let [only] = *self.files else { return Some(Problem::new("the set", reason)) };
+            return Some(Problem::new(only, reason));
         }
         let denies = self.rules.iter().all(|rule| rule.deny);
         denies.then(|| {

@@ -279,6 +279,20 @@ fn in_acl2_a_name_comes_before_its_namespace_and_that_before_its_type() {
 }
 
 #[test]
+fn of_several_files_without_a_rule_none_is_the_wrong_one() {
+    let empty = |name: &str| File { name: name.to_owned(), text: "# none\n".to_owned() };
+    for (names, place) in [
+        (&["b.csv"][..], "b.csv"),
+        (&["a.csv", "b.csv"], "the set"),
+        (&["tests/a.toml"], "the set"),
+    ] {
+        let files = Files::new(names.iter().map(|name| empty(name)).collect()).unwrap();
+        let refused = Policies::check(&files, Mode::DenyOverride).err().unwrap().to_string();
+        assert!(refused.starts_with(&format!("{place}: no rule at all")), "{names:?}: {refused}");
+    }
+}
+
+#[test]
 fn every_mistake_has_its_place() {
     for (rules, expected) in [
         ("", "a.csv: no rule at all"),
