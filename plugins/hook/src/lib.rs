@@ -95,7 +95,7 @@ pub trait Hook: Send + Sync {
     }
 
     /// What [`Self::authorize`] would say, for who shows only what the caller may see: not to see something is no
-    /// refusal, and is neither counted nor told as one.
+    /// refusal, and is neither counted nor told as one. (That a plugin was called for it is counted as each call is.)
     fn may(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> bool {
         self.authorize(cx, accesses) == Verdict::Continue
     }

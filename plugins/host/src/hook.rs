@@ -23,6 +23,7 @@ use crate::Failure;
 use crate::contract::exported::{
     admin_command, authenticate, authorize, broker_registration, connection, pull, route_query,
 };
+use crate::contract::imported::types;
 use crate::guest::Guest;
 use crate::interface::Interface;
 use crate::plugin::Plugin;
@@ -98,13 +99,13 @@ impl PluginHook {
         })
     }
 
-    /// The same, where the guest may also change something: what, is told in words.
-    fn ask_noting(
+    /// Calls the guest for a verdict, which nothing comes of yet. Spans and traces have the call.
+    fn answer(
         &self,
         interface: Interface,
         subject: Subject<'_>,
         ask: impl FnOnce(&mut Guest, u32) -> Result<(Verdict, Vec<String>), Failure>,
-    ) -> Verdict {
+    ) -> Result<Verdict, Failure> {
         let traced = trace::asker(&subject).and_then(|cx| self.plugin.traced(cx));
         let (answer, took) = self.plugin.timed(interface, 1, ask);
         self.plugin.noted(interface, took, 1, &answer, |answer| match answer {
@@ -118,9 +119,19 @@ impl PluginHook {
                 call.verdict(&answer);
             });
         }
-        match answer {
-            Ok((Verdict::Continue, _)) => Verdict::Continue,
-            Ok((Verdict::Reject(why), _)) => {
+        answer.map(|(verdict, _)| verdict)
+    }
+
+    /// As [`Self::ask`], where the guest may also change something: what, is told in words.
+    fn ask_noting(
+        &self,
+        interface: Interface,
+        subject: Subject<'_>,
+        ask: impl FnOnce(&mut Guest, u32) -> Result<(Verdict, Vec<String>), Failure>,
+    ) -> Verdict {
+        match self.answer(interface, subject, ask) {
+            Ok(Verdict::Continue) => Verdict::Continue,
+            Ok(Verdict::Reject(why)) => {
                 self.plugin.said(interface, Said::Reject, 1);
                 if self.plugin.is_shadow() {
                     self.tell(subject, Outcome::Refused, &why.reason);
@@ -232,23 +243,31 @@ impl Hook for PluginHook {
     }
 
     fn authorize(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> Verdict {
-        let scope = &self.plugin.scope;
-        if !scope.covers(cx) || !self.covers_accesses(accesses) {
+        if !self.plugin.scope.covers(cx) || !self.covers_accesses(accesses) {
             return Verdict::Continue;
         }
         let wants = self.plugin.wants();
         self.ask(Interface::Authorize, Subject::Authorize(cx, accesses), |guest, deadline| {
-            let exports = exported(guest.exports.authorize.as_ref())?;
-            let accesses: Vec<authorize::Access<'_>> =
-                accesses.iter().map(convert::access).collect();
-            let cx = context(cx, deadline, wants);
-            verdict(exports.call_authorize(&mut guest.store, cx, &accesses))
+            authorized_by(guest, context(cx, deadline, wants), accesses)
         })
     }
 
     fn may(&self, cx: &RequestContext, accesses: &[Access<'_>]) -> bool {
-        // What a shadow says is told, and nothing comes of it.
-        self.plugin.is_shadow() || self.authorize(cx, accesses) == Verdict::Continue
+        // A shadow has no say, and what it would say of what is only shown is not compared with anything.
+        let is_asked = !self.plugin.is_shadow() && self.plugin.scope.covers(cx);
+        if !is_asked || !self.covers_accesses(accesses) {
+            return true;
+        }
+        let wants = self.plugin.wants();
+        let subject = Subject::Authorize(cx, accesses);
+        let answer = self.answer(Interface::Authorize, subject, |guest, deadline| {
+            authorized_by(guest, context(cx, deadline, wants), accesses)
+                .map(|said| (said, Vec::new()))
+        });
+        match answer {
+            Ok(verdict) => verdict == Verdict::Continue,
+            Err(_counted) => !self.plugin.fails_closed(Interface::Authorize),
+        }
     }
 
     fn before_send(&self, cx: &RequestContext, messages: &mut [Draft<'_>]) {
@@ -418,6 +437,16 @@ impl Hook for PluginHook {
     fn wants_client_id(&self) -> bool {
         self.plugin.wants().client_id
     }
+}
+
+fn authorized_by(
+    guest: &mut Guest,
+    cx: types::Context<'_>,
+    accesses: &[Access<'_>],
+) -> Result<Verdict, Failure> {
+    let exports = exported(guest.exports.authorize.as_ref())?;
+    let accesses: Vec<authorize::Access<'_>> = accesses.iter().map(convert::access).collect();
+    verdict(exports.call_authorize(&mut guest.store, cx, &accesses))
 }
 
 fn told(info: &ConnectionInfo) -> connection::ConnectionInfo {

@@ -266,6 +266,34 @@ fn a_failure_that_changes_nothing_and_a_shadows_wish_are_told() {
     assert_eq!(shadow, ["Refused topic:orders true the sample refuses this body"]);
 }
 
+/// Whether `eve` may see `orders`.
+fn sees(chain: &HookChain) -> bool {
+    let accesses = [Access { action: Action::Get, resource: Resource::Topic("orders") }];
+    chain.may(&request(Some("eve")), &accesses)
+}
+
+#[test]
+fn what_is_only_shown_is_no_refusal() {
+    let failing = r#"{"faults": {"authorize": "trap"}}"#;
+    let denying = r#"{"deny_principals": ["eve"]}"#;
+    let open: fn(&mut Binding) = |binding| binding.on_failure = Some(OnFailure::Open);
+    let shadow: fn(&mut Binding) = |binding| binding.mode = Mode::Shadow;
+    for (rules, change, seen) in [
+        (failing, open, true),
+        (failing, |_| {}, false),
+        (denying, |_| {}, false),
+        (denying, shadow, true),
+    ] {
+        let lines = told(rules, change, |chain| assert_eq!(sees(chain), seen, "{rules}"));
+        assert_eq!(lines, [""; 0], "{rules}");
+    }
+    let sample = Sample::new(denying);
+    assert!(!sees(&sample.chain));
+    let asked = sample.hook("authorize");
+    assert_eq!((asked.calls, asked.objections), (1, 0));
+    assert!(sample.chain.has(Point::Authorize) && !sample.chain.decides_who_may());
+}
+
 #[test]
 fn an_open_breaker_is_told_once() {
     let rules = r#"{"faults": {"authorize": "trap"}}"#;
