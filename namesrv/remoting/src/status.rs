@@ -1,7 +1,7 @@
 //! From failure to response code, in one place.
 
-use blockhouse_hook::{AclError, UserError};
 use blockhouse_protocol::codes::response_code as code;
+use blockhouse_requests::codes;
 
 use crate::Error;
 
@@ -14,14 +14,8 @@ pub fn response_code(error: &Error) -> i32 {
         Error::Refused(rejection) | Error::NotAuthenticated(rejection) => {
             rejection.code.unwrap_or(code::NO_PERMISSION)
         }
-        Error::User(error) => match error {
-            UserError::Missing(_) => code::USER_NOT_EXIST,
-            UserError::Exists(_) | UserError::Invalid(_) => code::INVALID_PARAMETER,
-            UserError::Forbidden(_) => code::NO_PERMISSION,
-            UserError::NotSaved(_) => code::SYSTEM_ERROR,
-            UserError::Acl(error) | UserError::AclLeft(error) => of_acls(error),
-        },
-        Error::Acl(error) => of_acls(error),
+        Error::User(error) => codes::of_user_error(error),
+        Error::Acl(error) => codes::of_acl_error(error),
         Error::NoRoute(_) => code::TOPIC_NOT_EXIST,
         Error::NoKey { .. } | Error::NoNamespace(_) => code::QUERY_NOT_FOUND,
         Error::FixedOption => code::NO_PERMISSION,
@@ -39,15 +33,5 @@ pub fn response_code(error: &Error) -> i32 {
         | Error::NotReady
         | Error::Disabled
         | Error::Properties => code::SYSTEM_ERROR,
-    }
-}
-
-const fn of_acls(error: &AclError) -> i32 {
-    match error {
-        AclError::NoUser(_) => code::USER_NOT_EXIST,
-        AclError::Missing(_) => code::POLICY_NOT_EXIST,
-        AclError::Forbidden(_) => code::NO_PERMISSION,
-        AclError::Invalid(_) => code::INVALID_PARAMETER,
-        AclError::NotSaved(_) => code::SYSTEM_ERROR,
     }
 }

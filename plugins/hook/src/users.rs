@@ -4,9 +4,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use blockhouse_model::Principal;
+use blockhouse_model::{Principal, RequestContext};
 
-use crate::{AclError, HookChain};
+use crate::{AclError, Acls, HookChain};
 
 /// What a user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -164,11 +164,47 @@ pub trait Users: Send + Sync {
     /// The refusal of [`Self::delete`].
     fn may_delete(&self, by: &Principal, name: &str) -> Result<(), UserError>;
 
-    /// Deletes a user. Its ACL is deleted with it by [`Acls::delete_user`](crate::Acls::delete_user).
+    /// Deletes a user. Its ACL is deleted with it by [`Self::delete_beside`].
     ///
     /// # Errors
     /// See [`UserError`].
     fn delete(&self, by: &Principal, name: &str) -> Result<(), UserError>;
+
+    /// Makes a user for whoever administers them: with the node's ACLs, if it has some, in one step, so that nobody
+    /// gets an ACL that was another's.
+    ///
+    /// # Errors
+    /// Those of [`Self::create`] and of [`Acls::create_user`].
+    fn create_beside(
+        &self,
+        acls: Option<&dyn Acls>,
+        by: &Principal,
+        user: &UserChange<'_>,
+    ) -> Result<(), UserError> {
+        let mut create = || self.create(by, user);
+        match acls {
+            Some(acls) => acls.create_user(user.name, &mut create),
+            None => create(),
+        }
+    }
+
+    /// Deletes a user and, in one step, its ACL.
+    ///
+    /// # Errors
+    /// Those of [`Self::delete`] and of [`Acls::delete_user`].
+    fn delete_beside(
+        &self,
+        acls: Option<&dyn Acls>,
+        cx: &RequestContext,
+        name: &str,
+    ) -> Result<(), UserError> {
+        let mut may = || self.may_delete(&cx.principal, name);
+        let mut delete = || self.delete(&cx.principal, name);
+        match acls {
+            Some(acls) => acls.delete_user(cx, name, &mut may, &mut delete),
+            None => delete(),
+        }
+    }
 
     /// Lets those administer users who may: where no policies say who they are, only Super users do.
     ///

@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `answers` | [`Answers`]: the answers to a burst, and how long they took |
+//! | [`codes`] | the answers of who administers users and ACLs |
 //! | `log` | requests that took long or were refused, as lines of the log |
 //! | `stranger` | [`stranger`](fn@stranger): who sent what nobody looks into |
 //! | [`subject`] | what requests are about: names as numbers |
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod answers;
+pub mod codes;
 mod log;
 mod stranger;
 pub mod subject;

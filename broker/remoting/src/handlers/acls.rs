@@ -7,6 +7,7 @@ use blockhouse_protocol::body::acl::AclInfo;
 use blockhouse_protocol::codes::response_code as code;
 use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::acl::{AboutAcl, DeleteAcl, ListAcls};
+use blockhouse_requests::codes;
 
 use crate::call::OwnedCall;
 use crate::response::{Answer, Failure, Response};
@@ -73,15 +74,5 @@ fn acls(call: &OwnedCall) -> Result<Arc<dyn Acls>, Failure> {
 }
 
 fn failure(error: &AclError) -> Failure {
-    Failure::new(code_of(error), error.to_string())
-}
-
-pub(super) const fn code_of(error: &AclError) -> i32 {
-    match error {
-        AclError::NoUser(_) => code::USER_NOT_EXIST,
-        AclError::Missing(_) => code::POLICY_NOT_EXIST,
-        AclError::Forbidden(_) => code::NO_PERMISSION,
-        AclError::Invalid(_) => code::INVALID_PARAMETER,
-        AclError::NotSaved(_) => code::SYSTEM_ERROR,
-    }
+    Failure::new(codes::of_acl_error(error), error.to_string())
 }

@@ -7,18 +7,14 @@ use blockhouse_protocol::body::user::UserInfo;
 use blockhouse_protocol::codes::response_code as code;
 use blockhouse_protocol::fastjson;
 use blockhouse_protocol::header::user::{AboutUser, ListUsers};
+use blockhouse_requests::codes;
 
-use super::acls;
 use crate::call::OwnedCall;
 use crate::response::{Answer, Failure, Response};
 
 pub(crate) fn create(call: OwnedCall) -> Answer {
     changed(call, |users, call, change| {
-        let mut create = || users.create(&call.cx.principal, change);
-        match call.node.acls() {
-            Some(acls) => acls.create_user(change.name, &mut create),
-            None => create(),
-        }
+        users.create_beside(call.node.acls().as_deref(), &call.cx.principal, change)
     })
 }
 
@@ -44,12 +40,7 @@ fn changed(call: OwnedCall, change: Change) -> Answer {
 pub(crate) fn delete(call: OwnedCall) -> Answer {
     at_leisure(call, |users, call| {
         let name = AboutUser::parse(&call.command.ext)?.username;
-        let mut may = || users.may_delete(&call.cx.principal, name);
-        let mut delete = || users.delete(&call.cx.principal, name);
-        let deleted = match call.node.acls() {
-            Some(acls) => acls.delete_user(&call.cx, name, &mut may, &mut delete),
-            None => delete(),
-        };
+        let deleted = users.delete_beside(call.node.acls().as_deref(), &call.cx, name);
         deleted.map_err(|error| failure(&error))?;
         Ok(Response::ok())
     })
@@ -102,12 +93,5 @@ fn rendered(user: &User) -> UserInfo {
 }
 
 fn failure(error: &UserError) -> Failure {
-    let code = match error {
-        UserError::Missing(_) => code::USER_NOT_EXIST,
-        UserError::Exists(_) | UserError::Invalid(_) => code::INVALID_PARAMETER,
-        UserError::Forbidden(_) => code::NO_PERMISSION,
-        UserError::NotSaved(_) => code::SYSTEM_ERROR,
-        UserError::Acl(error) | UserError::AclLeft(error) => acls::code_of(error),
-    };
-    Failure::new(code, error.to_string())
+    Failure::new(codes::of_user_error(error), error.to_string())
 }

@@ -29,11 +29,10 @@ fn changed(service: &NameService, request: &Request<'_>, is_new: bool) -> Outcom
         let UserInfo { password, user_type, user_status, .. } = &info;
         let [secret, kind, status] = [password, user_type, user_status].map(Option::as_deref);
         let change = UserChange::said(&name, secret, kind, status)?;
-        let mut create = || users.create(&cx.principal, &change);
-        match acls {
-            _ if !is_new => users.update(&cx.principal, &change)?,
-            Some(acls) => acls.create_user(&name, &mut create)?,
-            None => create()?,
+        if is_new {
+            users.create_beside(acls.as_deref(), &cx.principal, &change)?;
+        } else {
+            users.update(&cx.principal, &change)?;
         }
         Ok(Reply::empty())
     })))
@@ -44,12 +43,7 @@ pub(crate) fn delete(service: &NameService, request: &Request<'_>) -> Outcome {
     let name = AboutUser::parse(&request.command.ext)?.username.to_owned();
     let (acls, cx) = (service.acls.clone(), request.cx.clone());
     Ok(Reply::after(Work::new(move || {
-        let mut may = || users.may_delete(&cx.principal, &name);
-        let mut delete = || users.delete(&cx.principal, &name);
-        match acls {
-            Some(acls) => acls.delete_user(&cx, &name, &mut may, &mut delete)?,
-            None => delete()?,
-        }
+        users.delete_beside(acls.as_deref(), &cx, &name)?;
         Ok(Reply::empty())
     })))
 }
