@@ -46,10 +46,10 @@ def body_of(uid, size):
 class Node:
     """The process: its data directory, its addresses, its log."""
 
-    def __init__(self, binary, data, work, settings, prefix=(), options=()):
-        self.binary, self.data, self.work = binary, data, work
+    def __init__(self, binary, data, work, settings, prefix=(), options=(), role="standalone"):
+        self.binary, self.data, self.work, self.role = binary, data, work, role
         self.settings, self.prefix, self.options = dict(settings), list(prefix), list(options)
-        self.process, self.broker, self.ops, self.runs = None, None, None, 0
+        self.process, self.namesrv, self.broker, self.ops, self.runs = None, None, None, None, 0
         self.admin = None  # who asks the ops listener of a secured node
         self.namesrv_listen = self.broker_listen = self.ops_listen = "0"
 
@@ -58,8 +58,10 @@ class Node:
         self.runs += 1
         self.out = os.path.join(self.work, f"{self.runs}.out")
         self.log = os.path.join(self.work, f"{self.runs}.log")
-        command = [*self.prefix, self.binary, "standalone", "--data", self.data, "--namesrv-listen", self.namesrv_listen,
-                   "--broker-listen", self.broker_listen, "--ops-listen", self.ops_listen, "--log", "info", *self.options]
+        listen = {"namesrv": ["--namesrv-listen", self.namesrv_listen], "broker": ["--broker-listen", self.broker_listen]}
+        listens = [word for role, words in listen.items() if self.role in (role, "standalone") for word in words]
+        command = [*self.prefix, self.binary, self.role, "--data", self.data, *listens, "--ops-listen", self.ops_listen, "--log", "info",
+                   *self.options]
         for key, value in (self.settings | more).items():
             command += ["--set", f"{key}={value}"]
         with open(self.out, "w") as out, open(self.log, "w") as log:
@@ -71,7 +73,9 @@ class Node:
             check(time.monotonic() < deadline, f"not ready after {seconds} s")
             time.sleep(0.02)
         address = {line.split()[0]: line.split()[-1] for line in said if "listening on" in line}
-        self.namesrv, self.broker, self.ops = address["namesrv"], address["broker"], address["ops"]
+        # Who it only asks is left to whoever started it.
+        self.namesrv, self.broker = address.get("namesrv", self.namesrv), address.get("broker")
+        self.ops = address["ops"]
         return self
 
     def said(self):

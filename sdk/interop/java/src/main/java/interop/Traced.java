@@ -58,7 +58,7 @@ public final class Traced {
                     answer = words[0].equals("told") ? told(producer, words) : send(producer, words);
                 }
             } catch (Exception failed) {
-                answer = "failed " + failed;
+                answer = ("failed " + failed).replaceAll("\\R", " ");
             }
             out.println(answer);
             out.flush();
