@@ -68,7 +68,8 @@ pub struct Config {
     pub pull_bytes_max: usize,
     /// How many pulls may wait for the disk at a time; 0 is one per processor. Others wait for their turn: consumers
     /// that catch up are not to take the processors and the disk from those who send. More may help consumers of
-    /// a disk that is slow to answer and can do many things at once.
+    /// a disk that is slow to answer and can do many things at once. One connection has at most twice as many that
+    /// read, wait for their turn, or were read and are not taken yet.
     #[schemars(range(max = 512))]
     pub cold_reads_max: usize,
 }

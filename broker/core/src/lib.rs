@@ -25,6 +25,7 @@
 
 pub mod caller;
 pub mod clients;
+mod cold;
 pub mod config;
 pub mod delay;
 mod flushes;
@@ -59,7 +60,7 @@ use blockhouse_model::{
     Clock, DataVersion, DelayLevels, Perm, QueueId, SubscriptionGroup, Topic, TopicConfig,
 };
 use blockhouse_store::Store;
-use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 pub use caller::Caller;
 pub use config::Config;
@@ -67,6 +68,7 @@ pub use held::HeldPulls;
 pub use refusal::{Forbidden, Refusal, RefusalKind};
 
 use clients::Clients;
+use cold::ColdReads;
 use queue_locks::QueueLocks;
 use saves::Saves;
 use send::Stamp;
@@ -142,7 +144,7 @@ pub struct Broker {
     clients: Clients,
     queue_locks: QueueLocks,
     saves: Saves,
-    cold_reads: Arc<Semaphore>,
+    cold_reads: ColdReads,
     stats: Stats,
     stamp: Stamp,
     delay_levels: DelayLevels,
@@ -180,7 +182,7 @@ impl Broker {
             clients: Clients::new(Arc::clone(&parts.clock), config.members_max),
             queue_locks: QueueLocks::new(Arc::clone(&parts.clock)),
             saves: Saves::default(),
-            cold_reads: Arc::new(Semaphore::new(config.cold_reads())),
+            cold_reads: ColdReads::new(config.cold_reads()),
             stats: Stats::default(),
             stamp,
             delay_levels,
@@ -386,7 +388,20 @@ impl Broker {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_stopping| Refusal::new(RefusalKind::SystemBusy, "the broker is stopping"))
+    tokio::task::spawn_blocking(work).await.map_err(|_failed| stopping())
+}
+
+/// Runs what takes turns with others in a task of its own, which ends when this is dropped. An answer that waits is polled by
+/// its connection's task, and by that only while the client takes its bytes: a turn that it is handed meanwhile, it would
+/// keep from everybody.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Refusal> {
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    task.join_next().await.and_then(Result::ok).ok_or_else(stopping)
+}
+
+pub(crate) fn stopping() -> Refusal {
+    Refusal::new(RefusalKind::SystemBusy, "the broker is stopping")
 }

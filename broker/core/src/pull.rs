@@ -20,16 +20,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::held::{Held, Woken};
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::Refusal;
 use crate::traced::Progress;
-use crate::{Broker, Caller, stats};
+use crate::{Broker, Caller, stats, stopping};
 
 /// The longest time a pull may wait, whatever the client asks for.
 const SUSPEND_MAX: Duration = Duration::from_secs(120);
-
-fn stopping() -> Refusal {
-    Refusal::new(RefusalKind::SystemBusy, "the broker is stopping")
-}
 
 /// A consumer's request for messages.
 #[derive(Clone, Copy, Debug)]
@@ -189,25 +185,20 @@ impl Broker {
         (read, noted)
     }
 
-    /// Reads on a thread that may wait for the disk, once it is this pull's turn. There are few turns:
-    /// a thread for each of many consumers that catch up would leave the workers, who send, little of
-    /// the processors.
+    /// Reads on a thread that may wait for the disk, once it is this pull's turn.
     async fn read_cold(
         self: Arc<Self>,
         plan: Plan,
         hooks: Arc<HookChain>,
     ) -> Result<PullOutcome, Refusal> {
-        let turn =
-            Arc::clone(&self.cold_reads).acquire_owned().await.map_err(|_closed| stopping())?;
-        let read = tokio::task::spawn_blocking(move || {
-            // Kept by the thread, which goes on reading when nobody waits for it any more.
-            let _turn = turn;
-            let read = self.read(&plan, &hooks, ColdRead::Allow);
+        let (broker, connection) = (Arc::clone(&self), plan.cx.connection);
+        let read = move || {
+            let read = broker.read(&plan, &hooks, ColdRead::Allow);
             // The disk may have taken its time.
             still_allowed(&plan, &hooks)?;
-            self.deliver(&plan, &hooks, read)
-        });
-        read.await.unwrap_or_else(|_failed| Err(stopping()))
+            broker.deliver(&plan, &hooks, read)
+        };
+        self.cold_reads.read(connection, read).await?
     }
 
     /// Parks a pull until its queue moves or its time is over.
