@@ -38,8 +38,7 @@ impl Service for Remoting {
         let loaded = self.broker.hooks().load();
         let hooks: &Arc<HookChain> = &loaded;
         let counted = (self.broker.clock(), &*self.meter);
-        let mut answers = Answers::now(counted, connection, replies);
-        let answers = &mut answers;
+        let answers = &mut Answers::now(counted, connection, replies);
         let mut commands = std::mem::take(burst);
         let first =
             if hooks.is_empty() { None } else { Some(self.broker.hooks().number(commands.len())) };
@@ -47,7 +46,11 @@ impl Service for Remoting {
         let mut signed = SignedFields::default();
         // Sends of one principal that follow each other: they go to the core as one call.
         let mut run: Option<Run> = None;
-        for command in commands.drain(..) {
+        let mut left = commands.drain(..);
+        // Answers are not put together for who does not take them.
+        while !answers.replies.is_full()
+            && let Some(command) = left.next()
+        {
             let Some(row) = self.rows.get(&command.code).copied() else {
                 self.finish(&mut run, hooks, answers);
                 self.refuse_unknown((connection, hooks), &command, answers);
@@ -101,7 +104,8 @@ impl Service for Remoting {
             }
         }
         self.finish(&mut run, hooks, answers);
-        *burst = commands;
+        let left: Vec<_> = left.collect();
+        *burst = if left.is_empty() { commands } else { left };
         self.broker.keep_commits();
     }
 

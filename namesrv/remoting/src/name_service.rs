@@ -150,10 +150,17 @@ impl Service for NameService {
         let counted = (&*self.clock, &*self.meter);
         let mut answers = Answers::now(counted, connection, replies).of(Role::NameServer);
         let first = if hooks.is_empty() { 0 } else { self.hooks.number(burst.len()) };
-        for (number, command) in (first..).zip(burst.drain(..)) {
+        let mut answered = 0;
+        for (number, command) in (first..).zip(&*burst) {
+            // Answers are not put together for who does not take them.
+            if answers.replies.is_full() {
+                break;
+            }
             let with = With { hooks: &hooks, number, connection };
-            dispatch::answer(self, with, &command, &mut answers);
+            dispatch::answer(self, with, command, &mut answers);
+            answered += 1;
         }
+        burst.drain(..answered);
     }
 
     fn vouches(&self) -> bool {

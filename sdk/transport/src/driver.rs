@@ -72,7 +72,10 @@ pub(crate) struct Driver<S> {
     connection: Arc<Connection>,
     endpoint: Arc<Endpoint>,
     input: Input,
+    /// Requests that wait until there is room for their answers; between turns mostly none.
     burst: Vec<RemotingCommand>,
+    /// Bytes of these.
+    burst_bytes: usize,
     out: Replies,
     /// The stream may have kept what was written: TLS records that the socket did not take.
     unflushed: bool,
@@ -99,7 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             stream,
             input: Input::new(endpoint.limits.frame_len_max),
             burst: Vec::new(),
-            out: Replies::new(),
+            burst_bytes: 0,
+            out: Replies::up_to(endpoint.limits.outbox_bytes),
             unflushed: false,
             deferred: FuturesUnordered::new(),
             deferred_bytes: 0,
@@ -144,10 +148,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             if let Poll::Ready(end) = self.poll_drain(cx) {
                 return Poll::Ready(end);
             }
-            if self.draining.is_some() || !self.has_room() {
+            if self.draining.is_some() || self.out.is_full() {
                 return Poll::Pending;
             }
-            if let Some(end) = ready!(self.poll_burst(cx)) {
+            if !self.burst.is_empty() {
+                self.hand_on();
+            } else if let Some(end) = ready!(self.poll_burst(cx)) {
                 return Poll::Ready(end);
             }
         }
@@ -155,16 +161,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         Poll::Pending
     }
 
-    fn has_room(&self) -> bool {
-        self.out.unsent() == 0 || self.out.unsent() < self.endpoint.limits.outbox_bytes
-    }
-
     /// Gathers what other tasks pushed and what deferred replies have become.
     fn collect(&mut self, cx: &mut Context<'_>) {
-        if self.connection.mailbox().any() && self.has_room() {
+        if self.connection.mailbox().any() && !self.out.is_full() {
             self.connection.mailbox().take(self.out.frames());
         }
-        while !self.deferred.is_empty() && self.has_room() {
+        while !self.deferred.is_empty() && !self.out.is_full() {
             let Poll::Ready(Some((replies, bytes))) = self.deferred.poll_next_unpin(cx) else {
                 break;
             };
@@ -217,9 +219,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
 
     /// Tells the budget what this connection holds.
     fn report(&mut self) {
-        self.charge.set(self.input.held() + self.out.unsent() + self.deferred_bytes);
+        let held = self.input.held() + self.burst_bytes + self.deferred_bytes;
+        self.charge.set(held + self.out.unsent());
     }
+}
 
+/// What comes in, and who answers it.
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
     /// Reads unless complete frames are there already, and handles one burst.
     /// `Ready(None)`: something was done.
     fn poll_burst(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
@@ -302,11 +308,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             let remark = remark.unwrap_or_else(|| gate::remark_deferred(self.deferred.len()));
             self.refuse_from(allowed, &remark);
         }
-        if !self.burst.is_empty() {
+        self.burst_bytes = taken;
+        self.hand_on();
+    }
+
+    /// Has requests answered, as long as there is room for the answers.
+    fn hand_on(&mut self) {
+        let count = self.burst.len();
+        // Refusals of others in the burst may be all that there is room for.
+        if count > 0 && !self.out.is_full() {
             self.endpoint.service.burst(&self.connection, &mut self.burst, &mut self.out);
-            self.burst.clear();
-            self.adopt_deferred(taken);
+            // Who takes none of them never will.
+            if !self.out.is_full() || self.burst.len() == count {
+                self.burst.clear();
+            }
         }
+        let left = self.burst_bytes * self.burst.len() / count.max(1);
+        self.adopt_deferred(self.burst_bytes - left);
+        self.burst_bytes = left;
         if self.guest.is_some() {
             self.connection.spoke();
             if !self.endpoint.service.vouches() || self.connection.is_vouched_for() {

@@ -50,7 +50,7 @@ pub struct Limits {
     /// milliseconds. RocketMQ: `serverChannelMaxIdleTimeSeconds`.
     #[schemars(range(min = 1))]
     pub idle_ms: u64,
-    /// Unsent bytes a connection may have. Beyond it no more requests are read from it and no
+    /// Unsent bytes a connection may have. Beyond it no more of its requests are carried out or read, and no
     /// notices are queued for it.
     #[schemars(range(min = 1))]
     pub outbox_bytes: usize,

@@ -17,7 +17,6 @@ const COMPACT_AT: usize = 64 * 1024;
 
 /// Replies to a burst: encoded frames, body slices between them, and futures for the replies that
 /// come later.
-#[derive(Default)]
 pub struct Replies {
     frames: BytesMut,
     /// Slices, each with the place in `frames` that it follows.
@@ -25,7 +24,15 @@ pub struct Replies {
     /// How much of `frames` has been sent.
     sent: usize,
     slice_bytes: usize,
+    /// Unsent bytes that are enough for now.
+    enough: usize,
     pub(crate) deferred: Vec<Deferred>,
+}
+
+impl Default for Replies {
+    fn default() -> Self {
+        Self::up_to(usize::MAX)
+    }
 }
 
 /// A reply that is not finished.
@@ -47,6 +54,25 @@ impl Replies {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No replies, and [full](Self::is_full) with so many bytes.
+    #[must_use]
+    pub fn up_to(bytes: usize) -> Self {
+        Self {
+            frames: BytesMut::new(),
+            slices: VecDeque::new(),
+            sent: 0,
+            slice_bytes: 0,
+            enough: bytes,
+            deferred: Vec::new(),
+        }
+    }
+
+    /// Whether more replies should wait until some of these are sent.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.unsent() >= self.enough
     }
 
     /// Where encoded frames are appended. Only append: what is there belongs to earlier requests.
@@ -132,7 +158,7 @@ impl Replies {
     /// Appends what `other` has to send, and its futures.
     pub fn append(&mut self, mut other: Self) {
         if self.unsent() == 0 && self.deferred.is_empty() && other.unsent() > COMPACT_AT {
-            *self = other;
+            *self = Self { enough: self.enough, ..other };
             return;
         }
         let mut at = other.sent;
@@ -301,8 +327,11 @@ mod tests {
         assert_eq!(replies.to_bytes(), twice);
         let mut big = Replies::new();
         big.frames().extend_from_slice(&vec![7; COMPACT_AT + 1]);
-        let mut empty = Replies::new();
+        let mut empty = Replies::up_to(COMPACT_AT);
         empty.append(big);
         assert_eq!(empty.unsent(), COMPACT_AT + 1);
+        assert!(empty.is_full());
+        empty.advance(2);
+        assert!(!empty.is_full());
     }
 }

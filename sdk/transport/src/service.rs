@@ -11,8 +11,9 @@ use crate::{Budget, Connection, Limits, Replies};
 /// Answers requests.
 pub trait Service: Send + Sync + 'static {
     /// Called with the complete requests of one read, in their order; responses of the other side
-    /// have been taken out. What is left in `burst` afterwards is dropped; the vector is used
-    /// again.
+    /// have been taken out. Whoever answers them one by one stops once `replies` are
+    /// [full](Replies::is_full): what is left in `burst` then is handed on again when the other side
+    /// has taken some of them. What is left otherwise is dropped. The vector is used again.
     ///
     /// Replies go into `replies`: frames, slices of bodies, and futures for what is not finished
     /// yet. A one-way request gets no reply: see [`Replies::silence`].

@@ -1,5 +1,6 @@
 //! Messages out, and what goes with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use blockhouse_core::stats::Kind;
@@ -7,8 +8,12 @@ use blockhouse_model::names::{dlq_topic, retry_topic};
 use blockhouse_model::{MessageId, properties as name};
 use blockhouse_protocol::codes::{request_code, response_code as code};
 use blockhouse_protocol::header::pull::sys_flag;
+use blockhouse_protocol::{RequestHead, encode, frame};
+use blockhouse_remoting::Remoting;
+use blockhouse_transport::{Connection, Replies, Service as _};
+use bytes::BytesMut;
 
-use super::support::{Client, World, bodies, pull_header};
+use super::support::{Client, NoNode, World, bodies, pull_header};
 
 #[tokio::test]
 async fn a_held_pull_is_woken_by_a_matching_message_only() {
@@ -55,6 +60,33 @@ async fn pulls_that_wait_when_the_broker_stops_are_told_and_none_waits_from_then
     assert_eq!(held(1).await.code, code::SYSTEM_BUSY, "and does not wait");
     assert_eq!(bodies(&held(0).await), ["first"], "what is there is still given out");
     assert_eq!(world.broker.held().count(), 0);
+    world.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn pulls_of_one_burst_wait_for_room_for_their_answers() {
+    let world = World::new(&[]).await;
+    world.client().await.send("t", "", &[b'm'; 10_000]).await;
+    let (broker, meter) = (Arc::clone(&world.broker), Arc::default());
+    let remoting = Remoting::new(broker, Arc::new(NoNode), meter);
+    let at = |port| ([127, 0, 0, 1], port).into();
+    let connection = Connection::detached(at(5), at(6));
+    let mut frames = BytesMut::new();
+    for opaque in 1..=5 {
+        let head = RequestHead::new(request_code::PULL_MESSAGE, opaque);
+        encode::request(&mut frames, &head, |out| pull_header("t", 0, "*").write(out), b"");
+    }
+    let mut burst: Vec<_> =
+        std::iter::from_fn(|| frame::split(&mut frames, 1 << 20).unwrap()).collect();
+    let mut answered = Vec::new();
+    while !burst.is_empty() {
+        let mut replies = Replies::up_to(15_000);
+        remoting.burst(&connection, &mut burst, &mut replies);
+        let mut bytes = BytesMut::from(&*replies.settled().await);
+        let of_room = std::iter::from_fn(|| frame::split(&mut bytes, 1 << 20).unwrap());
+        answered.push(of_room.map(|answer| answer.opaque).collect::<Vec<_>>());
+    }
+    assert_eq!(answered, [vec![1, 2], vec![3, 4], vec![5]]);
     world.server.shutdown().await;
 }
 

@@ -178,6 +178,14 @@ impl Bench {
         split_all(&mut bytes)
     }
 
+    /// How many of these requests are answered while there is room for so many bytes.
+    pub(crate) fn answered_with_room(&self, room: usize, code: i32, requests: usize) -> usize {
+        let mut burst: Vec<_> = (0..requests).map(|_| command(code, &[], b"")).collect();
+        let mut replies = Replies::up_to(room);
+        self.service.burst(&self.connection, &mut burst, &mut replies);
+        requests - burst.len()
+    }
+
     /// The codes of the answers to a request, when they are there.
     pub(crate) fn later(
         &self,

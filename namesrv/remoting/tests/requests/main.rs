@@ -50,6 +50,13 @@ fn a_broker_registers_and_clients_find_its_topics() {
 }
 
 #[test]
+fn requests_of_one_burst_wait_for_room_for_their_answers() {
+    let bench = Bench::new();
+    let answered = |room| bench.answered_with_room(room, code::GET_BROKER_CLUSTER_INFO, 5);
+    assert_eq!((answered(1), answered(usize::MAX)), (1, 5));
+}
+
+#[test]
 fn what_is_wrong_with_a_request_is_named() {
     let bench = Bench::new();
     let unknown = bench.ask(10, &[], b"");

@@ -49,6 +49,25 @@ async fn a_slow_reader_is_not_read_from_and_closed_when_it_takes_nothing_for_lon
 }
 
 #[tokio::test(start_paused = true)]
+async fn answers_of_one_burst_wait_for_room_like_those_of_many() {
+    let limits = Limits { outbox_bytes: 64 * 1024, ..Limits::default() };
+    let Piped { service, endpoint, mut peer, .. } = piped_through(16 * 1024, limits);
+    let burst: Vec<u8> = (0..20).flat_map(|i| request(FILL, i, b"50000")).collect();
+    peer.send(&burst).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    // The outbox was not full before the second, and the pipe takes less than one.
+    assert_eq!(service.served.load(Ordering::SeqCst), 2);
+    assert!(endpoint.budget.used() < 120_000, "{}", endpoint.budget.used());
+    peer.send(&request(ECHO, 20, b"behind them")).await;
+    for i in 0..20 {
+        let (opaque, body) = peer.answer().await;
+        assert_eq!((opaque, body.len()), (i, 50_000));
+    }
+    assert_eq!(peer.answer().await, (20, "behind them".into()));
+    assert_eq!(service.served.load(Ordering::SeqCst), 21);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_is_only_slow_gets_everything() {
     let limits = Limits { outbox_bytes: 64 * 1024, ..Limits::default() };
     let Piped { connection, mut peer, .. } = piped_through(16 * 1024, limits);

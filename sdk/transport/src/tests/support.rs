@@ -65,7 +65,10 @@ impl Service for Scripted {
         replies: &mut Replies,
     ) {
         self.bursts.lock().push(burst.len());
-        for request in burst.drain(..) {
+        let mut left = std::mem::take(burst).into_iter();
+        while !replies.is_full()
+            && let Some(request) = left.next()
+        {
             self.served.fetch_add(1, Ordering::SeqCst);
             let mark = replies.mark();
             match request.code {
@@ -95,6 +98,7 @@ impl Service for Scripted {
                 replies.silence(mark);
             }
         }
+        burst.extend(left);
     }
 }
 
