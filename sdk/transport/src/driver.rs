@@ -28,6 +28,8 @@ use pace::Pace;
 
 /// Bursts handled before other tasks get their turn.
 const TURNS_MAX: u32 = 4;
+/// Bytes written before other tasks get their turn: under TLS they are encrypted, without they are copied by the kernel.
+const WRITTEN_MAX: usize = 1 << 20;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -136,17 +138,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         if let Poll::Ready(end) = self.poll_pace(cx) {
             return Poll::Ready(end);
         }
+        let mut writable = WRITTEN_MAX;
         for _ in 0..TURNS_MAX {
             if self.connection.is_cut() {
                 return Poll::Ready(End::Cut);
             }
             self.collect(cx);
-            if let Err(e) = self.flush(cx) {
+            if let Err(e) = self.flush(cx, &mut writable) {
                 return Poll::Ready(End::Io(e));
             }
             self.report();
             if let Poll::Ready(end) = self.poll_drain(cx) {
                 return Poll::Ready(end);
+            }
+            if writable == 0 {
+                break;
             }
             if self.draining.is_some() || self.out.is_full() {
                 return Poll::Pending;
@@ -188,15 +194,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         }
     }
 
-    /// Writes as much as the socket takes.
-    fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+    /// Writes as much as the socket takes, and as is `writable` in this poll.
+    fn flush(&mut self, cx: &mut Context<'_>, writable: &mut usize) -> io::Result<()> {
         while self.out.unsent() > 0 {
+            if *writable == 0 {
+                return Ok(());
+            }
             let stream = Pin::new(&mut self.stream);
             let written = if let Some(bytes) = self.out.single() {
-                stream.poll_write(cx, bytes)
+                stream.poll_write(cx, &bytes[..bytes.len().min(*writable)])
             } else {
                 let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-                let filled = self.out.pieces(&mut pieces);
+                let filled = self.out.pieces(*writable, &mut pieces);
                 stream.poll_write_vectored(cx, &pieces[..filled])
             };
             match written {
@@ -207,6 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                     self.unflushed = true;
                     self.endpoint.counts.bytes.add([0, u64::try_from(n).unwrap_or(0)]);
                     self.out.advance(n);
+                    *writable = writable.saturating_sub(n);
                 }
                 Poll::Ready(Err(e)) => return Err(e),
             }

@@ -176,26 +176,29 @@ impl Replies {
         self.slices.is_empty().then(|| &self.frames[self.sent..])
     }
 
-    /// The next pieces to send; returns how many of `pieces` are filled.
-    pub(crate) fn pieces<'a>(&'a self, pieces: &mut [IoSlice<'a>; PIECES_MAX]) -> usize {
-        let mut filled = 0;
-        let mut at = self.sent;
+    /// The next pieces to send, `most` bytes of them; returns how many of `pieces` are filled.
+    pub(crate) fn pieces<'a>(
+        &'a self,
+        most: usize,
+        pieces: &mut [IoSlice<'a>; PIECES_MAX],
+    ) -> usize {
+        let (mut filled, mut left, mut at) = (0, most, self.sent);
+        let mut add = |bytes: &'a [u8]| {
+            if let Some(piece) = pieces.get_mut(filled).filter(|_| left > 0 && !bytes.is_empty()) {
+                *piece = IoSlice::new(&bytes[..bytes.len().min(left)]);
+                left = left.saturating_sub(bytes.len());
+                filled += 1;
+            }
+            left > 0 && filled < PIECES_MAX
+        };
         for (end, slice) in &self.slices {
-            if filled + 2 > PIECES_MAX {
+            let goes_on = add(&self.frames[at..*end]) && add(slice);
+            if !goes_on {
                 return filled;
             }
-            if *end > at {
-                pieces[filled] = IoSlice::new(&self.frames[at..*end]);
-                filled += 1;
-                at = *end;
-            }
-            pieces[filled] = IoSlice::new(slice);
-            filled += 1;
+            at = *end;
         }
-        if filled < PIECES_MAX && at < self.frames.len() {
-            pieces[filled] = IoSlice::new(&self.frames[at..]);
-            filled += 1;
-        }
+        add(&self.frames[at..]);
         filled
     }
 
@@ -259,6 +262,10 @@ mod tests {
         Bytes::from(vec![byte; len])
     }
 
+    fn joined(pieces: &[IoSlice<'_>]) -> Vec<u8> {
+        pieces.iter().flat_map(|piece| piece.to_vec()).collect()
+    }
+
     fn mixed() -> Replies {
         let mut replies = Replies::new();
         replies.frames().extend_from_slice(b"head1");
@@ -278,14 +285,30 @@ mod tests {
             let mut got = Vec::new();
             while replies.unsent() > 0 {
                 let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-                let filled = replies.pieces(&mut pieces);
-                let bytes: Vec<u8> = pieces[..filled].iter().flat_map(|p| p.to_vec()).collect();
+                let filled = replies.pieces(usize::MAX, &mut pieces);
+                let bytes = joined(&pieces[..filled]);
                 let n = step.min(bytes.len());
+                let mut few = [IoSlice::new(&[]); PIECES_MAX];
+                let filled = replies.pieces(n, &mut few);
+                assert_eq!(joined(&few[..filled]), bytes[..n], "no more than is asked for");
                 got.extend_from_slice(&bytes[..n]);
                 replies.advance(n);
             }
             assert_eq!(got, whole, "step {step}");
         }
+    }
+
+    #[test]
+    fn no_more_pieces_are_given_than_there_is_room_for() {
+        let mut replies = Replies::new();
+        for number in 0..100 {
+            replies.frames().extend_from_slice(b"head");
+            replies.slice(body(number, 1025));
+        }
+        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+        assert_eq!(replies.pieces(usize::MAX, &mut pieces), PIECES_MAX);
+        let bytes = joined(&pieces);
+        assert_eq!(replies.to_bytes()[..bytes.len()], bytes);
     }
 
     #[test]

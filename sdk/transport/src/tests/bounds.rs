@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use blockhouse_protocol::codes::response_code::SYSTEM_BUSY;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::support::{DEFER, ECHO, FILL, Piped, one_way, piped, piped_through, request};
@@ -65,6 +67,25 @@ async fn answers_of_one_burst_wait_for_room_like_those_of_many() {
     }
     assert_eq!(peer.answer().await, (20, "behind them".into()));
     assert_eq!(service.served.load(Ordering::SeqCst), 21);
+}
+
+#[tokio::test]
+async fn a_large_answer_is_written_in_parts_and_others_have_their_turns_between() {
+    let limits = Limits { outbox_bytes: 16 << 20, ..Limits::default() };
+    let Piped { endpoint, mut peer, .. } = piped_through(16 << 20, limits);
+    let (counts, mut before, mut most) = (Arc::clone(&endpoint.counts), 0, 0);
+    let mut other = JoinSet::new();
+    other.spawn(std::future::poll_fn(move |cx| {
+        let written = counts.bytes.read()[1];
+        most = most.max(written - before);
+        before = written;
+        cx.waker().wake_by_ref();
+        if written < 8_000_000 { Poll::Pending } else { Poll::Ready(most) }
+    }));
+    peer.send(&request(FILL, 1, b"8000000")).await;
+    let most = other.join_next().await.unwrap().unwrap();
+    assert!((1..=1 << 20).contains(&most), "{most}");
+    assert_eq!(peer.answer().await.1.len(), 8_000_000);
 }
 
 #[tokio::test(start_paused = true)]
