@@ -154,7 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             if writable == 0 {
                 break;
             }
-            if self.draining.is_some() || self.out.is_full() {
+            if self.draining.is_some() || self.out.is_full() || self.has_too_many_deferred() {
                 return Poll::Pending;
             }
             if !self.burst.is_empty() {
@@ -342,6 +342,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 self.guest = None;
             }
         }
+    }
+
+    /// Whether even one-way requests, which nobody can refuse, have to wait.
+    fn has_too_many_deferred(&self) -> bool {
+        self.deferred.len() >= self.endpoint.limits.deferred_max.saturating_mul(2)
     }
 
     /// How many more requests may be deferred.

@@ -65,7 +65,7 @@ pub struct Limits {
     /// milliseconds. RocketMQ: `waitTimeMillsInSendQueue`.
     pub busy_wait_ms: u64,
     /// Requests of one connection that may wait for their answer (held pulls, flushes); further
-    /// ones are answered `SYSTEM_BUSY`.
+    /// ones are answered `SYSTEM_BUSY`. One-way requests are not: no more is read while twice as many wait.
     #[schemars(range(min = 1))]
     pub deferred_max: usize,
     /// Calls to the other side of one connection that may wait for their answer.

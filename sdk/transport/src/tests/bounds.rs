@@ -204,6 +204,22 @@ async fn more_deferred_requests_than_allowed_are_refused() {
     assert_eq!(peer.answer().await, (7, "again".into()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn one_way_requests_that_wait_are_bounded_by_reading_no_more() {
+    let limits = Limits { deferred_max: 3, ..Limits::default() };
+    let Piped { service, mut peer, .. } = piped(limits);
+    let flood: Vec<u8> = (0..2_000).flat_map(|i| one_way(DEFER, i, b"")).collect();
+    peer.send(&flood).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let waiting = service.served.load(Ordering::SeqCst);
+    assert!(waiting < 6 + 256, "{waiting}");
+    service.gate.add_permits(2_000);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    peer.send(&request(ECHO, 1, b"behind them")).await;
+    assert_eq!(peer.answer().await, (1, "behind them".into()));
+    assert_eq!(service.served.load(Ordering::SeqCst), 2_001);
+}
+
 #[tokio::test]
 async fn a_flood_is_handled_in_bounded_bursts() {
     let Piped { service, mut peer, .. } = piped(Limits::default());
