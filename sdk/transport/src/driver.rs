@@ -154,11 +154,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             if writable == 0 {
                 break;
             }
-            if self.draining.is_some() || self.out.is_full() || self.has_too_many_deferred() {
+            if self.out.is_full() || self.has_too_many_deferred() {
                 return Poll::Pending;
             }
             if !self.burst.is_empty() {
                 self.hand_on();
+            } else if self.draining.is_some() && !self.input.has_unsplit() {
+                return Poll::Pending;
             } else if let Some(end) = ready!(self.poll_burst(cx)) {
                 return Poll::Ready(end);
             }
@@ -393,7 +395,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         let limit = self.endpoint.limits.drain();
         let deadline = self.draining.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         let is_written = self.out.unsent() == 0 && !self.unflushed;
-        if is_written && self.deferred.is_empty() && !self.connection.mailbox().any() {
+        let is_answered =
+            self.burst.is_empty() && !self.input.has_unsplit() && self.deferred.is_empty();
+        if is_written && is_answered && !self.connection.mailbox().any() {
             return Poll::Ready(End::Drained);
         }
         deadline.as_mut().poll(cx).map(|()| End::DrainTimeout)

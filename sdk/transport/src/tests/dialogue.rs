@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::support::{DEFER, ECHO, PANIC, Piped, one_way, piped, request};
+use super::support::{CLOSE, DEFER, ECHO, PANIC, Piped, one_way, piped, request};
 use crate::{Error, Limits};
 
 #[tokio::test]
@@ -159,4 +159,23 @@ async fn a_panic_of_the_service_ends_only_that_connection() {
     assert!(peer.receive().await.is_none());
     connection.ended().await;
     assert_eq!(service.closed.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn what_was_read_when_this_side_closes_is_answered() {
+    let Piped { service, connection, endpoint, mut peer, .. } = piped(Limits::default());
+    let one = request(ECHO, 0, b"");
+    let close = request(CLOSE, 0, b"");
+    assert_eq!(one.len(), close.len());
+    // Far enough for reads of more frames than a burst has.
+    let flood = [one.repeat(150), close, one.repeat(2_000)].concat();
+    peer.send(&flood).await;
+    let mut answers = 0;
+    while peer.receive().await.is_some() {
+        answers += 1;
+    }
+    connection.ended().await;
+    let read = usize::try_from(endpoint.counts.bytes.read()[0]).unwrap() / one.len();
+    assert!(*service.bursts.lock().iter().max().unwrap() == 256, "more was read than one burst");
+    assert_eq!(answers, read - 1, "all but the one that closed it");
 }

@@ -26,6 +26,8 @@ pub(super) const PANIC: i32 = 3;
 pub(super) const FILL: i32 = 4;
 /// Answer with what the connection is known as.
 pub(super) const WHO: i32 = 5;
+/// Close the connection, as when the server stops.
+pub(super) const CLOSE: i32 = 6;
 
 #[derive(Debug)]
 pub(super) struct Scripted {
@@ -92,6 +94,7 @@ impl Service for Scripted {
                     let name = from.certificate().unwrap_or_else(|| "nobody".into());
                     answer(replies, request.opaque, format!("{channel} {name}").into());
                 }
+                CLOSE => from.close(),
                 _ => answer(replies, request.opaque, request.body.clone()),
             }
             if request.is_one_way() {
