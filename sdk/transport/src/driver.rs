@@ -91,6 +91,8 @@ pub(crate) struct Driver<S> {
     guest: Option<Guest>,
     /// Set once nothing more is read: when to give up on the answers still owed.
     draining: Option<Pin<Box<Sleep>>>,
+    /// All is written, and the other side sent more meanwhile.
+    is_passing_over: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
@@ -114,6 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             pace: Pace::new(&endpoint.limits),
             guest,
             draining: None,
+            is_passing_over: false,
             connection,
             endpoint,
         }
@@ -127,9 +130,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
             self.endpoint.sessions.refused(&self.connection, Refused::Stalled, &end);
         }
         if !matches!(end, End::Io(_)) {
-            // Under TLS a last record is written, which a client that reads nothing does not take.
-            let shutdown = tokio::io::AsyncWriteExt::shutdown(&mut self.stream);
-            let _gone_already = tokio::time::timeout(self.endpoint.limits.drain(), shutdown).await;
+            let patience = self.endpoint.limits.drain();
+            let takes_leave = matches!(end, End::Drained) && self.guest.is_none();
+            let leaving = async {
+                // Under TLS a last record is written, which a client that reads nothing does not take.
+                let shut = tokio::io::AsyncWriteExt::shutdown(&mut self.stream).await;
+                if takes_leave && shut.is_ok() {
+                    std::future::poll_fn(|cx| self.poll_pass_over(cx)).await;
+                }
+            };
+            let _gone_already = tokio::time::timeout(patience, leaving).await;
+        }
+    }
+
+    /// Passes over what the other side still sends, if anything is there: where bytes were not read, the
+    /// system takes back, at the end, what it has not sent yet.
+    fn poll_pass_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.input.buffer().clear();
+            self.input.reserve();
+            match pin!(self.stream.read_buf(self.input.buffer())).poll(cx) {
+                Poll::Ready(Ok(n)) if n > 0 => self.is_passing_over = true,
+                Poll::Pending if self.is_passing_over => return Poll::Pending,
+                _ => return Poll::Ready(()),
+            }
         }
     }
 

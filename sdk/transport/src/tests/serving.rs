@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
-use super::support::{DEFER, ECHO, Peer, Scripted, endpoint, request};
+use super::support::{CLOSE, DEFER, ECHO, FILL, Peer, Scripted, endpoint, request};
 use crate::{Dialer, Error, Limits, Refused, Server};
 
 async fn server(service: &Arc<Scripted>, limits: Limits) -> Server {
@@ -50,6 +50,29 @@ async fn shutdown_waits_for_answers_that_are_owed_and_joins_all() {
     assert_eq!(service.opened.load(Ordering::SeqCst), 2);
     assert_eq!(service.closed.load(Ordering::SeqCst), 2);
     assert!(TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn answers_are_not_taken_back_from_a_client_that_sends_more_meanwhile() {
+    let service = Arc::new(Scripted::default());
+    let endpoint = endpoint(&service, Limits::default());
+    let counts = Arc::clone(&endpoint.counts);
+    let server = Server::bind("127.0.0.1:0", endpoint).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    // So most of the answer is still on this side when all of it is written.
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    let mut client = Peer::new(socket.connect(server.local_addr()).await.unwrap());
+    let asked = [request(FILL, 1, b"1000000"), request(CLOSE, 2, b"")].concat();
+    // More than is read with these.
+    let more = request(ECHO, 3, b"").repeat(100);
+    client.send(&[asked, more].concat()).await;
+    while counts.bytes.read()[1] < 1_000_000 {
+        tokio::task::yield_now().await;
+    }
+    let (opaque, body) = client.answer().await;
+    assert_eq!((opaque, body.len()), (1, 1_000_000));
+    drop(client);
+    server.shutdown().await;
 }
 
 #[tokio::test]
