@@ -49,16 +49,6 @@ impl Budget {
         self.used() >= self.limit
     }
 
-    /// Wakes `waker` when the budget is no longer spent.
-    pub(crate) fn wait(&self, connection: u64, waker: &Waker) {
-        self.waiting.lock().insert(connection, waker.clone());
-        self.anyone_waits.store(true, Ordering::SeqCst);
-        // A release between the caller's look and the registration has woken nobody.
-        if !self.is_spent() {
-            waker.wake_by_ref();
-        }
-    }
-
     fn take(&self, bytes: usize) {
         self.used.fetch_add(bytes, Ordering::SeqCst);
     }
@@ -70,6 +60,36 @@ impl Budget {
             let woken = std::mem::take(&mut *self.waiting.lock());
             woken.into_values().for_each(Waker::wake);
         }
+    }
+}
+
+/// A connection that waits until the budget is no longer spent, until this is dropped: what is left of one that has
+/// ended would be kept in memory by its waker.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    budget: Arc<Budget>,
+    connection: u64,
+}
+
+impl Waiter {
+    pub(crate) fn new(budget: &Arc<Budget>, connection: u64) -> Self {
+        Self { budget: Arc::clone(budget), connection }
+    }
+
+    /// Wakes `waker` when the budget is no longer spent.
+    pub(crate) fn wait(&self, waker: &Waker) {
+        self.budget.waiting.lock().insert(self.connection, waker.clone());
+        self.budget.anyone_waits.store(true, Ordering::SeqCst);
+        // A release between the caller's look and the registration has woken nobody.
+        if !self.budget.is_spent() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.budget.waiting.lock().remove(&self.connection);
     }
 }
 
@@ -140,10 +160,24 @@ mod tests {
         let budget = Arc::new(Budget::new(50_000));
         let mut charge = Charge::new(Arc::clone(&budget));
         charge.set(60_000);
-        budget.wait(1, &Waker::from(Arc::clone(&flag)));
+        let waiter = Waiter::new(&budget, 1);
+        waiter.wait(&Waker::from(Arc::clone(&flag)));
         assert!(!flag.0.load(Ordering::SeqCst));
         charge.set(0);
         assert!(flag.0.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_who_waits_no_more() {
+        let flag = Arc::new(Flag(AtomicBool::new(false)));
+        let budget = Arc::new(Budget::new(50_000));
+        let mut charge = Charge::new(Arc::clone(&budget));
+        charge.set(60_000);
+        let waiter = Waiter::new(&budget, 1);
+        waiter.wait(&Waker::from(Arc::clone(&flag)));
+        assert_eq!(Arc::strong_count(&flag), 2);
+        drop(waiter);
+        assert_eq!(Arc::strong_count(&flag), 1);
     }
 
     #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::budget::Waiter;
 use crate::{Connection, Endpoint};
 
 /// How a burst leaves the gate.
@@ -21,7 +22,7 @@ pub(super) enum Pass {
 /// Holds a burst back while too many bytes are in flight, but not for long.
 #[derive(Default)]
 pub(super) struct Gate {
-    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    waiting: Option<(Instant, Pin<Box<Sleep>>, Waiter)>,
 }
 
 impl Gate {
@@ -35,16 +36,17 @@ impl Gate {
             self.waiting = None;
             return Poll::Ready(Pass::Free);
         }
-        let (since, timer) = self.waiting.get_or_insert_with(|| {
+        let (since, timer, waiter) = self.waiting.get_or_insert_with(|| {
             let timer = tokio::time::sleep(endpoint.limits.busy_wait());
-            (Instant::now(), Box::pin(timer))
+            let waiter = Waiter::new(&endpoint.budget, connection.id());
+            (Instant::now(), Box::pin(timer), waiter)
         });
         if timer.as_mut().poll(cx).is_ready() {
             let waited = since.elapsed();
             self.waiting = None;
             return Poll::Ready(Pass::Busy(waited));
         }
-        endpoint.budget.wait(connection.id(), cx.waker());
+        waiter.wait(cx.waker());
         Poll::Pending
     }
 }
