@@ -28,8 +28,10 @@ use pace::Pace;
 
 /// Bursts handled before other tasks get their turn.
 const TURNS_MAX: u32 = 4;
-/// Bytes written before other tasks get their turn: under TLS they are encrypted, without they are copied by the kernel.
-const WRITTEN_MAX: usize = 1 << 20;
+/// Bytes with which a burst is answered, and that are written, before others get their turn: the tasks of this worker and
+/// the other threads of the processor. A consumer that catches up makes work without an end, each byte of it is read,
+/// checked and copied by the kernel or encrypted, and those who send are not to wait for it.
+const TURN_BYTES: usize = 256 * 1024;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -162,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         if let Poll::Ready(end) = self.poll_pace(cx) {
             return Poll::Ready(end);
         }
-        let mut writable = WRITTEN_MAX;
+        let mut writable = TURN_BYTES;
         for _ in 0..TURNS_MAX {
             if self.connection.is_cut() {
                 return Poll::Ready(End::Cut);
@@ -176,6 +178,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
                 return Poll::Ready(end);
             }
             if writable == 0 {
+                // The scheduler would let this thread go on to the end of its slice, some milliseconds.
+                std::thread::yield_now();
                 break;
             }
             if self.out.is_full() || self.has_too_many_deferred() {
@@ -348,16 +352,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Driver<S> {
         self.hand_on();
     }
 
-    /// Has requests answered, as long as there is room for the answers.
+    /// Has requests answered, as long as there is room for the answers, and as one turn may be.
     fn hand_on(&mut self) {
         let count = self.burst.len();
         // Refusals of others in the burst may be all that there is room for.
         if count > 0 && !self.out.is_full() {
+            let outbox = self.endpoint.limits.outbox_bytes;
+            self.out.have_enough_at(outbox.min(self.out.unsent() + TURN_BYTES));
             self.endpoint.service.burst(&self.connection, &mut self.burst, &mut self.out);
             // Who takes none of them never will.
             if !self.out.is_full() || self.burst.len() == count {
                 self.burst.clear();
             }
+            self.out.have_enough_at(outbox);
         }
         let left = self.burst_bytes * self.burst.len() / count.max(1);
         self.adopt_deferred(self.burst_bytes - left);

@@ -69,6 +69,11 @@ impl Replies {
         }
     }
 
+    /// Full with so many bytes from now on.
+    pub(crate) fn have_enough_at(&mut self, bytes: usize) {
+        self.enough = bytes;
+    }
+
     /// Whether more replies should wait until some of these are sent.
     #[must_use]
     pub fn is_full(&self) -> bool {
