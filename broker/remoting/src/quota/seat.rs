@@ -1,12 +1,13 @@
 //! What each user holds at once: connections, and requests that are not answered yet.
 //!
 //! A connection takes its seat with the first request of its user and keeps it to its end, so that later requests find
-//! what is counted without a look into the table. There are as many entries as there are users with a connection.
+//! what is counted without a look into the table. There are as many entries as there are users with a connection, or with
+//! a request that is not answered yet: a connection that has gone over to another user may still owe the first one answers.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 use blockhouse_meter::QuotaKind;
 use blockhouse_model::Principal;
@@ -15,17 +16,18 @@ use parking_lot::Mutex;
 
 use super::config::Numbers;
 
-/// Users with a connection.
+/// Users who hold something.
 #[derive(Debug, Default)]
 pub(super) struct Seats {
-    users: Mutex<HashMap<Principal, Arc<User>>>,
+    users: Mutex<HashMap<Principal, Weak<User>>>,
 }
 
-/// What one user holds, on all connections together.
+/// What one user holds, on all connections together. Whatever is held has it: it goes with the last of that.
 #[derive(Debug)]
 struct User {
+    seats: Arc<Seats>,
+    principal: Principal,
     numbers: Numbers,
-    /// Changed under the lock of the table only.
     connections: AtomicU64,
     in_flight: AtomicU64,
 }
@@ -33,8 +35,6 @@ struct User {
 /// A connection of a user that is bounded.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    seats: Arc<Seats>,
-    principal: Principal,
     user: Arc<User>,
     is_left: AtomicBool,
 }
@@ -70,7 +70,7 @@ impl Seats {
     ) -> Result<Arc<Seat>, Full> {
         let taken = connection.kept().and_then(|kept| kept.downcast::<Seat>().ok());
         if let Some(seat) = taken {
-            if seat.principal == *principal {
+            if seat.user.principal == *principal {
                 return Ok(seat);
             }
             // Whoever had said nothing of himself has a name now.
@@ -83,30 +83,46 @@ impl Seats {
 
     fn take(self: &Arc<Self>, principal: &Principal, numbers: Numbers) -> Result<Seat, Full> {
         let mut users = self.users.lock();
-        let user = users.entry(principal.clone()).or_insert_with(|| {
-            let (connections, in_flight) = (AtomicU64::new(0), AtomicU64::new(0));
-            Arc::new(User { numbers, connections, in_flight })
+        let user = users.get(principal).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let user = Arc::new(User {
+                seats: Arc::clone(self),
+                principal: principal.clone(),
+                numbers,
+                connections: AtomicU64::new(0),
+                in_flight: AtomicU64::new(0),
+            });
+            users.insert(principal.clone(), Arc::downgrade(&user));
+            user
         });
-        let user = Arc::clone(user);
         let max = numbers.connections;
-        if max > 0 && user.connections.load(Relaxed) >= max {
+        let is_full = max > 0 && user.connections.load(Relaxed) >= max;
+        if !is_full {
+            user.connections.fetch_add(1, Relaxed);
+        }
+        // Before the user, who may be the last one here now, and takes the lock to go.
+        drop(users);
+        if is_full {
             return Err(Full { kind: QuotaKind::Connections, max });
         }
-        user.connections.fetch_add(1, Relaxed);
-        let (seats, principal) = (Arc::clone(self), principal.clone());
-        Ok(Seat { seats, principal, user, is_left: AtomicBool::new(false) })
+        Ok(Seat { user, is_left: AtomicBool::new(false) })
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        let mut users = self.seats.users.lock();
+        // Meanwhile there may be another one of that name.
+        if users.get(&self.principal).is_some_and(|user| user.strong_count() == 0) {
+            users.remove(&self.principal);
+        }
     }
 }
 
 impl Seat {
     /// The connection has ended. Once.
     pub(crate) fn leave(&self) {
-        if self.is_left.swap(true, Relaxed) {
-            return;
-        }
-        let mut users = self.seats.users.lock();
-        if self.user.connections.fetch_sub(1, Relaxed) == 1 {
-            users.remove(&self.principal);
+        if !self.is_left.swap(true, Relaxed) {
+            self.user.connections.fetch_sub(1, Relaxed);
         }
     }
 
@@ -208,5 +224,21 @@ mod tests {
         );
         drop(two);
         assert_eq!(other.begin(5).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_in_flight_counts_after_the_connection_has_gone_over_to_another_user() {
+        let seats = Arc::<Seats>::default();
+        let [alice, bob] = ["alice", "bob"].map(|name| Principal::User(name.into()));
+        let connection = connection();
+        let of = |who: &Principal| seats.of(&connection, who, most(1, 2)).unwrap();
+        let first = of(&alice).begin(2).unwrap();
+        of(&bob);
+        // With the first of them there is room for the connection, and none for requests.
+        assert!(of(&alice).begin(1).is_err());
+        of(&bob);
+        drop(first);
+        assert_eq!(seats.users.lock().len(), 1, "who has nothing left has no entry");
+        assert_eq!(of(&alice).begin(5).unwrap().count(), 2);
     }
 }

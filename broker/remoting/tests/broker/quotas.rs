@@ -296,12 +296,15 @@ async fn requests_in_flight_are_bounded_until_they_are_answered() {
         assert_eq!((info.code, info.remark()), (BUSY, Some(told)));
         assert_eq!(scene.pull("alice", 0).await.code, BUSY, "a pull as well");
         assert_ne!(scene.ask("alice", request_code::HEART_BEAT, |_| {}).await.code, BUSY);
+        // As a proxy's connection, which is now this user's and now that one's.
+        assert_eq!(scene.ask("bob", request_code::GET_BROKER_RUNTIME_INFO, |_| {}).await.code, OK);
+        assert_eq!(scene.pull("alice", 0).await.code, BUSY, "it has not been answered meanwhile");
         // It is what the pull waits for.
         assert_eq!(scene.sends("bob", &[b"3"]).await, [OK]);
     };
     let (pulled, ()) = tokio::join!(waits, meanwhile);
     assert_eq!((pulled.code, bodies(&pulled).len()), (OK, 1));
     assert_eq!(scene.pull("alice", 0).await.code, OK, "it is answered");
-    assert_eq!(scene.meter.quota_refusals.of(QuotaKind::InFlight), 3);
+    assert_eq!(scene.meter.quota_refusals.of(QuotaKind::InFlight), 4);
     scene.world.server.shutdown().await;
 }
