@@ -76,9 +76,10 @@ impl Owners {
         Self { registration, by_name: HashMap::new() }
     }
 
-    /// Whether anything is asked of whoever speaks for a broker.
+    /// Whether anything is asked of whoever speaks for a broker. What else stands at [`Point::Authorize`], a plugin or
+    /// an audit log that refuses, asks nobody who he is.
     fn asks(hooks: &HookChain) -> bool {
-        hooks.has(Point::Authenticate) || hooks.has(Point::Authorize)
+        hooks.has(Point::Authenticate) || hooks.decides_who_may()
     }
 
     /// Judges a report of `broker` at `addr`.

@@ -179,6 +179,41 @@ fn brokers_without_users_are_their_hosts() {
     assert_eq!(report(&bench, "", "a", A).code, response_code::SUCCESS);
 }
 
+/// Lets everybody do everything: as policies would, or as a plugin that has nothing against it.
+struct Lets {
+    decides: bool,
+}
+
+impl Hook for Lets {
+    fn name(&self) -> &'static str {
+        "lets"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::Authorize)
+    }
+
+    fn decides_who_may(&self) -> bool {
+        self.decides
+    }
+}
+
+#[test]
+fn a_hook_at_authorize_that_is_no_policy_asks_nobody_who_he_is() {
+    for (decides, expected) in
+        [(true, response_code::NO_PERMISSION), (false, response_code::SUCCESS)]
+    {
+        let hook = Arc::new(Lets { decides }) as _;
+        let mut bench = Bench::registering(Settings::default(), &[hook], Registration::default());
+        let here = ([10, 0, 0, 9], 9876).into();
+        bench.connection = Connection::detached(([10, 0, 0, 5], 40_000).into(), here);
+        assert_eq!(report(&bench, "", "a", "10.0.0.6:10911").code, expected);
+        assert_eq!(report(&bench, "", "b", "10.0.0.5:10911").code, response_code::SUCCESS);
+        bench.connection = Connection::detached(([10, 0, 0, 7], 40_000).into(), here);
+        assert_eq!(report(&bench, "", "b", "10.0.0.7:10911").code, expected);
+    }
+}
+
 #[test]
 fn where_nobody_is_asked_or_it_is_allowed_everybody_reports_everything() {
     let any = Registration { names: Names::Any, ..Registration::default() };
