@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use crate::outcome::Counts;
-use crate::users::{Account, is_name};
+use crate::users::{Account, NODE, is_name};
 use crate::{Config, NodeRequests, Outcome, UserTable, signature};
 
 /// What brokers tell name servers: `REGISTER_BROKER`, `UNREGISTER_BROKER`,
@@ -86,6 +86,10 @@ impl Authn {
 impl Authn {
     /// A certificate proves its user; who is in the table as well is what the table says.
     fn certified(&self, name: &Arc<str>, for_nodes: bool) -> Result<Identity, Outcome> {
+        // That one proves himself by a secret of this process. Nobody can be made of his name; a certificate can.
+        if **name == *NODE {
+            return Err(Outcome::UnknownUser);
+        }
         let user = self.users.find(name);
         if user.as_ref().is_some_and(|user| !user.enabled) {
             return Err(Outcome::Disabled);

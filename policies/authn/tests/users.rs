@@ -327,6 +327,19 @@ fn a_certificate_needs_no_access_key() {
 }
 
 #[test]
+fn a_certificate_makes_nobody_the_super_user_who_lives_in_the_process() {
+    let (hook, table) = hook(plain());
+    let node = table.in_process().unwrap();
+    let certified = From { certificate: Some("$node"), secure: true, ..HERE };
+    for code in [SEND, REGISTER_BROKER] {
+        assert!(ask(&hook, &From { code, ..certified }, "", "").is_err(), "{code}");
+    }
+    assert_eq!(counted(&hook), [("unknown_user", 2)]);
+    let own = From { connection: 2, code: REGISTER_BROKER, ..HERE };
+    assert_eq!(ask(&hook, &own, &node.name, node.secret.expose()), Ok("$node".to_owned()));
+}
+
+#[test]
 fn why_somebody_is_refused_is_for_the_audit_alone() {
     let (hook, table) = hook(plain());
     table.create(&admin(), &change("off", Some("canary-alice"))).unwrap();
