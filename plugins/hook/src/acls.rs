@@ -29,13 +29,14 @@ pub enum AclError {
 
 /// Who may do what, as RocketMQ's tools say it.
 pub trait Acls: Send + Sync {
-    /// The ACL of a subject; `None` if it has none.
+    /// The ACL of a subject that is in force; `None` if it has none. Does not block: a change that is under way is
+    /// not waited for.
     ///
     /// # Errors
     /// No such user.
     fn find(&self, subject: &str) -> Result<Option<Acl>, AclError>;
 
-    /// All whose subjects and resources have these filters in them, by subject.
+    /// All whose subjects and resources have these filters in them, by subject; the same. Many take their time.
     fn list(&self, subject_filter: &str, resource_filter: &str) -> Vec<Acl>;
 
     /// Adds entries to the subject's ACL, or to none: one of a resource that it has an entry of takes its place.

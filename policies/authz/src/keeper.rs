@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use blockhouse_disk::{Disk, whole};
 use blockhouse_model::Clock;
 use parking_lot::Mutex;
@@ -108,6 +109,9 @@ pub struct Keeper {
     cluster: String,
     is_known: KnownUsers,
     mode: Mode,
+    /// The ACLs in force, for who looks at them: he does not wait for a change, and that may wait for the disk. They
+    /// change with `state`.
+    acls: ArcSwap<AclTable>,
     /// Held by who makes a change, with the files in force.
     state: Mutex<State>,
     done: AtomicU64,
@@ -117,7 +121,6 @@ pub struct Keeper {
 struct State {
     record: Record,
     files: Files,
-    acls: AclTable,
 }
 
 impl Keeper {
@@ -164,7 +167,8 @@ impl Keeper {
             cluster,
             is_known,
             mode: config.mode,
-            state: Mutex::new(State { record, files, acls: table }),
+            acls: ArcSwap::from_pointee(table),
+            state: Mutex::new(State { record, files }),
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
@@ -250,7 +254,7 @@ impl Keeper {
 
     fn change(&self, files: &Files, source: Source, dry_run: bool) -> Result<Report, Refused> {
         let mut state = self.state.lock();
-        let policies = Policies::load_with(files, &self.lines(&state.acls), self.mode)?;
+        let policies = Policies::load_with(files, &self.lines(&self.acls.load()), self.mode)?;
         let record = Record {
             version: VERSION,
             generation: state.record.generation + 1,

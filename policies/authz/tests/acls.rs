@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use blockhouse_authz::{Config, File, Files, Keeper, KnownUsers, Parts, Refused};
 use blockhouse_disk::{Disk as _, MemDisk, whole};
@@ -227,6 +228,25 @@ fn a_user_whose_acl_the_tests_need_stays() {
     assert!(matches!(refused, Err(UserError::Acl(AclError::Invalid(_)))), "{refused:?}");
     assert_eq!(node.keeper.counts().refused, 1);
     assert_eq!(node.denied("alice", "t"), None);
+}
+
+#[test]
+fn who_looks_at_acls_does_not_wait_for_a_change() {
+    let node = alone();
+    node.keeper.put_acl(&acl("alice", "t", "Allow")).unwrap();
+    let (tell, told) = mpsc::sync_channel(1);
+    std::thread::scope(|scope| {
+        // As when the disk hangs: this change does not end before the look has.
+        let create = || {
+            scope.spawn(|| {
+                let found = node.keeper.acl("User:alice").unwrap().is_some();
+                tell.send((found, node.keeper.acls("", "").len()))
+            });
+            assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok((true, 1)));
+            Ok(())
+        };
+        node.keeper.create_user("bob", create).unwrap();
+    });
 }
 
 /// Deleting an ACL is for who may change policies, and this one may be that of a certificate.

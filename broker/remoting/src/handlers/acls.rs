@@ -33,7 +33,8 @@ pub(crate) fn delete(call: OwnedCall) -> Answer {
 }
 
 pub(crate) fn show(call: OwnedCall) -> Answer {
-    at_leisure(call, |acls, call| {
+    Box::pin(async move {
+        let acls = acls(&call)?;
         let subject = AboutAcl::parse(&call.command.ext)?.subject;
         let found = acls.find(subject).map_err(|error| failure(&error))?;
         Ok(found
@@ -52,7 +53,7 @@ pub(crate) fn list(call: OwnedCall) -> Answer {
     })
 }
 
-/// Does it where waiting for the disk delays nobody.
+/// Does it where waiting for the disk, or a long list, delays nobody.
 fn at_leisure(
     call: OwnedCall,
     work: impl FnOnce(&dyn Acls, &OwnedCall) -> Result<Response, Failure> + Send + 'static,

@@ -39,18 +39,15 @@ pub(crate) fn delete(service: &NameService, request: &Request<'_>) -> Outcome {
 
 pub(crate) fn show(service: &NameService, request: &Request<'_>) -> Outcome {
     let acls = acls(service, request)?;
-    let subject = AboutAcl::parse(&request.command.ext)?.subject.to_owned();
-    // A change is waited for, which is done where waiting delays nobody.
-    Ok(Reply::after(Work::new(move || {
-        let found = acls.find(&subject)?;
-        Ok(found.map_or_else(Reply::empty, |acl| Reply::body(AclInfo::of(&acl).encode())))
-    })))
+    let found = acls.find(AboutAcl::parse(&request.command.ext)?.subject)?;
+    Ok(found.map_or_else(Reply::empty, |acl| Reply::body(AclInfo::of(&acl).encode())))
 }
 
 pub(crate) fn list(service: &NameService, request: &Request<'_>) -> Outcome {
     let acls = acls(service, request)?;
     let ListAcls { subject_filter, resource_filter } = ListAcls::parse(&request.command.ext)?;
     let filters = [subject_filter, resource_filter].map(|text| text.unwrap_or_default().to_owned());
+    // There may be many, and to write them all down takes its time.
     Ok(Reply::after(Work::new(move || {
         let [subjects, resources] = filters;
         let all: Vec<AclInfo> = acls.list(&subjects, &resources).iter().map(AclInfo::of).collect();

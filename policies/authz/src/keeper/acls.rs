@@ -18,22 +18,22 @@ use crate::{AclLines, Report};
 pub type KnownUsers = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 impl Keeper {
-    /// The ACL of a subject.
+    /// The ACL of a subject that is in force. A change that is under way is not waited for.
     ///
     /// # Errors
     /// No such user.
     pub fn acl(&self, subject: &str) -> Result<Option<Acl>, AclError> {
-        let found = self.state.lock().acls.find(subject)?;
+        let found = self.acls.load().find(subject)?;
         if found.is_none() {
             self.check_user(subject)?;
         }
         Ok(found)
     }
 
-    /// All whose subjects and resources have these filters in them.
+    /// All in force whose subjects and resources have these filters in them.
     #[must_use]
     pub fn acls(&self, subject_filter: &str, resource_filter: &str) -> Vec<Acl> {
-        self.state.lock().acls.list(subject_filter, resource_filter)
+        self.acls.load().list(subject_filter, resource_filter)
     }
 
     /// Adds entries to the ACL of a user, or to none.
@@ -75,8 +75,8 @@ impl Keeper {
         create: impl FnOnce() -> Result<(), UserError>,
     ) -> Result<(), UserError> {
         // Until it is made, nobody gives the name an ACL.
-        let state = self.state.lock();
-        if !(self.is_known)(user) && state.acls.has(user) {
+        let _held = self.state.lock();
+        if !(self.is_known)(user) && self.acls.load().has(user) {
             return Err(UserError::Invalid(format!(
                 "there is an ACL of User:{user}, left of another user or for who has no account: delete it first \
                  (mqadmin deleteAcl -s User:{user}), or the new user would have its rights"
@@ -101,7 +101,7 @@ impl Keeper {
     ) -> Result<Option<Report>, UserError> {
         let mut state = self.state.lock();
         may()?;
-        let without = if (self.is_known)(user) { state.acls.without(user) } else { None };
+        let without = if (self.is_known)(user) { self.acls.load().without(user) } else { None };
         let Some(without) = without else { return delete().map(|()| None) };
         let set = self.prepare(&state, without).map_err(|error| {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -121,7 +121,7 @@ impl Keeper {
         change: impl FnOnce(&mut AclTable) -> Result<(), AclError>,
     ) -> Result<Report, AclError> {
         let mut state = self.state.lock();
-        let mut acls = state.acls.clone();
+        let mut acls = AclTable::clone(&self.acls.load());
         change(&mut acls)?;
         let set = self.prepare(&state, acls)?;
         self.put(&mut state, set)
@@ -147,7 +147,7 @@ impl Keeper {
         let set = InForce::new(generation, policies);
         let report = report(&set, &state.record);
         self.hook.put_in_force(set);
-        state.acls = acls;
+        self.acls.store(Arc::new(acls));
         Ok(report)
     }
 
