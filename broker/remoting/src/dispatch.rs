@@ -489,8 +489,7 @@ fn info(connection: &Connection) -> ConnectionInfo {
 fn allow(row: &Row, caller: Caller<'_>, command: &RemotingCommand) -> Result<(), Failure> {
     let named = |field: &str| command.ext.get(field).unwrap_or_default();
     let access = |action, resource| Some(Access { action, resource });
-    // All of it before the command is told of as one that may be carried out.
-    let mut shown = None;
+    let mut shown: &[Shown] = &[];
     let (needed, target) = match row.entry {
         Entry::Core => (None, ""),
         Entry::Cluster(action) => (access(action, Resource::Cluster), ""),
@@ -499,16 +498,21 @@ fn allow(row: &Row, caller: Caller<'_>, command: &RemotingCommand) -> Result<(),
         Entry::Topic(action, field) => {
             (access(action, Resource::Topic(named(field))), named(field))
         }
+        Entry::TopicShowing(action, field, beside) => {
+            shown = beside;
+            (access(action, Resource::Topic(named(field))), named(field))
+        }
         Entry::Group(action, field) => {
             (access(action, Resource::Group(named(field))), named(field))
         }
         Entry::GroupShowing(action, field, beside) => {
-            shown = access(Action::Get, beside.resource(named));
+            shown = beside;
             (access(action, Resource::Group(named(field))), named(field))
         }
         Entry::Member(field) => (access(Action::Sub, Resource::Group(named(field))), named(field)),
     };
-    for access in needed.into_iter().chain(shown) {
+    // All of it before the command is told of as one that may be carried out.
+    for access in needed.into_iter().chain(shown.iter().flat_map(|shown| shown.accesses(named))) {
         caller.authorize(&[access])?;
     }
     if row.admin {
@@ -519,11 +523,20 @@ fn allow(row: &Row, caller: Caller<'_>, command: &RemotingCommand) -> Result<(),
 }
 
 impl Shown {
-    fn resource<'a>(self, named: impl Fn(&str) -> &'a str) -> Resource<'a> {
-        match self {
-            Self::Topic(field) => Resource::Topic(named(field)),
-            Self::Group(field) => Resource::Group(named(field)),
-        }
+    /// What must be allowed for it to be shown.
+    fn accesses<'a>(self, named: impl Fn(&str) -> &'a str) -> impl Iterator<Item = Access<'a>> {
+        let (field, parts, separator) = match self {
+            Self::Topic(field) | Self::Group(field) => (field, 1, ';'),
+            Self::Topics(field) => (field, usize::MAX, ';'),
+            Self::Groups(field) => (field, usize::MAX, ','),
+        };
+        let is_topic = matches!(self, Self::Topic(_) | Self::Topics(_));
+        // What is blank names nothing, as for the handlers.
+        let names = named(field).splitn(parts, separator).filter(|name| !name.trim().is_empty());
+        names.map(move |name| {
+            let resource = if is_topic { Resource::Topic(name) } else { Resource::Group(name) };
+            Access { action: Action::Get, resource }
+        })
     }
 }
 

@@ -24,21 +24,27 @@ pub enum Entry {
     Acl(Action),
     /// Something with the topic that this field names.
     Topic(Action, &'static str),
+    /// The same, where more is shown that its own right, `Get`, is needed for.
+    TopicShowing(Action, &'static str, &'static [Shown]),
     /// Something with the group that this field names.
     Group(Action, &'static str),
-    /// The same, where more is shown that its own right, `Get`, is needed for.
-    GroupShowing(Action, &'static str, Shown),
+    /// The same, where more is shown.
+    GroupShowing(Action, &'static str, &'static [Shown]),
     /// A consumer's work: `Sub` on the group that this field names.
     Member(&'static str),
 }
 
-/// What is shown beside what is done.
+/// What is shown beside what is done, if the request names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// Something of the topic that this field names.
     Topic(&'static str),
+    /// Something of each of the topics that this field names, with `;` between them.
+    Topics(&'static str),
     /// Something of the group that this field names.
     Group(&'static str),
+    /// Something of each of the groups that this field names, with `,` between them.
+    Groups(&'static str),
 }
 
 /// How a request is carried out.
@@ -76,7 +82,7 @@ const fn admin(code: i32, entry: Entry, handler: Handler) -> Row {
 }
 
 use Action::{Create, Delete, Get, List, Sub, Update};
-use Entry::{Cluster, Core, Group, GroupShowing, Member, Topic};
+use Entry::{Cluster, Core, Group, GroupShowing, Member, Topic, TopicShowing};
 use Handler::{Later, Now};
 
 /// All rows.
@@ -133,7 +139,12 @@ pub const TABLE: &[Row] = &[
     admin(code::CLEAN_UNUSED_TOPIC, Cluster(Update), Later(admin_queue::clean_unused)),
     admin(code::CLEAN_EXPIRED_CONSUMEQUEUE, Cluster(Update), Later(admin_queue::clean_expired)),
     admin(code::DELETE_EXPIRED_COMMITLOG, Cluster(Delete), Later(admin_queue::delete_expired)),
-    admin(code::QUERY_CONSUME_QUEUE, Topic(Get, "topic"), Later(admin_queue::query)),
+    // The answer has the subscription of a group that is named.
+    admin(
+        code::QUERY_CONSUME_QUEUE,
+        TopicShowing(Get, "topic", &[Shown::Group("consumerGroup")]),
+        Later(admin_queue::query),
+    ),
     // groups
     admin(
         code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
@@ -159,7 +170,12 @@ pub const TABLE: &[Row] = &[
     ),
     // progress
     admin(code::GET_TOPIC_STATS_INFO, Topic(Get, "topic"), Later(progress::topic_stats)),
-    admin(code::GET_CONSUME_STATS, Group(Get, "consumerGroup"), Later(progress::consume_stats)),
+    // Topics that are named are told of whether the group consumes them or not.
+    admin(
+        code::GET_CONSUME_STATS,
+        GroupShowing(Get, "consumerGroup", &[Shown::Topic("topic"), Shown::Topics("topicList")]),
+        Later(progress::consume_stats),
+    ),
     admin(code::GET_BROKER_CONSUME_STATS, Cluster(Get), Later(progress::broker_consume_stats)),
     admin(code::QUERY_TOPIC_CONSUME_BY_WHO, Topic(Get, "topic"), Now(progress::groups_of_topic)),
     admin(code::QUERY_TOPICS_BY_CONSUMER, Group(Get, "group"), Now(progress::topics_of_group)),
@@ -168,11 +184,15 @@ pub const TABLE: &[Row] = &[
         Group(Get, "group"),
         Now(progress::subscription_of_group),
     ),
-    admin(code::QUERY_CONSUME_TIME_SPAN, Topic(Get, "topic"), Later(progress::time_span)),
+    admin(
+        code::QUERY_CONSUME_TIME_SPAN,
+        TopicShowing(Get, "topic", &[Shown::Group("group")]),
+        Later(progress::time_span),
+    ),
     // The answer says where the topic's queues are.
     admin(
         code::INVOKE_BROKER_TO_RESET_OFFSET,
-        GroupShowing(Update, "group", Shown::Topic("topic")),
+        GroupShowing(Update, "group", &[Shown::Topic("topic")]),
         Later(offset_admin::reset),
     ),
     admin(
@@ -180,10 +200,15 @@ pub const TABLE: &[Row] = &[
         Group(Get, "group"),
         Later(client_relay::consumer_status),
     ),
-    admin(code::QUERY_CORRECTION_OFFSET, Topic(Get, "topic"), Now(offset_admin::correction)),
+    // Who leaves all groups out but one is told where that one is.
+    admin(
+        code::QUERY_CORRECTION_OFFSET,
+        TopicShowing(Get, "topic", &[Shown::Group("compareGroup"), Shown::Groups("filterGroups")]),
+        Now(offset_admin::correction),
+    ),
     admin(
         code::CLONE_GROUP_OFFSET,
-        GroupShowing(Update, "destGroup", Shown::Group("srcGroup")),
+        GroupShowing(Update, "destGroup", &[Shown::Group("srcGroup")]),
         Now(offset_admin::clone),
     ),
     admin(code::GET_ALL_CONSUMER_OFFSET, Cluster(List), Now(offset_admin::all)),

@@ -185,15 +185,24 @@ fn of_broker(entry: Entry) -> String {
         Entry::Cluster(action) | Entry::User(action) => format!("{action:?} cluster"),
         Entry::Topic(action, field) => format!("{action:?} topic (`{field}`)"),
         Entry::Group(action, field) => format!("{action:?} group (`{field}`)"),
+        Entry::TopicShowing(action, field, shown) => {
+            format!("{action:?} topic (`{field}`){}", beside(shown))
+        }
         Entry::GroupShowing(action, field, shown) => {
-            let (what, of) = match shown {
-                Shown::Topic(of) => ("topic", of),
-                Shown::Group(of) => ("group", of),
-            };
-            format!("{action:?} group (`{field}`), Get {what} (`{of}`)")
+            format!("{action:?} group (`{field}`){}", beside(shown))
         }
         Entry::Member(field) => format!("Sub group (`{field}`)"),
     }
+}
+
+fn beside(shown: &[Shown]) -> String {
+    let of = |shown: &Shown| match shown {
+        Shown::Topic(of) => format!(", Get topic (`{of}`)"),
+        Shown::Topics(of) => format!(", Get each topic (`{of}`)"),
+        Shown::Group(of) => format!(", Get group (`{of}`)"),
+        Shown::Groups(of) => format!(", Get each group (`{of}`)"),
+    };
+    shown.iter().map(of).collect()
 }
 
 fn of_name_server(needs: Needs) -> String {

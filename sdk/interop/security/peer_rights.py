@@ -108,6 +108,10 @@ def one_name_is_judged_and_acted_on_cve_2025_30215_cve_2026_33222(server, _work)
         (3002, {"username": "mallory"}, json.dumps(dict(username="mallory", userType="Super")).encode()),
         (3006, {"subject": "User:mallory"}, json.dumps(dict(subject="User:mallory", policies=[dict(policyType="Custom", entries=[
             dict(resource="Topic:victim", actions=["Pub"], decision="Allow")])])).encode()),
+        (208, dict(consumerGroup="mine-g", topic="victim"), b""), (208, dict(consumerGroup="mine-g", topicList="mine;victim"), b""),
+        (303, dict(topic="mine", group="victim-g"), b""), (308, dict(topic="mine", compareGroup="victim-g"), b""),
+        (308, dict(topic="mine", compareGroup="mine-g", filterGroups="victim-g"), b""),
+        (321, dict(topic="mine", queueId=0, index=0, count=1, consumerGroup="victim-g"), b""),
         (41, {"consumerGroup": "mine-g"}, lock), (42, {"consumerGroup": "mine-g"}, lock),
         (38, {"consumerGroup": "victim-g", "group": "mine-g"}, b""), (203, {"consumerGroup": "victim-g", "group": "mine-g"}, b""),
     ]

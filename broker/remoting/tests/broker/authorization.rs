@@ -142,6 +142,45 @@ async fn moving_a_group_shows_only_topics_that_may_be_looked_at() {
     }
 }
 
+/// Where queues end and where groups are: what is told beside what the request's own right is for.
+#[tokio::test]
+async fn progress_is_shown_of_topics_and_groups_that_may_be_looked_at() {
+    let world = guarded(|access| {
+        let secret = |resource| Access { action: Action::Get, resource };
+        [secret(Resource::Topic("secret")), secret(Resource::Group("others"))].contains(access)
+    })
+    .await;
+    let client = world.client().await;
+    client.send("t", "", b"x").await;
+    client.pull("t", 0, "*").await;
+    let stats = request_code::GET_CONSUME_STATS;
+    let of_group = |more| vec![("consumerGroup", "consumers"), more];
+    let of_topic = |more| vec![("topic", "t"), more];
+    let span = request_code::QUERY_CONSUME_TIME_SPAN;
+    let correction = request_code::QUERY_CORRECTION_OFFSET;
+    let entries = request_code::QUERY_CONSUME_QUEUE;
+    let compared = |others| vec![("topic", "t"), ("compareGroup", "consumers"), others];
+    for (request, fields, is_shown) in [
+        (stats, of_group(("topic", "")), true),
+        (stats, of_group(("topic", "t")), true),
+        (stats, of_group(("topicList", "t;;t")), true),
+        (stats, of_group(("topic", "secret")), false),
+        (stats, of_group(("topicList", "t;secret")), false),
+        (span, of_topic(("group", "consumers")), true),
+        (span, of_topic(("group", "others")), false),
+        (correction, compared(("filterGroups", "consumers,third")), true),
+        (correction, compared(("filterGroups", "third,others")), false),
+        (correction, of_topic(("compareGroup", "others")), false),
+        (entries, of_topic(("count", "1")), true),
+        (entries, of_topic(("consumerGroup", "consumers")), true),
+        (entries, of_topic(("consumerGroup", "others")), false),
+    ] {
+        let answer = client.ask(request, &fields, b"").await;
+        let expected = if is_shown { code::SUCCESS } else { code::NO_PERMISSION };
+        assert_eq!(answer.code, expected, "{request} {fields:?}: {:?}", answer.remark());
+    }
+}
+
 #[tokio::test]
 async fn a_message_named_by_its_place_is_guarded_by_its_topic() {
     let world = guarded(|access| {
