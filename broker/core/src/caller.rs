@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{AdminCommand, HookChain, Point, Verdict};
-use blockhouse_model::{Access, Action, Principal, RequestContext, Resource};
+use blockhouse_model::{Access, Action, Principal, RequestContext, Resource, names};
 
 use crate::Refusal;
 
@@ -46,7 +46,21 @@ impl Caller<'_> {
     /// # Errors
     /// The first refusal.
     pub fn authorize_stored(self, topic: &str) -> Result<(), Refusal> {
-        self.authorize(&[Access { action: Action::Sub, resource: Resource::Topic(topic) }])
+        self.authorize(&[Access { action: Action::Sub, resource: Resource::Topic(topic) }])?;
+        self.authorize_waiting(topic)
+    }
+
+    /// Asks whether the request may have messages that wait in `topic`, if it is one where messages of all topics do:
+    /// a right on that topic says nothing of those. To have them is to look at the broker as a whole, as it is to have
+    /// a message by its place alone.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub(crate) fn authorize_waiting(self, topic: &str) -> Result<(), Refusal> {
+        if !names::is_of_all_topics(topic) {
+            return Ok(());
+        }
+        self.authorize(&[Access { action: Action::Get, resource: Resource::Cluster }])
     }
 
     /// Asks the hooks whether an administrative request may take effect. Before it does, its record is waited for

@@ -99,15 +99,17 @@ pub struct QueueEntry {
 }
 
 impl Broker {
-    /// Messages by key, newest first; maybe none.
+    /// Messages by key, newest first; maybe none. Who asks may have messages of the topic; whether also those that only
+    /// wait there is asked here.
     ///
     /// # Errors
-    /// The broker is stopping.
+    /// They are not for whoever asks, or the broker is stopping.
     pub async fn messages_by_key(
         &self,
         caller: Caller<'_>,
         query: KeyQuery,
     ) -> Result<QueryOutcome, Refusal> {
+        caller.authorize_waiting(&query.topic)?;
         let store = self.shared_store();
         let max = query.messages_max.min(QUERY_MAX);
         let find = move || store.query(&query.topic, &query.key, max, query.begin, query.end);

@@ -327,17 +327,18 @@ impl Broker {
     }
 }
 
-/// What a consumer must be allowed to do.
-fn accesses<'a>(topic: &'a str, group: &'a str) -> [Access<'a>; 2] {
+/// Asks for what a consumer must be allowed to do.
+fn authorize(caller: Caller<'_>, topic: &str, group: &str) -> Result<(), Refusal> {
     let sub = |resource| Access { action: Action::Sub, resource };
-    [sub(Resource::Topic(topic)), sub(Resource::Group(group))]
+    caller.authorize(&[sub(Resource::Topic(topic)), sub(Resource::Group(group))])?;
+    caller.authorize_waiting(topic)
 }
 
 /// Asks anew for a pull that has waited: nothing goes out for what was taken back meanwhile.
 fn still_allowed(plan: &Plan, hooks: &Arc<HookChain>) -> Result<(), Refusal> {
     reaffirm(plan, hooks)?;
     let caller = Caller { cx: &plan.cx, hooks };
-    caller.authorize(&accesses(&plan.topic.name, &plan.group.name))
+    authorize(caller, &plan.topic.name, &plan.group.name)
 }
 
 fn reaffirm(plan: &Plan, hooks: &HookChain) -> Result<(), Refusal> {

@@ -133,6 +133,12 @@ pub fn is_no_send_topic(topic: &str) -> bool {
     NO_SEND_TOPICS.contains(&topic)
 }
 
+/// Whether messages of all topics stand in `topic`, until it is their time or their transaction has ended.
+#[must_use]
+pub fn is_of_all_topics(topic: &str) -> bool {
+    [SCHEDULE_TOPIC, TIMER_TOPIC, TRANS_HALF_TOPIC].contains(&topic)
+}
+
 /// Whether this is a group's retry topic.
 #[must_use]
 pub fn is_retry(topic: &str) -> bool {

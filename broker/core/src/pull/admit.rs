@@ -6,7 +6,7 @@ use blockhouse_filter::Subscription;
 use blockhouse_hook::{Point, Pull as HookPull, Verdict};
 use blockhouse_model::{QueueId, QueueOffset, SubscriptionGroup, TopicConfig};
 
-use super::{Filter, Plan, Pull, accesses};
+use super::{Filter, Plan, Pull, authorize};
 use crate::clients::{ConsumeType, MessageModel};
 use crate::refusal::{Forbidden, Refusal, RefusalKind};
 use crate::{Broker, Caller};
@@ -15,7 +15,7 @@ impl Broker {
     pub(super) fn admit_pull(&self, caller: Caller<'_>, pull: &Pull<'_>) -> Result<Plan, Refusal> {
         let Caller { cx, hooks } = caller;
         let questions = self.held().questions();
-        caller.authorize(&accesses(pull.topic, pull.group))?;
+        authorize(caller, pull.topic, pull.group)?;
         let (topic, group, queue) = self.readable_queue(pull)?;
         let subscription = match pull.filter {
             Some(filter) => self.subscription_of_request(pull, filter)?,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use blockhouse_hook::{Hook, Point, Points, Rejection, Verdict};
 use blockhouse_model::{Access, Action, MessageId, RequestContext, Resource};
 use blockhouse_protocol::codes::{request_code, response_code as code};
+use blockhouse_protocol::header::pull::PullMessage;
 use blockhouse_protocol::header::send::SendMessage;
 use blockhouse_remoting::table::TABLE;
 
@@ -206,5 +207,43 @@ async fn a_message_named_by_its_place_is_guarded_by_its_topic() {
         let direct = client.ask(request_code::CONSUME_MESSAGE_DIRECTLY, &fields, b"").await;
         // The other one fails later: nobody is connected.
         assert_eq!(direct.code == code::NO_PERMISSION, is_refused);
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_its_time_is_not_for_whoever_may_read_the_topic_where_it_waits() {
+    let schedule = "SCHEDULE_TOPIC_XXXX";
+    let nobody: fn(&Access<'_>) -> bool = |access| {
+        let look = Access { action: Action::Get, resource: Resource::Cluster };
+        let read = Access { action: Action::Sub, resource: Resource::Topic("secret") };
+        [look, read].contains(access)
+    };
+    let operator: fn(&Access<'_>) -> bool = |_| false;
+    for (refuses, expected) in [(nobody, code::NO_PERMISSION), (operator, code::SUCCESS)] {
+        let world = guarded(refuses).await;
+        let client = world.client().await;
+        let sent = client.send("secret", "DELAY\u{1}18\u{2}KEYS\u{1}k\u{2}", b"x").await;
+        assert_eq!(sent.code, code::SUCCESS, "{:?}", sent.remark());
+        let header = PullMessage { queue_id: 17, ..pull_header(schedule, 0, "*") };
+        let pulled = client.call(request_code::PULL_MESSAGE, |out| header.write(out), b"").await;
+        assert_eq!(pulled.code, expected, "{:?}", pulled.remark());
+        let place = MessageId::parse(sent.ext.get("msgId").unwrap()).unwrap().offset.to_string();
+        let fields = [("offset", place.as_str()), ("group", "consumers"), ("delayLevel", "1")];
+        let back = client.ask(request_code::CONSUMER_SEND_MSG_BACK, &fields, b"").await;
+        assert_eq!(back.code, expected, "{:?}", back.remark());
+        let fields = [
+            ("topic", schedule),
+            ("key", "k"),
+            ("maxNum", "1"),
+            ("beginTimestamp", "0"),
+            ("endTimestamp", "9999999999999"),
+        ];
+        let found = client.ask(request_code::QUERY_MESSAGE, &fields, b"").await;
+        assert_eq!(
+            found.code == code::NO_PERMISSION,
+            pulled.code != code::SUCCESS,
+            "{:?}",
+            found.remark()
+        );
     }
 }
