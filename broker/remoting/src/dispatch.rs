@@ -8,7 +8,7 @@ use blockhouse_hook::{
 };
 use blockhouse_meter::QuotaKind;
 use blockhouse_model::trace::{self, TRACE_PARENT};
-use blockhouse_model::{Access, Action, Principal, RequestContext, Resource, TraceParent};
+use blockhouse_model::{Principal, RequestContext, TraceParent};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::response_code;
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
@@ -16,13 +16,14 @@ use blockhouse_requests::stranger;
 use blockhouse_transport::{Connection, Refused, Replies, Service, Sessions};
 
 use crate::Remoting;
+use crate::allow::{Announced, allow};
 use crate::answers::{Answers, Later};
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
 use crate::quota::{Full, InFlight, Payer, Quotas, Seat, is_free};
-use crate::response::{Failure, Response};
+use crate::response::{Answer, Failure, Response};
 use crate::subject;
-use crate::table::{Entry, Handler, Immediate, Row, Shown};
+use crate::table::{Handler, Immediate, Row};
 
 /// What a client hears that is two users at once.
 const OTHER_USER: &str = "the access key and the client's certificate are of different users";
@@ -295,18 +296,23 @@ impl Remoting {
                 return;
             }
         }
-        if let Err(failure) = allow(row, caller, &command) {
-            let recorded = if row.admin { caller.hooks.settled(Awaited::Control) } else { None };
-            return self.refuse_once(recorded, &command, failure, answers);
-        }
+        let announced = match allow(row, caller, (&command, &*self.node)) {
+            Ok(announced) => announced,
+            Err(failure) => {
+                let recorded =
+                    if row.admin { caller.hooks.settled(Awaited::Control) } else { None };
+                return self.refuse_once(recorded, &command, failure, answers);
+            }
+        };
         let (opaque, mark, one_way) =
             (command.opaque, answers.replies.mark(), command.is_one_way());
         // What an admin command asks for is done once the audit has its record.
         let settled = if row.admin { caller.hooks.settled(Awaited::Control) } else { None };
+        let admitted = Admitted { settled, announced, payer };
         match row.handler {
             Handler::Send => {}
             Handler::Pull => {
-                let asked = (caller, payer);
+                let asked = (caller, admitted.payer);
                 pull_message::handle(&self.broker, &self.meter, asked, &command, answers);
             }
             Handler::Now(handle) => {
@@ -317,10 +323,13 @@ impl Remoting {
                     caller,
                     command: &command,
                 };
-                if let Some(settled) = settled {
-                    self.after((settled, payer), &call, handle, answers);
+                if admitted.settled.is_some() {
+                    self.after(admitted, &call, handle, answers);
                 } else {
                     let done = handle(&call);
+                    if let (Some(announced), Err(failure)) = (&admitted.announced, &done) {
+                        announced.tell_undone(&failure.remark);
+                    }
                     let answered = match &done {
                         Ok(response) => answers.answered(&command, response.code),
                         Err(f) => answers.refused(&command, f.code, &f.remark),
@@ -330,32 +339,36 @@ impl Remoting {
                 }
             }
             Handler::Later(handle) => {
-                let later = Later::of(answers, (&self.broker, &self.meter), command.code, 1);
-                let answered = answers.answered(&command, response_code::SUCCESS);
-                let call = self.owned(caller, command);
-                let answer = match settled {
-                    None => handle(call),
-                    Some(settled) => Box::pin(async move {
-                        settled.await.map_err(refusal)?;
-                        handle(call).await
-                    }),
-                };
-                answers.replies.defer(trace::within(trace_id, async move {
-                    let done = answer.await;
-                    drop(payer);
-                    later.write(|answers| {
-                        answers.add(match &done {
-                            Ok(response) => answered.with(response.code),
-                            Err(f) => answers.refused_late(answered, f.code, &f.remark),
-                        });
-                        done.unwrap_or_else(Response::from).write(opaque, answers.replies);
-                    })
-                }));
+                self.later((admitted, trace_id), (caller, command), handle, answers);
             }
         }
         if one_way {
             answers.replies.silence(mark);
         }
+    }
+
+    /// Carries a request out that waits for the disk or another client.
+    fn later(
+        &self,
+        (admitted, trace_id): (Admitted, u128),
+        (caller, command): (Caller<'_>, RemotingCommand),
+        handle: fn(OwnedCall) -> Answer,
+        answers: &mut Answers<'_>,
+    ) {
+        let opaque = command.opaque;
+        let later = Later::of(answers, (&self.broker, &self.meter), command.code, 1);
+        let answered = answers.answered(&command, response_code::SUCCESS);
+        let call = self.owned(caller, command);
+        answers.replies.defer(trace::within(trace_id, async move {
+            let done = admitted.carry_out(|| handle(call)).await;
+            later.write(|answers| {
+                answers.add(match &done {
+                    Ok(response) => answered.with(response.code),
+                    Err(f) => answers.refused_late(answered, f.code, &f.remark),
+                });
+                done.unwrap_or_else(Response::from).write(opaque, answers.replies);
+            })
+        }));
     }
 
     fn owned(&self, caller: Caller<'_>, command: RemotingCommand) -> OwnedCall {
@@ -369,10 +382,10 @@ impl Remoting {
         }
     }
 
-    /// Carries a request out when `settled` says that the audit has its record.
+    /// Carries a request out that does not wait itself, once the audit has its record.
     fn after(
         &self,
-        (settled, payer): (Settled, Option<Payer>),
+        admitted: Admitted,
         call: &Call<'_>,
         handle: Immediate,
         answers: &mut Answers<'_>,
@@ -384,16 +397,15 @@ impl Remoting {
         let command = call.command.clone();
         answers.replies.defer(async move {
             let carry_out = || {
-                handle(&Call {
+                std::future::ready(handle(&Call {
                     broker: &broker,
                     node: &node,
                     connection: &connection,
                     caller: Caller { cx: &cx, hooks: &hooks },
                     command: &command,
-                })
+                }))
             };
-            let done = settled.await.map_err(refusal).and_then(|()| carry_out());
-            drop(payer);
+            let done = admitted.carry_out(carry_out).await;
             later.write(|answers| {
                 let answered = match &done {
                     Ok(response) => answers.answered(&command, response.code),
@@ -457,6 +469,35 @@ fn refusal(rejection: Rejection) -> Failure {
     blockhouse_core::Refusal::from(rejection).into()
 }
 
+/// What goes along with a request that is let in.
+struct Admitted {
+    /// Ends when the audit has its record.
+    settled: Option<Settled>,
+    /// What is told if nothing comes of it.
+    announced: Option<Announced>,
+    payer: Option<Payer>,
+}
+
+impl Admitted {
+    /// Has it carried out once it is recorded. If nothing comes of it, that is recorded as well.
+    async fn carry_out<A: Future<Output = Result<Response, Failure>>>(
+        self,
+        carry_out: impl FnOnce() -> A,
+    ) -> Result<Response, Failure> {
+        // Counted as in flight until it is done.
+        let Self { settled, announced, payer: _payer } = self;
+        if let Some(settled) = settled {
+            settled.await.map_err(refusal)?;
+        }
+        let done = carry_out().await;
+        let why = done.as_ref().err().map(|failure| failure.remark.clone());
+        if let Some((announced, why)) = announced.zip(why) {
+            announced.undone(&why).await;
+        }
+        done
+    }
+}
+
 impl Sessions for Remoting {
     fn opened(&self, connection: &Arc<Connection>) -> bool {
         let hooks = self.broker.hooks().load();
@@ -482,61 +523,6 @@ fn info(connection: &Connection) -> ConnectionInfo {
         peer: connection.peer(),
         local: connection.local(),
         secure: connection.is_secure(),
-    }
-}
-
-/// Asks for what the row demands, and tells the admin hook.
-fn allow(row: &Row, caller: Caller<'_>, command: &RemotingCommand) -> Result<(), Failure> {
-    let named = |field: &str| command.ext.get(field).unwrap_or_default();
-    let access = |action, resource| Some(Access { action, resource });
-    let mut shown: &[Shown] = &[];
-    let (needed, target) = match row.entry {
-        Entry::Core => (None, ""),
-        Entry::Cluster(action) => (access(action, Resource::Cluster), ""),
-        Entry::User(action) => (access(action, Resource::Cluster), named("username")),
-        Entry::Acl(action) => (access(action, Resource::Policy), named("subject")),
-        Entry::Topic(action, field) => {
-            (access(action, Resource::Topic(named(field))), named(field))
-        }
-        Entry::TopicShowing(action, field, beside) => {
-            shown = beside;
-            (access(action, Resource::Topic(named(field))), named(field))
-        }
-        Entry::Group(action, field) => {
-            (access(action, Resource::Group(named(field))), named(field))
-        }
-        Entry::GroupShowing(action, field, beside) => {
-            shown = beside;
-            (access(action, Resource::Group(named(field))), named(field))
-        }
-        Entry::Member(field) => (access(Action::Sub, Resource::Group(named(field))), named(field)),
-    };
-    // All of it before the command is told of as one that may be carried out.
-    for access in needed.into_iter().chain(shown.iter().flat_map(|shown| shown.accesses(named))) {
-        caller.authorize(&[access])?;
-    }
-    if row.admin {
-        let name = blockhouse_protocol::codes::request_code::name(row.code);
-        caller.announce_admin(name, target)?;
-    }
-    Ok(())
-}
-
-impl Shown {
-    /// What must be allowed for it to be shown.
-    fn accesses<'a>(self, named: impl Fn(&str) -> &'a str) -> impl Iterator<Item = Access<'a>> {
-        let (field, parts, separator) = match self {
-            Self::Topic(field) | Self::Group(field) => (field, 1, ';'),
-            Self::Topics(field) => (field, usize::MAX, ';'),
-            Self::Groups(field) => (field, usize::MAX, ','),
-        };
-        let is_topic = matches!(self, Self::Topic(_) | Self::Topics(_));
-        // What is blank names nothing, as for the handlers.
-        let names = named(field).splitn(parts, separator).filter(|name| !name.trim().is_empty());
-        names.map(move |name| {
-            let resource = if is_topic { Resource::Topic(name) } else { Resource::Group(name) };
-            Access { action: Action::Get, resource }
-        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`table`] | every request code: its handler, and what it must be allowed to do |
 //! | [`quota`] | how much each user and each address may take, and what is used of it |
+//! | `allow` | whether a request may be carried out |
 //! | `answers` | answers that come later |
 //! | `call` | a request, with what belongs to it |
 //! | `dispatch` | a burst of frames on its way to the handlers |
@@ -16,6 +17,7 @@
 //! | `processor` | what RocketMQ calls those who serve requests |
 //! | `channel` | a connection as the core sees a client |
 
+mod allow;
 mod answers;
 mod call;
 mod channel;

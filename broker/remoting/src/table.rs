@@ -18,7 +18,8 @@ pub enum Entry {
     Core,
     /// Something with the broker as a whole.
     Cluster(Action),
-    /// Something with the user that the field `username` names: users are the cluster's.
+    /// Something with the user that the field `username` names, or with all: users are the cluster's, and where no
+    /// policies say who administers them, only Super users do.
     User(Action),
     /// Something with the ACL that the field `subject` names: ACLs are policies.
     Acl(Action),
@@ -218,7 +219,7 @@ pub const TABLE: &[Row] = &[
     admin(code::AUTH_UPDATE_USER, Entry::User(Update), Later(users::update)),
     admin(code::AUTH_DELETE_USER, Entry::User(Update), Later(users::delete)),
     admin(code::AUTH_GET_USER, Entry::User(Get), Later(users::show)),
-    admin(code::AUTH_LIST_USER, Cluster(Get), Later(users::list)),
+    admin(code::AUTH_LIST_USER, Entry::User(Get), Later(users::list)),
     // ACLs
     admin(code::AUTH_CREATE_ACL, Entry::Acl(Update), Later(acls::put)),
     admin(code::AUTH_UPDATE_ACL, Entry::Acl(Update), Later(acls::put)),

@@ -207,7 +207,7 @@ fn beside(shown: &[Shown]) -> String {
 
 fn of_name_server(needs: Needs) -> String {
     match needs {
-        Needs::Cluster(action) => format!("{action:?} cluster"),
+        Needs::Cluster(action) | Needs::User(action) => format!("{action:?} cluster"),
         Needs::Policy(action) => format!("{action:?} policy"),
         Needs::Topic(action, field) => format!("{action:?} topic (`{field}`)"),
     }

@@ -7,9 +7,9 @@ use blockhouse_hook::{
 };
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Principal, RequestContext, TraceParent};
+use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::signed::{ACCESS_KEY, SIGNATURE, SignedFields};
-use blockhouse_protocol::{ExtFields, RemotingCommand};
 use blockhouse_requests::{Answers, stranger};
 use blockhouse_transport::Connection;
 use tokio::sync::oneshot;
@@ -17,7 +17,7 @@ use tracing::debug;
 
 use crate::reply::{self, Outcome, Reply, Work};
 use crate::request::Request;
-use crate::table::{self, Admin, Row};
+use crate::table::{self, Admin, Needs, Row};
 use crate::traced::{Ended, Traced, Waiting};
 use crate::{Error, NameService, status, subject};
 
@@ -40,23 +40,27 @@ pub(crate) fn answer(
 ) {
     let mark = answers.replies.mark();
     let traced = Traced::begin(&service.meter, with.hooks);
-    let mut who = Principal::Anonymous;
-    let outcome = carry_out(service, with, command, &mut who);
+    let (mut who, mut undone) = (Principal::Anonymous, None);
+    let outcome = carry_out(service, with, command, (&mut who, &mut undone));
     if let Err(error) = &outcome {
         debug!(peer = %with.connection.peer(), code = command.code, %error, "request not carried out");
     }
+    if let (Some(undone), Err(error)) = (&undone, &outcome) {
+        undone.tell(error);
+    }
     let settled = settled(with.hooks, command, outcome.as_ref().err());
+    let undone = undone.filter(|_| outcome.is_ok());
     let after_save = outcome.as_ref().is_ok_and(|reply| reply.after_save);
     if let Ok(Reply { work: Some(work), .. }) = outcome {
         let done = do_later(service, work);
         let traced = traced.map(|traced| traced.later(command, who));
-        defer(service, (command, traced), answers, async { (told(done).await, settled) });
+        let ended = async { recorded(told(done).await, settled, undone) };
+        defer(service, (command, traced), answers, ended);
     } else if after_save || settled.is_some() {
         let saved = after_save.then(|| save(service));
         let traced = traced.map(|traced| traced.later(command, who));
-        defer(service, (command, traced), answers, async {
-            (saved_then(saved, outcome).await, settled)
-        });
+        let ended = async { recorded(saved_then(saved, outcome).await, settled, undone) };
+        defer(service, (command, traced), answers, ended);
     } else {
         let ended = || Ended::at(answers.asked(), &*service.clock, &outcome);
         let span = traced.and_then(|traced| traced.end(command, &who, &ended()));
@@ -110,7 +114,7 @@ fn carry_out(
     service: &NameService,
     with: With<'_>,
     command: &RemotingCommand,
-    who: &mut Principal,
+    (who, undone): (&mut Principal, &mut Option<Undone>),
 ) -> Outcome {
     let With { hooks, number, connection } = with;
     let Some(row) = table::row_of(command.code) else {
@@ -143,24 +147,62 @@ fn carry_out(
     if hooks.has(Point::Authorize) {
         pass(hooks.authorize(&cx, &[row.access.of(&command.ext)?]))?;
     }
-    if hooks.has(Point::AdminCommand) {
-        admit_admin(hooks, &cx, row, &command.ext)?;
+    if let Some(admin) = row.command(&command.ext).filter(|_| hooks.has(Point::AdminCommand)) {
+        administered(service, (hooks, &cx), (row, &admin))?;
+        pass(hooks.admin_command(&cx, &admin))?;
+        *undone = (row.changes() && hooks.has(Point::AuditSink)).then(|| Undone {
+            hooks: service.hooks.load_full(),
+            cx: cx.clone(),
+            name: request_code::name(row.code),
+            target: admin.target.to_owned(),
+        });
     }
     (row.handle)(service, &Request { command, cx: &cx, connection, hooks })
 }
 
-fn admit_admin(
-    hooks: &HookChain,
-    cx: &RequestContext,
-    row: &Row,
-    ext: &ExtFields,
+/// Users are not for everybody to administer, also where nobody stands at authorize.
+fn administered(
+    service: &NameService,
+    (hooks, cx): (&HookChain, &RequestContext),
+    (row, command): (&Row, &AdminCommand<'_>),
 ) -> Result<(), Error> {
-    let target = match row.admin {
-        Admin::No => return Ok(()),
-        Admin::Node => "",
-        Admin::About(field) => ext.get(field).unwrap_or_default(),
-    };
-    pass(hooks.admin_command(cx, &AdminCommand { name: request_code::name(row.code), target }))
+    let is_about_users = matches!(row.access, Needs::User(_));
+    let Some(users) = service.users.as_ref().filter(|_| is_about_users) else { return Ok(()) };
+    users.administered(&cx.principal, hooks).map_err(|error| {
+        hooks.not_changed(cx, command, &error.to_string());
+        error.into()
+    })
+}
+
+/// A change that the audit was told of as one that is made.
+struct Undone {
+    hooks: Arc<HookChain>,
+    cx: RequestContext,
+    name: &'static str,
+    target: String,
+}
+
+impl Undone {
+    /// Tells that nothing has come of it.
+    fn tell(&self, why: &Error) {
+        let command = AdminCommand { name: self.name, target: &self.target };
+        self.hooks.not_changed(&self.cx, &command, &why.to_string());
+    }
+}
+
+/// What became of a change, and the record that its answer waits for: if that is nothing, the one of that.
+fn recorded(
+    outcome: Outcome,
+    settled: Option<Settled>,
+    undone: Option<Undone>,
+) -> (Outcome, Option<Settled>) {
+    match (&outcome, undone) {
+        (Err(error), Some(undone)) => {
+            undone.tell(error);
+            (outcome, undone.hooks.settled(Awaited::Control))
+        }
+        _ => (outcome, settled),
+    }
 }
 
 pub(crate) fn pass(verdict: Verdict) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! The request codes of the name server.
 
+use blockhouse_hook::AdminCommand;
 use blockhouse_model::{Access, Action, Resource};
 use blockhouse_protocol::codes::request_code as code;
 use blockhouse_protocol::header::Field;
@@ -31,6 +32,8 @@ pub struct Row {
 pub enum Needs {
     /// To do this to the cluster.
     Cluster(Action),
+    /// The same, to administer users: where no policies say who does, only Super users do.
+    User(Action),
     /// To do this to the policies of this node.
     Policy(Action),
     /// To do this to the topic that a header field names.
@@ -55,12 +58,35 @@ impl Needs {
     /// The field that names the resource is missing.
     pub fn of<'a>(&self, ext: &'a ExtFields) -> Result<Access<'a>, FieldError> {
         Ok(match *self {
-            Self::Cluster(action) => Access { action, resource: Resource::Cluster },
+            Self::Cluster(action) | Self::User(action) => {
+                Access { action, resource: Resource::Cluster }
+            }
             Self::Policy(action) => Access { action, resource: Resource::Policy },
             Self::Topic(action, field) => {
                 Access { action, resource: Resource::Topic(<&str>::read(ext, field)?) }
             }
         })
+    }
+}
+
+impl Row {
+    /// Whether it changes something.
+    pub(crate) const fn changes(&self) -> bool {
+        let (Needs::Cluster(action)
+        | Needs::User(action)
+        | Needs::Policy(action)
+        | Needs::Topic(action, _)) = self.access;
+        matches!(action, Action::Create | Action::Update | Action::Delete)
+    }
+
+    /// The administrative command that a request with these fields is.
+    pub(crate) fn command<'a>(&self, ext: &'a ExtFields) -> Option<AdminCommand<'a>> {
+        let target = match self.admin {
+            Admin::No => return None,
+            Admin::Node => "",
+            Admin::About(field) => ext.get(field).unwrap_or_default(),
+        };
+        Some(AdminCommand { name: code::name(self.code), target })
     }
 }
 
@@ -74,6 +100,8 @@ const LARGE: usize = 16 << 20;
 const GET: Needs = Needs::Cluster(Action::Get);
 const LIST: Needs = Needs::Cluster(Action::List);
 const UPDATE: Needs = Needs::Cluster(Action::Update);
+const GET_USER: Needs = Needs::User(Action::Get);
+const UPDATE_USER: Needs = Needs::User(Action::Update);
 
 type Handler = fn(&NameService, &Request<'_>) -> Outcome;
 
@@ -104,14 +132,14 @@ pub const ROWS: &[Row] = &[
     row(code::GET_KV_CONFIG, GET, NO_BODY, Admin::No, kv_config::get),
     row(code::GET_KVLIST_BY_NAMESPACE, GET, NO_BODY, Admin::No, kv_config::list),
     row(code::GET_NAMESRV_CONFIG, GET, NO_BODY, Admin::No, namesrv_config::get),
-    row(code::AUTH_GET_USER, GET, NO_BODY, Admin::About("username"), users::show),
-    row(code::AUTH_LIST_USER, GET, NO_BODY, Admin::Node, users::list),
+    row(code::AUTH_GET_USER, GET_USER, NO_BODY, Admin::About("username"), users::show),
+    row(code::AUTH_LIST_USER, GET_USER, NO_BODY, Admin::Node, users::list),
     row(code::AUTH_GET_ACL, Needs::Policy(Action::Get), NO_BODY, Admin::About("subject"), acls::show),
     row(code::AUTH_LIST_ACL, Needs::Policy(Action::Get), NO_BODY, Admin::Node, acls::list),
     // what operators change
-    row(code::AUTH_CREATE_USER, UPDATE, SMALL, Admin::About("username"), users::create),
-    row(code::AUTH_UPDATE_USER, UPDATE, SMALL, Admin::About("username"), users::update),
-    row(code::AUTH_DELETE_USER, UPDATE, NO_BODY, Admin::About("username"), users::delete),
+    row(code::AUTH_CREATE_USER, UPDATE_USER, SMALL, Admin::About("username"), users::create),
+    row(code::AUTH_UPDATE_USER, UPDATE_USER, SMALL, Admin::About("username"), users::update),
+    row(code::AUTH_DELETE_USER, UPDATE_USER, NO_BODY, Admin::About("username"), users::delete),
     row(code::AUTH_CREATE_ACL, Needs::Policy(Action::Update), SMALL, Admin::About("subject"), acls::put),
     row(code::AUTH_UPDATE_ACL, Needs::Policy(Action::Update), SMALL, Admin::About("subject"), acls::put),
     row(code::AUTH_DELETE_ACL, Needs::Policy(Action::Update), NO_BODY, Admin::About("subject"), acls::delete),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{
-    AclError, Credentials, Draft, Hook, Identity, Point, Points, Rejection, User, UserChange,
-    UserError, UserKind, UserStep, Users,
+    AclError, AuditEvent, AuditKind, Auditor, Credentials, Draft, Hook, HookChain, Identity, Point,
+    Points, Rejection, User, UserChange, UserError, UserKind, UserStep, Users,
 };
 use blockhouse_meter::Meter;
 use blockhouse_model::{Acl, Principal, RequestContext};
@@ -158,7 +158,7 @@ impl Node for WithUsers {
     }
 
     fn update(&self, _: &str) -> Result<(), String> {
-        Ok(())
+        Err("fixed".to_owned())
     }
 
     fn facts(&self) -> Vec<(&'static str, String)> {
@@ -305,6 +305,73 @@ async fn users_are_shown_without_secrets_and_changed_as_asked() {
     assert_eq!(scene.ask("root", request_code::AUTH_DELETE_USER, &who, "").await.code, 0);
     // Nobody gets rights by a name.
     assert_eq!(scene.users.0.lock()[3..], ["delete alice", "forget alice"]);
+    scene.world.server.shutdown().await;
+}
+
+/// Keeps what it is told of commands, in words.
+#[derive(Default)]
+struct Sink(Mutex<Vec<String>>);
+
+impl Hook for Sink {
+    fn name(&self) -> &'static str {
+        "sink"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::AuditSink)
+    }
+
+    fn audit(&self, events: &[AuditEvent]) {
+        for event in events.iter().filter(|event| event.kind == AuditKind::AdminCommand) {
+            let AuditEvent { outcome, action, resource, .. } = event;
+            self.0.lock().push(format!("{outcome:?} {} {action} {resource}", event.user()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_nothing_comes_of_is_told_as_refused() {
+    let scene = Scene::new(true).await;
+    let sink = Arc::new(Sink::default());
+    let hooks = scene.world.broker.hooks();
+    hooks.audit_with(&Arc::new(Auditor::new(Arc::clone(&scene.world.clock) as _)));
+    hooks.swap(HookChain::new(&[Arc::clone(&scene.judge) as _, Arc::clone(&sink) as _]));
+    let (create, delete, show, list) = (
+        request_code::AUTH_CREATE_USER,
+        request_code::AUTH_DELETE_USER,
+        request_code::AUTH_GET_USER,
+        request_code::AUTH_LIST_USER,
+    );
+    for (who, request, field, expected) in [
+        // Who is nobody to administer users was never allowed to.
+        ("alice", create, ("username", "bob"), vec!["Refused alice AUTH_CREATE_USER bob"]),
+        ("alice", list, ("filter", ""), vec!["Refused alice AUTH_LIST_USER "]),
+        ("root", create, ("username", "bob"), vec!["Allowed root AUTH_CREATE_USER bob"]),
+        (
+            "root",
+            create,
+            ("username", "alice"),
+            vec!["Allowed root AUTH_CREATE_USER alice", "Refused root AUTH_CREATE_USER alice"],
+        ),
+        (
+            "root",
+            delete,
+            ("username", "root"),
+            vec!["Allowed root AUTH_DELETE_USER root", "Refused root AUTH_DELETE_USER root"],
+        ),
+        // That something is not there to be looked at is no refusal.
+        ("root", show, ("user", "x"), vec!["Allowed root AUTH_GET_USER "]),
+        (
+            "root",
+            request_code::UPDATE_BROKER_CONFIG,
+            ("x", "y"),
+            vec!["Allowed root UPDATE_BROKER_CONFIG ", "Refused root UPDATE_BROKER_CONFIG "],
+        ),
+    ] {
+        scene.ask(who, request, &[field], "{}").await;
+        let told: Vec<String> = std::mem::take(&mut sink.0.lock());
+        assert_eq!(told, expected, "{who} {request} {field:?}");
+    }
     scene.world.server.shutdown().await;
 }
 

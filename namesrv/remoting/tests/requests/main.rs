@@ -429,7 +429,7 @@ fn every_code_is_authorized_before_anything_else() {
         let fields = [("topic", "t"), ("brokerName", "a"), ("namespace", "n"), ("key", "k")];
         assert!(refused(&bench.ask(row.code, &fields, b"")), "{}", row.code);
         let needs = match row.access {
-            Needs::Cluster(action) => (action, Resource::Cluster),
+            Needs::Cluster(action) | Needs::User(action) => (action, Resource::Cluster),
             Needs::Policy(action) => (action, Resource::Policy),
             Needs::Topic(action, _) => (action, Resource::Topic("t")),
         };

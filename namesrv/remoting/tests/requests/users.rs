@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use blockhouse_hook::{AclError, Acls, User, UserChange, UserError, UserKind, UserStep, Users};
+use blockhouse_hook::{
+    AclError, Acls, AuditEvent, AuditKind, Auditor, Credentials, Hook, Identity, Point, Points,
+    User, UserChange, UserError, UserKind, UserStep, Users,
+};
 use blockhouse_model::{Acl, Principal, RequestContext};
 use blockhouse_namesrv_remoting::{Registration, Settings};
 use blockhouse_protocol::codes::{request_code, response_code};
@@ -42,8 +45,8 @@ impl Users for Two {
         Ok(())
     }
 
-    fn is_super(&self, _: &Principal) -> bool {
-        true
+    fn is_super(&self, who: &Principal) -> bool {
+        *who != Principal::User("mallory".into())
     }
 }
 
@@ -103,6 +106,70 @@ fn who_stays_keeps_its_acl_and_who_is_new_has_none() {
     assert_eq!(bench.ask(create.0, create.1, body).code, response_code::SUCCESS);
     let noted = ["delete alice", "forget alice", "look for the ACL of alice", "create alice"];
     assert_eq!(*two.0.lock(), noted);
+}
+
+/// Believes everybody's name, and keeps in words what it is told of commands.
+#[derive(Default)]
+struct Sink(Mutex<Vec<String>>);
+
+impl Hook for Sink {
+    fn name(&self) -> &'static str {
+        "sink"
+    }
+
+    fn points(&self) -> Points {
+        Points::NONE.with(Point::Authenticate).with(Point::AuditSink)
+    }
+
+    fn authenticate(&self, _: &RequestContext, credentials: &Credentials<'_>) -> Identity {
+        Identity::Known(Principal::User(credentials.access_key.into()))
+    }
+
+    fn audit(&self, events: &[AuditEvent]) {
+        for event in events.iter().filter(|event| event.kind == AuditKind::AdminCommand) {
+            let AuditEvent { outcome, action, resource, .. } = event;
+            self.0.lock().push(format!("{outcome:?} {} {action} {resource}", event.user()));
+        }
+    }
+}
+
+#[test]
+fn what_nothing_comes_of_is_told_as_refused() {
+    let two = Arc::new(Two::default());
+    let who = (Arc::clone(&two) as _, Arc::clone(&two) as _);
+    let sink = Arc::new(Sink::default());
+    let hooks = [Arc::clone(&sink) as _];
+    let bench =
+        Bench::administering(Settings::default(), &hooks, Registration::default(), Some(who));
+    bench.hooks.audit_with(&Arc::new(Auditor::new(Arc::clone(&bench.clock) as _)));
+    let (create, delete, list) = (
+        request_code::AUTH_CREATE_USER,
+        request_code::AUTH_DELETE_USER,
+        request_code::AUTH_LIST_USER,
+    );
+    for (who, request, name, expected) in [
+        // Who is nobody to administer users was never allowed to.
+        ("mallory", create, "bob", vec!["Refused mallory AUTH_CREATE_USER bob"]),
+        ("mallory", list, "", vec!["Refused mallory AUTH_LIST_USER "]),
+        ("ann", create, "bob", vec!["Allowed ann AUTH_CREATE_USER bob"]),
+        (
+            "ann",
+            delete,
+            "root",
+            vec!["Allowed ann AUTH_DELETE_USER root", "Refused ann AUTH_DELETE_USER root"],
+        ),
+        (
+            "ann",
+            request_code::UPDATE_NAMESRV_CONFIG,
+            "",
+            vec!["Allowed ann UPDATE_NAMESRV_CONFIG ", "Refused ann UPDATE_NAMESRV_CONFIG "],
+        ),
+    ] {
+        let fields = [("AccessKey", who), ("username", name)];
+        bench.ask(request, &fields, br#"{"username":"bob","password":"p"}"#);
+        let told: Vec<String> = std::mem::take(&mut sink.0.lock());
+        assert_eq!(told, expected, "{who} {request} {name}");
+    }
 }
 
 #[test]
