@@ -67,7 +67,9 @@ pub fn load(disk: &dyn Disk, path: &Path) -> Result<Vec<Package>, Error> {
     packages(&directory::Directory { disk, path })
 }
 
-fn is_tar(path: &Path) -> bool {
+/// Whether a layout of that name is a tar file, and no directory.
+#[must_use]
+pub fn is_tar(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tar")
 }
 

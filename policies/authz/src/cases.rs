@@ -7,7 +7,7 @@ use crate::condition::{Channel, Circumstances, Message, MessageType};
 use crate::files::Files;
 use crate::index::Index;
 use crate::problem::{Problem, Refused, TOLD_MAX};
-use crate::words::{Ask, Who, parse_action};
+use crate::words::{Ask, Who, parse_action, unknown_action};
 
 /// Tests of a set.
 const CASES_MAX: usize = 10_000;
@@ -84,8 +84,7 @@ impl<'a> Question<'a> {
             let principal = self.principal;
             format!("unknown principal {principal:?}: user:NAME, plugin:NAME or anonymous")
         })?;
-        let action =
-            parse_action(self.action).ok_or_else(|| format!("unknown action {:?}", self.action))?;
+        let action = parse_action(self.action).ok_or_else(|| unknown_action(self.action))?;
         Ok((who, Ask::parse(action, self.resource)?))
     }
 }

@@ -44,4 +44,4 @@ pub use index::{Decision, Index, Rule};
 pub use keeper::{Counts, Keeper, KnownUsers, Parts, Report};
 pub use policies::Policies;
 pub use problem::{Problem, Refused};
-pub use words::{Ask, Kind, Who, parse_action};
+pub use words::{Ask, Kind, Who, parse_action, unknown_action};

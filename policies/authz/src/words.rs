@@ -78,6 +78,12 @@ pub fn parse_action(text: &str) -> Option<Action> {
     Action::ALL.into_iter().find(|action| action.name().eq_ignore_ascii_case(text))
 }
 
+/// That there is no such action, and which there are.
+#[must_use]
+pub fn unknown_action(text: &str) -> String {
+    format!("unknown action {text:?}; there are {}", Action::ALL.map(Action::name).join(", "))
+}
+
 /// A set of actions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Actions(u8);

@@ -17,7 +17,7 @@ Try it, each in a terminal of its own:
   blockhouse produce TopicTest 'hello, world'
 
 Exit codes: 0 done, or stopped cleanly; 1 failed; 2 wrong arguments or configuration, or a file or directory \
-that they name is not there. Tools that look for something (`admin store`, `audit verify`, `policy simulate`) \
+that arguments name is not there. Tools that look for something (`admin store`, `audit verify`, `policy simulate`) \
 exit with 1 if they found it, and with 2 for whatever kept them from looking.";
 
 /// A broker and a name server for RocketMQ clients, and the tools around them.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use blockhouse_client::group::StartAt;
 use blockhouse_client::{Client, Error, GroupConsumer, Received};
-use blockhouse_model::properties;
+use blockhouse_model::{names, properties};
 use serde_json::{Map, Value, json};
 
 use crate::cluster::{ClusterArgs, block_on};
-use crate::out;
+use crate::{out, wrong_use};
 
 /// How often to look for a topic that does not exist yet.
 const TOPIC_PAUSE: Duration = Duration::from_millis(500);
@@ -75,6 +75,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn print_all(args: &Args, client: &Arc<Client>) -> anyhow::Result<()> {
+    names::check_topic(&args.topic).map_err(|error| wrong_use(error.to_string()))?;
+    names::check_group(&args.group).map_err(|error| wrong_use(error.to_string()))?;
     let mut consumer = join(args, client).await?;
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut refused = None;

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use blockhouse_disk::RealDisk;
 use blockhouse_flight::reader::files;
-use blockhouse_flight::{Found, find};
+use blockhouse_flight::{Error, Found, find};
 use blockhouse_protocol::codes::{request_code, response_code};
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cluster::{IdentityArgs, TlsArgs};
@@ -74,9 +74,9 @@ enum What {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("whose").args(["dir", "node"]).required(true))]
 struct DumpArgs {
     /// A data directory, or a file of records
-    #[arg(required_unless_present = "node", conflicts_with = "node")]
     dir: Option<PathBuf>,
     /// A running node's ops listener: HOST:PORT, or http(s)://HOST:PORT
     #[arg(long, visible_alias = "ops", value_name = "URL")]
@@ -125,6 +125,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
+/// Why there is nothing to see. What holds no records was named wrongly.
+fn without_records(error: Error) -> anyhow::Error {
+    match error {
+        Error::None(_) | Error::Other(_) => wrong_use(error.to_string()),
+        Error::Disk { .. } => error.into(),
+    }
+}
+
 fn looked(dump: &DumpArgs, limit: usize) -> anyhow::Result<Found> {
     let select = dump.wanted.select(limit)?;
     if let Some(url) = &dump.node {
@@ -139,5 +147,6 @@ fn looked(dump: &DumpArgs, limit: usize) -> anyhow::Result<Found> {
     let dir = dump.dir.clone().unwrap_or_default();
     given::either(&dir)?;
     let names = [request_code::name, response_code::name];
-    Ok(find(&RealDisk, &files(&RealDisk, &dir)?, &select, names)?)
+    let files = files(&RealDisk, &dir).map_err(without_records)?;
+    find(&RealDisk, &files, &select, names).map_err(without_records)
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal as _};
 
 use anyhow::Context as _;
 use blockhouse_client::{Outgoing, Producer, Sent};
+use blockhouse_model::names;
 use serde_json::json;
 
 use crate::cluster::{ClusterArgs, block_on};
@@ -52,6 +53,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn send_all(args: &Args) -> anyhow::Result<()> {
+    names::check_topic(&args.topic).map_err(|error| wrong_use(error.to_string()))?;
+    names::check_group(&args.group).map_err(|error| wrong_use(error.to_string()))?;
     let template = template(args)?;
     let client = args.cluster.client()?;
     let producer = Producer::new(&client, &args.group);

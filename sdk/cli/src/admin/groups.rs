@@ -124,7 +124,7 @@ fn unknown(group: &str) -> anyhow::Error {
 pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Answer> {
     match command {
         Command::Create(args) => {
-            names::check_group(&args.group)?;
+            names::check_group(&args.group).map_err(|error| wrong_use(error.to_string()))?;
             let config = SubscriptionGroupConfig {
                 group_name: args.group.clone(),
                 retry_max_times: args.retries,

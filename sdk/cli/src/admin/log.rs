@@ -1,6 +1,7 @@
 //! The level of a running node's log.
 
 use blockhouse_model::delay::length;
+use blockhouse_service::log::Config;
 use serde_json::json;
 
 use super::{Answer, ClusterFlags};
@@ -44,6 +45,10 @@ pub(super) fn run(args: &Args, flags: &ClusterFlags) -> anyhow::Result<Answer> {
             Some(u64::try_from(lasts.as_millis()).map_err(|_| bad())?)
         }
     };
+    if let Some(level) = &args.level {
+        let config = Config { level: level.clone(), ..Config::default() };
+        config.validate().map_err(|error| wrong_use(format!("the {error}")))?;
+    }
     let node = Node::reached(&args.node, flags.timeout_ms, &flags.tls, &flags.identity)?;
     let answer: LevelAnswer = if args.level.is_some() || args.reset {
         node.post("/v1/log", &LevelRequest { level: args.level.clone(), for_ms })?

@@ -2,7 +2,7 @@
 
 mod consumed;
 
-use blockhouse_client::{Client, Received};
+use blockhouse_client::{Client, Error, Received};
 use blockhouse_model::{MessageId, properties};
 use serde_json::{Value, json};
 
@@ -39,6 +39,9 @@ pub(super) enum Command {
 pub(super) async fn run(client: &Client, command: Command) -> anyhow::Result<Answer> {
     let (Command::Id { groups, .. } | Command::Key { groups, .. }) = command;
     let found = match command {
+        Command::Id { id, topic: None, .. } if MessageId::parse(&id).is_none() => {
+            return Err(wrong_use(Error::MessageId(id).to_string()));
+        }
         Command::Id { id, topic: None, .. } => vec![client.message_by_id(None, &id).await?],
         Command::Id { id, topic: Some(topic), .. } => by_either_id(client, &topic, &id).await?,
         Command::Key { key, .. } if key.contains(char::is_whitespace) => {

@@ -113,7 +113,7 @@ async fn delete(client: &Client, topic: &str, scope: &Scope) -> anyhow::Result<A
 }
 
 async fn create(client: &Client, args: &CreateArgs) -> anyhow::Result<Answer> {
-    names::check_topic(&args.topic)?;
+    names::check_topic(&args.topic).map_err(|error| wrong_use(error.to_string()))?;
     let perm = match args.perm.as_str() {
         "rw" | "wr" => 6,
         "r" => 4,

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use blockhouse_disk::RealDisk;
 use blockhouse_service::SystemClock;
 use blockhouse_transport::tls::{Connector, Outgoing};
@@ -71,7 +70,7 @@ impl TlsArgs {
         outgoing.validate().map_err(|_| wrong_use("--tls-server-name is no host name"))?;
         let connector =
             Connector::load(&outgoing, Arc::new(RealDisk), Arc::new(SystemClock::new()))
-                .context("TLS (--tls)")?;
+                .map_err(|error| wrong_use(format!("TLS (--tls): {error}")))?;
         Ok(Some(Arc::new(connector)))
     }
 }

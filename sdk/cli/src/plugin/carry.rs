@@ -61,6 +61,13 @@ pub(super) fn save(args: &SaveArgs, as_json: bool) -> anyhow::Result<()> {
 pub(super) fn load(args: &LoadArgs, as_json: bool) -> anyhow::Result<()> {
     add::check_data(&args.data)?;
     given::either(&args.layout)?;
+    let is_other = args.layout.is_dir() && !args.layout.join("oci-layout").exists();
+    if is_other || args.layout.is_file() && !layout::is_tar(&args.layout) {
+        return Err(wrong_use(format!(
+            "{} is no layout, which is NAME.tar or a directory; `blockhouse plugin add` takes a component",
+            args.layout.display()
+        )));
+    }
     let packages =
         layout::load(&RealDisk, &args.layout).map_err(|error| files::about(&args.layout, error))?;
     for package in &packages {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use blockhouse_authz::{
     Able, Ask, Channel, Circumstances, Difference, Message, MessageType, Policies, Question,
-    parse_action,
+    parse_action, unknown_action,
 };
 use serde_json::{Value, json};
 
@@ -127,8 +127,8 @@ pub(super) fn explain(args: &ExplainArgs, as_json: bool) -> anyhow::Result<()> {
 
 /// Who may.
 pub(super) fn who_can(args: &WhoCanArgs, as_json: bool) -> anyhow::Result<()> {
-    let action = parse_action(&args.action)
-        .ok_or_else(|| wrong_use(format!("unknown action {:?}", args.action)))?;
+    let action =
+        parse_action(&args.action).ok_or_else(|| wrong_use(unknown_action(&args.action)))?;
     let ask = Ask::parse(action, &args.resource).map_err(wrong_use)?;
     let mode = args.mode.mode();
     let acls = args.acls.lines(mode)?;

@@ -16,6 +16,7 @@ use blockhouse_authz::{Channel, Circumstances, Message, Policies, Question};
 use blockhouse_disk::{Disk as _, RealDisk};
 use blockhouse_model::Clock as _;
 use blockhouse_service::SystemClock;
+use clap::ArgGroup;
 use serde_json::{Value, json};
 
 use super::{AclArgs, ModeArg, decide, files, print};
@@ -44,15 +45,16 @@ const SAMPLED: &str = "the audit log has refusals; of what the data path allows 
 
 /// A set, and what is asked of it.
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("what").args(["audit", "recorded"]).required(true))]
 pub(super) struct SimulateArgs {
     /// The directory with the policies
     #[arg(long, value_name = "DIR")]
     policies: PathBuf,
     /// What was decided once: a data directory, the audit directory in it, or a file of `audit export`
-    #[arg(long, value_name = "DIR|FILE", required_unless_present = "recorded")]
+    #[arg(long, value_name = "DIR|FILE")]
     audit: Option<PathBuf>,
     /// Messages that were sent once, as `consume --json` and `plugin test --record` write them
-    #[arg(long, value_name = "FILE", conflicts_with = "audit")]
+    #[arg(long, value_name = "FILE")]
     recorded: Option<PathBuf>,
     /// Who sent the recorded messages whose line has no member `principal`: user:NAME, plugin:NAME or anonymous
     #[arg(long, default_value = "anonymous", conflicts_with = "audit")]

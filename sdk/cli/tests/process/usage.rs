@@ -67,6 +67,68 @@ fn files_that_are_not_there_are_wrong_use_and_said_once() {
 }
 
 #[test]
+fn files_of_another_kind_are_wrong_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let file = dir.path().join("x.wasm");
+    write(&file, "x");
+    let file = file.to_str().unwrap();
+    let layout =
+        "is no layout, which is NAME.tar or a directory; `blockhouse plugin add` takes a component";
+    let none =
+        "has no records: it is no file of the flight recorder, nor a data directory with one";
+    for (args, told) in [
+        (&["plugin", "load", file, "--data", data][..], format!("{file} {layout}")),
+        (&["flight", "dump", data], format!("{data} {none}")),
+        (&["flight", "sum", file], format!("{file} {none}")),
+    ] {
+        assert_eq!(refused(args).unwrap(), (2, format!("blockhouse: {told}\n")), "{args:?}");
+    }
+}
+
+#[test]
+fn names_that_nothing_can_have_are_wrong_use() {
+    for (args, told) in [
+        (
+            &["admin", "topic", "create", "a b"][..],
+            "the specified topic contains illegal characters",
+        ),
+        (&["admin", "group", "create", "a b"], "the specified group contains illegal characters"),
+        (&["admin", "group", "create", ""], "the specified group is blank"),
+        (&["produce", "a b", "hello"], "the specified topic contains illegal characters"),
+        (&["produce", "t", "hello", "--group", "a b"], "the specified group contains illegal"),
+        (&["consume", "a b"], "the specified topic contains illegal characters"),
+        (&["consume", "t", "--group", "a b"], "the specified group contains illegal characters"),
+        (&["admin", "message", "id", "foo"], "foo is not an offset message id (32 or 56 "),
+    ] {
+        // No name server is asked.
+        let (code, stderr) = refused(&[args, &["-n", "127.0.0.1:1"]].concat()).unwrap();
+        assert!(code == 2 && stderr.starts_with(&format!("blockhouse: {told}")), "{code} {stderr}");
+    }
+}
+
+#[test]
+fn what_is_wanted_is_said_with_all_that_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir.path().join("a.csv"), RULE);
+    let (data, text) = (dir.path().to_str().unwrap(), dir.path().join("a.csv"));
+    let set = ["--policies", data, "--resource", "Topic:t", "--action", "Send"];
+    let known = "unknown action \"Send\"; there are Pub, Sub, Create, Update, Delete, Get, List\n";
+    for (args, told) in [
+        (&["flight", "dump"][..], "<DIR|--node <URL>>"),
+        (&["flight", "sum"], "<DIR|--node <URL>>"),
+        (&["policy", "simulate", "--policies", data], "<--audit <DIR|FILE>|--recorded <FILE>>"),
+        (&[&["policy", "explain", "--principal", "user:u"], &set[..]].concat(), known),
+        (&[&["policy", "who-can"], &set[..]].concat(), known),
+        (&["admin", "log", "bogus"], "must be one of error, warn, info, debug, trace, off, "),
+        (&["admin", "topics", "--tls-ca", text.to_str().unwrap()], "there is no certificate in it"),
+    ] {
+        let (code, stderr) = refused(args).unwrap();
+        assert!(code == 2 && stderr.contains(told), "{args:?}: {code} {stderr}");
+    }
+}
+
+#[test]
 fn addresses_without_a_port_are_refused_with_what_is_expected() {
     for args in [
         &["admin", "topics", "-n", "127.0.0.1"][..],
