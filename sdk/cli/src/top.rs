@@ -2,8 +2,6 @@
 
 mod view;
 
-use anyhow::Context as _;
-
 use crate::looks::Looks;
 use crate::plugin::node::NodeArg;
 use crate::process::clients::Clients;
@@ -41,7 +39,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let node = args.node.node()?;
     let look = || {
-        let samples = Samples::parse(&node.text("/metrics").with_context(|| node.unasked())?);
+        let samples = Samples::parse(&node.page("/metrics")?);
         // A node may not have them, or not tell everybody: the rest is worth a look all the same.
         let clients: Clients = node.get("/v1/clients").unwrap_or_default();
         anyhow::Ok((samples, clients))

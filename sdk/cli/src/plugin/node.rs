@@ -210,6 +210,12 @@ impl Node {
         Ok(String::from_utf8_lossy(self.body(&answer)?).into_owned())
     }
 
+    /// The same for who asks for nothing else: where there is no answer, that is told with what to look at.
+    pub(crate) fn page(&self, path: &str) -> anyhow::Result<String> {
+        let answer = self.exchange("GET", path, &[]).with_context(|| self.unasked())?;
+        Ok(String::from_utf8_lossy(self.body(&answer)?).into_owned())
+    }
+
     /// What it says of its plugins, as it is and as this program understands it.
     pub(super) fn plugins(&self) -> anyhow::Result<(Value, Plugins)> {
         self.plugins_at("/v1/plugins")
@@ -249,7 +255,7 @@ impl Node {
     }
 
     /// That nothing came of asking it, and what to look at.
-    pub(crate) fn unasked(&self) -> String {
+    fn unasked(&self) -> String {
         format!("cannot ask {}; is a node running, and is that its ops.listen?", self.authority)
     }
 

@@ -172,7 +172,10 @@ impl Looks<'_> {
     /// A rate over all topics but the one in which delayed messages wait: they are counted in their own.
     fn messages(&self, name: &str) -> f64 {
         let topics = self.rates(name, ["topic"]).into_iter();
-        topics.filter(|([topic], _)| topic != SCHEDULE_TOPIC).map(|(_, rate)| rate).sum()
+        topics
+            .filter(|([topic], _)| topic != SCHEDULE_TOPIC)
+            .map(|(_, rate)| rate)
+            .fold(0.0, |sum, rate| sum + rate)
     }
 
     fn gauge(&self, name: &str) -> f64 {
@@ -493,6 +496,14 @@ mod tests {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(!text.contains("quiet"), "more rows than were asked for: {text}");
+    }
+
+    #[test]
+    fn nothing_is_no_negative_nothing() {
+        let none = Samples::default();
+        let view = View::between(&none, &none, Duration::from_secs(1), Order::Messages);
+        let text = view.text("n:1", 1);
+        assert!(text.contains("in 0.0 msg/s 0 B/s  out 0.0 msg/s 0 B/s"), "{text}");
     }
 
     #[test]
