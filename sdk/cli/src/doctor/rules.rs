@@ -53,12 +53,15 @@ pub(super) fn judge(samples: &Samples, place: &str, now: f64) -> Vec<Finding> {
         |writable| writable == 1.0,
         "writable:",
     ));
-    findings.extend(flag(
-        PERMISSION,
-        "rocketmq_broker_permission",
-        |bits| bits == 6.0,
-        "permission",
-    ));
+    // A name server alone has the metric too, and no permission.
+    if samples.label("rocketmq_broker_permission", "node_type").as_deref() != Some("namesrv") {
+        findings.extend(flag(
+            PERMISSION,
+            "rocketmq_broker_permission",
+            |bits| bits == 6.0,
+            "permission",
+        ));
+    }
     findings.extend(judged(samples, "blockhouse_tls_certificate_expiry_seconds", |sample| {
         // 0: there is none.
         (sample.value > 0.0).then(|| certificate(place, (sample.value - now) / DAY))
@@ -219,6 +222,14 @@ mod tests {
         let all = judge(&Samples::parse(text), "n:1", 0.0);
         let names: Vec<_> = all.iter().map(|finding| finding.check.name).collect();
         assert_eq!(names, ["disk-use", "audit-writable", "broker-permission", "busy"]);
+    }
+
+    #[test]
+    fn a_name_server_alone_is_not_asked_for_a_permission() {
+        let of = |node| format!("rocketmq_broker_permission{{node_type=\"{node}\"}} 0\n");
+        assert_eq!(bad(&of("namesrv")), []);
+        let found = (State::Failure, "broker-permission", "permission 0".to_owned());
+        assert_eq!(bad(&of("broker")), [found]);
     }
 
     #[test]
