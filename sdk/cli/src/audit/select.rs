@@ -26,7 +26,7 @@ pub(super) struct Select {
     /// Until then, in the same forms
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
-    /// Of this principal
+    /// Of this principal: NAME, or `user:NAME` as policies have it
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
     /// With this outcome
@@ -62,16 +62,33 @@ impl Select {
     }
 }
 
+/// A principal as records have it, where users have no `user:` in front.
+fn of_record(principal: &str) -> &str {
+    principal.strip_prefix("user:").unwrap_or(principal)
+}
+
 impl Chosen<'_> {
     pub(super) fn takes(&self, record: &Record) -> bool {
         let Select { principal, outcome, kind, resource, .. } = self.select;
-        let is = |wanted: &Option<String>, found: &str| {
-            wanted.as_ref().is_none_or(|wanted| wanted == found)
-        };
+        let is = |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted == found);
         (self.since..=self.until).contains(&record.time)
-            && is(principal, record.principal())
-            && is(outcome, &record.unmapped.outcome)
-            && is(kind, &record.unmapped.kind)
+            && is(principal.as_deref().map(of_record), record.principal())
+            && is(outcome.as_deref(), &record.unmapped.outcome)
+            && is(kind.as_deref(), &record.unmapped.kind)
             && resource.as_ref().is_none_or(|part| record.resource().contains(part.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_named_as_policies_name_them_too() {
+        for (given, found) in
+            [("user:shop", "shop"), ("shop", "shop"), ("plugin:acl", "plugin:acl")]
+        {
+            assert_eq!(of_record(given), found);
+        }
     }
 }
