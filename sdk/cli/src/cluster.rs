@@ -148,12 +148,16 @@ fn advised(error: anyhow::Error, is_signed: bool) -> anyhow::Error {
 const REFUSED_USER: &str = "\
 Was it the user? `blockhouse policy explain` says which rule decides, and on the server `blockhouse audit query DIR \
 --outcome refused` says why. Was it the topic or the group itself? `blockhouse admin topic route TOPIC` and \
-`blockhouse admin groups` say what they allow.";
+`blockhouse admin groups` say what they allow. Otherwise it was a plugin: `blockhouse plugin list`.";
 
 const REFUSED_NOBODY: &str = "\
 The request was not signed. If users are asked for, say who you are with --access-key NAME --secret-key-file FILE; of a user \
 by certificate (--tls-cert) `blockhouse policy explain` says which rule decides. Was it the topic or the group itself? \
-`blockhouse admin topic route TOPIC` and `blockhouse admin groups` say what they allow.";
+`blockhouse admin topic route TOPIC` and `blockhouse admin groups` say what they allow. Otherwise it was a plugin: \
+`blockhouse plugin list`.";
+
+/// How a port that takes TLS only begins its refusal of plaintext.
+const TLS_ONLY: &str = "this port takes TLS only";
 
 fn advice(error: &Error, is_signed: bool) -> Option<String> {
     let text = match error {
@@ -168,8 +172,9 @@ fn advice(error: &Error, is_signed: bool) -> Option<String> {
         }
         Error::NoRoute(topic) => {
             return Some(format!(
-                "Create it with `blockhouse admin topic create {topic}`, or send a message to it; \
-                 `blockhouse admin topics` lists those that exist."
+                "Create it with `blockhouse admin topic create {topic}`; `blockhouse admin topics` lists those that \
+                 exist. A first message makes it where brokers make topics (broker.auto_create_topic) and policies, \
+                 if there are any, let its sender `Get` the template, Topic:TBW102."
             ));
         }
         Error::NoBroker(_) => {
@@ -181,6 +186,10 @@ fn advice(error: &Error, is_signed: bool) -> Option<String> {
             "Does the server speak TLS (tls.mode)? Its certificate has to come from a root in \
              --tls-ca, for the host name or IP address that is connected to (--tls-server-name \
              asks for another)."
+        }
+        // What the server says is for other clients.
+        Error::Refused { remark, .. } if remark.starts_with(TLS_ONLY) => {
+            "With this tool: --tls-ca FILE, the root of the server's certificate (--tls takes those of the system)."
         }
         Error::Transport(_) => {
             "The name server gave this address. Is the broker running, and does it advertise an \
@@ -215,16 +224,32 @@ mod tests {
     }
 
     #[test]
+    fn who_needs_tls_is_told_of_the_tools_own_options() {
+        let remark = format!("{TLS_ONLY} (tls.mode = enforcing): set tls.enable=true");
+        let (addr, code) = ("h:1".to_owned(), response_code::NO_PERMISSION);
+        let text = advised(Error::Refused { addr, code, remark }.into(), false).to_string();
+        assert!(text.contains("--tls-ca FILE") && !text.contains("--access-key"), "{text}");
+    }
+
+    #[test]
     fn who_is_refused_is_told_where_to_look() {
         let told = |is_signed| {
             let (addr, remark) = ("h:1".to_owned(), "no".to_owned());
             let refused = Error::Refused { addr, code: response_code::NO_PERMISSION, remark };
             advised(refused.into(), is_signed).to_string()
         };
-        let own = "blockhouse admin topic route TOPIC";
+        let (own, plugin) = ("blockhouse admin topic route TOPIC", "blockhouse plugin list");
         for (is_signed, there, not_there) in [
-            (false, ["--access-key NAME", "by certificate (--tls-cert)", own], "audit query"),
-            (true, ["policy explain", "audit query DIR --outcome refused", own], "--access-key"),
+            (
+                false,
+                ["--access-key NAME", "by certificate (--tls-cert)", own, plugin],
+                "audit query",
+            ),
+            (
+                true,
+                ["policy explain", "audit query DIR --outcome refused", own, plugin],
+                "--access-key",
+            ),
         ] {
             let text = told(is_signed);
             assert!(there.iter().all(|part| text.contains(part)), "{text}");

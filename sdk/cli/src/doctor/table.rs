@@ -428,7 +428,7 @@ const LISTENERS: &str = "operations.md#where-it-listens";
 
 pub(super) const NAME_SERVER: Check = check(
     "name-server-answers",
-    "start it, or take it out of --namesrv here and of the configuration of brokers and clients; if it answers NO_PERMISSION, say who you are: --access-key NAME --secret-key-file FILE",
+    "start it, or take it out of --namesrv here and of the configuration of brokers and clients; if it answers NO_PERMISSION, say who you are: --access-key NAME --secret-key-file FILE; if it takes TLS only: --tls-ca FILE",
     "",
     LISTENERS,
 );
