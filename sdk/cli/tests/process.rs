@@ -198,6 +198,7 @@ fn a_message_outlives_a_clean_restart_and_the_data_has_one_owner() {
     let (code, _, stderr) = run(&second).unwrap();
     assert_eq!(code, 1, "{stderr}");
     assert!(stderr.contains("is in use by another process"), "{stderr}");
+    assert!(stderr.contains("no flight recorder: another process works on "), "{stderr}");
 
     server.signal("TERM").unwrap();
     assert_eq!(server.end(STOP_MAX).unwrap().code(), Some(0));

@@ -55,6 +55,10 @@ pub(super) fn start(
     let dir = config.node.data.join(if role.has_broker() { DIR } else { NAMESRV_DIR });
     match FlightRecorder::start(&config.flight, &RealDisk, &dir, &*shared.clock) {
         Ok(recorder) => shared.meter.record_flight(Arc::new(recorder)),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            tracing::warn!("no flight recorder: another process works on {}", dir.display());
+            return Ok(None);
+        }
         Err(error) => {
             tracing::warn!("no flight recorder: {}: {error}", dir.display());
             return Ok(None);
