@@ -42,7 +42,7 @@ pub enum Error {
         problem: String,
     },
     /// There is no log.
-    #[error("there is no audit log in {0}")]
+    #[error("there is no audit log in {0}: a node keeps one with audit.enabled = true")]
     Missing(PathBuf),
 }
 

@@ -167,6 +167,7 @@ fn look(what: &What, as_json: bool) -> anyhow::Result<ExitCode> {
 /// The audit directory that is meant.
 pub(crate) fn audit_dir(dir: &Path) -> anyhow::Result<PathBuf> {
     let below = dir.join(DIR);
+    given::visible(&below.join("key"))?;
     if RealDisk.exists(&below) {
         return Ok(below);
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use blockhouse_disk::RealDisk;
 use blockhouse_flight::reader::files;
-use blockhouse_flight::{Error, Found, find};
+use blockhouse_flight::{DIR, Error, Found, NAMESRV_DIR, NOW, find};
 use blockhouse_protocol::codes::{request_code, response_code};
 use clap::{ArgGroup, Subcommand};
 use serde_json::{Value, json};
@@ -146,6 +146,9 @@ fn looked(dump: &DumpArgs, limit: usize) -> anyhow::Result<Found> {
     }
     let dir = dump.dir.clone().unwrap_or_default();
     given::either(&dir)?;
+    for records in [DIR, NAMESRV_DIR] {
+        given::visible(&dir.join(records).join(NOW))?;
+    }
     let names = [request_code::name, response_code::name];
     let files = files(&RealDisk, &dir).map_err(without_records)?;
     find(&RealDisk, &files, &select, names).map_err(without_records)

@@ -38,6 +38,20 @@ pub(crate) fn either(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Fails if nobody may say whether that is there: what cannot be looked at is not said to be missing.
+pub(crate) fn visible(path: &Path) -> anyhow::Result<()> {
+    seen(path, path.try_exists())
+}
+
+fn seen(path: &Path, looked: io::Result<bool>) -> anyhow::Result<()> {
+    match looked {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(anyhow::anyhow!("cannot look at {}: {error}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn is_missing(path: &Path) -> bool {
     match path.try_exists() {
         Ok(is_there) => !is_there,
@@ -49,6 +63,17 @@ fn is_missing(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::WrongUse;
+
+    #[test]
+    fn what_may_not_be_looked_at_is_not_said_to_be_missing() {
+        let path = Path::new("/d/blockhouse/flight");
+        let told = seen(path, Err(io::ErrorKind::PermissionDenied.into())).unwrap_err();
+        assert_eq!(told.to_string(), "cannot look at /d/blockhouse/flight: permission denied");
+        assert!(!told.is::<WrongUse>());
+        for looked in [Ok(true), Ok(false), Err(io::ErrorKind::NotADirectory.into())] {
+            assert!(seen(path, looked).is_ok());
+        }
+    }
 
     #[test]
     fn what_is_not_there_or_of_the_other_kind_is_wrong_use() {

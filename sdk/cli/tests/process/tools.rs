@@ -80,7 +80,8 @@ fn the_last_records_of_no_audit_log_are_none() {
     let said = |what: &str| run(&["audit", what, data]).unwrap();
     let (code, stdout, stderr) = said("tail");
     assert_eq!((code, &*stdout), (2, ""), "{stderr}");
-    assert_eq!(stderr, format!("blockhouse: there is no audit log in {data}\n"));
+    let hint = "a node keeps one with audit.enabled = true";
+    assert_eq!(stderr, format!("blockhouse: there is no audit log in {data}: {hint}\n"));
     assert_eq!(said("query"), (code, stdout, stderr));
 }
 
