@@ -77,7 +77,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
 async fn print_all(args: &Args, client: &Arc<Client>) -> anyhow::Result<()> {
     names::check_topic(&args.topic).map_err(|error| wrong_use(error.to_string()))?;
     names::check_group(&args.group).map_err(|error| wrong_use(error.to_string()))?;
-    let mut consumer = join(args, client).await?;
+    let Some(mut consumer) = join(args, client).await? else { return Ok(()) };
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut refused = None;
     while left > 0 {
@@ -106,27 +106,31 @@ async fn print_all(args: &Args, client: &Arc<Client>) -> anyhow::Result<()> {
     }
 }
 
-/// Joins the group. Who follows a topic that does not exist yet waits for it.
-async fn join(args: &Args, client: &Arc<Client>) -> anyhow::Result<GroupConsumer> {
+/// Joins the group. Who follows a topic that does not exist yet waits for it, until ctrl-C.
+async fn join(args: &Args, client: &Arc<Client>) -> anyhow::Result<Option<GroupConsumer>> {
     let start = match args.from {
         From::First => StartAt::First,
         From::Last => StartAt::Last,
     };
     let mut noted = false;
+    let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         let (group, topic) = (&args.group, &args.topic);
         let how = (start, args.follow);
         let client = Arc::clone(client);
         match GroupConsumer::join(client, group, topic, &args.tag, how).await {
             Err(Error::NoRoute(_)) if args.follow => {
+                tokio::select! {
+                    () = tokio::time::sleep(TOPIC_PAUSE) => {}
+                    _ = &mut stop => return Ok(None),
+                }
                 if !noted {
                     out::note(&format!("Topic {topic} does not exist yet; waiting for it."));
                     noted = true;
                 }
-                tokio::time::sleep(TOPIC_PAUSE).await;
             }
             joined => {
-                return joined.with_context(|| cannot(args));
+                return joined.map(Some).with_context(|| cannot(args));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What tools say where there is nothing to be had: that, and not that all is well.
 
-use std::io::Read as _;
-use std::process::Stdio;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::sync_channel;
 
 use anyhow::Context as _;
@@ -49,6 +49,21 @@ fn who_may_not_consume_is_told_and_does_not_wait_for_ever() {
     // Nothing of it stays: the group goes on with what is right.
     let (code, stdout, stderr) = on(&["consume", "hello", "--group", "g"]);
     assert!(code == 0 && stdout.contains("one"), "{stdout}{stderr}");
+}
+
+#[test]
+fn who_waits_for_a_topic_stops_cleanly() {
+    let data = tempfile::tempdir().unwrap();
+    let server = standalone(data.path().to_str().unwrap()).unwrap();
+    let namesrv = server.address("namesrv").unwrap();
+    let mut command = blockhouse(&["consume", "none", "--follow", "-n", &namesrv]);
+    let mut tool = Killed(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut told = String::new();
+    BufReader::new(tool.0.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    assert_eq!(told, "Topic none does not exist yet; waiting for it.\n");
+    let kill = Command::new("kill").args(["-INT", &tool.0.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    assert_eq!(tool.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]
