@@ -1,5 +1,8 @@
 //! What `--help` says, of every subcommand.
 
+use std::path::Path;
+
+use blockhouse_disk::{RealDisk, whole};
 use clap::{Command, CommandFactory as _, Parser as _};
 
 use super::Cli;
@@ -73,6 +76,46 @@ fn every_example_can_be_typed() {
     assert!(typed > 90, "{typed}");
 }
 
+/// What is fenced in README.md and in the pages of docs/, by page.
+fn pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let docs = root.join("docs").read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let pages = docs.filter(|path| path.extension().is_some_and(|ending| ending == "md"));
+    let fenced = |path: &Path| {
+        let page = String::from_utf8(whole::read(&RealDisk, path).unwrap().unwrap()).unwrap();
+        let (mut text, mut is_fenced) = (String::new(), false);
+        for line in page.lines() {
+            if line.trim_start().starts_with("```") {
+                is_fenced = !is_fenced;
+            } else if is_fenced {
+                text.push_str(&format!(" {line}\n"));
+            }
+        }
+        text
+    };
+    let told = |path: std::path::PathBuf| (path.display().to_string(), fenced(&path));
+    pages.chain([root.join("README.md")]).map(told).collect()
+}
+
+#[test]
+fn every_command_of_the_pages_can_be_typed() {
+    let mut typed = 0;
+    for (page, text) in pages() {
+        // What may be left out, or is left out here, is no command, nor is who is told of the program.
+        let is_form = |line: &String| {
+            line.contains('[') || line.contains(" ... ") || line.contains(" --guests ")
+        };
+        for line in examples(&text).into_iter().filter(|line| !is_form(line)) {
+            let words = words(&line.replace("pid=PID", "pid=1"));
+            if let Err(error) = Cli::try_parse_from(&words) {
+                panic!("{page}: {words:?}: {error}");
+            }
+            typed += 1;
+        }
+    }
+    assert!(typed > 70, "{typed}");
+}
+
 #[test]
 fn options_that_a_command_does_not_use_are_not_shown() {
     let all = commands();
@@ -108,12 +151,13 @@ fn examples(after: &str) -> Vec<String> {
     }
     let of_ours = |line: String| {
         let at = line.find("blockhouse ")?;
-        line.get(at..).map(str::to_owned)
+        let is_program = line.get(..at)?.chars().last().is_none_or(|c| " /".contains(c));
+        line.get(at..).filter(|_| is_program).map(str::to_owned)
     };
     all.into_iter().filter(|line| !line.starts_with('#')).filter_map(of_ours).collect()
 }
 
-/// As a shell splits a line, up to a pipe, a redirection or a comment. What a command prints is a number.
+/// As a shell splits a line, up to a pipe, a redirection, another command or a comment. What a command prints is a number.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
     let mut chars = line.chars().peekable();
@@ -121,7 +165,7 @@ fn words(line: &str) -> Vec<String> {
         match (quote, c) {
             (Some(q), c) if c == q => quote = None,
             (None, '\'' | '"') => quote = Some(c),
-            (None, '|' | '>') => break,
+            (None, '|' | '>' | '&' | ';') => break,
             (None, '#') if word.is_empty() => break,
             (None, ' ') => words.push(std::mem::take(&mut word)),
             (None, '$') if chars.peek() == Some(&'(') => {
