@@ -72,7 +72,7 @@ impl Credential {
         if !users::is_name(name) {
             return Err(Error::file(path, users::NAME_RULE));
         }
-        let secret = Secret::new(secret).map_err(|rule| Error::file(path, rule))?;
+        let secret = Secret::new(secret).map_err(|rule| unusable(path, &rule))?;
         Ok(Self { name: name.to_owned(), secret })
     }
 
@@ -97,7 +97,7 @@ impl Credential {
         if !users::is_name(name) {
             return Err(Error::file(path, "needs an access key to go with it"));
         }
-        let secret = Secret::new(secret).map_err(|rule| Error::file(path, rule))?;
+        let secret = Secret::new(secret).map_err(|rule| unusable(path, &rule))?;
         Ok(Self { name: name.to_owned(), secret })
     }
 }
@@ -109,7 +109,11 @@ impl Credential {
 pub fn read(disk: &dyn Disk, path: &Path) -> Result<Secret, Error> {
     let text = read_private(disk, path)?;
     let text = text.trim_end_matches(['\r', '\n']);
-    Secret::new(text).map_err(|rule| Error::file(path, rule))
+    Secret::new(text).map_err(|rule| unusable(path, &rule))
+}
+
+fn unusable(path: &Path, rule: &str) -> Error {
+    Error::file(path, format!("cannot be used: {rule}"))
 }
 
 pub(crate) fn read_private(disk: &dyn Disk, path: &Path) -> Result<Zeroizing<String>, Error> {
@@ -126,4 +130,22 @@ pub(crate) fn read_private(disk: &dyn Disk, path: &Path) -> Result<Zeroizing<Str
     bytes.truncate(n);
     let text = std::str::from_utf8(&bytes).map_err(|_| Error::file(path, "is no text"))?;
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use blockhouse_disk::{MemDisk, whole};
+
+    use super::*;
+
+    #[test]
+    fn a_file_with_a_secret_that_is_none_is_named_in_a_sentence() {
+        let (disk, path) = (MemDisk::new(), Path::new("/s"));
+        whole::replace(&disk, path, b"me:short\n").unwrap();
+        let told = "/s cannot be used: a secret has 8 to 256 bytes and no control characters";
+        assert_eq!(Credential::read(&disk, path).err().unwrap().to_string(), told);
+        whole::replace(&disk, path, b"short").unwrap();
+        assert_eq!(Credential::read_tool(&disk, path, "me").err().unwrap().to_string(), told);
+        assert_eq!(read(&disk, path).err().unwrap().to_string(), told);
+    }
 }
