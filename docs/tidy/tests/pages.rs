@@ -54,6 +54,8 @@ fn the_metrics_page_is_fresh() {
          Stable metrics keep name, kind, unit and labels: if one has to change, old and new are served side by side for a\n\
          release, and the changelog says so. Experimental ones may change with any release. Our dashboards and alerts\n\
          are about stable ones alone.\n\n\
+         What belongs to a part that is off (audit log, policies, users, plugins, TLS, collectors) is not there, nor are series of what has not\n\
+         happened yet: alerts on these need `absent()` only if the part has to be on.\n\n\
          | metric | kind | unit | labels | stability | meaning |\n|---|---|---|---|---|---|\n",
     );
     for metric in CATALOGUE {
