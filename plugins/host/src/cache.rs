@@ -10,7 +10,8 @@
 //! | 8 | when it was made, in milliseconds since 1970 |
 //! | 8 | the length of the code |
 //! | n | the code |
-//! | 32 | HMAC-SHA256 of all before, by the node's key |
+//! | 12 | a random number |
+//! | 16 | with that number, AES-256-GMAC of all before it, by the node's key |
 //!
 //! What does not fit is counted, logged and compiled anew.
 
@@ -32,8 +33,9 @@ use crate::compiler::CODE_MAX;
 use crate::precompiled::Code;
 use file::{Key, Name};
 
-/// To be raised when the engine's settings change in a way that its own hash does not tell.
-const SETTINGS: u32 = 1;
+/// To be raised when the engine's settings change in a way that its own hash does not tell, or when files get
+/// another form: those of the old one are not looked for then, and go when there are too many.
+const SETTINGS: u32 = 2;
 /// Files that are kept: more than there are bindings, with three versions each.
 const FILES_MAX: usize = 256;
 /// Bytes that are kept.
@@ -104,8 +106,11 @@ impl Cache {
     /// Keeps code for the next start. Where it cannot, that start compiles again.
     pub(crate) fn store(&self, name: Name, code: &Code) {
         let Some(key) = &self.key else { return };
-        let bytes = file::seal(key, name, self.clock.now().0, code.bytes());
         let path = self.path(name);
+        let Some(bytes) = file::seal(key, name, self.clock.now().0, code.bytes()) else {
+            tracing::warn!("a compiled plugin is not kept: {}: no randomness", path.display());
+            return;
+        };
         match whole::replace_private(self.disk.as_ref(), &path, &bytes) {
             Ok(()) => {
                 self.use_now(name);
