@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use blockhouse_disk::whole;
 use blockhouse_hook::{Outcome, PluginEvent};
-use blockhouse_package::{Digest, Package, Signatures, package};
+use blockhouse_package::{Hashed, Package, Signatures, package};
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -82,11 +82,12 @@ type Told = (Arc<Member>, String, Option<Box<Guest>>);
 impl Set {
     /// Puts a component and nothing else onto the node.
     pub(crate) fn put_component(&self, bytes: Bytes, digest: &str) -> Result<(), Error> {
-        let found = Digest::of(&bytes).to_string();
+        let hashed = Hashed::from(bytes);
+        let found = hashed.digest().to_string();
         if found != digest {
             return Err(Error::Upload { expected: digest.to_owned(), found });
         }
-        let package = Package::new(bytes, None, Signatures::default());
+        let package = Package::of(hashed, None, Signatures::default());
         let package = package.map_err(|source| Error::trust(digest, source))?;
         let _change = self.begin()?;
         let parts = &self.loader.parts;
@@ -197,12 +198,12 @@ impl Set {
 
     /// Loads what stands on the disk, checked as at a start.
     pub(crate) fn load(&self, judge: &Judge, binding: &Binding) -> Result<Arc<Member>, Error> {
-        let bytes = self.loader.read(binding)?;
+        let component = self.loader.read(binding)?;
         let disk = self.loader.parts.disk.as_ref();
         let beside = trust::beside(disk, &binding.name, &self.loader.path(&binding.digest))?;
-        let manifest = judge.look(&binding.name, &bytes, beside)?;
+        let manifest = judge.look(&binding.name, &component, beside)?;
         let lasting = self.state.lock().lasting(&binding.name);
-        let plugin = self.loader.make(binding, &bytes, lasting)?;
+        let plugin = self.loader.make(binding, component.bytes(), lasting)?;
         Ok(Arc::new(Member::new(binding.clone(), manifest, plugin)))
     }
 

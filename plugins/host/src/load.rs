@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use blockhouse_disk::whole;
 use blockhouse_hook::Hook;
-use blockhouse_package::{Digest, Manifest};
+use blockhouse_package::{Hashed, Manifest};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
@@ -104,7 +104,7 @@ impl Loader {
     }
 
     /// The component's bytes, which are those that the binding names.
-    pub(crate) fn read(&self, binding: &Binding) -> Result<Bytes, Error> {
+    pub(crate) fn read(&self, binding: &Binding) -> Result<Hashed, Error> {
         let name = binding.name.clone();
         let path = self.path(&binding.digest);
         let disk = self.parts.disk.as_ref();
@@ -119,12 +119,13 @@ impl Loader {
             Ok(None) => return Err(Error::Missing { name, path }),
             Err(source) => return Err(Error::Read { name, path, source }),
         };
-        let found = Digest::of(&bytes).to_string();
+        let hashed = Hashed::from(Bytes::from(bytes));
+        let found = hashed.digest().to_string();
         if found != binding.digest {
             let expected = binding.digest.clone();
             return Err(Error::Digest { name, expected, found });
         }
-        Ok(bytes.into())
+        Ok(hashed)
     }
 
     /// Compiles it and brings up its first instance. Nobody has asked who vouches for it.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use blockhouse_package::{Component, Former, Manifest, Package, Signatures};
-use bytes::Bytes;
+use blockhouse_package::{Component, Former, Hashed, Manifest, Package, Signatures};
 
 use crate::Error;
 use crate::binding::{Binding, Config};
@@ -74,8 +73,8 @@ impl Set {
         (binding.name, binding.digest) = (name, digest);
         let alone = Config { binding: vec![binding.clone()], ..Config::default() };
         alone.validate().map_err(|e| wrong_binding(&binding, &e.to_string()))?;
-        let bytes = self.loader.read(&binding)?;
-        let (package, signatures) = self.package(&binding, bytes, signatures.as_ref())?;
+        let component = self.loader.read(&binding)?;
+        let (package, signatures) = self.package(&binding, component, signatures.as_ref())?;
         judge.vouch(&binding.name, &package)?;
         check_rejected(&record, &binding, former.as_ref(), terms.force)?;
         let before = former.as_ref().and_then(|former| self.manifest_of(former));
@@ -104,7 +103,7 @@ impl Set {
     fn package(
         &self,
         binding: &Binding,
-        bytes: Bytes,
+        component: Hashed,
         more: Option<&Signatures>,
     ) -> Result<(Package, Option<Signatures>), Error> {
         let name = &binding.name;
@@ -116,7 +115,7 @@ impl Set {
             all.add(signature.clone()).map_err(refused)?;
         }
         let is_new = all != beside.unwrap_or_default();
-        let package = Package::new(bytes, None, all.clone()).map_err(refused)?;
+        let package = Package::of(component, None, all.clone()).map_err(refused)?;
         Ok((package, is_new.then_some(all)))
     }
 
@@ -125,8 +124,8 @@ impl Set {
         let member = self.state.lock().members.get(&binding.name).cloned();
         let known = member.filter(|member| member.binding.digest == binding.digest);
         known.and_then(|member| member.manifest.clone()).or_else(|| {
-            let bytes = self.loader.read(binding).ok()?;
-            Component::look(&bytes).ok()?.manifest
+            let component = self.loader.read(binding).ok()?;
+            Component::look(component.bytes()).ok()?.manifest
         })
     }
 
@@ -153,10 +152,10 @@ impl Set {
         let judge = self.judge()?;
         if let Some(member) = retired {
             // The keys may be others by now, and a restart has to find it.
-            let bytes = self.loader.read(binding)?;
+            let component = self.loader.read(binding)?;
             let path = self.loader.path(&binding.digest);
             let beside = trust::beside(self.loader.parts.disk.as_ref(), &binding.name, &path)?;
-            judge.look(&binding.name, &bytes, beside)?;
+            judge.look(&binding.name, &component, beside)?;
             return Ok(Step::Put(member));
         }
         if let Some(member) = in_force

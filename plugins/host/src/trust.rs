@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use blockhouse_disk::{Disk, whole};
 use blockhouse_model::OptionError;
 use blockhouse_package::{
-    Ask, Asks, Capability, Component, Manifest, Name, Package, Policy, Signatures, TrustStore,
-    package, signature, trust,
+    Ask, Asks, Capability, Component, Hashed, Manifest, Name, Package, Policy, Signatures,
+    TrustStore, package, signature, trust,
 };
-use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -133,14 +132,14 @@ impl Judge {
     pub(crate) fn look(
         &self,
         name: &str,
-        bytes: &Bytes,
+        component: &Hashed,
         beside: Option<Signatures>,
     ) -> Result<Option<Manifest>, Error> {
         if self.demands_nothing() && beside.is_none() {
             // What is wrong with it, the compiler says.
-            return Ok(Component::look(bytes).ok().and_then(|component| component.manifest));
+            return Ok(Component::look(component.bytes()).ok().and_then(|seen| seen.manifest));
         }
-        let package = Package::new(bytes.clone(), None, beside.unwrap_or_default());
+        let package = Package::of(component.clone(), None, beside.unwrap_or_default());
         let package = package.map_err(|source| Error::trust(name, source))?;
         self.vouch(name, &package)?;
         Ok(Some(package.manifest().clone()))

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::Error;
@@ -59,6 +60,33 @@ pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
+/// Bytes with their digest, so that it is computed once, however many want to know it.
+#[derive(Clone, Debug)]
+pub struct Hashed {
+    bytes: Bytes,
+    digest: Digest,
+}
+
+impl Hashed {
+    /// The bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Their digest.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl From<Bytes> for Hashed {
+    fn from(bytes: Bytes) -> Self {
+        Self { digest: Digest::of(&bytes), bytes }
+    }
+}
+
 impl FromStr for Digest {
     type Err = Error;
 
@@ -91,6 +119,7 @@ mod tests {
         let digest = Digest::of(b"");
         assert_eq!(digest.to_string(), EMPTY);
         assert_eq!(EMPTY.parse::<Digest>().unwrap(), digest);
+        assert_eq!(Hashed::from(Bytes::new()).digest(), digest);
         let short = EMPTY.get(..70).unwrap();
         for bad in
             ["", short, &EMPTY.to_uppercase(), &format!("{EMPTY}0"), &EMPTY.replace('e', "g")]

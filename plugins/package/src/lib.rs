@@ -41,7 +41,7 @@ pub mod trust;
 
 pub use asks::{Ask, Asks, Capability};
 pub use component::Component;
-pub use digest::Digest;
+pub use digest::{Digest, Hashed};
 pub use error::Error;
 pub use interface::Interface;
 pub use key::{KeyId, PublicKey, SecretKey};

@@ -8,15 +8,14 @@ use bytes::Bytes;
 
 use crate::component::Item;
 use crate::{
-    Abi, Capability, Component, Digest, Error, Interface, Manifest, Signatures, component, file,
-    signature,
+    Abi, Capability, Component, Digest, Error, Hashed, Interface, Manifest, Signatures, component,
+    file, signature,
 };
 
 /// A plugin whose manifest says what its component shows. Nobody has vouched for it yet.
 #[derive(Clone, Debug)]
 pub struct Package {
-    bytes: Bytes,
-    digest: Digest,
+    hashed: Hashed,
     manifest: Manifest,
     component: Component,
     signatures: Signatures,
@@ -33,7 +32,19 @@ impl Package {
         beside: Option<Manifest>,
         signatures: Signatures,
     ) -> Result<Self, Error> {
-        let component = Component::look(&bytes)?;
+        Self::of(bytes.into(), beside, signatures)
+    }
+
+    /// The same of bytes whose digest is known.
+    ///
+    /// # Errors
+    /// As [`Package::new`].
+    pub fn of(
+        hashed: Hashed,
+        beside: Option<Manifest>,
+        signatures: Signatures,
+    ) -> Result<Self, Error> {
+        let component = Component::look(hashed.bytes())?;
         let manifest = match (&component.manifest, beside) {
             (Some(inside), Some(beside)) if *inside != beside => {
                 return Err(Error::TwoManifests("the one beside the component is another one"));
@@ -42,14 +53,14 @@ impl Package {
             (None, Some(beside)) => beside,
             (None, None) => return Err(Error::NoManifest),
         };
-        let (len, max) = (bytes.len() as u64, manifest.limits.component_size());
+        let (len, max) = (hashed.bytes().len() as u64, manifest.limits.component_size());
         if len > max {
             let what = format!("the component of {}", manifest.name);
             return Err(Error::TooLarge { what, len, max });
         }
         check_exports(&component.exports, &manifest)?;
         check_imports(&component.imports, &manifest)?;
-        Ok(Self { digest: Digest::of(&bytes), bytes, manifest, component, signatures })
+        Ok(Self { hashed, manifest, component, signatures })
     }
 
     /// Reads a component's file and its signatures' ([`signatures_path`]), if there is one. The
@@ -68,13 +79,13 @@ impl Package {
     /// The component.
     #[must_use]
     pub const fn bytes(&self) -> &Bytes {
-        &self.bytes
+        self.hashed.bytes()
     }
 
     /// The plugin's identity.
     #[must_use]
     pub const fn digest(&self) -> Digest {
-        self.digest
+        self.hashed.digest()
     }
 
     /// What it says of itself.
