@@ -3,6 +3,7 @@
 //! Nothing connects before there is something to send. A connection that ends is made anew with the next
 //! request; who sends decides how long he waits, and what becomes of what was not taken.
 
+mod batch;
 mod carrier;
 mod config;
 mod dial;
@@ -17,6 +18,7 @@ mod spans;
 mod story;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use tonic::transport::Channel;
 
+pub(crate) use batch::{Attributes, Batch, Head, Scope, Sender, Written};
 pub use config::{Config, Packing, Protocol};
 use dial::Dialer;
 pub use endpoint::Endpoint;
@@ -107,12 +110,8 @@ impl Transport {
     }
 
     /// What sends spans there. In a runtime.
-    pub(crate) fn spans(
-        &self,
-        endpoint: &str,
-        resource: &opentelemetry_sdk::Resource,
-    ) -> Result<SpanRequests, Error> {
-        SpanRequests::new(self.requests(endpoint)?, resource)
+    pub(crate) fn spans(&self, endpoint: &str, sender: Sender) -> Result<SpanRequests, Error> {
+        Ok(SpanRequests::new(self.requests(endpoint)?, sender))
     }
 
     /// What sends events of the log there. In a runtime.

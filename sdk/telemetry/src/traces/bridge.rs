@@ -4,15 +4,12 @@
 //! to whichever broker, meets without being kept.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
 
 use blockhouse_model::TraceParent;
-use opentelemetry::trace::{SpanId, SpanKind, Status};
-use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_sdk::trace::SpanData;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use sha2::{Digest as _, Sha256};
 
-use super::assemble::{SCHEMA, plain};
+use crate::otlp::{Attributes as _, Batch, Head, Scope, Written};
 
 /// Begun consumptions that wait for their end, and messages whose topic is known.
 const WAITING_MAX: usize = 4_096;
@@ -86,23 +83,15 @@ struct Begun {
 }
 
 /// Makes spans of what clients told.
+#[derive(Default)]
 pub(super) struct Bridge {
-    scope: InstrumentationScope,
     begun: HashMap<(u128, u64), Begun>,
     topics: HashMap<u128, String>,
 }
 
 impl Bridge {
-    pub(super) fn new(version: String) -> Self {
-        let scope = InstrumentationScope::builder("blockhouse.trace-topic")
-            .with_version(version)
-            .with_schema_url(SCHEMA)
-            .build();
-        Self { scope, begun: HashMap::new(), topics: HashMap::new() }
-    }
-
     /// Adds the spans of a message of the topic to `out`. What is not understood makes none.
-    pub(super) fn take(&mut self, body: &str, out: &mut Vec<SpanData>) {
+    pub(super) fn take(&mut self, body: &str, out: &mut Batch) {
         for told in body.split(RECORD).take(RECORDS_MAX).filter_map(parse) {
             match told {
                 Told::Begun { at, group, request, id, retries } => {
@@ -113,30 +102,33 @@ impl Bridge {
                 Told::Ended { request, id, took, ok } => {
                     let span_id = process(request, id);
                     let begun = self.begun.remove(&(trace(id).trace_id, span_id));
-                    out.extend(begun.map(|begun| self.processed((id, span_id), &begun, took, ok)));
+                    if let Some(begun) = begun {
+                        self.processed((id, span_id), &begun, (took, ok), out);
+                    }
                 }
                 Told::Decided { at, topic, id, state, is_asked } => {
-                    let mut span = self.afterwards(("end_transaction", topic), id, at, true);
-                    let asked = if is_asked { "true" } else { "false" };
-                    span.attributes.push(KeyValue::new("blockhouse.transaction.state", state));
-                    span.attributes.push(KeyValue::new("blockhouse.transaction.checked", asked));
-                    out.push(span);
+                    let told = afterwards(("end_transaction", topic), id, at, true);
+                    told.push(out, |to| {
+                        let asked = if is_asked { "true" } else { "false" };
+                        to.text("blockhouse.transaction.state", state);
+                        to.text("blockhouse.transaction.checked", asked);
+                    });
                 }
                 Told::Recalled { at, topic, id, ok } => {
-                    out.push(self.afterwards(("recall", topic), id, at, ok));
+                    afterwards(("recall", topic), id, at, ok).push(out, |_| {});
                 }
                 Told::Sent { at, topic, id, kind, size, took, ok } => {
                     bounded(&mut self.topics);
                     self.topics.insert(trace(id).trace_id, topic.to_owned());
-                    let mut span = self.span(("send", topic), (id, trace(id)), (at, took), ok);
-                    span.span_kind = SpanKind::Producer;
-                    span.attributes.push(KeyValue::new("messaging.operation.type", "send"));
-                    let size =
-                        size.parse().ok().map(|size: i64| ("messaging.message.body.size", size));
-                    span.attributes.extend(size.map(|(name, size)| KeyValue::new(name, size)));
-                    let kind = KeyValue::new("messaging.rocketmq.message.type", kind_of(kind));
-                    span.attributes.push(kind);
-                    out.push(span);
+                    let mut told = Span::new(("send", topic), (id, trace(id)), (at, took), ok);
+                    told.head.kind = SpanKind::Producer;
+                    told.push(out, |to| {
+                        to.text("messaging.operation.type", "send");
+                        if let Ok(size) = size.parse() {
+                            to.number("messaging.message.body.size", size);
+                        }
+                        to.text("messaging.rocketmq.message.type", kind_of(kind));
+                    });
                 }
             }
         }
@@ -146,67 +138,77 @@ impl Bridge {
         &self,
         (id, span_id): (&str, u64),
         begun: &Begun,
-        took: u64,
-        ok: bool,
-    ) -> SpanData {
+        (took, ok): (u64, bool),
+        out: &mut Batch,
+    ) {
         let sent = trace(id);
         let topic = self.topics.get(&sent.trace_id).map_or("", String::as_str);
         let own = TraceParent { span_id, ..sent };
-        let mut span = self.span(("process", topic), (id, own), (begun.at, took), ok);
-        span.span_kind = SpanKind::Consumer;
-        span.attributes.push(KeyValue::new("messaging.operation.type", "process"));
-        span.parent_span_id = SpanId::from_bytes(sent.span_id.to_be_bytes());
-        span.parent_span_is_remote = true;
-        let group = begun.group.clone();
-        span.attributes.push(KeyValue::new("messaging.consumer.group.name", group));
-        if begun.retries > 0 {
-            span.attributes.push(KeyValue::new("blockhouse.retries", i64::from(begun.retries)));
-        }
-        span
+        let mut told = Span::new(("process", topic), (id, own), (begun.at, took), ok);
+        told.head.kind = SpanKind::Consumer;
+        told.head.parent = sent.span_id;
+        told.push(out, |to| {
+            to.text("messaging.operation.type", "process");
+            to.text("messaging.consumer.group.name", &begun.group);
+            if begun.retries > 0 {
+                to.number("blockhouse.retries", i64::from(begun.retries));
+            }
+        });
     }
+}
 
-    /// What a producer did to a message that it had sent: when, but not for how long. The conventions have
-    /// no type for it.
-    fn afterwards(
-        &self,
-        (operation, topic): (&'static str, &str),
-        id: &str,
-        at: u64,
-        ok: bool,
-    ) -> SpanData {
-        let sent = trace(id);
-        let own = TraceParent { span_id: process(&format!("{operation}{FIELD}{at}"), id), ..sent };
-        let mut span = self.span((operation, topic), (id, own), (at, 0), ok);
-        span.span_kind = SpanKind::Client;
-        span.parent_span_id = SpanId::from_bytes(sent.span_id.to_be_bytes());
-        span.parent_span_is_remote = true;
-        span
-    }
+/// What a producer did to a message that it had sent: when, but not for how long. The conventions have
+/// no type for it.
+fn afterwards<'a>(
+    (operation, topic): (&'static str, &'a str),
+    id: &'a str,
+    at: u64,
+    ok: bool,
+) -> Span<'a> {
+    let sent = trace(id);
+    let own = TraceParent { span_id: process(&format!("{operation}{FIELD}{at}"), id), ..sent };
+    let mut told = Span::new((operation, topic), (id, own), (at, 0), ok);
+    told.head.kind = SpanKind::Client;
+    told.head.parent = sent.span_id;
+    told
+}
 
-    fn span(
-        &self,
-        (operation, topic): (&'static str, &str),
-        (id, own): (&str, TraceParent),
+/// A span that a client told of.
+struct Span<'a> {
+    head: Head<'a>,
+    id: &'a str,
+}
+
+impl<'a> Span<'a> {
+    fn new(
+        (operation, topic): (&'static str, &'a str),
+        (id, own): (&'a str, TraceParent),
         (at, took): (u64, u64),
         ok: bool,
-    ) -> SpanData {
-        let begin = SystemTime::UNIX_EPOCH + Duration::from_millis(at.min(u64::MAX >> 22));
-        let mut span = plain(&self.scope, own, (begin, begin + Duration::from_millis(took)));
-        span.name = format!("{operation} {topic}").trim_end().to_owned().into();
-        span.attributes = vec![
-            KeyValue::new("messaging.system", "rocketmq"),
-            KeyValue::new("messaging.operation.name", operation),
-            KeyValue::new("messaging.message.id", id.to_owned()),
-        ];
-        if !topic.is_empty() {
-            span.attributes.push(KeyValue::new("messaging.destination.name", topic.to_owned()));
-        }
-        if !ok {
-            // Clients do not say why.
-            span.attributes.push(KeyValue::new("error.type", "_OTHER"));
-            span.status = Status::error("");
-        }
-        span
+    ) -> Self {
+        let nanos = |ms: u64| ms.min(u64::MAX >> 22).saturating_mul(1_000_000);
+        let times = (nanos(at), nanos(at).saturating_add(nanos(took)));
+        // Clients do not say why.
+        let error = (!ok).then_some("");
+        let head = Head { about: topic, error, ..Head::new(own, operation, times) };
+        Self { head, id }
+    }
+
+    /// Adds it to `out`, with what is told beside what all have.
+    fn push(self, out: &mut Batch, tell: impl FnOnce(&mut Written<'_>)) {
+        let head = Head { is_parent_remote: self.head.parent != 0, ..self.head };
+        out.push(Scope::TraceTopic, &head, |to| {
+            to.text("messaging.system", "rocketmq");
+            to.text("messaging.operation.name", head.name);
+            to.text("messaging.message.id", self.id);
+            if !head.about.is_empty() {
+                to.text("messaging.destination.name", head.about);
+            }
+            if head.error.is_some() {
+                to.text("error.type", "_OTHER");
+            }
+            tell(to);
+        });
     }
 }
 
@@ -250,19 +252,21 @@ fn numbers(text: &[u8]) -> [u64; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 
     const ID: &str = "7F00000100002A139A55000000000001";
 
-    fn spans(bridge: &mut Bridge, records: &[&[&str]]) -> Vec<SpanData> {
+    fn spans(bridge: &mut Bridge, records: &[&[&str]]) -> Vec<Span> {
         let records: Vec<String> = records.iter().map(|fields| fields.join("\u{1}")).collect();
-        let mut out = Vec::new();
+        let mut out = Batch::default();
         bridge.take(&records.join("\u{2}"), &mut out);
-        out
+        out.read()
     }
 
     #[test]
     fn a_send_and_its_consumption_are_one_trace() {
-        let mut bridge = Bridge::new("1".to_owned());
+        let mut bridge = Bridge::default();
         let sent =
             ["Pub", "1700000000000", "r", "g", "orders", ID, "t", "k", "h:1", "12", "7", "3"];
         let older = [&sent[..], &["true"]].concat();
@@ -271,23 +275,21 @@ mod tests {
         let after = ["SubAfter", "req-1", ID, "30", "true", "k", "0"];
         let out = spans(&mut bridge, &[&older, &before, &after, &newer, &[""]]);
         let [send, process, failed] = &out[..] else { unreachable!("{out:?}") };
-        assert_eq!((&*send.name, &send.span_kind), ("send orders", &SpanKind::Producer));
-        assert_eq!((&*process.name, &process.span_kind), ("process orders", &SpanKind::Consumer));
-        assert_eq!(process.span_context.trace_id(), send.span_context.trace_id());
-        assert_eq!(process.parent_span_id, send.span_context.span_id());
-        assert_ne!(process.span_context.span_id(), send.span_context.span_id());
-        let took = |span: &SpanData| span.end_time.duration_since(span.start_time).unwrap();
-        assert_eq!(
-            (took(send), took(process)),
-            (Duration::from_millis(7), Duration::from_millis(30))
-        );
-        assert_eq!((&send.status, &failed.status), (&Status::Unset, &Status::error("")));
+        assert_eq!((&*send.name, send.kind()), ("send orders", SpanKind::Producer));
+        assert_eq!((&*process.name, process.kind()), ("process orders", SpanKind::Consumer));
+        assert_eq!(process.trace_id, send.trace_id);
+        assert_eq!(process.parent_span_id, send.span_id);
+        assert_ne!(process.span_id, send.span_id);
+        let took = |span: &Span| span.end_time_unix_nano - span.start_time_unix_nano;
+        assert_eq!((took(send), took(process)), (7_000_000, 30_000_000));
+        let error = Status { code: 2, ..Status::default() };
+        assert_eq!((&send.status, &failed.status), (&Some(Status::default()), &Some(error)));
         assert!(bridge.begun.is_empty());
     }
 
     #[test]
     fn what_a_producer_does_afterwards_is_in_the_trace_of_the_send() {
-        let mut bridge = Bridge::new("1".to_owned());
+        let mut bridge = Bridge::default();
         let decided = |at, state, asked| {
             ["EndTransaction", at, "r", "g", "orders", ID, "t", "k", "h:1", "2", "T1", state, asked]
         };
@@ -301,13 +303,16 @@ mod tests {
             .iter()
             .map(|span| {
                 let of = |name: &str| {
-                    let found = span.attributes.iter().find(|a| a.key.as_str() == name);
-                    found.map(|a| a.value.to_string()).unwrap_or_default()
+                    let found = span.attributes.iter().find(|a| a.key == name);
+                    match found.and_then(|a| a.value.clone()?.value) {
+                        Some(Value::StringValue(text)) => text,
+                        _ => String::new(),
+                    }
                 };
                 let name = span.name.to_string();
                 let [state, asked] =
                     ["state", "checked"].map(|n| of(&format!("blockhouse.transaction.{n}")));
-                (name, state, asked, span.status == Status::Unset)
+                (name, state, asked, span.status == Some(Status::default()))
             })
             .collect();
         let row = |name: &str, state: &str, asked: &str, ok| {
@@ -323,20 +328,21 @@ mod tests {
             ]
         );
         let sent = trace(ID);
-        let mut ids: Vec<_> = out.iter().map(|span| span.span_context.span_id()).collect();
+        let mut ids: Vec<_> = out.iter().map(|span| span.span_id.clone()).collect();
         for span in &out {
-            assert_eq!(span.span_context.trace_id().to_bytes(), sent.trace_id.to_be_bytes());
-            assert_eq!(span.parent_span_id.to_bytes(), sent.span_id.to_be_bytes());
-            assert_eq!((&span.span_kind, span.start_time), (&SpanKind::Client, span.end_time));
+            assert_eq!(span.trace_id, sent.trace_id.to_be_bytes());
+            assert_eq!(span.parent_span_id, sent.span_id.to_be_bytes());
+            assert_eq!(span.kind(), SpanKind::Client);
+            assert_eq!(span.start_time_unix_nano, span.end_time_unix_nano);
         }
-        ids.sort_unstable_by_key(|id| id.to_bytes());
+        ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), 4);
     }
 
     #[test]
     fn whatever_is_in_the_topic_does_no_harm() {
-        let mut bridge = Bridge::new("1".to_owned());
+        let mut bridge = Bridge::default();
         let sent = |at, cost| ["Pub", at, "", "", "", "", "", "", "", "size", cost, "x"];
         let out = spans(
             &mut bridge,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use blockhouse_meter::spans::StageRecord;
-use opentelemetry::KeyValue;
-use opentelemetry_sdk::trace::SpanData;
+
+/// What is added to a span: names and values.
+pub(super) type Added = Vec<(String, String)>;
 
 /// A span that is about to leave.
 #[derive(Clone, Debug)]
@@ -30,42 +31,17 @@ pub trait Enrich: Send + Sync + 'static {
     fn enrich(&self, spans: &mut [Ended]);
 }
 
-/// The spans of `batch` that are not stages of others: their numbers in it, and what is known of them.
-pub(super) type Wholes = Vec<(usize, StageRecord)>;
-
-/// Has others add to the spans of `batch`, where they may take their time.
-pub(super) async fn ask(enrich: Arc<dyn Enrich>, batch: &mut [SpanData], wholes: &Wholes) {
-    let mut ended = ended(batch, wholes);
+/// Has others add to what these spans are, where they may take their time: what they add to each.
+pub(super) async fn ask(enrich: Arc<dyn Enrich>, mut ended: Vec<Ended>) -> Vec<Added> {
     let asked = tokio::task::spawn_blocking(move || {
         enrich.enrich(&mut ended);
         ended
     });
     match asked.await {
-        Ok(ended) => add(batch, wholes, ended),
-        Err(error) => tracing::error!(%error, "spans leave without what plugins add"),
-    }
-}
-
-fn ended(batch: &[SpanData], wholes: &Wholes) -> Vec<Ended> {
-    let of = |(at, record): &(usize, StageRecord)| {
-        let span = batch.get(*at)?;
-        let since = span.start_time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let text = |a: &KeyValue| (a.key.to_string(), a.value.to_string());
-        Some(Ended {
-            record: *record,
-            name: span.name.to_string(),
-            start_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
-            attributes: span.attributes.iter().map(text).collect(),
-            added: Vec::new(),
-        })
-    };
-    wholes.iter().filter_map(of).collect()
-}
-
-fn add(batch: &mut [SpanData], wholes: &Wholes, ended: Vec<Ended>) {
-    for ((at, _), ended) in wholes.iter().zip(ended) {
-        let Some(span) = batch.get_mut(*at) else { continue };
-        let added = ended.added.into_iter().map(|(name, value)| KeyValue::new(name, value));
-        span.attributes.extend(added);
+        Ok(ended) => ended.into_iter().map(|span| span.added).collect(),
+        Err(error) => {
+            tracing::error!(%error, "spans leave without what plugins add");
+            Vec::new()
+        }
     }
 }

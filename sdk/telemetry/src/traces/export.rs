@@ -8,19 +8,21 @@ use std::time::Duration;
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{DropReason, Record};
 use blockhouse_model::Clock;
-use opentelemetry_sdk::trace::SpanData;
 
 use super::Config;
 use super::assemble::{Assembler, Epoch};
 use super::bridge::Bridge;
-use super::enrich::{self, Enrich, Wholes};
-use crate::otlp::{LAST_PATIENCE, SpanRequests, Story, Taken, Transport};
+use super::enrich::{self, Added, Enrich};
+use crate::otlp::{Batch, LAST_PATIENCE, Sender, SpanRequests, Story, Taken, Transport};
 use crate::{Error, Identity};
 
 /// How often records are looked for. Nobody is woken for one.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Records that become one batch.
-const BATCH: usize = 256;
+/// Records that become one batch, and bytes of spans beyond which no more do: collectors take requests of 4 MiB.
+const BATCH: usize = 1_024;
+const BATCH_BYTES: usize = 512 << 10;
+/// Records of a batch that others add to.
+const ENRICHED: usize = 256;
 /// Messages of the trace topic that are in one: clients tell of 20 messages in one.
 const BODIES: usize = 8;
 
@@ -71,15 +73,16 @@ impl TraceExporter {
     /// The endpoint is none.
     pub fn new(config: &Config, transport: &Transport, parts: Parts) -> Result<Self, Error> {
         let Parts { identity, spans, records, bridged, clock, code_name, enrich } = parts;
+        let sender = Sender::new(&identity.resource(), &identity.version);
         Ok(Self {
-            to: transport.spans(&config.endpoint, &identity.resource())?,
+            to: transport.spans(&config.endpoint, sender)?,
             timeout: transport.timeout(),
-            assembler: Assembler::new(&identity.version, code_name),
+            assembler: Assembler::new(code_name),
             epoch: Epoch::new(),
             spans,
             records,
             bridged,
-            bridge: Bridge::new(identity.version),
+            bridge: Bridge::default(),
             clock,
             enrich,
             story: Story::of("spans"),
@@ -118,37 +121,62 @@ impl TraceExporter {
                 tracing::info!("traces are sampled as configured again");
             }
             self.spans.settle_flushes(self.clock.monotonic());
-            let (mut batch, wholes) = self.next_batch();
-            if batch.is_empty() {
-                return;
-            }
             let enrich = self.enrich.clone().filter(|enrich| enrich.is_wanted());
-            if let Some(enrich) = enrich {
-                enrich::ask(enrich, &mut batch, &wholes).await;
+            let mut batch = match enrich {
+                Some(enrich) => self.enriched(enrich).await,
+                None => self.plain(),
+            };
+            let bodies = self.bridged.iter().flat_map(Receiver::try_iter);
+            for body in bodies.take(BODIES) {
+                self.bridge.take(&body, &mut batch);
+            }
+            if batch.count() == 0 {
+                return;
             }
             self.export(batch).await;
         }
     }
 
-    fn next_batch(&mut self) -> (Vec<SpanData>, Wholes) {
-        let (mut batch, mut wholes) = (Vec::new(), Vec::new());
-        let epoch = self.epoch.at(self.clock.now().0, self.clock.monotonic());
-        for record in self.records.try_iter().take(BATCH) {
-            if let Record::Stages(record) = record {
-                wholes.push((batch.len(), record));
-            }
-            self.assembler.take(&self.spans, record, epoch, &mut batch);
-        }
-        self.spans.made_room();
-        let bodies = self.bridged.iter().flat_map(Receiver::try_iter);
-        for body in bodies.take(BODIES) {
-            self.bridge.take(&body, &mut batch);
-        }
-        (batch, wholes)
+    fn epoch(&mut self) -> u64 {
+        self.epoch.at(self.clock.now().0, self.clock.monotonic())
     }
 
-    async fn export(&mut self, batch: Vec<SpanData>) {
-        let count = batch.len() as u64;
+    fn plain(&mut self) -> Batch {
+        let (mut batch, none, epoch) = (Batch::default(), Added::new(), self.epoch());
+        for record in self.records.try_iter().take(BATCH) {
+            self.assembler.take(&self.spans, (&record, &none), epoch, &mut batch);
+            if batch.size() >= BATCH_BYTES {
+                break;
+            }
+        }
+        self.spans.made_room();
+        batch
+    }
+
+    /// Spans with what others add to them.
+    async fn enriched(&mut self, enrich: Arc<dyn Enrich>) -> Batch {
+        let (records, epoch): (Vec<_>, _) =
+            (self.records.try_iter().take(ENRICHED).collect(), self.epoch());
+        self.spans.made_room();
+        let mut wholes = Vec::new();
+        for record in &records {
+            if let Record::Stages(record) = record {
+                wholes.push(self.assembler.ended(&self.spans, record, epoch));
+            }
+        }
+        let added = if wholes.is_empty() { Vec::new() } else { enrich::ask(enrich, wholes).await };
+        let mut added = added.into_iter();
+        let mut batch = Batch::default();
+        for record in &records {
+            let is_whole = matches!(record, Record::Stages(_));
+            let added = if is_whole { added.next() } else { None }.unwrap_or_default();
+            self.assembler.take(&self.spans, (record, &added), epoch, &mut batch);
+        }
+        batch
+    }
+
+    async fn export(&mut self, batch: Batch) {
+        let count = batch.count();
         let counts = &self.spans.counts;
         let sent = tokio::time::timeout(self.timeout, self.to.send(batch)).await;
         let sent = sent.unwrap_or_else(|_| Err("it took too long".to_owned()));
