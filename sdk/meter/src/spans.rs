@@ -239,11 +239,11 @@ impl Spans {
 
     /// What is recorded, as a child of `parent` if there is one.
     pub fn picked(&self, parent: Option<TraceParent>, reason: Reason) -> Picked {
-        let (trace_id, parent) = match parent {
-            Some(parent) => (parent.trace_id, parent.span_id),
-            None => (self.ids.trace(), 0),
+        let ((trace_id, span_id), parent) = match parent {
+            Some(parent) => ((parent.trace_id, self.ids.span()), parent.span_id),
+            None => (self.ids.root(), 0),
         };
-        let own = TraceParent { trace_id, span_id: self.ids.span(), sampled: true };
+        let own = TraceParent { trace_id, span_id, sampled: true };
         Picked { own, parent, reason }
     }
 

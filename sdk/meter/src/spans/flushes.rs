@@ -153,7 +153,7 @@ impl Spans {
     }
 
     fn push_flush(&self, served: &Served) {
-        let (trace_id, span_id) = (self.ids.trace(), self.ids.span());
+        let (trace_id, span_id) = self.ids.root();
         let own = TraceParent { trace_id, span_id, sampled: true };
         for to in &served.links {
             self.push(Record::Link(Link { of: span_id, to: *to }));

@@ -210,8 +210,8 @@ impl Key {
     pub fn of(text: &str) -> Self {
         let text = text.split_at(text.floor_char_boundary(Self::LEN_MAX)).0;
         let mut key = Self::default();
-        for (to, from) in key.bytes.iter_mut().zip(text.bytes()) {
-            *to = from;
+        if let Some(to) = key.bytes.get_mut(..text.len()) {
+            to.copy_from_slice(text.as_bytes());
         }
         key.len = u8::try_from(text.len()).unwrap_or(0);
         key
