@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn the_checksum_is_gmac_of_aes_256() {
         let bytes = |hex: &str| -> Vec<u8> {
-            let digit = |i: usize| u8::from_str_radix(&hex[i..i + 2], 16).unwrap();
-            (0..hex.len()).step_by(2).map(digit).collect()
+            let digits = hex.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap());
+            digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
         };
         let key = bytes("78dc4e0aaf52d935c3c01eea57428f00ca1fd475f5da86a49c8dd73d68c8e223");
         let key = Key::of(key.as_slice().try_into().unwrap()).unwrap();

@@ -309,7 +309,7 @@ mod tests {
                         _ => String::new(),
                     }
                 };
-                let name = span.name.to_string();
+                let name = span.name.clone();
                 let [state, asked] =
                     ["state", "checked"].map(|n| of(&format!("blockhouse.transaction.{n}")));
                 (name, state, asked, span.status == Some(Status::default()))
