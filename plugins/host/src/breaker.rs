@@ -27,28 +27,37 @@ struct State {
     open: Option<(Duration, Duration)>,
 }
 
+/// How a call was let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Closed,
+    /// It is the one that is tried.
+    Tried,
+}
+
 impl Breaker {
-    /// Whether a call may be made at `now`. While it is open that is true once per cooling.
-    pub(crate) fn admits(&self, now: Duration) -> bool {
+    /// Whether a call may be made at `now`. While it is open that is so once per cooling.
+    pub(crate) fn admits(&self, now: Duration) -> Option<Pass> {
         if !self.open.load(Ordering::Acquire) {
-            return true;
+            return Some(Pass::Closed);
         }
         let mut state = self.state.lock();
         match &mut state.open {
-            None => true,
+            None => Some(Pass::Closed),
             Some((retry, cool)) if now >= *retry => {
                 // If it fails, or never comes back, the next try is after twice the time.
                 *cool = (*cool * 2).min(COOL_MAX);
                 *retry = now + *cool;
-                true
+                Some(Pass::Tried)
             }
-            Some(_) => false,
+            Some(_) => None,
         }
     }
 
-    /// A call went well. Closes it.
-    pub(crate) fn succeeded(&self) {
-        if self.open.load(Ordering::Acquire) {
+    /// A call went well. Closes it, if it was tried for that: one that was under way already when it opened, at another
+    /// hook, says nothing of those that failed.
+    pub(crate) fn succeeded(&self, pass: Pass) {
+        if pass == Pass::Tried {
             *self.state.lock() = State::default();
             self.open.store(false, Ordering::Release);
         }
@@ -97,28 +106,32 @@ mod tests {
             assert!(!breaker.failed(at(11_000)));
         }
         assert!(breaker.failed(at(11_000)));
-        assert!(!breaker.admits(at(11_001)));
+        assert_eq!(breaker.admits(at(11_001)), None);
     }
 
     #[test]
     fn one_call_is_tried_and_each_failure_doubles_the_wait() {
         let breaker = Breaker::default();
         (0..5).for_each(|_| {
-            assert!(breaker.admits(at(0)) && breaker.failed(at(0)) == breaker.is_open());
+            assert_eq!(breaker.admits(at(0)), Some(Pass::Closed));
+            assert_eq!(breaker.failed(at(0)), breaker.is_open());
         });
-        assert!(!breaker.admits(at(999)));
-        assert!(breaker.admits(at(1_000)));
-        assert!(!breaker.admits(at(1_000)), "one call");
+        assert_eq!(breaker.admits(at(999)), None);
+        assert_eq!(breaker.admits(at(1_000)), Some(Pass::Tried));
+        assert_eq!(breaker.admits(at(1_000)), None, "one call");
         assert!(!breaker.failed(at(1_001)));
-        assert!(!breaker.admits(at(2_999)));
-        assert!(breaker.admits(at(3_000)));
+        assert_eq!(breaker.admits(at(2_999)), None);
+        assert_eq!(breaker.admits(at(3_000)), Some(Pass::Tried));
         let mut now = 3_000;
         for _ in 0..10 {
             now += 60_000;
-            assert!(breaker.admits(at(now)), "never longer than a minute");
+            assert_eq!(breaker.admits(at(now)), Some(Pass::Tried), "never longer than a minute");
         }
-        breaker.succeeded();
-        assert!(breaker.admits(at(now)) && !breaker.is_open());
+        breaker.succeeded(Pass::Closed);
+        assert!(breaker.is_open(), "that call had begun before");
+        breaker.succeeded(Pass::Tried);
+        assert!(!breaker.is_open());
+        assert_eq!(breaker.admits(at(now)), Some(Pass::Closed));
         assert!(!breaker.failed(at(now)), "counting begins anew");
     }
 }

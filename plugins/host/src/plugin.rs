@@ -228,9 +228,7 @@ impl Plugin {
         work: impl FnOnce(&mut Guest, u32) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let loaded = self.loaded.as_ref().ok_or(Failure::NotLoaded)?;
-        if !self.breaker.admits(now) {
-            return Err(Failure::Open);
-        }
+        let Some(pass) = self.breaker.admits(now) else { return Err(Failure::Open) };
         let mut guest = match self.take(loaded, now) {
             Ok(guest) => guest,
             // No fault of the plugin's: many callers at once must not shut it off.
@@ -242,7 +240,7 @@ impl Plugin {
         let result = work(&mut guest, deadline);
         match result {
             Ok(answer) => {
-                self.breaker.succeeded();
+                self.breaker.succeeded(pass);
                 self.give_back(loaded, guest, now);
                 Ok(answer)
             }
