@@ -56,6 +56,8 @@ pub enum Registered {
         first: bool,
         /// How many topics are new or different now.
         topics_changed: usize,
+        /// The address that had this id of this broker until now, if it was another.
+        instead_of: Option<Arc<str>>,
     },
     /// Another address holds this id with a newer state version; nothing is kept of the caller.
     /// RocketMQ answers success without a master.
@@ -91,13 +93,14 @@ impl Routes {
             return Registered::Full;
         }
         self.leave_other_names(report);
-        let name = self.admit(report, now);
+        let (name, instead_of) = self.admit(report, now);
         let unchanged = id_known && same_version;
         let topics_changed = self.take_topics(&name, report, unchanged);
         Registered::Accepted {
             master: self.master_for(&name, report.id),
             first: !id_known,
             topics_changed,
+            instead_of,
         }
     }
 
@@ -118,8 +121,8 @@ impl Routes {
         self.places + queues.keys().filter(|topic| is_new(topic)).count() <= self.bounds.places
     }
 
-    /// Puts the process under its id; returns the name as the table holds it.
-    fn admit(&mut self, report: &Registration<'_>, now: Duration) -> Arc<str> {
+    /// Puts the process under its id; returns the name as the table holds it, and the other address that had the id.
+    fn admit(&mut self, report: &Registration<'_>, now: Duration) -> (Arc<str>, Option<Arc<str>>) {
         let name = self.brokers.get_key_value(report.broker).map(|(name, _)| Arc::clone(name));
         let name = name.unwrap_or_else(|| Arc::from(report.broker));
         let broker = self.brokers.entry(Arc::clone(&name)).or_insert_with(|| Broker {
@@ -148,8 +151,8 @@ impl Routes {
             connection: report.connection,
             filter_servers,
         };
-        broker.members.insert(report.id, member);
-        name
+        let before = broker.members.insert(report.id, member).map(|member| member.addr);
+        (name, before.filter(|addr| **addr != *report.addr))
     }
 
     /// Takes the topics of a master, or of the lowest slave while there is no master.

@@ -47,7 +47,10 @@ fn report<'a>(
 fn with_broker_a() -> Routes {
     let mut routes = Routes::default();
     let accepted = routes.register(&report("a", 0, "a:1", 1, topics(1, &["t", "u"])), SECOND);
-    assert_eq!(accepted, Registered::Accepted { master: None, first: true, topics_changed: 2 });
+    assert_eq!(
+        accepted,
+        Registered::Accepted { master: None, first: true, topics_changed: 2, instead_of: None }
+    );
     routes
 }
 
@@ -74,12 +77,18 @@ fn the_same_version_changes_nothing_but_adds_what_is_missing() {
     assert_eq!(routes.wipe_write_perm("a"), 2);
     routes.delete_topic("u", None);
     let again = routes.register(&report("a", 0, "a:1", 1, topics(1, &["t", "u"])), SECOND);
-    assert_eq!(again, Registered::Accepted { master: None, first: false, topics_changed: 1 });
+    assert_eq!(
+        again,
+        Registered::Accepted { master: None, first: false, topics_changed: 1, instead_of: None }
+    );
     assert!(!routes.queues("t", "a").unwrap().perm.writeable(), "a wiped permission stays wiped");
     assert!(routes.queues("u", "a").unwrap().perm.writeable());
 
     let newer = routes.register(&report("a", 0, "a:1", 1, topics(2, &["t", "u"])), SECOND);
-    assert_eq!(newer, Registered::Accepted { master: None, first: false, topics_changed: 1 });
+    assert_eq!(
+        newer,
+        Registered::Accepted { master: None, first: false, topics_changed: 1, instead_of: None }
+    );
     assert!(routes.queues("t", "a").unwrap().perm.writeable());
 }
 
@@ -107,7 +116,9 @@ fn a_new_address_takes_an_id_over_unless_its_state_is_older() {
     let mut routes = with_broker_a();
     let mut newer = topics(1, &["t", "u"]);
     newer.version.state_version = 2;
-    routes.register(&report("a", 0, "b:1", 2, newer), SECOND);
+    let taken = routes.register(&report("a", 0, "b:1", 2, newer), SECOND);
+    let Registered::Accepted { instead_of, first: false, .. } = taken else { panic!("{taken:?}") };
+    assert_eq!(instead_of.as_deref(), Some("a:1"));
     assert_eq!(routes.member_group("a")[&0].as_ref(), "b:1");
     // The fenced master comes back with its old state.
     let old = report("a", 0, "a:1", 3, topics(9, &["t", "u"]));
@@ -123,7 +134,10 @@ fn a_slave_learns_its_master_and_brings_no_topics_while_there_is_one() {
     let mut routes = with_broker_a();
     let slave = routes.register(&report("a", 1, "s:1", 2, topics(1, &["t", "only"])), SECOND);
     let master = Some((Arc::from("a:1"), Some(Arc::from("ha"))));
-    assert_eq!(slave, Registered::Accepted { master, first: true, topics_changed: 0 });
+    assert_eq!(
+        slave,
+        Registered::Accepted { master, first: true, topics_changed: 0, instead_of: None }
+    );
     assert!(routes.route("only").is_none());
     // Without the master the lowest slave's topics count, and the old ones stay readable.
     let gone = routes.connection_closed(ConnectionId(1));

@@ -113,8 +113,16 @@ pub(super) fn refused(
 fn answer(service: &NameService, report: &Registration<'_>, registered: Registered) -> Outcome {
     let (broker, id, addr) = (report.broker, report.id, report.addr);
     let master = match registered {
-        Registered::Accepted { master, first, topics_changed } => {
-            if first {
+        Registered::Accepted { master, first, topics_changed, instead_of } => {
+            if let Some(before) = instead_of {
+                warn!(
+                    broker,
+                    id,
+                    addr,
+                    before = &*before,
+                    "this id of this broker has another address now; if both are running, give each its own name (--name)"
+                );
+            } else if first {
                 info!(
                     broker,
                     id,
