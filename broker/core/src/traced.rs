@@ -144,14 +144,15 @@ impl Broker {
             let (Some(view), Some(draft), Some(place)) = of else { continue };
             let picked = spans.picked(Some(*span), Reason::Parent);
             let (peer, topic) = (self.identity().store_host, spans.name(draft.topic));
-            spans.push(Record::Stages(StageRecord {
+            let record = StageRecord {
                 total,
                 queue: Some(draft.queue.0),
                 bytes: u64::from(place.size),
                 place: Some((place.queue_offset.0, Some(place.physical_offset.0))),
                 delay_level: view.queue.0.saturating_add(1),
                 ..StageRecord::new(picked, Operation::Release, began, peer, topic)
-            }));
+            };
+            spans.push_stored(record, Some(place.end().0));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use blockhouse_core::Broker;
 use blockhouse_core::send::Traced;
 use blockhouse_meter::Spans;
-use blockhouse_meter::spans::{Key, Operation, Reason, Record, Role, StageRecord, Stages, Ticks};
+use blockhouse_meter::spans::{Key, Operation, Reason, Role, StageRecord, Stages, Ticks};
 use blockhouse_model::{QueueId, TraceParent, properties};
 use blockhouse_protocol::codes::{request_code, response_code};
 use blockhouse_protocol::header::send::SendMessage;
@@ -84,12 +84,8 @@ impl<'a> Finish<'a> {
         self.traced.push_links(self.spans, request);
         let stages = Stages { flush: self.flush, ..record.stages };
         let record = StageRecord { code, stages, total: Ticks::of(self.total), ..record };
-        let own = self.spans.push(Record::Stages(record)).then_some(record.picked.own)?;
-        if let Some(last) = placed.last() {
-            let end = last.physical_offset.0.saturating_add(u64::from(last.size));
-            self.spans.answered_after_flush(end, own);
-        }
-        Some(own)
+        let end = placed.last().map(|last| last.end().0);
+        self.spans.push_stored(record, end).then_some(record.picked.own)
     }
 
     /// The span that the request belongs to, as the core would say.

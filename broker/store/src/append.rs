@@ -35,6 +35,14 @@ pub struct Placed {
     pub size: u32,
 }
 
+impl Placed {
+    /// Where its record ends in the log.
+    #[must_use]
+    pub const fn end(&self) -> PhysicalOffset {
+        self.physical_offset.plus(self.size as u64)
+    }
+}
+
 /// How a burst ended. All but [`Settled::Failed`] mean that the messages are in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {

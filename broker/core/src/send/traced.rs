@@ -6,7 +6,7 @@ use std::time::Duration;
 use blockhouse_hook::{Calls, PluginCall};
 use blockhouse_meter::Spans;
 use blockhouse_meter::spans::{
-    Key, Link, Operation, Picked, Record, Role, StageRecord, Stages, Ticks, Undecided,
+    Key, Link, NameId, Operation, Picked, Record, Role, StageRecord, Stages, Ticks, Undecided,
 };
 use blockhouse_model::{Principal, TraceParent};
 use blockhouse_store::Placed;
@@ -211,6 +211,9 @@ impl Broker {
             flush: Ticks::default(),
         };
         let (mut records, mut links) = (Vec::with_capacity(picks.len()), Vec::new());
+        let principal = picks.first().and_then(|_| spans.principal(&caller.cx.principal));
+        // Most of a burst go to one topic.
+        let mut topic: Option<(&str, NameId)> = None;
         for Pick { request, picked } in picks {
             let (Some(Ok(accepted)), Some(send)) = (plan.outcomes.get(request), sends.get(request))
             else {
@@ -222,6 +225,10 @@ impl Broker {
             let found = (messages, plan.texts.as_str(), places);
             let linked = remember(spans, (picked, &inherited), found);
             links.extend(linked.into_iter().map(|link| (request, link)));
+            let topic = match topic {
+                Some((name, id)) if name == send.topic => id,
+                _ => topic.insert((send.topic, spans.name(send.topic))).1,
+            };
             let record = StageRecord {
                 picked,
                 operation: Operation::Send,
@@ -229,10 +236,10 @@ impl Broker {
                 total: Ticks::default(),
                 stages,
                 peer: caller.cx.peer,
-                principal: spans.principal(&caller.cx.principal),
+                principal,
                 code: 0,
                 is_absent: false,
-                topic: spans.name(send.topic),
+                topic,
                 group: None,
                 broker: None,
                 role: Role::Broker,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use blockhouse_meter::spans::{Operation, Reason, Record, StageRecord, Ticks};
+use blockhouse_meter::spans::{Operation, Reason, StageRecord, Ticks};
 use blockhouse_model::names::retry_topic;
 use blockhouse_model::{QueueId, TraceParent, names};
 use blockhouse_store::Placed;
@@ -45,7 +45,7 @@ impl Broker {
         let operation =
             if names::is_dlq(&topic) { Operation::DeadLetter } else { Operation::Retry };
         let topic = spans.name(&topic);
-        spans.push(Record::Stages(StageRecord {
+        let record = StageRecord {
             total: Ticks::of(total),
             principal: spans.principal(&caller.cx.principal),
             group: Some(spans.name(back.group)),
@@ -55,6 +55,7 @@ impl Broker {
             delay_level: noted.delay_level,
             code,
             ..StageRecord::new(picked, operation, began, caller.cx.peer, topic)
-        }));
+        };
+        spans.push_stored(record, noted.place.map(|place| place.end().0));
     }
 }

@@ -17,10 +17,10 @@ use crate::rig::Rig;
 use crate::sink::{Sink, attribute};
 use crate::{SPAN, TRACE, hex, parent, traced, traces};
 
-const GROUP: &str = "consumers";
+pub(crate) const GROUP: &str = "consumers";
 
 /// The first message of a queue from `offset` on, however long its topic is not there yet.
-async fn first(rig: &Rig, queue: &MessageQueue, offset: i64) -> Received {
+pub(crate) async fn first(rig: &Rig, queue: &MessageQueue, offset: i64) -> Received {
     first_of(rig, GROUP, queue, offset).await
 }
 
@@ -36,7 +36,7 @@ async fn first_of(rig: &Rig, group: &str, queue: &MessageQueue, offset: i64) -> 
 }
 
 /// Sends a message back as official clients do; gives the code of the answer.
-async fn send_back(rig: &Rig, offset: i64, delay_level: i32) -> i32 {
+pub(crate) async fn send_back(rig: &Rig, offset: i64, delay_level: i32) -> i32 {
     let header = ConsumerSendMsgBack {
         offset,
         group: GROUP,
@@ -53,7 +53,7 @@ async fn send_back(rig: &Rig, offset: i64, delay_level: i32) -> i32 {
     asked.await.unwrap().code
 }
 
-fn offset_of(message: &Received) -> i64 {
+pub(crate) fn offset_of(message: &Received) -> i64 {
     message.offset_id.offset.to_i64()
 }
 

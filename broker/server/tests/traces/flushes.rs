@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use blockhouse_client::{Outgoing, Producer};
+use blockhouse_model::names;
+use blockhouse_protocol::MessageQueue;
 
+use crate::afterwards::{GROUP, first, offset_of, send_back};
 use crate::rig::Rig;
 use crate::sink::{Sink, attribute};
 use crate::{traced, traces};
@@ -63,6 +66,33 @@ async fn a_sync_is_one_span_that_is_linked_with_the_sends_it_made_durable() {
     assert!(most >= 2, "no sync served two of {AT_ONCE} sends that were under way together");
     assert!(sink.left().iter().all(|span| span.name != "flush commitlog"), "none of its own");
     assert_eq!(rig.dropped(), [0; 4]);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_back_and_set_free_is_linked_with_its_sync_as_well() {
+    let mut sink = Sink::start().await;
+    let rig = Rig::start_synced(&traces(&sink)).await;
+    let producer = Producer::new(&rig.client, "producers");
+    let queue = producer.send(&traced("orders", "01")).await.unwrap().queue;
+    let message = first(&rig, &queue, 0).await;
+    assert_eq!(send_back(&rig, offset_of(&message), 1).await, 0);
+    let retry = MessageQueue { topic: names::retry_topic(GROUP), ..queue };
+    let again = first(&rig, &retry, 0).await;
+    assert_eq!(send_back(&rig, offset_of(&again), -1).await, 0);
+    let names = [
+        "send orders",
+        "retry %RETRY%consumers",
+        "release %RETRY%consumers",
+        "dead_letter %DLQ%consumers",
+    ];
+    let mut stored = HashSet::from(sink.take(names).await.map(|span| span.span_id));
+    while !stored.is_empty() {
+        let [flush] = sink.take(["flush commitlog"]).await;
+        for link in &flush.links {
+            assert!(stored.remove(&link.span_id), "each is made durable once");
+        }
+    }
     rig.stop().await;
 }
 

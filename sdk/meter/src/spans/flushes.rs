@@ -11,7 +11,7 @@ use std::time::Duration;
 use blockhouse_model::TraceParent;
 use parking_lot::Mutex;
 
-use super::{FlushRecord, Link, Record, Spans};
+use super::{FlushRecord, Link, Record, Spans, StageRecord};
 
 /// Links of one sync.
 pub const FLUSH_LINKS_MAX: usize = 32;
@@ -133,6 +133,16 @@ impl Spans {
         if let Some(served) = crowded_out {
             self.push_flush(&served);
         }
+    }
+
+    /// Puts the record of what stored messages aside, which end at `end` in the log, if there are any; gives
+    /// whether it is there. The sync that made them durable is linked with it.
+    pub fn push_stored(&self, record: StageRecord, end: Option<u64>) -> bool {
+        let is_there = self.push(Record::Stages(record));
+        if let Some(end) = end.filter(|_| is_there) {
+            self.answered_after_flush(end, record.picked.own);
+        }
+        is_there
     }
 
     /// A send that is recorded as this span, and whose messages end at this place of the log, is answered.
