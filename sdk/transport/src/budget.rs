@@ -154,14 +154,20 @@ mod tests {
         assert_eq!(budget.used(), 0);
     }
 
-    #[test]
-    fn a_release_wakes_those_who_wait() {
+    /// Somebody waits for a budget that this charge has spent.
+    fn one_waits() -> (Arc<Flag>, Charge, Waiter) {
         let flag = Arc::new(Flag(AtomicBool::new(false)));
         let budget = Arc::new(Budget::new(50_000));
         let mut charge = Charge::new(Arc::clone(&budget));
         charge.set(60_000);
         let waiter = Waiter::new(&budget, 1);
         waiter.wait(&Waker::from(Arc::clone(&flag)));
+        (flag, charge, waiter)
+    }
+
+    #[test]
+    fn a_release_wakes_those_who_wait() {
+        let (flag, mut charge, _waiter) = one_waits();
         assert!(!flag.0.load(Ordering::SeqCst));
         charge.set(0);
         assert!(flag.0.load(Ordering::SeqCst));
@@ -169,12 +175,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_who_waits_no_more() {
-        let flag = Arc::new(Flag(AtomicBool::new(false)));
-        let budget = Arc::new(Budget::new(50_000));
-        let mut charge = Charge::new(Arc::clone(&budget));
-        charge.set(60_000);
-        let waiter = Waiter::new(&budget, 1);
-        waiter.wait(&Waker::from(Arc::clone(&flag)));
+        let (flag, _charge, waiter) = one_waits();
         assert_eq!(Arc::strong_count(&flag), 2);
         drop(waiter);
         assert_eq!(Arc::strong_count(&flag), 1);

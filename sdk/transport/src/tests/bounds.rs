@@ -9,7 +9,7 @@ use blockhouse_protocol::codes::response_code::SYSTEM_BUSY;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::support::{DEFER, ECHO, FILL, Piped, one_way, piped, piped_through, request};
+use super::support::{DEFER, ECHO, FILL, Piped, all_wait, one_way, piped, piped_through, request};
 use crate::Limits;
 use crate::budget::Charge;
 
@@ -38,9 +38,9 @@ async fn a_slow_reader_is_not_read_from_and_closed_when_it_takes_nothing_for_lon
     let Piped { service, connection, mut peer, .. } = piped_through(16 * 1024, limits);
     // The first reply fills pipe and outbox; the second request stays unread.
     peer.send(&request(FILL, 1, b"200000")).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     peer.send(&request(ECHO, 2, b"")).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     assert_eq!(service.served.load(Ordering::SeqCst), 1);
     // Pushes are bounded too.
     while connection.push(&[0; 16 * 1024]) {}
@@ -56,7 +56,7 @@ async fn answers_of_one_burst_wait_for_room_like_those_of_many() {
     let Piped { service, endpoint, mut peer, .. } = piped_through(16 * 1024, limits);
     let burst: Vec<u8> = (0..20).flat_map(|i| request(FILL, i, b"50000")).collect();
     peer.send(&burst).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     // The outbox was not full before the second, and the pipe takes less than one.
     assert_eq!(service.served.load(Ordering::SeqCst), 2);
     assert!(endpoint.budget.used() < 120_000, "{}", endpoint.budget.used());
@@ -176,16 +176,16 @@ async fn deferred_requests_and_unsent_replies_are_charged_and_given_back() {
     let Piped { service, endpoint, mut peer, connection, .. } =
         piped_through(16 * 1024, Limits::default());
     peer.send(&request(DEFER, 1, &vec![1; 100_000])).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     assert!(endpoint.budget.used() >= 80_000, "{}", endpoint.budget.used());
     service.gate.add_permits(1);
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     assert!(endpoint.budget.used() >= 80_000, "unsent: {}", endpoint.budget.used());
     peer.answer().await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     assert_eq!(endpoint.budget.used(), 0);
     peer.send(&request(FILL, 2, b"300000")).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     assert!(endpoint.budget.used() > 200_000);
     let _alive = peer.hang_up();
     connection.ended().await;
@@ -197,7 +197,7 @@ async fn a_long_frame_is_refused_by_its_header_and_its_body_passed_over() {
     let Piped { service, endpoint, mut peer, .. } = piped(Limits::default());
     let long = request(ECHO, 1, &vec![b'l'; 600_000]);
     peer.send(&long[..200_000]).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     let mut elsewhere = Charge::new(Arc::clone(&endpoint.budget));
     elsewhere.set(endpoint.limits.in_flight_bytes);
     peer.send(&long[200_000..400_000]).await;
@@ -236,11 +236,11 @@ async fn one_way_requests_that_wait_are_bounded_by_reading_no_more() {
     let Piped { service, mut peer, .. } = piped(limits);
     let flood: Vec<u8> = (0..2_000).flat_map(|i| one_way(DEFER, i, b"")).collect();
     peer.send(&flood).await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     let waiting = service.served.load(Ordering::SeqCst);
     assert!(waiting < 6 + 256, "{waiting}");
     service.gate.add_permits(2_000);
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    all_wait().await;
     peer.send(&request(ECHO, 1, b"behind them")).await;
     assert_eq!(peer.answer().await, (1, "behind them".into()));
     assert_eq!(service.served.load(Ordering::SeqCst), 2_001);

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use blockhouse_protocol::encode::{self, RequestHead, ResponseHead};
 use blockhouse_protocol::{RemotingCommand, frame};
@@ -118,6 +119,11 @@ impl Sessions for Scripted {
     fn refused(&self, from: &Connection, what: Refused, why: &dyn std::fmt::Display) {
         self.refused.lock().push((from.peer().ip().to_string(), what, why.to_string()));
     }
+}
+
+/// Ends once no task can go on by itself: the clock of a test that is `start_paused` moves only then.
+pub(super) async fn all_wait() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 pub(super) fn addr() -> SocketAddr {
