@@ -3,39 +3,14 @@
 use std::sync::Arc;
 
 use blockhouse_core::Caller;
-use blockhouse_hook::{AdminCommand, Awaited, HookChain, Point};
-use blockhouse_model::{Access, Action, RequestContext, Resource};
+use blockhouse_hook::{AdminCommand, Announced};
+use blockhouse_model::{Access, Action, Resource};
 use blockhouse_protocol::RemotingCommand;
 use blockhouse_protocol::codes::{request_code, response_code};
 
 use crate::Node;
 use crate::response::Failure;
 use crate::table::{Entry, Row, Shown};
-
-/// A change that the audit was told of as one that may be carried out.
-pub(crate) struct Announced {
-    cx: RequestContext,
-    hooks: Arc<HookChain>,
-    name: &'static str,
-    target: String,
-}
-
-impl Announced {
-    /// Tells that nothing has come of it.
-    pub(crate) fn tell_undone(&self, reason: &str) {
-        let command = AdminCommand { name: self.name, target: &self.target };
-        self.hooks.not_changed(&self.cx, &command, reason);
-    }
-
-    /// The same; ends when that is recorded.
-    pub(crate) async fn undone(self, reason: &str) {
-        self.tell_undone(reason);
-        if let Some(recorded) = self.hooks.settled(Awaited::Control) {
-            // Without a record nothing has come of it either.
-            let _is_recorded = recorded.await;
-        }
-    }
-}
 
 /// Asks for what the row demands, and tells the admin hook. Gives what has to be told if nothing comes of it.
 pub(crate) fn allow(
@@ -61,12 +36,7 @@ pub(crate) fn allow(
     let changes = needed.is_some_and(|access| {
         matches!(access.action, Action::Create | Action::Update | Action::Delete)
     });
-    Ok((changes && caller.hooks.has(Point::AuditSink)).then(|| Announced {
-        cx: caller.cx.clone(),
-        hooks: Arc::clone(caller.hooks),
-        name,
-        target: target.to_owned(),
-    }))
+    Ok(changes.then(|| Arc::clone(caller.hooks).announced(caller.cx, name, target)).flatten())
 }
 
 /// Users are not for everybody to administer, also where nobody stands at authorize.

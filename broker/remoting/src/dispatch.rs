@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use blockhouse_core::Caller;
 use blockhouse_hook::{
-    Awaited, ConnectionInfo, Credentials, HookChain, Point, Rejection, Settled, Verdict,
+    Announced, Awaited, ConnectionInfo, Credentials, HookChain, Point, Rejection, Settled, Verdict,
 };
 use blockhouse_meter::QuotaKind;
 use blockhouse_model::trace::{self, TRACE_PARENT};
@@ -16,7 +16,7 @@ use blockhouse_requests::stranger;
 use blockhouse_transport::{Connection, Refused, Replies, Service, Sessions};
 
 use crate::Remoting;
-use crate::allow::{Announced, allow};
+use crate::allow::allow;
 use crate::answers::{Answers, Later};
 use crate::call::{Call, OwnedCall};
 use crate::handlers::{pull_message, send_message};
@@ -491,8 +491,10 @@ impl Admitted {
         }
         let done = carry_out().await;
         let why = done.as_ref().err().map(|failure| failure.remark.clone());
-        if let Some((announced, why)) = announced.zip(why) {
-            announced.undone(&why).await;
+        let recorded = announced.zip(why).and_then(|(announced, why)| announced.undone(&why));
+        if let Some(recorded) = recorded {
+            // Without a record nothing has come of it either.
+            let _is_recorded = recorded.await;
         }
         done
     }

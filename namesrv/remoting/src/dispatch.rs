@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use blockhouse_hook::{
-    AdminCommand, Awaited, Credentials, HookChain, Point, Rejection, Settled, Verdict,
+    AdminCommand, Announced, Awaited, Credentials, HookChain, Point, Rejection, Settled, Verdict,
 };
 use blockhouse_model::trace::TRACE_PARENT;
 use blockhouse_model::{Principal, RequestContext, TraceParent};
@@ -46,7 +46,7 @@ pub(crate) fn answer(
         debug!(peer = %with.connection.peer(), code = command.code, %error, "request not carried out");
     }
     if let (Some(undone), Err(error)) = (&undone, &outcome) {
-        undone.tell(error);
+        undone.tell_undone(&error.to_string());
     }
     let settled = settled(with.hooks, command, outcome.as_ref().err());
     let undone = undone.filter(|_| outcome.is_ok());
@@ -114,7 +114,7 @@ fn carry_out(
     service: &NameService,
     with: With<'_>,
     command: &RemotingCommand,
-    (who, undone): (&mut Principal, &mut Option<Undone>),
+    (who, undone): (&mut Principal, &mut Option<Announced>),
 ) -> Outcome {
     let With { hooks, number, connection } = with;
     let Some(row) = table::row_of(command.code) else {
@@ -150,12 +150,9 @@ fn carry_out(
     if let Some(admin) = row.command(&command.ext).filter(|_| hooks.has(Point::AdminCommand)) {
         administered(service, (hooks, &cx), (row, &admin))?;
         pass(hooks.admin_command(&cx, &admin))?;
-        *undone = (row.changes() && hooks.has(Point::AuditSink)).then(|| Undone {
-            hooks: service.hooks.load_full(),
-            cx: cx.clone(),
-            name: request_code::name(row.code),
-            target: admin.target.to_owned(),
-        });
+        let announced =
+            || service.hooks.load_full().announced(&cx, request_code::name(row.code), admin.target);
+        *undone = row.changes().then(announced).flatten();
     }
     (row.handle)(service, &Request { command, cx: &cx, connection, hooks })
 }
@@ -174,32 +171,16 @@ fn administered(
     })
 }
 
-/// A change that the audit was told of as one that is made.
-struct Undone {
-    hooks: Arc<HookChain>,
-    cx: RequestContext,
-    name: &'static str,
-    target: String,
-}
-
-impl Undone {
-    /// Tells that nothing has come of it.
-    fn tell(&self, why: &Error) {
-        let command = AdminCommand { name: self.name, target: &self.target };
-        self.hooks.not_changed(&self.cx, &command, &why.to_string());
-    }
-}
-
 /// What became of a change, and the record that its answer waits for: if that is nothing, the one of that.
 fn recorded(
     outcome: Outcome,
     settled: Option<Settled>,
-    undone: Option<Undone>,
+    undone: Option<Announced>,
 ) -> (Outcome, Option<Settled>) {
     match (&outcome, undone) {
         (Err(error), Some(undone)) => {
-            undone.tell(error);
-            (outcome, undone.hooks.settled(Awaited::Control))
+            let record = undone.undone(&error.to_string());
+            (outcome, record)
         }
         _ => (outcome, settled),
     }

@@ -17,6 +17,7 @@ use crate::{
     Delivery, Draft, Hook, Identity, Lifecycle, Outbound, Point, Pull, Rejection, RouteEntry,
     SpanRecord, Verdict,
 };
+pub use recorded::Announced;
 pub use waiting::Watcher;
 use watch::{Deliveries, Drafts, of_rejection, route_change};
 

@@ -25,7 +25,7 @@ mod verdict;
 pub use acls::{AclError, Acls, UserStep};
 pub use audit::{AuditEvent, AuditKind, Auditor, Decided, Outcome, PluginEvent, Subject};
 pub use calls::{Calls, PluginCall};
-pub use chain::{HookChain, Hooks, Watcher};
+pub use chain::{Announced, HookChain, Hooks, Watcher};
 pub use points::{
     Ack, AdminCommand, Appended, BrokerRegistration, ConnectionInfo, Credentials, Decision,
     Delivery, Draft, Lifecycle, Outbound, Point, Points, Pull, RouteEntry,

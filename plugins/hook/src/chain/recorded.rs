@@ -1,6 +1,7 @@
 //! What protocols tell the audit themselves, and how they wait for its records.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use blockhouse_model::{Access, RequestContext};
 
@@ -52,6 +53,19 @@ impl HookChain {
         }
     }
 
+    /// What has to be told if nothing comes of a change that the audit was told of as one that is made; `None` if
+    /// nobody listens.
+    #[must_use]
+    pub fn announced(
+        self: Arc<Self>,
+        cx: &RequestContext,
+        name: &'static str,
+        target: &str,
+    ) -> Option<Announced> {
+        let is_heard = self.has(Point::AuditSink);
+        is_heard.then(|| Announced { cx: cx.clone(), name, target: target.to_owned(), hooks: self })
+    }
+
     /// Waits until what was decided so far is durable with all sinks that promise it; `None` if none does.
     /// See [`Hook::audit_settled`].
     #[must_use]
@@ -67,5 +81,28 @@ impl HookChain {
             }
             Ok(())
         }))
+    }
+}
+
+/// A change that the audit was told of as one that is made.
+pub struct Announced {
+    hooks: Arc<HookChain>,
+    cx: RequestContext,
+    name: &'static str,
+    target: String,
+}
+
+impl Announced {
+    /// Tells that nothing has come of it.
+    pub fn tell_undone(&self, reason: &str) {
+        let command = AdminCommand { name: self.name, target: &self.target };
+        self.hooks.not_changed(&self.cx, &command, reason);
+    }
+
+    /// The same; what to wait for until that is recorded.
+    #[must_use]
+    pub fn undone(&self, reason: &str) -> Option<Settled> {
+        self.tell_undone(reason);
+        self.hooks.settled(Awaited::Control)
     }
 }
